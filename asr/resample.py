@@ -1,7 +1,8 @@
-"""Convert live audio, message by message, to float32 mono at 16 kHz, from PCM16, G.711 and Opus at the usual rates.
+"""Convert live audio, message by message, to float32 mono at 16 kHz.
 
-The resampler holds back the few milliseconds that it needs to look ahead, and never drops or adds any. So output sample
-n is what was heard n/16000 s after the first sample, however the audio was cut into messages.
+The input is PCM16, G.711 or Opus at the usual sample rates. The resampler holds back the few milliseconds that it needs
+to look ahead, but never drops or adds samples. So output sample n is the sound at n/16000 s after the first sample,
+however the audio is divided into messages.
 
 Threads: an ``AudioInput`` belongs to one stream and is used by one thread at a time.
 """
@@ -21,24 +22,27 @@ from core.error_codes import ErrorCode
 from core.errors import ApiError
 
 RATES = (8_000, 16_000, 24_000, 44_100, 48_000)
-OPUS_RATE = 48_000  # the decoder's output, whatever was encoded
+OPUS_RATE = 48_000  # output rate of the decoder for every Opus stream
 G711_RATE = 8_000
-MAX_OPUS_BYTES = 1275 * 48  # a packet of the longest kind: 120 ms in 48 frames
+MAX_OPUS_BYTES = 1275 * 48  # the largest packet: 120 ms in 48 frames
 
 
 class Encoding(StrEnum):
+    """The encoding of a client's audio messages."""
+
     PCM16 = "pcm16"  # little endian
     MULAW = "mulaw"
     ALAW = "alaw"
-    OPUS = "opus"  # a message is a packet
+    OPUS = "opus"  # each message is one packet
 
 
 class AudioInput:
-    """Decodes and resamples the messages of one stream.
+    """Decodes the audio messages of one stream and resamples them to 16 kHz.
 
-    ``reduces_noise``: filter out rumble below speech.
+    ``sample_rate``: rate of the messages' audio in Hz; ignored for Opus.
+    ``reduces_noise``: whether to filter out rumble below the frequencies of speech.
 
-    Raises ``ApiError`` 400 for an unsupported rate. ``hear`` raises it for data that is not audio.
+    Raises ``ApiError`` 400 for an unsupported sample rate.
     """
 
     def __init__(self, encoding: Encoding, sample_rate: int, *, reduces_noise: bool = False) -> None:
@@ -58,7 +62,10 @@ class AudioInput:
         self._opus = av.CodecContext.create("libopus", "r") if encoding is Encoding.OPUS else None
 
     def hear(self, data: bytes) -> Samples:
-        """Return the samples, float32 (n,), that are final after this message."""
+        """Decode a message and return the samples, float32 (n,), that are complete after it.
+
+        Raises ``ApiError`` 400 for an invalid Opus packet.
+        """
         match self.encoding:
             case Encoding.PCM16:
                 data = self._half + data
@@ -75,7 +82,10 @@ class AudioInput:
         return self._resampled(samples)
 
     def rest(self) -> Samples:
-        """Return the samples that the resampler still holds, and end the input. Half a sample is dropped."""
+        """End the input and return the samples, float32 (n,), that the resampler still holds.
+
+        If the last sample is incomplete, it is dropped.
+        """
         return self._resampled(np.zeros(0, np.float32), last=True)
 
     def _resampled(self, samples: Samples, *, last: bool = False) -> Samples:
@@ -97,16 +107,19 @@ class AudioInput:
 
 
 class RumbleFilter:
-    """Removes sound below speech: handling noise, wind, mains hum, a constant offset.
+    """Removes sound below the frequencies of speech: handling noise, wind, mains hum and a constant offset.
 
-    Like the resampler, it holds back what it needs to look ahead.
+    The filter holds back the latest samples until it has the samples after them.
     """
 
     def __init__(self) -> None:
-        self._held = np.zeros(len(_RUMBLE) // 2, np.float32)  # before the first sample there was silence
+        self._held = np.zeros(len(_RUMBLE) // 2, np.float32)  # silence before the first sample
 
     def filtered(self, samples: Samples, *, last: bool = False) -> Samples:
-        """Return the filtered samples, (n,), that are final. The rest waits for more audio, or for ``last``."""
+        """Filter the next samples, float32 (n,), and return those that are complete.
+
+        ``last``: whether the input ends here, so that the samples held back are returned too.
+        """
         after = np.zeros(len(_RUMBLE) // 2 if last else 0, np.float32)
         audio = np.concatenate([self._held, samples, after])
         certain = max(0, len(audio) - len(_RUMBLE) + 1)
@@ -117,9 +130,9 @@ class RumbleFilter:
 
 
 def _high_pass(cutoff_hz: float, taps: int) -> npt.NDArray[np.float32]:
-    """Return the taps of a linear-phase high-pass filter: a unit impulse minus a windowed sinc.
+    """Return the coefficients of a linear-phase high-pass filter: a unit impulse minus a windowed sinc.
 
-    The filter's delay is half of its (odd) number of taps.
+    ``taps``: number of coefficients, odd. The filter delays its input by half of that number of samples.
     """
     at = np.arange(taps) - taps // 2
     low = np.sinc(2 * cutoff_hz / SAMPLE_RATE * at) * np.blackman(taps)
@@ -127,7 +140,7 @@ def _high_pass(cutoff_hz: float, taps: int) -> npt.NDArray[np.float32]:
     return np.asarray(impulse - low / low.sum(), np.float32)
 
 
-_RUMBLE = _high_pass(80.0, 801)  # the lowest voices are just above
+_RUMBLE = _high_pass(80.0, 801)  # the lowest voices are just above 80 Hz
 
 
 def _mono(frame: av.AudioFrame) -> Samples:
@@ -140,7 +153,7 @@ def _mono(frame: av.AudioFrame) -> Samples:
 
 
 def _as_16_bit(samples: Samples) -> Samples:
-    """The samples at the steps of 16 bits, as those of a file are (``asr.containers``)."""
+    """Round the samples to steps of 16 bits, so that they are equal to those of a decoded file (``asr.containers``)."""
     return np.asarray(np.clip(np.rint(samples * 32768), -32768, 32767), np.float32) * np.float32(1 / 32768)
 
 
@@ -149,7 +162,7 @@ def _bad_packet() -> ApiError:
 
 
 def _mulaw() -> npt.NDArray[np.float32]:
-    """Return the decoding table of ITU-T G.711 μ-law: the sample for each byte."""
+    """Return ITU-T G.711's decoding table for μ-law: the sample for each byte, float32 (256,)."""
     code = ~np.arange(256, dtype=np.uint8)
     exponent = (code >> 4 & 7).astype(np.int32)
     mantissa = (code & 15).astype(np.int32)
@@ -158,7 +171,7 @@ def _mulaw() -> npt.NDArray[np.float32]:
 
 
 def _alaw() -> npt.NDArray[np.float32]:
-    """Return the decoding table of ITU-T G.711 A-law: the sample for each byte."""
+    """Return ITU-T G.711's decoding table for A-law: the sample for each byte, float32 (256,)."""
     code = np.arange(256, dtype=np.uint8) ^ 0x55
     exponent = (code >> 4 & 7).astype(np.int32)
     mantissa = (code & 15).astype(np.int32)

@@ -1,10 +1,11 @@
-"""Cut speech into the segments that the engine works on: recordings, and live speech while it is spoken.
+"""Cut speech into the segments that the engine recognises, both for recordings and for live speech.
 
-One ``Segmenter`` does both, so that the same audio reaches the engine in the same pieces and gives the same words. Its
-rules are Silero's as in faster-whisper (``asr.voice_activity``): hysteresis and padding; neighbouring spans are joined
-up to a length and across a short pause. The end of a recording, and of an utterance that the client ends, is followed
-by silence, so that the last segment has all of its padding. Audio that has been cut is dropped; memory holds only the
-open segment.
+``Segmenter`` does both, so the same audio is cut into the same segments and gets the same words. Its rules are Silero's
+as in faster-whisper (``asr.voice_activity``): speech starts and ends with hysteresis, each span of speech is padded,
+and neighbouring spans are joined if the pause is short and the segment does not become too long.
+
+Silence is added to the end of a recording, and to an utterance that the client ends, so that the last segment has all
+of its padding. Memory holds only the audio of the open segment.
 """
 
 from __future__ import annotations
@@ -23,31 +24,37 @@ from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, TURN_SILENCE_MS, Samples
 from asr.voice_activity import SPEECH, Segment, quietest
 
 _PER_MS = SAMPLE_RATE // 1000
-#: Silence after the end of the audio: all that is open ends in it, even if the network hears speech a little longer.
+#: Frames of silence added after the audio. They end an open segment even if the network detects speech a little longer.
 FRAMES_AFTER = (TURN_SILENCE_MS + 150) * _PER_MS // FRAME
-BLOCK_S = 32  # of a recording examined at a time, so that the engine starts before a long file is read through
-_DIGITAL_SILENCE = (TURN_SILENCE_MS + 300) * _PER_MS  # zeros after which nothing that was said before is still open
+BLOCK_S = 32  # length of a recording to examine at a time, so that the engine starts before a long file is examined
+_DIGITAL_SILENCE = (TURN_SILENCE_MS + 300) * _PER_MS  # number of zero samples after which no segment is open any more
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A segment, in samples on the stream's clock, with its audio: float32 (n,)."""
+    """A segment with its audio.
+
+    ``segment``: the segment, in samples on the stream's clock.
+    ``audio``: float32 (n,) at 16 kHz.
+    """
 
     segment: Segment
     audio: Samples
 
     def samples(self, start: int, end: int) -> Samples:
-        """Return the samples from ``start`` to ``end`` on the stream's clock."""
+        """Return the samples [start, end), counted on the stream's clock."""
         return self.audio[start - self.segment.start : end - self.segment.start]
 
 
 class Segmenter:
-    """Cuts frames into pieces.
+    """Cuts the frames of one stream into segments, and returns each as a ``Piece``.
 
     ``start``: where the first frame begins, in samples on the stream's clock.
-    ``threshold``: probability from which a frame is speech, but at most that of ``SPEECH``.
-    ``longest_s``, ``longest_pause_s``: the model's limits for a segment and for a pause within one.
-    ``not_before``: sample before which no piece begins, because the audio there belongs to an earlier one.
+    ``threshold``: probability from which a frame counts as speech; limited to ``SPEECH.threshold``.
+    ``longest_s``: longest segment in seconds; limited to ``MAX_SEGMENT_S``.
+    ``longest_pause_s``: a pause of this length, or a longer one, ends a segment.
+    ``not_before``: earliest sample at which a segment may begin; the audio before it belongs to an earlier utterance.
+    ``position``: end of the audio so far, in samples on the stream's clock.
     """
 
     def __init__(
@@ -61,26 +68,26 @@ class Segmenter:
         self._padding = SPEECH.speech_pad_ms * _PER_MS
         self._kept: list[Samples] = []
         self._kept_from = start
-        self._open_from: int | None = None  # start of the open span, including its padding; each cut moves it
+        self._open_from: int | None = None  # start of the open span, including padding; a cut moves it to the cut
         self._voiced_from = 0
         self._silence_from: int | None = None
-        self._ended: tuple[int, int] | None = None  # a span whose padding depends on when the next one begins
-        self._joined: Segment | None = None  # finished spans that the next may still join
+        self._ended: tuple[int, int] | None = None  # an ended span; its padding depends on the next span
+        self._joined: Segment | None = None  # finished spans, which the next span may still join
 
     @property
     def is_open(self) -> bool:
-        """Whether a segment is open: it has speech and is not complete yet."""
+        """Whether a segment is open, that is, contains speech and is not complete."""
         return self._earliest_open() is not None
 
     @property
     def open_audio(self) -> Samples | None:
-        """The audio of the open segment so far; None while it has no speech."""
+        """The audio of the open segment so far, float32 (n,); None if no segment is open."""
         start = self._earliest_open()
         return None if start is None else self._audio(start, self.position)
 
     @property
     def open_speech_s(self) -> float:
-        """Seconds of speech in the open segment."""
+        """The seconds of speech in the open segment."""
         joined = self._joined.speech if self._joined else 0
         ended = self._ended[1] - self._ended[0] if self._ended else 0
         running = self.position - self._open_from if self._open_from is not None else 0
@@ -88,9 +95,9 @@ class Segmenter:
 
     @property
     def last_piece(self) -> Piece | None:
-        """The piece that ``flush`` will return last if nobody speaks any more.
+        """The piece that ``flush`` will return last if no more speech follows.
 
-        None while somebody speaks, or if that piece is not certain yet.
+        None during speech, or while the end of that piece is not certain.
         """
         if self._open_from is not None:
             return None
@@ -106,10 +113,15 @@ class Segmenter:
 
     @property
     def seconds_kept(self) -> float:
+        """The seconds of audio in memory."""
         return sum(map(len, self._kept)) / SAMPLE_RATE
 
     def feed(self, frame: Samples, probability: float) -> list[Piece]:
-        """Take the next frame and return the pieces that it completes."""
+        """Take the next frame and return the pieces that it completes.
+
+        ``frame``: float32 (``FRAME``,).
+        ``probability``: probability that the frame is speech.
+        """
         at = self.position
         self._kept.append(frame)
         self.position += FRAME
@@ -133,14 +145,14 @@ class Segmenter:
         return pieces
 
     def flush(self) -> list[Piece]:
-        """Return the remaining pieces, because no more frames follow."""
+        """Complete and return the remaining pieces, because no more frames follow."""
         if self._open_from is not None:
             self._end_span(self.position if self._silence_from is None else self._silence_from)
         pieces = self._finish_span(min(self.position, self._ended[1] + self._padding)) if self._ended else []
         return pieces + self._cut_joined()
 
     def begin_afresh(self, position: int) -> list[Piece]:
-        """Go on at ``position``, where sound begins after digital silence, and return the segments before it."""
+        """Return the remaining pieces, and continue at ``position``, where sound begins after digital silence."""
         pieces = self.flush()
         self._earliest = max(0, position - self._padding)
         self._kept = [np.zeros(position - self._earliest, np.float32)]
@@ -153,7 +165,7 @@ class Segmenter:
         if self._ended is None:
             self._open_from = max(self._earliest, at - self._padding)
             return []
-        share = (at - self._ended[1]) // 2  # neighbours share a pause that is too short for the padding of both
+        share = (at - self._ended[1]) // 2  # each span gets half of a pause that is too short for both paddings
         self._open_from = at - share
         return self._finish_span(self._ended[1] + share)
 
@@ -164,7 +176,10 @@ class Segmenter:
         self._open_from = self._silence_from = None
 
     def _finish_span(self, padded_end: int) -> list[Piece]:
-        """Add the ended span. Padding that would make it too long is left out: no segment consists of silence."""
+        """Add the ended span of speech to the joined spans, with padding up to ``padded_end``.
+
+        Padding beyond the longest segment is left out, because it would become a segment that is all silence.
+        """
         assert self._ended is not None
         start, end = self._ended
         self._ended = None
@@ -172,7 +187,7 @@ class Segmenter:
         return self._add(start, min(padded_end, start + self._longest))
 
     def _cut_long(self) -> list[Piece]:
-        """Cut the open span as soon as it is certain to be too long."""
+        """Cut the open span wherever it is longer than the longest segment."""
         pieces: list[Piece] = []
         while self._open_from is not None and self.position - self._open_from > self._longest:
             cut = self._open_from + quietest(self._audio(self._open_from, self._open_from + self._longest))
@@ -193,7 +208,7 @@ class Segmenter:
         return end - joined.start <= self._longest and start - joined.end < self._longest_pause
 
     def _nothing_joins(self, joined: Segment) -> bool:
-        """Return True if the next span is sure to be too far away, or too long, to join this segment."""
+        """Return True if the next span certainly cannot join this segment, being too far away or too long."""
         if self._longest_pause == 0:
             return True
         if self._ended is not None:
@@ -219,7 +234,7 @@ class Segmenter:
         return self._ended[0] if self._ended else self._open_from
 
     def _forget(self) -> None:
-        """Drop the frames that no segment can need any more."""
+        """Drop the frames that cannot become part of a segment any more."""
         needed = self.position - self._padding - FRAME
         earliest = self._earliest_open()
         if earliest is not None:
@@ -229,17 +244,20 @@ class Segmenter:
 
 
 class SoundStarts:
-    """Finds where sound begins after digital silence, samples of zero, which no open microphone gives.
+    """Finds where sound begins after digital silence, a long run of zero samples that no open microphone gives.
 
-    The detection of speech starts afresh there, on a new grid of frames. So a recording is cut in the same places
-    wherever it is in a stream.
+    Voice activity detection restarts at these positions, with a new grid of frames. So a recording is cut in the same
+    places wherever a stream contains it.
     """
 
     def __init__(self) -> None:
-        self._zeros = _DIGITAL_SILENCE  # that came last; before the first sample there was nothing
+        self._zeros = _DIGITAL_SILENCE  # number of zero samples at the end; the first sample counts as after silence
 
     def find(self, samples: Samples | npt.NDArray[np.int16]) -> list[int]:
-        """Return the places in the next samples, shape (n,)."""
+        """Return the indices in ``samples`` at which sound begins after digital silence.
+
+        ``samples``: shape (n,), directly after the samples of the previous call.
+        """
         sounding = np.flatnonzero(samples)
         if not len(sounding):
             self._zeros += len(samples)
@@ -250,9 +268,10 @@ class SoundStarts:
 
 
 def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> Iterator[Segment]:
-    """Yield the segments of a recording in order. The last one may end in the silence that follows the recording.
+    """Yield the segments of a recording in order. The last one may extend into silence after the recording's end.
 
-    ``longest_s``: of a segment, capped at ``MAX_SEGMENT_S``. ``longest_pause_s``: a pause of this length parts them.
+    ``longest_s``: longest segment in seconds; limited to ``MAX_SEGMENT_S``.
+    ``longest_pause_s``: a pause of this length, or a longer one, ends a segment.
     """
     segmenter = Segmenter(0, threshold=SPEECH.threshold, longest_s=longest_s, longest_pause_s=longest_pause_s)
     vad = FrameVad()
@@ -269,9 +288,10 @@ def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> 
 
 
 def _framed(recording: Recording) -> Iterator[tuple[int, Samples]]:
-    """Yield runs of frames, float32 (n, ``FRAME``), each with the sample at which it begins.
+    """Yield blocks of frames, float32 (n, ``FRAME``), each with the position of its first sample.
 
-    Where ``SoundStarts`` finds a start, a run does not continue the one before it.
+    Each block continues the previous one, except where ``SoundStarts`` finds a start of sound: a new block begins
+    there.
     """
     starts = SoundStarts()
     length = len(recording.samples)
@@ -289,11 +309,11 @@ def _framed(recording: Recording) -> Iterator[tuple[int, Samples]]:
 
 
 def warm_up() -> None:
-    """Decode and examine a second of noise.
+    """Decode and segment a second of noise.
 
-    It starts a decoder process and loads the network, so that the first file finds them ready.
+    This starts a decoder process and loads the network, so that the first request does not wait for them.
     """
-    rate = SAMPLE_RATE // 2  # not ``SAMPLE_RATE``, which needs no decoding
+    rate = SAMPLE_RATE // 2  # a file of ``SAMPLE_RATE`` would need no decoder
     noise = np.random.default_rng(0).integers(-9_000, 9_000, rate, np.int16)
     file = io.BytesIO()
     with wave.open(file, "wb") as sound:

@@ -1,4 +1,4 @@
-"""The fields that the transcription endpoints accept: those of OpenAI's multipart form."""
+"""The form fields of the transcription endpoints, which follow OpenAI's API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRANSCRIPTION_FORMATS = (*TRANSLATION_FORMATS, "diarized_json")
 GRANULARITIES = ("segment", "word")
 INCLUDABLE = ("logprobs",)
 _NESTED = re.compile(r"(?P<name>chunking_strategy)\[(?P<key>\w+)\]")
-# OpenAI's defaults. Recordings are cut in one way only, so no other values are accepted.
+# OpenAI's defaults for chunking_strategy. Recordings are cut in one way only, so no other values are accepted.
 _VAD: dict[str, str | float] = {
     "type": "server_vad",
     "prefix_padding_ms": 300,
@@ -45,9 +45,10 @@ _CHUNKING_SCHEMA = {
 
 @extend_schema_field(_CHUNKING_SCHEMA)
 class ChunkingStrategyField(serializers.Field[str, Any, str, Any]):
-    """How to cut the recording. The service always cuts it by the speech in it, which is what "auto" asks for.
+    """OpenAI's ``chunking_strategy``, which tells where to cut the recording.
 
-    OpenAI's own default values are accepted too, since some clients always send them.
+    The service always cuts between stretches of speech, as "auto" requests. An object with OpenAI's default values is
+    accepted too, because some clients always send it. Anything else raises ``ApiError`` 400.
     """
 
     def to_internal_value(self, data: Any) -> str:
@@ -124,9 +125,9 @@ class TranscriptionSerializer(TranslationSerializer):
 
 
 def fields(data: QueryDict | dict[str, Any]) -> dict[str, Any]:
-    """Return the form's data as one plain dictionary.
+    """Return the form's data as a plain dictionary.
 
-    Lists may be sent with or without ``[]`` after their names. Of any other field the last value counts.
+    The names of lists may end in ``[]``. If any other field is sent several times, its last value counts.
     """
     if not isinstance(data, QueryDict):
         return dict(data)
@@ -155,7 +156,12 @@ def refuse_unsupported(fields: dict[str, Any]) -> None:
 
 
 def options(fields: dict[str, Any], *, checkpoint: Checkpoint, translate: bool) -> Options:
-    """Return the options for these form fields. Raises ``ApiError`` 400 for languages that cannot be recognised."""
+    """Return the options for recognition that the validated form fields ask for.
+
+    ``translate``: whether to translate the speech into English.
+
+    Raises ``ApiError`` 400 for a language that cannot be recognised.
+    """
     from asr.transcript import temperatures
 
     language, candidates = languages.chosen(fields.get("language", ""), fields["languages"], checkpoint)

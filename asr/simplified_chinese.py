@@ -1,6 +1,6 @@
-"""Write Mandarin in simplified characters, as in Malaysia and Singapore.
+"""Convert Mandarin text to simplified characters, as used in Malaysia and Singapore.
 
-Whisper writes the same sentence in traditional or in simplified characters, at random. Cantonese is left as it is.
+Whisper writes Mandarin in traditional or in simplified characters, at random. Cantonese is left as the model writes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ MANDARIN = "zh"
 
 
 def simplified(hypothesis: Hypothesis) -> Hypothesis:
-    """Return the hypothesis in simplified characters if it is Mandarin. ``tokens`` stay as the model wrote them."""
+    """Return the hypothesis in simplified characters if its language is Mandarin, otherwise unchanged.
+
+    ``tokens`` are not converted.
+    """
     if hypothesis.language != MANDARIN or not hypothesis.text:
         return hypothesis
     return replace(

@@ -1,19 +1,21 @@
-"""Live recognition: audio goes in as it is spoken, recognised text comes out as events. Knows nothing of sockets.
+"""Live recognition: takes audio while it is spoken, and emits recognised text as events. Does not depend on WebSockets.
 
     LISTENING --speech starts (or, without turn detection, any audio)--> SPEAKING
-    SPEAKING --silence, commit--> LISTENING          the utterance's final follows by itself
-    SPEAKING --clear--> LISTENING                    the utterance is forgotten
+    SPEAKING --silence, commit--> LISTENING          the utterance's final follows later
+    SPEAKING --clear--> LISTENING                    the utterance is discarded
     any --finish--> FINISHED (after the finals)      any --abort--> FINISHED (at once)
 
-An utterance is cut into segments as a recording is (``asr.segmenting``). Each segment is recognised as soon as it is
-complete, so most words are known when the speaker stops. The final consists of these words, after the same check as for
-a file (``asr.guard``).
+An utterance is cut into segments in the same way as a recording (``asr.segmenting``). Each segment is recognised as
+soon as it is complete, so most words are known when the speaker stops. The final result consists of these words, after
+the same check as for a file (``asr.guard``).
 
-Partial results are extra. They are greedy decodings of the open segment: one at a time, at most one for every
-``PARTIAL_EVERY_MS`` of new audio, none while the engine is busy. Under load they become rarer, since finals go first.
+Partial results show the open segment, decoded greedily. There is at most one partial result at a time, at most one for
+every ``PARTIAL_EVERY_MS`` of new audio, and none while the engine is busy. Under load they become rarer, because final
+results have priority.
 
-Threads: everything runs on one event loop, but larger pieces of voice activity detection run in the CPU pool.
-``append``, ``commit``, ``clear`` and ``finish`` take turns. ``emit`` is called on the loop and must not block.
+Threads: everything runs on one event loop, except voice activity detection on many frames, which runs in the CPU pool.
+A lock admits one call of ``append``, ``commit``, ``clear`` or ``finish`` at a time. ``emit`` is called on the event
+loop and must not block.
 """
 
 from __future__ import annotations
@@ -38,30 +40,33 @@ from asr.voice_activity import SPEECH
 from inference.pool import in_pool
 
 FRAMES_AT_ONCE = 2  # voice activity detection waits for this many new frames
-MAX_FRAMES_HERE = 24  # a quarter of a millisecond of work; more is done in another thread
-MAX_UTTERANCES_PENDING = 4  # a client that sends faster than the engine works is made to wait
+MAX_FRAMES_HERE = 24  # these take a quarter of a millisecond on the event loop; more run in another thread
+MAX_UTTERANCES_PENDING = 4  # while more final results are outstanding, ``append`` waits and slows down the client
 MIN_COMMIT_MS = 100  # OpenAI's rule
 
 
 class State(StrEnum):
+    """The state of a streaming session; the module's docstring lists the transitions."""
+
     LISTENING = "listening"
     SPEAKING = "speaking"
     FINISHED = "finished"
 
 
 class WrongState(Exception):
-    """The session's state does not allow this call; the message names the call and the state."""
+    """A call that the session's state does not allow. The message names the call and the state."""
 
 
 class NothingToCommit(Exception):
-    """There is no audio, or too little, in the open utterance."""
+    """A commit without an open utterance, or with less than ``MIN_COMMIT_MS`` of audio in it."""
 
 
 @dataclass(frozen=True)
 class SpeechStarted:
-    """Speech has started. All times of events are milliseconds of the stream's audio.
+    """The event that speech has started.
 
-    ``number``: the utterance, counted from 0.
+    ``number``: number of the utterance, counted from 0.
+    ``at_ms``: when speech started, in milliseconds on the stream's clock.
     """
 
     number: int
@@ -70,20 +75,29 @@ class SpeechStarted:
 
 @dataclass(frozen=True)
 class SpeechStopped:
+    """The event that speech has stopped, so its utterance ends.
+
+    ``number``: number of the utterance, counted from 0.
+    ``at_ms``: when the end was detected, in milliseconds on the stream's clock.
+    """
+
     number: int
     at_ms: int
 
 
 @dataclass(frozen=True)
 class Committed:
-    """The utterance is complete. Its ``Final`` or ``Failed`` follows."""
+    """The event that an utterance is complete. Its ``Final`` or ``Failed`` event follows."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class Partial:
-    """The text so far. Later partials do not change its beginning, ``stable``."""
+    """The event of a partial result: the text of an open utterance so far.
+
+    ``stable``: the beginning of ``text``, which later partial results do not change.
+    """
 
     number: int
     text: str
@@ -92,12 +106,14 @@ class Partial:
 
 @dataclass(frozen=True)
 class Final:
-    """An utterance's result.
+    """The event of a final result: the text of a complete utterance.
 
-    ``start_ms``, ``end_ms``: limits of its speech.
-    ``audio_ms``: length of its audio. No audio is counted for two utterances.
-    ``words``: timed on the stream's clock; only if asked for.
-    ``tokens``: with their probabilities; only if asked for.
+    ``words``: words with their times on the stream's clock; empty unless requested.
+    ``start_ms``: start of the speech on the stream's clock.
+    ``end_ms``: end of the speech on the stream's clock.
+    ``audio_ms``: length of the utterance's audio. No audio counts for two utterances.
+    ``language``: code of the recognised language.
+    ``tokens``: tokens with their log probabilities; empty unless requested.
     """
 
     number: int
@@ -112,7 +128,7 @@ class Final:
 
 @dataclass(frozen=True)
 class Failed:
-    """The utterance could not be recognised; the stream goes on."""
+    """The event that an utterance could not be recognised. The stream continues."""
 
     number: int
     error: Exception
@@ -122,11 +138,12 @@ Event = SpeechStarted | SpeechStopped | Committed | Partial | Final | Failed
 
 
 class StreamingSession:
-    """One live recognition.
+    """The live recognition of one audio stream.
 
     ``emit``: called with each event.
-    ``detection``: finds the turns; if it is None, only ``commit`` ends an utterance.
-    ``partials``: whether to emit partials.
+    ``options``: options for the utterances that follow.
+    ``detection``: how to find the turns; if it is None, only ``commit`` ends an utterance.
+    ``partials``: whether to emit partial results.
     """
 
     def __init__(
@@ -151,45 +168,48 @@ class StreamingSession:
         self._vad = FrameVad()
         self._sound_starts = SoundStarts()
         self._waiting: list[Samples] = []  # audio that does not fill ``FRAMES_AT_ONCE`` yet
-        self._taken = 0  # samples, altogether
-        self._position = 0  # how many of these have been through voice activity detection
+        self._taken = 0  # number of samples received
+        self._position = 0  # number of these samples that voice activity detection has examined
         self._utterance: Utterance | None = None
         self._concluding: deque[asyncio.Task[None]] = deque()
         self._count = 0
-        self._languages: list[Evidence] = []  # of the segments so far
-        self._last_text = ""  # of the last of them
-        self._free_from = 0  # all samples before this belong to earlier utterances, or are forgotten
+        self._languages: list[Evidence] = []  # evidence from the segments so far
+        self._last_text = ""  # text of the last segment
+        self._free_from = 0  # first sample that neither belongs to an earlier utterance nor was discarded
         self._sound_from = 0  # the sample at which sound last began after digital silence
-        self._counted_to = 0  # end of the last utterance; silence before this may also belong to the next
+        self._counted_to = 0  # end of the audio counted so far; the next utterance may begin earlier, with silence
         self.detect(detection)
 
     @property
     def audio_ms(self) -> float:
-        """Milliseconds of audio taken in so far."""
+        """The milliseconds of audio received so far."""
         return 1000 * self._taken / SAMPLE_RATE
 
     @property
     def seconds_kept(self) -> float:
-        """Seconds of audio in memory, not counting the engine's."""
+        """The seconds of audio that this session holds in memory, not counting the units in the engine."""
         kept = len(self._before) * FRAME + sum(map(len, self._waiting))
         return kept / SAMPLE_RATE + (self._utterance.segmenter.seconds_kept if self._utterance else 0.0)
 
     @property
     def is_working(self) -> bool:
-        """Whether finals are outstanding."""
+        """Whether final results are outstanding."""
         return bool(self._concluding)
 
     def detect(self, detection: TurnDetection | None) -> None:
-        """Change the turn detection. An open utterance goes on under the new one."""
+        """Change the turn detection; None turns it off. An open utterance continues under the new settings."""
         self._endpointer = Endpointer(detection) if detection else None
         self._endpointer_from = self._position
-        # Frames heard before a start of speech was certain. They belong to the utterance as far as its padding reaches.
+        # The latest frames. Once a start of speech is certain, those within its padding belong to the utterance.
         certain_ms = MIN_SPEECH_MS + SPEECH.min_silence_duration_ms + 2 * FRAME_MS
         before_ms = detection.prefix_padding_ms + certain_ms if detection else 0
         self._before: deque[tuple[Samples, float]] = deque(maxlen=int(before_ms / FRAME_MS) + 1)
 
     async def append(self, samples: Samples) -> None:
-        """Take audio, float32 (n,) at 16 kHz. Waits while too many finals are outstanding."""
+        """Take the next audio, float32 (n,) at 16 kHz. Waits while too many final results are outstanding.
+
+        Raises ``WrongState`` if the session is finished.
+        """
         async with self._turn:
             self._expect("audio", State.LISTENING, State.SPEAKING)
             begin = 0
@@ -208,7 +228,10 @@ class StreamingSession:
                 await asyncio.shield(self._concluding[0])
 
     async def commit(self) -> None:
-        """End the open utterance now. Raises ``NothingToCommit``."""
+        """End the open utterance now.
+
+        Raises ``NothingToCommit``, or ``WrongState`` if the session is finished.
+        """
         async with self._turn:
             self._expect("commit", State.LISTENING, State.SPEAKING)
             await self._hear_whole_frames()
@@ -220,7 +243,10 @@ class StreamingSession:
             self._free_from = self._taken
 
     async def clear(self) -> None:
-        """Forget the open utterance and all audio not examined yet."""
+        """Discard the open utterance and all audio before this call.
+
+        Raises ``WrongState`` if the session is finished.
+        """
         async with self._turn:
             self._expect("clear", State.LISTENING, State.SPEAKING)
             await self._hear_whole_frames()
@@ -230,7 +256,7 @@ class StreamingSession:
             self._free_from = self._taken
 
     async def finish(self) -> None:
-        """End the open utterance and wait for all finals."""
+        """End the open utterance and the session, and wait for all final results."""
         async with self._turn:
             if self.state is not State.FINISHED:
                 await self._hear_whole_frames()
@@ -245,7 +271,7 @@ class StreamingSession:
                 await asyncio.shield(self._concluding[0])
 
     async def abort(self) -> None:
-        """Drop everything: nobody listens any more."""
+        """End the session at once, without further events, because the client has gone."""
         self.state = State.FINISHED
         if self._utterance is not None:
             self._utterance.abandon()
@@ -262,12 +288,12 @@ class StreamingSession:
 
     # --- hearing ------------------------------------------------------------------------------------------------------
     async def _hear(self, count: int, *, guess: bool = True) -> None:
-        """Examine the next ``count`` whole frames of the waiting audio."""
+        """Run voice activity detection on the next ``count`` frames of the waiting audio, and act on the results."""
         audio = np.concatenate(self._waiting)
         frames = audio[: count * FRAME].reshape(-1, FRAME)
         rest = audio[count * FRAME :]
         self._waiting = [rest] if len(rest) else []
-        # A message's few frames take less time here than the way to another thread and back.
+        # A few frames take less time here than handing them to another thread.
         network = self._vad.probabilities
         probabilities = network(frames) if count <= MAX_FRAMES_HERE else await in_pool(network, frames)
         if self.state is State.FINISHED:  # aborted meanwhile
@@ -278,15 +304,15 @@ class StreamingSession:
             self._utterance.guess()
 
     async def _hear_whole_frames(self) -> None:
-        """Examine all whole frames.
+        """Examine all complete frames of the waiting audio.
 
-        Samples that do not fill a frame wait for more audio, so that the clock stays right.
+        An incomplete frame waits for more audio, so that positions on the stream's clock stay right.
         """
         if count := sum(map(len, self._waiting)) // FRAME:
             await self._hear(count)
 
     def _begin_afresh(self) -> None:
-        """Pass over the rest of digital silence, less than a frame, after which sound begins."""
+        """Skip the incomplete frame of digital silence before sound begins, and restart voice activity detection."""
         self._waiting = []
         self._endpointer_from += self._taken - self._position
         self._position = self._taken
@@ -297,15 +323,15 @@ class StreamingSession:
             self._utterance.begin_afresh(self._taken)
 
     async def _hear_end(self) -> None:
-        """Examine the rest of the audio, less than a frame, and some silence after it."""
+        """Examine the incomplete frame at the end of the audio, and silence after it."""
         rest = self._rest_and_silence()
         self._waiting = [rest]
         await self._hear(len(rest) // FRAME, guess=False)
 
     def _end_in_silence(self, utterance: Utterance) -> None:
-        """Feed the rest of the audio and some silence to the utterance, as at the end of a recording.
+        """Feed the incomplete frame and some silence to the utterance, as at the end of a recording.
 
-        The stream's own position and voice activity detection stay as they are.
+        The stream's own position and voice activity detection do not change.
         """
         frames = self._rest_and_silence().reshape(-1, FRAME)
         probabilities = copy.copy(self._vad).probabilities(frames)
@@ -313,7 +339,7 @@ class StreamingSession:
             utterance.feed(frame, probability)
 
     def _rest_and_silence(self) -> Samples:
-        """Return the audio that does not fill a frame yet, and silence to complete it and ``FRAMES_AFTER`` more."""
+        """Return the incomplete frame, filled up with silence and followed by ``FRAMES_AFTER`` frames of silence."""
         missing = -sum(map(len, self._waiting)) % FRAME
         return np.concatenate([*self._waiting, np.zeros(missing + FRAMES_AFTER * FRAME, np.float32)])
 
@@ -332,7 +358,7 @@ class StreamingSession:
                 self._conclude(self._utterance)
 
     def _start(self) -> None:
-        """Open an utterance for speech that began some frames ago."""
+        """Open an utterance for speech that began some frames ago, and feed it these frames."""
         assert self._endpointer is not None
         began = self._endpointer_from + self._endpointer.started_at * FRAME
         padding = self._endpointer.detection.prefix_padding_ms * SAMPLE_RATE // 1000
@@ -357,7 +383,7 @@ class StreamingSession:
             threshold=threshold,
             not_before=self._free_from,
         )
-        if start == self._sound_from:  # its padding is digital silence
+        if start == self._sound_from:  # the padding before the utterance is digital silence
             self._utterance.begin_afresh(start)
         self._count += 1
         self.state = State.SPEAKING
@@ -382,9 +408,11 @@ class StreamingSession:
     async def _tell_final(
         self, utterance: Utterance, before: asyncio.Task[None] | None, length: int, audio_ms: int
     ) -> None:
-        """Emit the utterance's final after those of the utterances before it.
+        """Emit the utterance's final result, after those of all earlier utterances.
 
-        ``length``: of the stream when the utterance ended, in samples. ``audio_ms``: of the utterance.
+        ``before``: the task that emits the final result of the utterance before; None if there is none.
+        ``length``: length of the stream when the utterance ended, in samples.
+        ``audio_ms``: length of the utterance's audio.
         """
         try:
             await utterance.recognised()

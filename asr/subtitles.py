@@ -1,7 +1,7 @@
-"""Subtitles that fit the screen: timed phrases cut into cues of at most two lines.
+"""Make subtitles that fit the screen: divide timed phrases into cues of at most two lines.
 
-The limits are those usual in broadcasting. Wide characters (Chinese, Japanese and others) count double. Their text may
-be broken anywhere except before closing and after opening punctuation (the rules known as kinsoku).
+The limits are those usual in broadcasting. Wide characters, such as Chinese and Japanese ones, count as two columns.
+Text in them may be broken anywhere except before closing and after opening punctuation (the kinsoku rules).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from asr.units import Phrase
 LINE_COLUMNS = 42
 CUE_COLUMNS = 2 * LINE_COLUMNS
 MAX_CUE_S = 7.0
-_USUAL_PART = 0.8  # usual length as a share of the longest; cues end at words and commas, so some get longer
-MIN_CUE_S = 0.8  # nobody can read a shorter one; it stays until the next one begins
+_USUAL_PART = 0.8  # usual length of a cue as a share of the longest; cues end at words and commas, so some get longer
+MIN_CUE_S = 0.8  # a shorter cue cannot be read, so it is extended, but not beyond the start of the next one
 _NEVER_FIRST = frozenset(
     "、。，．！？：；）」』】》〉〕％‰℃…—～·・ー々ゝヽぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ,.!?:;)]}%”’"
 )
@@ -29,8 +29,9 @@ _CLOSING = frozenset("。！？；，、.!?;,…")
 class Cue:
     """One subtitle.
 
-    ``start``, ``end``: seconds from the recording's start.
-    ``lines``: at most two.
+    ``start``: when it appears, in seconds from the recording's start.
+    ``end``: when it disappears, in seconds from the recording's start.
+    ``lines``: one or two lines of text.
     """
 
     start: float
@@ -40,9 +41,9 @@ class Cue:
 
 @dataclass(frozen=True)
 class _Atom:
-    """Text that is never split.
+    """A piece of text that is never broken between two lines.
 
-    ``spaced``: a space belongs before it unless it begins a line.
+    ``spaced``: whether a space separates it from the piece before it on the same line.
     """
 
     text: str
@@ -54,7 +55,7 @@ class _Atom:
 
 
 def cues(phrases: Sequence[Phrase]) -> list[Cue]:
-    """Return the cues in order. None begins before the previous one ends."""
+    """Return the cues for timed phrases, in order. No cue begins before the previous one ends."""
     found = [cue for phrase in phrases for cue in _phrase_cues(phrase)]
     placed: list[Cue] = []
     for number, cue in enumerate(found):
@@ -66,7 +67,7 @@ def cues(phrases: Sequence[Phrase]) -> list[Cue]:
 
 
 def columns(text: str) -> int:
-    """Return the width of the text on a screen."""
+    """Return the width of the text on a screen, in columns. A wide character takes two."""
     return sum(_width(character) for character in text)
 
 
@@ -93,7 +94,10 @@ def _phrase_cues(phrase: Phrase) -> Iterator[Cue]:
 
 
 def _groups(atoms: list[_Atom], target: float) -> Iterator[list[_Atom]]:
-    """Yield the atoms of each cue: about ``target`` columns, preferably ending at a comma, at most two lines."""
+    """Yield the atoms of each cue.
+
+    A cue has about ``target`` columns and at most two lines, and ends at punctuation if possible.
+    """
     group: list[_Atom] = []
     width = 0
     for atom in atoms:
@@ -109,7 +113,7 @@ def _groups(atoms: list[_Atom], target: float) -> Iterator[list[_Atom]]:
 
 
 def _lines(atoms: list[_Atom]) -> list[str]:
-    """Return the atoms on as few lines as possible. If there are two, they are about equally long."""
+    """Arrange the atoms on as few lines as possible. Two lines get about the same length."""
     whole = _filled(atoms, LINE_COLUMNS)
     if len(whole) != 2:
         return whole
@@ -142,7 +146,7 @@ def _atoms(text: str) -> Iterator[_Atom]:
 
 
 def _pieces(word: str) -> Iterator[str]:
-    """Split a word where it may be broken: at each ideograph, and wherever a piece would be wider than a line."""
+    """Split a word wherever a line may be broken: at ideographs, and where a piece would be wider than a line."""
     piece = ""
     for character in word:
         too_wide = columns(piece + character) > LINE_COLUMNS and unicodedata.category(character)[0] != "M"
@@ -161,5 +165,8 @@ def _may_part(before: str, after: str) -> bool:
 
 
 def _is_unspaced(character: str) -> bool:
-    """Return True if the character's script is written without spaces. (Hangul is as wide, but has spaces.)"""
+    """Return True if the character's script is written without spaces.
+
+    Hangul has spaces, although its characters are as wide as ideographs.
+    """
     return _width(character) == 2 and not "\uac00" <= character <= "\ud7a3"

@@ -1,4 +1,4 @@
-"""The text of a whole recording, joined from the hypotheses of its segments, and its output formats."""
+"""The transcript of a whole recording, joined from the hypotheses of its segments, and its output formats."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ ONLY_SPEAKER = "A"  # OpenAI's name for the first speaker; speakers are not told
 
 @dataclass(frozen=True)
 class Part:
-    """One recognised segment of a recording. Its phrases and words are timed in seconds from the recording's start."""
+    """One recognised segment of a recording.
+
+    The times in ``phrases`` and ``words`` are seconds from the recording's start. Those in ``hypothesis`` are seconds
+    from the segment's start.
+    """
 
     segment: Segment
     hypothesis: Hypothesis
@@ -40,9 +44,11 @@ class Part:
         return [word.shifted(self.segment.start_s) for word in self.hypothesis.words]
 
     def within(self, length: int) -> Part:
-        """Return the part with no time after the end of the audio, which is ``length`` samples long.
+        """Return the part with all times limited to the end of the audio.
 
-        A segment may end in the silence that follows the audio (``asr.segmenting``).
+        A segment may extend into the silence that ``asr.segmenting`` adds after the audio.
+
+        ``length``: length of the audio in samples.
         """
         if self.segment.end <= length:
             return self
@@ -59,14 +65,14 @@ class Part:
 
 @dataclass
 class Transcript:
-    """The result for a whole recording.
+    """The transcript of a whole recording.
 
-    ``duration_s``: its length.
-    ``fallback_language``: the requested language; if none was requested, the language to report if nothing is said.
-    ``detected``: no language was requested.
-    ``warnings``: what was requested and could not be done.
+    ``duration_s``: length of the recording in seconds.
+    ``fallback_language``: the requested language, or else the language to report if the recording has no speech.
+    ``detected``: whether the language was detected, because the request named none.
+    ``warnings``: messages about requested features that were not available.
     ``queued_ms``: how long the first segment waited for its batch.
-    ``sound_s``: seconds of sound in the file, without the pauses on its clock; None if there are none.
+    ``sound_s``: seconds of audio in the file, without pauses that its timestamps leave; None: same as ``duration_s``.
     """
 
     duration_s: float
@@ -84,7 +90,7 @@ class Transcript:
 
     @property
     def languages(self) -> list[str]:
-        """The recording's languages, the most spoken first."""
+        """The codes of the recording's languages, the most spoken first."""
         if not self.detected or not self.parts:
             return [self.fallback_language]
         return most_spoken(self.parts)
@@ -102,9 +108,9 @@ class Transcript:
         return body | {"usage": self.usage()} | self._warnings()
 
     def verbose_json(self, granularities: Iterable[str]) -> dict[str, Any]:
-        """Return OpenAI's ``TranscriptionVerbose``.
+        """Return the body of a ``verbose_json`` response, OpenAI's ``TranscriptionVerbose``.
 
-        It has ``words`` only if asked for, and ``segments`` unless only words are asked for.
+        ``granularities``: "word" to include ``words``, "segment" to include ``segments``; empty: "segment".
         """
         wanted = set(granularities) or {"segment"}
         body: dict[str, Any] = {
@@ -122,7 +128,10 @@ class Transcript:
         return body | {"usage": self.usage()} | self._warnings()
 
     def diarized_json(self) -> dict[str, Any]:
-        """Return OpenAI's ``TranscriptionDiarized``, with all text by one speaker."""
+        """Return the body of a ``diarized_json`` response, OpenAI's ``TranscriptionDiarized``.
+
+        All text is attributed to one speaker.
+        """
         segments = [segment for part in self.parts for segment in diarized_segments(part)]
         body = {"task": self.task, "duration": round(self.duration_s, 3), "text": self.text, "segments": segments}
         return body | {"usage": self.usage()} | self._warnings()
@@ -160,12 +169,12 @@ FORMATS: Mapping[str, tuple[str, Callable[[Transcript], str]]] = {
 
 
 def duration_usage(seconds: float) -> dict[str, Any]:
-    """Return the usage by duration, as OpenAI bills models that count no tokens: every second begun counts."""
+    """Return OpenAI's usage object for models that are billed by duration: whole seconds, rounded up."""
     return {"type": "duration", "seconds": max(1, math.ceil(round(seconds, 3)))}
 
 
 def most_spoken(parts: Iterable[Part]) -> list[str]:
-    """Return the parts' languages, the one with the most speech first."""
+    """Return the codes of the parts' languages, the language with the most speech first."""
     spoken: dict[str, int] = {}
     for part in parts:
         spoken[part.hypothesis.language] = spoken.get(part.hypothesis.language, 0) + part.segment.speech
@@ -173,7 +182,7 @@ def most_spoken(parts: Iterable[Part]) -> list[str]:
 
 
 def join(texts: Iterable[str]) -> str:
-    """Join texts with spaces, except between two that are written without spaces (Chinese, Japanese)."""
+    """Join texts with spaces, but without a space between two Chinese or Japanese characters."""
     joined = ""
     for text in texts:
         if joined and text and not (_is_wide(joined[-1]) and _is_wide(text[0])):
@@ -183,7 +192,10 @@ def join(texts: Iterable[str]) -> str:
 
 
 def diarized_segments(part: Part) -> list[dict[str, Any]]:
-    """Return the part's phrases as OpenAI's ``transcript.text.segment``. The part's start makes the ids unique."""
+    """Return the part's phrases as OpenAI's ``transcript.text.segment`` objects.
+
+    The ids contain the part's start, which makes them unique within a transcript.
+    """
     return [
         {
             "id": f"seg_{part.segment.start}_{number}",
@@ -198,24 +210,25 @@ def diarized_segments(part: Part) -> list[dict[str, Any]]:
 
 
 def token_logprobs(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    """Return the log probabilities of the parts' tokens, in OpenAI's format."""
+    """Return the tokens of the parts with their log probabilities, in OpenAI's format."""
     return listed_logprobs(token for part in parts for token in part.hypothesis.tokens)
 
 
 def listed_logprobs(tokens: Iterable[Token]) -> list[dict[str, Any]]:
+    """Return the tokens with their log probabilities, in OpenAI's format."""
     return [{"token": _token_text(token), "logprob": token.logprob, "bytes": list(token.piece)} for token in tokens]
 
 
 def temperatures(wanted: float) -> tuple[float, ...]:
-    """Return the temperatures to try for the one that the client requests.
+    """Return the temperatures for decoding if the client requests the temperature ``wanted``.
 
-    As with OpenAI, 0 also allows a higher one where the text looks wrong. Any other temperature is used alone.
+    As with OpenAI, 0 also allows higher temperatures if the text looks wrong. Any other temperature is used alone.
     """
     return FALLBACK_TEMPERATURES if wanted == 0 else (wanted,)
 
 
 def _token_text(token: Token) -> str:
-    """Return the token's text. If its bytes are not whole characters, return them as OpenAI writes them."""
+    """Return the token's text. If its bytes are not whole characters, return OpenAI's spelling of the bytes."""
     try:
         return token.piece.decode()
     except UnicodeDecodeError:
@@ -253,12 +266,15 @@ def _segment(number: int, part: Part, phrase: Phrase) -> dict[str, Any]:
 
 
 def _srt_text(cue: Cue) -> str:
-    """Return the cue's text. SubRip has no escapes, so text that looks like a line of times is changed."""
+    """Return the cue's text for SubRip, with any arrow ``-->`` in it changed.
+
+    SubRip has no escapes, and an arrow would make a line of text look like a line of times.
+    """
     return "\n".join(cue.lines).replace("-->", "-- >")
 
 
 def _vtt_text(cue: Cue) -> str:
-    """Return the cue's text with WebVTT's escapes (W3C WebVTT 1, section 3.1), so that it holds no arrow."""
+    """Return the cue's text with WebVTT's escapes (W3C WebVTT 1, section 3.1)."""
     return "\n".join(cue.lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

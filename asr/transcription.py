@@ -1,4 +1,4 @@
-"""Transcribe a file: decode it, find speech, and recognise segments in batches with those of other requests."""
+"""Transcribe a file: decode it, find the speech, and recognise its segments in batches shared with other requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from inference.pool import in_first_pool
 
 
 class Transcription:
-    """The transcription of one recording. Create it by ``open``, then iterate over ``parts`` or await ``whole``."""
+    """The transcription of one recording. Create it with ``open``, then iterate over ``parts`` or await ``whole``."""
 
     def __init__(
         self,
@@ -58,9 +58,14 @@ class Transcription:
         *,
         deadline: float | None = None,
     ) -> Transcription:
-        """Decode a file and find its first segment. Raises ``ApiError`` for unusable audio (``asr.audio.decode``)."""
+        """Decode a file and find its first segment.
 
-        def begin() -> Transcription:  # one call in the pool for all that happens before the engine
+        ``deadline``: time after which the result is not needed, as in ``Unit``.
+
+        Raises ``ApiError`` for unusable audio (``asr.audio.decode``).
+        """
+
+        def begin() -> Transcription:  # all work before the engine runs in one call in the thread pool
             recording = decode(data, max_duration_s=settings.VOICE_MAX_AUDIO_S)
             transcription = cls(recording, engine, checkpoint, options, deadline)
             transcription._look()
@@ -70,16 +75,23 @@ class Transcription:
 
     @property
     def sound_s(self) -> float:
-        """Seconds of sound in the file. Pauses on its clock do not count and are not charged."""
+        """The seconds of audio in the file, for which the request is charged.
+
+        Pauses that the file's timestamps leave do not count.
+        """
         return self._recording.sound_s
 
     async def whole(self) -> Transcript:
+        """Recognise the whole recording and return its transcript. Raises the engine's errors."""
         async for _ in self.parts():
             pass
         return self.transcript
 
     async def parts(self) -> AsyncIterator[Part]:
-        """Yield recognised parts in order, each as soon as it is final. Several segments are under way at once."""
+        """Yield the recognised parts in order, each as soon as it is final.
+
+        Several segments are recognised at the same time. Raises the engine's errors.
+        """
         waiting: list[Part] = []
         decided: list[Evidence] = []
         async for part in self._recognised():
@@ -92,7 +104,11 @@ class Transcription:
                 yield kept
 
     async def _settled(self, decided: list[Evidence], waiting: list[Part]) -> Part | None:
-        """Take the first part off ``waiting`` and return it in its final language; None if nothing was said."""
+        """Remove the first part from ``waiting`` and return it in its final language; None if it holds no speech.
+
+        ``decided``: evidence of the languages of all earlier parts; that of this part is appended.
+        ``waiting``: recognised parts whose language is not final yet.
+        """
         part, *following = waiting
         del waiting[0]
         if self._detects:
@@ -106,9 +122,9 @@ class Transcription:
         return self._checked(part)
 
     async def _recognised(self) -> AsyncIterator[Part]:
-        """Yield recognised parts.
+        """Yield the recognised parts in order, before their final languages are chosen.
 
-        The first segment is sent alone. It is refused if the engine has no room for the request.
+        The first segment is sent alone. If the engine has no room for the request, it refuses this segment.
         """
         if self._found is None:
             await in_first_pool(self._look)
@@ -130,11 +146,17 @@ class Transcription:
         return await recognise(self._engine, segment, self._options, self._recording.float32, unit)
 
     def _look(self) -> None:
-        """Find the first segment, and whether there is a second; most requests to an assistant have only one."""
+        """Find the first segment, and whether there is a second.
+
+        Most requests to a voice assistant have only one.
+        """
         self._found = list(islice(self._segments, 2))
 
     async def _rest(self, more: list[Segment]) -> AsyncIterator[Segment]:
-        """Yield ``more`` and then the remaining segments, fetching several at a time to save calls to the pool."""
+        """Yield the segments in ``more``, then all remaining ones.
+
+        The remaining ones are fetched several at a time, to save calls to the thread pool.
+        """
         for segment in more:
             yield segment
 

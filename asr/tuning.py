@@ -1,7 +1,8 @@
-"""How to run a model on this device: workers, threads, contexts and batches, as measured by ``manage.py tune_asr``.
+"""How to run a model on this device: workers, threads, contexts and batch sizes.
 
-The table is a JSON file. A table for another model, device or number of cores is not used. Then the rules below hold,
-which suit the bundled model and a stock Whisper on few cores.
+``manage.py tune_asr`` measures these and writes them to a JSON file, the tuning table. A table for another model,
+device or number of cores is not used. Without a table, rules apply that suit the bundled model and a stock Whisper on
+few cores.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from asr.checkpoint import BUNDLED, FULL_CONTEXT_S, Checkpoint
 logger = logging.getLogger(__name__)
 
 VERSION = 1
-SMALL_MODEL_BYTES = 200_000_000  # Whisper base: two threads encode it 1.5 times as fast as one, two workers twice
-BATCH_SECONDS = 96  # encoder context in one batch; a larger batch takes longer, but not less per item
+SMALL_MODEL_BYTES = 200_000_000  # Whisper base is below: two threads make it 1.5 times as fast, two workers 2 times
+BATCH_SECONDS = 96  # seconds of encoder context in one batch; a larger batch saves no time per item
 MAX_WORKERS = 64
 MAX_THREADS = 256
 LARGEST_BATCH = 1024
-ISA = "CT2_FORCE_CPU_ISA"  # CTranslate2's own variable
+ISA = "CT2_FORCE_CPU_ISA"  # CTranslate2's environment variable
 CPU_INFO = Path("/proc/cpuinfo")
 AVX512_FLAGS = {"avx512f", "avx512cd", "avx512vl", "avx512bw", "avx512dq"}
 
@@ -38,14 +39,14 @@ class UnusableTable(ValueError):
 
 @dataclass(frozen=True)
 class Tuning:
-    """How to run one model on one device.
+    """A tuning table: how to run one model on one device.
 
-    ``batches``: the largest batch for each context in seconds.
-    ``cores``: number of cores that the table was measured with; 0 for any number.
-    ``workers``: batches that run side by side; 0 to go by the rule.
-    ``threads``: threads of each worker.
+    ``batches``: largest batch for each context, by the length of the context in seconds.
+    ``cores``: number of cores that the table was measured with; 0: the table holds for any number.
+    ``workers``: number of batches that run in parallel; 0: the rule of ``parallelism`` applies.
+    ``threads``: number of threads of each worker.
     ``margin_s``: seconds by which a context must be longer than the speech.
-    ``measured``: the figures behind these choices, for people to read.
+    ``measured``: the measurements behind these values, for information only.
     """
 
     model: str
@@ -64,15 +65,16 @@ class Tuning:
         return tuple(sorted(self.batches))
 
     def context_s(self, duration_s: float) -> int:
-        """Return the smallest context that holds ``duration_s`` and the margin."""
+        """Return the shortest context, in seconds, that holds speech of ``duration_s`` and the margin."""
         needed = duration_s + self.margin_s
         return next((context for context in self.contexts_s if context >= needed), self.contexts_s[-1])
 
     def limit(self, context_s: int) -> int:
-        """Return the largest batch in that context, within the limit of the settings."""
+        """Return the largest batch in that context, at most ``VOICE_ASR_BATCH``."""
         return max(1, min(settings.VOICE_ASR_BATCH, self.batches[context_s]))
 
     def fits(self, checkpoint: Checkpoint, device: str, cores: int) -> bool:
+        """Return True if the table was measured for this model, device and number of cores."""
         same = (self.model, self.device) == (checkpoint.name, device)
         return same and self.cores in (0, cores) and set(self.batches) <= set(checkpoint.contexts_s)
 
@@ -97,7 +99,10 @@ def read(path: Path) -> Tuning:
 
 
 def tuning(checkpoint: Checkpoint, device: str, cores: int) -> Tuning:
-    """Return the table for this model on this device. Raises ``UnusableTable`` for an invalid file."""
+    """Return the tuning of this model on this device: the first table that fits, or else one made by rule.
+
+    Raises ``UnusableTable`` if a table is invalid, or if ``VOICE_ASR_TUNING`` names a missing file.
+    """
     own = table_path()
     for path in (own, BUNDLED / "tuning.json"):
         if path.exists() or (path == own and settings.VOICE_ASR_TUNING):
@@ -113,20 +118,22 @@ def tuning(checkpoint: Checkpoint, device: str, cores: int) -> Tuning:
 
 
 def table_path() -> Path:
-    """Return the path of this service's own table, which need not exist."""
+    """Return the path of the table that the operator has measured. The file need not exist."""
     return Path(settings.VOICE_ASR_TUNING or settings.VOICE_STATE_DIR / "asr-tuning.json")
 
 
 def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
+    """Return a table made by rule, without measurements."""
     batches = {context: max(1, BATCH_SECONDS // context) for context in checkpoint.contexts_s}
     return Tuning(checkpoint.name, device, settings.VOICE_ASR_COMPUTE_TYPE, batches, margin_s=checkpoint.margin_s)
 
 
 def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int, int]:
-    """Return the number of workers and of threads for each.
+    """Return the number of workers, and the number of threads of each worker.
 
-    By rule a small model, which gains little from many threads, has a worker for each core. The workers give way to the
-    threads that feed them (``inference.thread_priority``).
+    If the table gives none, a small model gets one worker with one thread for each core, because it gains little from
+    more threads. A larger model gets one worker with a thread for each core. The workers' threads have a lower priority
+    than the threads that feed them (``inference.thread_priority``).
     """
     if table.workers:
         return table.workers, max(1, table.threads)
@@ -136,17 +143,17 @@ def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int,
 
 
 def device_here() -> str:
-    """Return the device to run on, ``cpu`` or ``cuda``. ``auto`` in the settings is resolved."""
+    """Return the device to run on, ``cpu`` or ``cuda``. If the setting is ``auto``, CUDA is used if there is any."""
     if settings.VOICE_ASR_DEVICE != "auto":
         return str(settings.VOICE_ASR_DEVICE)
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
 
 
 def compute_type_here() -> str:
-    """Return the compute type for CTranslate2.
+    """Return the compute type with which CTranslate2 is to load the model.
 
-    CTranslate2's own default turns a float16 checkpoint into float32 on a CPU, which takes two to three times as long
-    as int8 for the same words. So here the default on a CPU is int8.
+    On a CPU, CTranslate2's own default converts a float16 checkpoint to float32. This takes two to three times as long
+    as int8 and gives the same words. So here the default on a CPU is int8.
     """
     if settings.VOICE_ASR_COMPUTE_TYPE == "default" and device_here() == "cpu":
         return "int8"
@@ -154,9 +161,10 @@ def compute_type_here() -> str:
 
 
 def allow_avx512() -> None:
-    """Let CTranslate2 use AVX-512 if this processor has all the instructions it needs. By itself it stops at AVX2.
+    """Let CTranslate2 use AVX-512 if this processor has all the instructions that it needs.
 
-    Call this before CTranslate2 calculates anything in this process. A value set by the operator is kept.
+    By default, CTranslate2 uses AVX2 at most. Call this before CTranslate2 calculates anything in this process. A value
+    of ``CT2_FORCE_CPU_ISA`` that the operator has set is kept.
     """
     if ISA in os.environ or not CPU_INFO.exists():
         return

@@ -1,4 +1,4 @@
-"""What goes into the speech-recognition engine, and what comes out."""
+"""The input and the output of the speech recognition engine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from inference.engine import Unit
 
 SAMPLE_RATE = 16_000
 MAX_SEGMENT_S = 30.0
-SPEECH_PADDING_MS = 200  # before and after what voice activity detection calls speech
-TURN_SILENCE_MS = 500  # of silence, which ends a turn of live speech unless the client says otherwise; OpenAI's default
+SPEECH_PADDING_MS = 200  # audio added before and after the speech that voice activity detection finds
+TURN_SILENCE_MS = 500  # default length of the silence that ends a turn of live speech, the same as OpenAI's
 
 Samples = npt.NDArray[np.float32]
 Task = Literal["transcribe", "translate"]
 
-#: First beam search. Then, only for a text that nobody can have said, once at a higher temperature (``asr.decoding``).
+#: The first try uses beam search (0). Only an implausible text is decoded again, at 0.4 (``asr.decoding``).
 FALLBACK_TEMPERATURES = (0.0, 0.4)
 
 
@@ -26,16 +26,17 @@ FALLBACK_TEMPERATURES = (0.0, 0.4)
 class Options:
     """How to recognise a unit.
 
-    ``language``: ISO 639-1; None to detect it.
-    ``task``: write what was said, or translate it into English.
-    ``prompt``: text that came before, or its style.
+    ``language``: code of the language; None to detect it.
+    ``task``: "transcribe", or "translate" for English text.
+    ``prompt``: text that precedes the speech, or shows the style to write in.
     ``keywords``: names and terms to expect.
-    ``temperatures``: for the first try and, if its text looks wrong, for further tries.
-    ``timestamps``, ``words``: whether to time phrases, and words.
-    ``logprobs``: whether the hypothesis lists its tokens.
-    ``language_priors``: pairs of a language and its weight in detection; languages that are not listed weigh 1.
-    ``candidates``: languages to choose from in detection; empty: all on offer.
-    ``greedy``: no beam search, for a partial text that is soon replaced.
+    ``temperatures``: temperature of the first try, then of further tries if the text looks wrong.
+    ``timestamps``: whether to time phrases.
+    ``words``: whether to time words.
+    ``logprobs``: whether to list the tokens with their log probabilities.
+    ``language_priors``: pairs of a language and its weight in detection; other languages have the weight 1.
+    ``candidates``: languages to detect among; empty: all on offer.
+    ``greedy``: whether to decode without beam search, for a partial result that is soon replaced.
     """
 
     language: str | None = None
@@ -52,7 +53,10 @@ class Options:
 
     @property
     def hints(self) -> str:
-        """The prompt and keywords. Where a model hears nothing, it may write these."""
+        """The prompt and the keywords as one text.
+
+        Where a model recognises no speech, it may write this text.
+        """
         return " ".join((self.prompt, *self.keywords)).strip()
 
 
@@ -75,8 +79,9 @@ class SpeechUnit(Unit):
 class Word:
     """A word with its time.
 
-    ``start``, ``end``: seconds.
-    ``probability``: the model's, averaged over the word's tokens.
+    ``start``: start in seconds from the start of the unit or, in results, of the recording or stream.
+    ``end``: end, counted in the same way.
+    ``probability``: the model's probability, averaged over the word's tokens.
     """
 
     text: str
@@ -92,8 +97,9 @@ class Word:
 class Token:
     """A token of the text.
 
-    ``piece``: its UTF-8 bytes, which need not be whole characters.
-    ``logprob``: natural logarithm of its probability.
+    ``id``: number of the token in the model's vocabulary.
+    ``piece``: the token's UTF-8 bytes, which need not be whole characters.
+    ``logprob``: natural logarithm of the token's probability.
     """
 
     id: int
@@ -103,7 +109,12 @@ class Token:
 
 @dataclass(frozen=True)
 class Phrase:
-    """A stretch of text within a hypothesis, cut where the model's timestamp tokens are. Times are in seconds."""
+    """A stretch of text between two of the model's timestamp tokens.
+
+    ``start``: start in seconds from the start of the unit or, in a transcript, of the recording.
+    ``end``: end, counted in the same way.
+    ``tokens``: token ids of the text.
+    """
 
     text: str
     start: float
@@ -113,19 +124,20 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What the model believes was said in one unit. Times are seconds from the unit's start.
+    """The text that the model recognised in one unit. All times are seconds from the unit's start.
 
-    ``language``, ``language_probability``: the language it was decoded in, and how likely that is.
-    ``avg_logprob``: mean log probability of its tokens.
-    ``compression_ratio``: UTF-8 bytes over deflated bytes; high for loops.
-    ``no_speech_prob``: the model's own probability that nothing was said.
-    ``temperature``: that of the try that gave the text.
+    ``language``: code of the language in which the unit was decoded.
+    ``language_probability``: the model's probability of that language.
+    ``avg_logprob``: mean log probability of the tokens.
+    ``compression_ratio``: UTF-8 bytes of the text over its deflated bytes; high if the text repeats itself.
+    ``no_speech_prob``: the model's own probability that the unit has no speech.
+    ``temperature``: temperature of the try that gave the text.
     ``queued_ms``: how long the unit waited for its batches.
-    ``languages``: each candidate with the model's probability, likeliest first, before any weights; only the requested
-    language if one was requested.
-    ``tokens``: those of the text, if ``Options.logprobs`` asks for them.
-    ``text_end``: when the text ends by the model's own timestamps; None if it does not end with one.
-    ``tries``: how often the unit was decoded.
+    ``languages``: pairs of a candidate language and its probability before any weights, likeliest first; if the request
+    named a language, only that one.
+    ``tokens``: tokens of the text; empty unless ``Options.logprobs`` is set.
+    ``text_end``: when the text ends, by the model's last timestamp; None if the text does not end with a timestamp.
+    ``tries``: how many times the unit was decoded.
     """
 
     text: str

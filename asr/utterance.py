@@ -1,7 +1,7 @@
-"""One stretch of live speech, from audio to text.
+"""One utterance of live speech, from audio to text.
 
-Its segments are recognised as soon as they are complete. In between, the open segment is recognised now and then to
-show a partial result (``guess``).
+Each segment of the utterance is recognised as soon as it is complete. Meanwhile, the open segment is recognised from
+time to time to show a partial result (``guess``).
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from inference.errors import InferenceError
 
 PARTIAL_EVERY_MS = 400  # least new audio between two partial results
 FIRST_PARTIAL_WITHIN_MS = 3_000
-# Together with the padding, this is about a word. A partial result of less has no words and delays the next one.
+# Together with the padding, this is about one word. Recognising less finds no word and delays the next partial result.
 FIRST_PARTIAL_SPEECH_S = 0.6
-BUSY_S = 0.25  # a partial result that would wait longer than this is not made, unless it is overdue
+BUSY_S = 0.25  # if the engine's wait is longer than this, a partial result is skipped unless it is overdue
 OVERDUE_S = 2.0  # after this time without one, the next partial result takes its turn among the finals
 PARTIAL_BACKOFF = 1.0  # pause after a partial result, as a multiple of the time it took, on an otherwise idle engine
-BUSY_PARTIAL_BACKOFF = 4.0  # the same if it had to wait, so that partial results give way first
+BUSY_PARTIAL_BACKOFF = 4.0  # the same for a partial result that had to wait, so that partial results give way first
 MAX_PARTIAL_BACKOFF_S = 1.5
 WAITED_MS = 30.0  # a partial result that waited longer than this for its batch competed with other work
-PARTIAL_DEADLINE_S = 2.0  # a partial result is of no use later than this
+PARTIAL_DEADLINE_S = 2.0  # a later partial result is of no use
 FINAL_DEADLINE_S = 30.0
 _UNSPACED = ("zh", "yue", "ja")
 
@@ -41,11 +41,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class UtteranceResult:
-    """The text of an utterance.
+    """The final text of an utterance.
 
-    ``start``, ``end``: limits of the speech, in samples on the stream's clock.
-    ``queued_ms``: how long its segments waited for their batches, in total.
-    ``last_text``: text of its last segment, or of the segment before the utterance if nothing was said.
+    ``words``: words with their times on the stream's clock; empty unless requested.
+    ``tokens``: tokens with their log probabilities; empty unless requested.
+    ``start``: start of the speech, in samples on the stream's clock.
+    ``end``: end of the speech, in samples on the stream's clock.
+    ``language``: code of the language of the first segment.
+    ``queued_ms``: total time that the segments waited for their batches.
+    ``last_text``: text of the last segment; without text, that of the segment before the utterance.
     """
 
     text: str
@@ -60,7 +64,7 @@ class UtteranceResult:
 
 @dataclass
 class _Closed:
-    """A complete segment, with the task that recognises it. Its parts are not checked by ``asr.guard`` yet."""
+    """A complete segment, and the task that recognises it. ``asr.guard`` has not checked the task's parts yet."""
 
     piece: Piece
     task: asyncio.Task[list[Part]]
@@ -70,12 +74,13 @@ class _Closed:
 
 
 class Utterance:
-    """One stretch of live speech. Call ``feed`` with each frame, and ``complete`` or ``abandon`` at the end.
+    """One utterance of live speech. Call ``feed`` for each frame, and ``complete`` or ``abandon`` at the end.
 
-    ``start``: where it begins, in samples on the stream's clock.
-    ``tell``: called with each partial as ``tell(utterance, text, stable)``. ``stable`` is the beginning of ``text``
-    that will not change.
+    ``start``: where the utterance begins, in samples on the stream's clock.
+    ``tell``: called as ``tell(utterance, text, stable)`` with each partial result. Later ones do not change ``stable``,
+    which is the beginning of ``text``.
     ``threshold``: probability from which a frame counts as speech.
+    ``not_before``: earliest sample that belongs to the utterance.
     """
 
     def __init__(
@@ -114,7 +119,7 @@ class Utterance:
 
     @property
     def end(self) -> int:
-        """Where the utterance's audio ends so far, in samples of the stream's clock."""
+        """The end of the utterance's audio so far, in samples on the stream's clock."""
         return self.segmenter.position
 
     @property
@@ -123,26 +128,34 @@ class Utterance:
 
     @property
     def _awaits_first_word(self) -> bool:
-        """Whether the first word is still awaited. Audio that goes on for long without one is music."""
+        """Whether the utterance is short and has no words yet.
+
+        Audio that goes on for longer without a word is probably music.
+        """
         return not self._has_shown and self.audio_ms < FIRST_PARTIAL_WITHIN_MS
 
     def feed(self, frame: Samples, probability: float) -> None:
+        """Take the next frame and start recognising the segments that it completes.
+
+        ``frame``: float32 (``FRAME``,) at 16 kHz.
+        ``probability``: probability that the frame is speech.
+        """
         self._recognise(self.segmenter.feed(frame, probability))
         self._recognise_ahead()
 
     def begin_afresh(self, position: int) -> None:
-        """Continue at ``position``, where sound begins after digital silence."""
+        """Continue at ``position``, where sound begins after digital silence, with a new segment."""
         self._recognise(self.segmenter.begin_afresh(position))
 
     def complete(self) -> int:
-        """Mark the utterance as complete. Return where its last segment ends, in samples on the stream's clock."""
+        """Mark the utterance as complete, and return the end of its last segment in samples on the stream's clock."""
         self._stop_guessing()
         self._recognise(self.segmenter.flush())
         self._drop_ahead()
         return self._closed[-1].piece.segment.end if self._closed else self.start
 
     def abandon(self) -> None:
-        """Drop the work still under way."""
+        """Cancel all recognition that is still running."""
         self._stop_guessing()
         self._drop_ahead()
         for closed in self._closed:
@@ -153,11 +166,11 @@ class Utterance:
         await asyncio.gather(*(closed.task for closed in self._closed))
 
     async def heard(self, decided: list[Evidence], before: str, length: int) -> UtteranceResult:
-        """Return the utterance's text. Call this after ``recognised``.
+        """Return the final text of the utterance. Call this after ``recognised``.
 
-        ``decided``: evidence of the stream's languages so far; that of this utterance is appended.
+        ``decided``: evidence of the languages in the stream so far; that of this utterance is appended.
         ``before``: text of the segment before this utterance.
-        ``length``: of the stream so far, in samples; no time in the result is later.
+        ``length``: length of the stream so far, in samples; times in the result are limited to it.
         """
         parts = [part for closed in self._closed for part in closed.task.result()]
         settled = [await self._settled(parts[index:], decided) for index in range(len(parts))]
@@ -166,7 +179,7 @@ class Utterance:
             text=join(part.text for part in kept),
             words=tuple(word for part in kept for word in part.words),
             tokens=tuple(token for part in kept for token in part.hypothesis.tokens),
-            # After digital silence, the padding may reach back beyond the start.
+            # After digital silence, the padding of the first segment may begin before the utterance.
             start=max(self.start, kept[0].segment.start) if kept else self.start,
             end=kept[-1].segment.end if kept else min(length, self.segmenter.position),
             language=kept[0].hypothesis.language if kept else self._options.language or "",
@@ -179,7 +192,11 @@ class Utterance:
         return piece.samples(start, end)
 
     async def _settled(self, parts: list[Part], decided: list[Evidence]) -> Part:
-        """Return the first of the parts in its final language, which is chosen as for a recording."""
+        """Return the first of the parts in its final language, which is chosen as for a recording.
+
+        ``parts``: this part and those after it.
+        ``decided``: evidence of the languages of the earlier parts; that of this part is appended.
+        """
         part, *following = parts
         if not self._detects:
             return part
@@ -194,7 +211,7 @@ class Utterance:
         return Part(part.segment, replace(again, languages=part.hypothesis.languages))
 
     def guess(self) -> None:
-        """Start a partial recognition of the open segment, if one is due and the engine is not busy."""
+        """Start recognising a partial result of the open segment, if one is due and the engine is not busy."""
         now = time.monotonic()
         is_first = self._awaits_first_word
         every_ms = PARTIAL_EVERY_MS / 2 if is_first else PARTIAL_EVERY_MS
@@ -216,7 +233,7 @@ class Utterance:
         closed = list(self._closed)
         began = time.monotonic()
         waited_ms = 0.0
-        # Greedy, once: a partial result is soon replaced. Words are timed in the final only.
+        # A partial result is soon replaced, so it is decoded once and greedily. Only final results have timed words.
         options = replace(
             self._known(),
             temperatures=self._options.temperatures[:1],
@@ -231,13 +248,13 @@ class Utterance:
             found = await self._engine.submit(unit)
             waited_ms = found.queued_ms
             hypothesis = guard.checked(found, audio=audio, speech_s=speech_s)
-            for segment in closed:  # the segments before it are being recognised for good
+            for segment in closed:  # the final texts of the segments before the open one
                 await asyncio.shield(segment.task)
             certain = [part.text for segment in closed for part in segment.kept(options)]
         except InferenceError:
             waited_ms = 1000 * PARTIAL_DEADLINE_S
-            return  # the engine is too busy, or the final will report the error
-        except Exception:  # a partial result is an extra: its failure must not end the stream
+            return  # the engine is too busy, or the final result will report the error
+        except Exception:  # a failed partial result must not end the stream
             logger.exception("a partial could not be recognised")
             return
         finally:
@@ -262,7 +279,7 @@ class Utterance:
     def _recognise(self, pieces: list[Piece]) -> None:
         for piece in pieces:
             if self._guess is not None:
-                self._stop_guessing()  # the partial result was about this segment
+                self._stop_guessing()  # the partial result would show this segment, which is complete now
             if self._ahead is not None and self._ahead.piece.segment == piece.segment:
                 self._closed.append(self._ahead)
                 self._ahead = None
@@ -270,9 +287,9 @@ class Utterance:
                 self._closed.append(_Closed(piece, asyncio.create_task(self._recognised(piece))))
 
     def _recognise_ahead(self) -> None:
-        """During a pause, recognise the segment that will be the last one if the pause ends the utterance.
+        """During a pause, recognise the segment that is the last one if the pause ends the utterance.
 
-        Then its text is ready when the turn ends. This is done only while the engine has nothing else to do.
+        Its text is then ready when the utterance ends. This is done only while the engine is idle.
         """
         piece = self.segmenter.last_piece
         if self._ahead is not None and (piece is None or piece.segment != self._ahead.piece.segment):
@@ -295,11 +312,11 @@ class Utterance:
 
     def _unit(self, audio: Samples, options: Options) -> SpeechUnit:
         deadline = time.monotonic() + FINAL_DEADLINE_S
-        # Admitted with the stream: it waits instead of being refused.
+        # The unit was admitted with its stream, so it waits instead of being refused.
         return SpeechUnit(audio=audio, options=options, deadline=deadline, live=True, admitted=True)
 
     def _known(self) -> Options:
-        """Return the options. If they name no language, add that of the latest segment recognised."""
+        """Return the options. If they name no language, set the language of the latest segment recognised."""
         if self._options.language is None:
             for closed in reversed(self._closed):
                 task = closed.task
@@ -320,5 +337,5 @@ def _drop(task: asyncio.Task[list[Part]]) -> None:
 
 
 def _split(text: str, language: str) -> list[str]:
-    """Split the text into words, or into characters where words are not spaced. Each can be stable by itself."""
+    """Split the text into words, or into characters if the language has no spaces between words."""
     return list(text) if language in _UNSPACED else text.split()

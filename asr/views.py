@@ -1,4 +1,4 @@
-"""``POST /v1/audio/transcriptions`` and ``/v1/audio/translations``, as in OpenAI's audio API."""
+"""``POST /v1/audio/transcriptions`` and ``/v1/audio/translations``, which follow OpenAI's API."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from gateway.openapi import SSE_EVENT
 from gateway.views import ApiView
 from usage.recent import remember
 
-_FORMS = {  # shared, since they keep no state and take longer to make than to use
+_FORMS = {  # shared by all requests: they keep no state, and creating one takes longer than using it
     Kind.TRANSCRIPTION: serializers.TranscriptionSerializer(),
     Kind.TRANSLATION: serializers.TranslationSerializer(),
 }
@@ -52,7 +52,7 @@ _RESPONSES = {
 
 
 class TranscriptionView(ApiView):
-    """Speech to text, in the language that is spoken."""
+    """Transcribe speech in the language that is spoken."""
 
     gated = True
     parser_classes = [MultiPartParser]
@@ -108,7 +108,7 @@ class TranscriptionView(ApiView):
 
 
 class TranslationView(TranscriptionView):
-    """Speech to English text."""
+    """Translate speech into English text."""
 
     kind = Kind.TRANSLATION
 
@@ -168,9 +168,10 @@ def _response(transcript: Transcript, fields: dict[str, Any]) -> HttpResponseBas
 async def _events(
     transcription: Transcription, work: Work, *, logprobs: bool, diarized: bool
 ) -> AsyncGenerator[bytes, None]:
-    """Yield OpenAI's transcript events: a delta for each segment, and at the end the whole text.
+    """Yield OpenAI's server-sent events: a delta for each segment, then the whole text.
 
-    ``diarized``: after each delta, yield its segments with their speaker.
+    ``logprobs``: whether the events list tokens with their log probabilities.
+    ``diarized``: whether each delta is followed by its segments, which name a speaker.
     """
     transcript = transcription.transcript
     sent = ""

@@ -1,7 +1,7 @@
-"""The network that finds speech, and the rules for its answers.
+"""The network that finds speech, and the rules for using its output.
 
-This is Silero VAD by the rules of faster-whisper; ``asr.segmenting`` applies them. Only speech reaches the engine,
-because a Whisper model invents words for silence, noise and music.
+These are Silero VAD and the rules of faster-whisper, which ``asr.segmenting`` applies. Only speech is sent to the
+engine, because a Whisper model invents words for silence, noise and music.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ SPEECH = VadOptions(
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of the recording to recognise. All positions are in samples.
+    """A stretch of a recording or stream to recognise. All positions are in samples.
 
-    ``start``, ``end``: its range, [start, end).
-    ``speech``: how many of its samples are speech.
-    ``spans``: the ranges of speech; empty: all of it is one span.
+    ``start``: first sample.
+    ``end``: sample after the last one.
+    ``speech``: number of samples that are speech.
+    ``spans``: ranges [start, end) of speech within the segment; empty: the whole segment is one span.
     """
 
     start: int
@@ -43,11 +44,11 @@ class Segment:
 
     @classmethod
     def of(cls, start: int, end: int) -> Segment:
-        """Return a segment that is all speech."""
+        """Return a segment that consists of speech only."""
         return cls(start, end, end - start, ((start, end),))
 
     def joined(self, start: int, end: int) -> Segment:
-        """Return this segment extended by another span of speech."""
+        """Return this segment extended by the later span [start, end) of speech."""
         return Segment(self.start, end, self.speech + end - start, (*self.spans, (start, end)))
 
     @property
@@ -61,10 +62,10 @@ class Segment:
 
 @cache
 def network() -> onnxruntime.InferenceSession:
-    """Return the session of Silero VAD. It may run in several threads at once.
+    """Return the ONNX Runtime session of the Silero VAD network. It may run in several threads at once.
 
-    This network (``tools/training/voice_activity.py``) is four times as fast as faster-whisper's copy, and replaces
-    that copy in this process.
+    This version of the network (``tools/training/voice_activity.py``) is four times as fast as the one in
+    faster-whisper. In this process, faster-whisper uses it too.
     """
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
@@ -75,7 +76,7 @@ def network() -> onnxruntime.InferenceSession:
 
 
 def quietest(samples: Samples) -> int:
-    """Return the quietest position in the second half of the samples."""
+    """Return the index of the quietest position in the second half of the samples, float32 (n,)."""
     earliest = len(samples) // 2
     power = np.cumsum(np.square(samples[earliest:], dtype=np.float64))
     loudness = power[_LULL:] - power[:-_LULL]

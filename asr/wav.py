@@ -1,7 +1,7 @@
-"""Read WAV headers as they occur in practice: RIFF, RF64, BW64 and Sony's W64, from files and from pipes.
+"""Read the WAV headers that occur in practice: RIFF, RF64, BW64 and Sony's W64, from files and from pipes.
 
-A program that writes to a pipe cannot go back to fill in the sizes. It leaves a placeholder there: zero, all ones, or
-some other very large number. So the size of the samples is believed only where it can be true.
+A program that writes to a pipe cannot go back to fill in the sizes. It leaves a placeholder: zero, all ones, or some
+other very large number. So a size in the header counts only if it is possible.
 """
 
 from __future__ import annotations
@@ -10,24 +10,25 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-#: More than anybody uploads. A larger size is a placeholder; a smaller one beyond the data means a truncated file.
+#: More than any upload. A larger size is a placeholder. A smaller size that exceeds the data means a truncated file.
 PLACEHOLDER_BYTES = 250_000_000
 _RIFF_KINDS = (b"RIFF", b"RF64", b"BW64")
-_W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # end of the chunks' GUIDs in W64; the file's own differs
+_W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # end of the GUID of each chunk in W64, except the file's own
 _W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _MIN_FORMAT_BYTES = 14
 
 
 class TruncatedWav(ValueError):
-    """The header announces more data than there is."""
+    """A WAV file whose header is incomplete or announces more data than there is."""
 
 
 @dataclass(frozen=True)
 class WavLayout:
     """Where the samples of a WAV file are.
 
-    ``format``: the body of the ``fmt`` chunk.
-    ``start``, ``size``: position and length of the samples, in bytes.
+    ``format``: content of the ``fmt`` chunk.
+    ``start``: position of the first sample, in bytes.
+    ``size``: length of the samples, in bytes.
     """
 
     format: bytes
@@ -36,7 +37,10 @@ class WavLayout:
 
 
 def find_layout(data: bytes) -> WavLayout | None:
-    """Return where the samples are; None if the data is no WAV file. Raises ``TruncatedWav``."""
+    """Return where the samples are in the file; None if the data is not a WAV file.
+
+    Raises ``TruncatedWav`` if the header is incomplete or announces more data than there is.
+    """
     if data[:4] in _RIFF_KINDS and data[8:12] == b"WAVE":
         chunks = _riff_chunks(data)
     elif data[:16] == _W64_RIFF:
@@ -59,7 +63,7 @@ def find_layout(data: bytes) -> WavLayout | None:
 
 
 def as_plain_riff(data: bytes, layout: WavLayout) -> bytes:
-    """Return the same samples behind a plain RIFF header with correct sizes."""
+    """Return a WAV file with the same samples, and a plain RIFF header with correct sizes."""
     description = layout.format + b"\0" * (len(layout.format) % 2)
     head = b"fmt " + struct.pack("<I", len(layout.format)) + description + b"data" + struct.pack("<I", layout.size)
     total = 4 + len(head) + layout.size
@@ -78,7 +82,10 @@ def _sample_bytes(data: bytes, start: int, announced: int) -> int:
 
 
 def _ends_in_chunks(data: bytes, position: int) -> bool:
-    """Return True if nothing but whole chunks follows: then a size of zero is true, not a placeholder."""
+    """Return True if only whole chunks follow ``position``.
+
+    Then a size of zero before them means that there are no samples, and is not a placeholder.
+    """
     while position + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, position)
         if not all(32 <= byte < 127 for byte in name):
@@ -88,7 +95,10 @@ def _ends_in_chunks(data: bytes, position: int) -> bool:
 
 
 def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield each chunk's name, position of its content and announced size. The last one is ``data``."""
+    """Yield each chunk's name, the position of its content, and the size of its content. Stop after ``data``.
+
+    The size is the one that the chunk's head announces, which may be a placeholder.
+    """
     position = 12
     name = b""
     while position + 8 <= len(data) and name != b"data":
@@ -98,7 +108,10 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _w64_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the same for W64, whose sizes include the chunk's head of 24 bytes. Chunks begin at multiples of 8."""
+    """Yield each chunk's name, the position of its content, and the size of its content. Stop after ``data``.
+
+    In W64, the size in a chunk's head includes the 24 bytes of the head, and chunks begin at multiples of 8.
+    """
     position = 40
     name = b""
     while position + 24 <= len(data) and name != b"data":

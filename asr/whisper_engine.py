@@ -1,4 +1,4 @@
-"""The Whisper engine of this process: loads a checkpoint, prepares units in the CPU pool, runs them in batches."""
+"""The Whisper engine of this process: loads a checkpoint, prepares units in the CPU pool, and runs them in batches."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from inference.pool import in_live_pool, in_pool
 
 NAME = "asr"
 WARM_UP_LEVEL = 0.1  # of full scale
-BUSY_CALLERS = 4  # with so many or more, the beam is narrower (``VOICE_ASR_BUSY_BEAM``)
+BUSY_CALLERS = 4  # with this many callers or more, the beam is narrower (``VOICE_ASR_BUSY_BEAM``)
 
 
 class WhisperEngine:
-    """An ``Engine[SpeechUnit, Hypothesis]`` on faster-whisper and CTranslate2.
+    """An ``Engine[SpeechUnit, Hypothesis]`` that runs faster-whisper and CTranslate2 in this process.
 
-    ``table``: how to run the model; None for the table that belongs to the model and this device.
+    ``table``: how to run the model; None: ``asr.tuning`` chooses the table when the model is loaded.
     """
 
     def __init__(self, checkpoint: Checkpoint, table: Tuning | None = None) -> None:
@@ -99,7 +99,10 @@ class WhisperEngine:
         return in_order(units, self.submit, ahead=2 * settings.VOICE_ASR_BATCH)
 
     async def _mended(self, prepared: Prepared, first: Hypothesis) -> Hypothesis:
-        """Decode the unit again in full context. Return the first hypothesis if that finds no words or is too late."""
+        """Decode the unit again in the full context.
+
+        Return the first hypothesis if the second has no text or would be too late.
+        """
         assert self._batcher is not None
         again = replace(prepared, context_s=FULL_CONTEXT_S, admitted=True, is_second_try=True)
         try:
@@ -115,18 +118,21 @@ class WhisperEngine:
 
     @property
     def compute_type(self) -> str:
-        """The type that CTranslate2 calculates in. Known once the model is loaded."""
+        """The number format in which CTranslate2 calculates, such as ``int8``. Available once the model is loaded."""
         return str(self._model.model.compute_type)
 
     def time_batch(self, units: list[SpeechUnit], context_s: int) -> float:
-        """Run these units as one batch and return the seconds it takes. For measurements; it bypasses the batcher."""
+        """Run these units as one batch and return the seconds that it takes.
+
+        This is for measurements, and does not use the batcher.
+        """
         batch = [replace(self._prepare(unit), context_s=context_s) for unit in units]
         started = time.perf_counter()
         self._run(batch)
         return time.perf_counter() - started
 
     def _load(self) -> Batcher[Prepared, Decoded]:
-        from faster_whisper import WhisperModel  # slow to import; the server answers meanwhile
+        from faster_whisper import WhisperModel  # slow to import, so it is imported in this thread, not at start-up
 
         try:
             table = self.table or tuning(self.checkpoint, device_here(), cores_here())
@@ -168,7 +174,7 @@ class WhisperEngine:
     def _warm_up(self, workers: int) -> None:
         """Recognise a second of noise on each worker.
 
-        A model sets things up in its first calls, and nobody should have to wait for that.
+        The first calls of a model are slow, because it sets itself up; this way no request waits for that.
         """
         noise = np.random.default_rng(0).normal(0, WARM_UP_LEVEL, SAMPLE_RATE).astype(np.float32)
         item = self._prepare(SpeechUnit(audio=noise, options=Options(temperatures=(0.0,))))
@@ -196,7 +202,7 @@ class WhisperEngine:
             self._model.model.load_model()
         # The bundled model's decoder is so small that a narrow beam would save it nothing.
         is_narrow = self._callers >= BUSY_CALLERS and not self.checkpoint.bundled
-        # The final of live speech has the words that a file would have had, whoever else speaks.
+        # Final results of live speech always use the wide beam, so that they have the same words as a file.
         is_narrow = is_narrow and not any(item.live for item in batch)
         return self._decoder.decode(batch, settings.VOICE_ASR_BUSY_BEAM if is_narrow else settings.VOICE_ASR_BEAM)
 

@@ -1,4 +1,4 @@
-"""Pack this app's units for the inference tier's frames (``inference.wire``)."""
+"""Pack and unpack speech recognition units for the inference tier (``inference.wire`` has the message format)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from asr.checkpoint import adopt, configured
 from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Hypothesis, Options, Phrase, SpeechUnit, Token, Word
 from inference.wire import Fields, WireError, pack_samples, unpack_samples
 
-_ROUNDING_S = 0.1  # a segment's end may be rounded up
+_ROUNDING_S = 0.1  # the end of a segment may be rounded up
 
 
 class SpeechCodec:
-    """The ``Codec[SpeechUnit, Hypothesis]``: packs and unpacks units and results of speech recognition."""
+    """Packs and unpacks the units and the results of speech recognition.
+
+    Implements ``Codec[SpeechUnit, Hypothesis]``.
+    """
 
     def pack_unit(self, unit: SpeechUnit) -> tuple[Fields, bytes]:
         samples, payload = pack_samples(unit.audio)
@@ -41,7 +44,7 @@ class SpeechCodec:
         return Hypothesis(**{**fields, **tuples})
 
     def about(self) -> Fields:
-        """Return the fields of the checkpoint, without the path of its lexicon."""
+        """Return the fields of the configured checkpoint, without the path of its lexicon."""
         return asdict(replace(configured(), lexicon=None))
 
     def samples(self) -> list[SpeechUnit]:

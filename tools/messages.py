@@ -1,8 +1,8 @@
 """Update the translation catalogues, ``locale/*/LC_MESSAGES/django.po``: ``make messages``.
 
-Messages that are new in the code or the templates are added with an empty translation to be filled in. Messages that
-are no longer used are removed. The compiled ``.mo`` files are committed, so that neither an image nor a fresh clone
-needs gettext's programs.
+New messages in the code and the templates are added with an empty translation, to be filled in. Messages that are no
+longer used are removed. The compiled ``.mo`` files are committed, because neither the images nor a fresh clone have
+gettext's programs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tts.voices import NAME_PART, read_voices
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("asr", "capacity", "core", "dashboard", "gateway", "model_store", "rollout", "tts", "usage", "voiceproject")
 TEMPLATES = ("playground.html", "dashboard")  # the admin's pages are in English only
-# For each function, which argument is the message. What the last three take is translated when it is shown.
+# The index of the argument that is the message, by function. Messages of the last three are translated when shown.
 MARKS = {"_": 0, "gettext": 0, "gettext_noop": 0, "invalid": 0, "UnusableAudio": 1, "Goal": 1}
 # Messages in modules that do not import Django.
 ELSEWHERE = tuple(fault.value for fault in Fault)
@@ -62,7 +62,12 @@ _CALL = re.compile(rf"\b(gettext|ngettext|pgettext|_)\(\s*({_STRING}(?:\s*,\s*{_
 
 @dataclass(frozen=True)
 class Message:
-    """A message to translate. ``context`` distinguishes messages with the same text (``pgettext``)."""
+    """A message to translate.
+
+    ``text``: the message in English.
+    ``context``: distinguishes messages with the same text (``pgettext``); None for no context.
+    ``plural``: the plural form of the message; "" if there is none.
+    """
 
     text: str
     context: str | None = None
@@ -70,9 +75,10 @@ class Message:
 
     @classmethod
     def of(cls, function: str, texts: Sequence[object]) -> Message | None:
-        """Return the message of a function call; None if the function takes no message or it is not a literal.
+        """Return the message in a function call; None if the call contains none, or none that is a literal.
 
-        ``texts``: the arguments; None for each that is not a literal.
+        ``function``: the name of the function.
+        ``texts``: the arguments of the call; None in place of each argument that is not a literal.
         """
         function = function.removesuffix("_lazy")
         if function == "pgettext":
@@ -86,6 +92,7 @@ class Message:
 
 
 def said() -> set[Message]:
+    """Return all messages in the code and the templates."""
     names = [(voice.name, skipped) for path, skipped in VOICES.items() for voice in read_voices(ROOT / path)]
     of_voices = {part for name, skipped in names for part in NAME_PART.findall(name)[skipped:]}
     found = {Message(text) for text in (*BORROWED, *ELSEWHERE, *of_voices)}
@@ -108,7 +115,10 @@ def _in_code(tree: ast.AST) -> Iterator[Message]:
 
 
 def _in_template(source: str, origin: str) -> Iterator[Message]:
-    """Yield the messages of a template. ``templatize`` turns them into gettext calls and blanks everything else."""
+    """Yield the messages of a template.
+
+    ``templatize`` turns these into gettext calls and blanks out everything else.
+    """
     for function, arguments in _CALL.findall(templatize(source, origin=origin)):
         if message := Message.of(function, [ast.literal_eval(text) for text in _TEXT.findall(arguments)]):
             yield message
@@ -119,7 +129,7 @@ def catalogues() -> list[Path]:
 
 
 def problems() -> list[str]:
-    """Return a line for each problem of the catalogues and of the code they are made from."""
+    """Return a line for each problem of the catalogues, and for each error message that is not marked in the code."""
     return [*unmarked(), *(problem for path in catalogues() for problem in _problems(path))]
 
 
@@ -160,6 +170,7 @@ def _filled_in(text: str) -> list[str]:
 
 
 def update() -> None:
+    """Bring all catalogues up to date with the messages in the code, and compile them."""
     for path in catalogues():
         catalogue = polib.pofile(str(path), wrapwidth=110)
         kept = {_message(entry): entry for entry in catalogue if not entry.obsolete}

@@ -1,4 +1,4 @@
-"""The training of the bundled model. See README.md in this folder."""
+"""The training of the bundled speech-to-text model. See README.md in this folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of training examples of similar length, padded to a common context."""
+"""Batches of training examples that have similar lengths, padded to a common context."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Batch:
     ``inputs``: the decoder's input, int64, shape (batch, tokens).
     ``targets``: the tokens to predict, int64, shape (batch, tokens).
     ``pieces``: the CTC targets of all examples one after the other, int64, shape (sum of ``piece_counts``,).
-    ``piece_counts``: CTC targets of each example, int64, shape (batch,).
-    ``lengths``: frames of each example without padding, int64, shape (batch,).
+    ``piece_counts``: the number of CTC targets of each example, int64, shape (batch,).
+    ``lengths``: the number of frames of each example without padding, int64, shape (batch,).
     """
 
     features: torch.Tensor
@@ -36,6 +36,7 @@ class Batch:
 
 
 def collate(examples: list[Example], context: int) -> Batch:
+    """Pad examples to ``context`` frames and combine them into a batch."""
     longest = max(len(example.ids) for example in examples) - 1
     features = torch.zeros(len(examples), 80, context)
     inputs = torch.full((len(examples), longest), tokens.EOT)
@@ -55,10 +56,11 @@ def collate(examples: list[Example], context: int) -> Batch:
 
 
 class Batches(IterableDataset[Batch]):
-    """An endless series of batches of at most about ``frames`` frames, padding included.
+    """An endless series of batches of about ``frames`` frames at most, including padding.
 
-    Most are padded only a little beyond their longest example, which is cheap. The others are padded to the context
-    bucket that the engine would use or, sometimes, to a larger one, up to the 30 s of ``WhisperModel.transcribe``.
+    Most batches are padded to little more than their longest example, which is cheap. The others are padded to the
+    context bucket that the engine would use, or sometimes to a larger one, up to the 30 s of
+    ``WhisperModel.transcribe``.
     """
 
     POOL = 192
@@ -108,7 +110,7 @@ class Batches(IterableDataset[Batch]):
 
 
 def _masked(example: Example, rng: random.Random) -> Example:
-    """Return a copy with SpecAugment: two random frequency bands and two time spans are set to the mean."""
+    """Return a copy with SpecAugment: two random frequency bands and two random time spans are set to the mean."""
     features = example.features.copy()
     level = features.mean()
     for _ in range(2):

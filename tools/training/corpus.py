@@ -1,4 +1,4 @@
-"""The Malay sentences that the bundled model is trained on: written by hand, generated, and dictionary words."""
+"""The Malay sentences that train the bundled model: written by hand, generated, or made of dictionary words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _lines(name: str) -> list[str]:
 
 
 def held_out() -> list[str]:
-    """Return the sentences that are not used in training. The model card's error rates are measured on them."""
+    """Return the sentences that are not used in training. The error rates in the model card are measured on them."""
     return _lines("heldout.txt")
 
 
@@ -29,7 +29,7 @@ class Corpus:
         self._words = sorted({word for line in self._natural + self._general for word in line.split()})
 
     def counts(self) -> Counter[str]:
-        """Return how often each word is in the corpus."""
+        """Return how often each word occurs in the corpus."""
         return Counter(word for line in self._natural + self._generated + self._general for word in line.split())
 
     def draw(self, rng: random.Random) -> str:
@@ -45,7 +45,7 @@ class Corpus:
         return rng.choice(self._general)
 
     def _spliced(self, rng: random.Random) -> str:
-        """Join parts of two sentences, so that the decoder cannot rely on sentences that it has memorised."""
+        """Join parts of two sentences, because a decoder that sees only whole sentences would memorise them."""
         first = rng.choice(self._natural).split()
         second = rng.choice(self._natural).split()
         return " ".join(first[: rng.randint(1, len(first))] + second[rng.randint(0, len(second) - 1) :])

@@ -24,7 +24,7 @@ class Example:
     """A training example.
 
     ``features``: float32, shape (80, frames), unpadded.
-    ``ids``: the decoder's input and output in one sequence.
+    ``ids``: the decoder's tokens: first those that are given, then those that it should write.
     ``known``: how many tokens at the beginning of ``ids`` are given and need not be predicted.
     ``opening``: the token to predict after the start token: the language, or "no speech".
     ``pieces``: the BPE pieces of the spoken text, for the CTC branch; empty if nothing is spoken.
@@ -41,7 +41,10 @@ class Example:
         return int(self.features.shape[1])
 
     def targets(self) -> list[int]:
-        """Return the next-token targets of ``ids[:-1]``: the opening, and every token that is not given."""
+        """Return the token to predict after each token of ``ids[:-1]``.
+
+        A target is ``IGNORED`` if the next token is given, except after the start token, where it is the opening.
+        """
         targets = [IGNORED] * (self.known - 1) + self.ids[self.known :]
         targets[self.ids.index(tokens.SOT)] = self.opening
         return targets
@@ -49,13 +52,15 @@ class Example:
 
 @dataclass(frozen=True)
 class _Piece:
+    """A spoken text with its start and end in seconds."""
+
     text: str
     start: float
     end: float
 
 
 class Examples:
-    """An endless source of examples from one seed. Features are computed by faster-whisper's own code."""
+    """An endless source of random examples. Their features are computed by faster-whisper's own code."""
 
     def __init__(self, corpus: Corpus, seed: int) -> None:
         self._corpus = corpus
@@ -77,9 +82,9 @@ class Examples:
         return self._speech([self._corpus.draw(rng)])
 
     def clean(self, text: str, voice: Voice, *, distorted: bool = False) -> Example:
-        """Return a sentence as it is used for evaluation, with a quarter of a second of silence before and after it.
+        """Return an example for evaluation: one sentence with a quarter of a second of silence before and after it.
 
-        ``distorted``: add random echo and noise.
+        ``distorted``: whether to add random echo and noise.
         """
         audio = np.concatenate([speech.silence(0.25), speech.utter(text, voice), speech.silence(0.25)])
         if distorted:
@@ -88,6 +93,7 @@ class Examples:
         return Example(self.features(audio), ids, known=4, opening=tokens.MALAY, pieces=tokens.encode(text))
 
     def features(self, audio: Audio) -> npt.NDArray[np.float32]:
+        """Return the log-mel features of audio at ``RATE``, float32, shape (80, frames)."""
         return np.asarray(self._extract(audio), dtype=np.float32)
 
     def _not_speech(self) -> Example:
@@ -114,9 +120,9 @@ class Examples:
         return Example(self.features(audio), [*ids, tokens.EOT], known, tokens.MALAY, tokens.encode(spoken))
 
     def _spoken(self, texts: list[str], voice: Voice) -> tuple[Audio, list[_Piece]]:
-        """Speak texts one after the other with pauses, until about 29 s are full.
+        """Speak texts one after the other, with pauses, up to about 29 s.
 
-        Returns the audio, and each spoken text with its start and end in seconds.
+        Texts that do not fit are left out. Returns the audio, and each spoken text with its start and end in seconds.
         """
         rng = self._rng
         parts = [speech.silence(rng.uniform(0, 0.5))]
@@ -135,9 +141,10 @@ class Examples:
         return np.concatenate(parts)[: 30 * RATE - 160], pieces
 
     def _prompt(self, spoken: str) -> list[int]:
-        """Return the tokens of a random prompt, or in most cases none.
+        """Return the tokens of a random prompt; in most cases, return no tokens.
 
-        The prompt is an unrelated previous text, or a list with some of the words to come, as for ``keywords``.
+        The prompt is either an unrelated text, as if it had been said before, or a list that contains some of the
+        spoken words, as for ``keywords``.
         """
         rng = self._rng
         if rng.random() > 0.12:

@@ -2,9 +2,9 @@
 
     python -m tools.training.export var/training
 
-The directory has the weights in int8, a tokenizer with the special tokens, the parameters of the features, a lexicon,
-and ``voice.json``. The last holds what CTranslate2's files cannot, such as the contexts that the model was trained for
-and its languages.
+The directory contains the weights in int8, a tokenizer with the special tokens, the parameters of the features, a
+lexicon, and ``voice.json``. This last file contains what CTranslate2's files cannot express, such as the languages of
+the model and the contexts that it was trained for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tools.training.model import TrainedWhisper, whisper_config
 
 DEFAULT = Path(__file__).parents[2] / "asr" / "bundled"
 FEATURES = {"feature_size": 80, "sampling_rate": 16000, "hop_length": 160, "n_fft": 400, "chunk_length": 30}
-SUFFIXES = ("nya", "mu", "ku", "lah", "kah", "kan")  # any Malay word may end in them, so no word list is complete
+SUFFIXES = ("nya", "mu", "ku", "lah", "kah", "kan")  # any Malay word may end in one, so no word list is complete
 VOICE = {
     "name": "whisper-ms-demo",
     "contexts_s": [context // FRAMES_PER_SECOND for context in CONTEXTS],
@@ -40,6 +40,10 @@ VOICE = {
 
 
 def export(checkpoint: Path, directory: Path, quantization: str = "int8") -> None:
+    """Write the model directory of a checkpoint.
+
+    ``quantization``: CTranslate2's type of the weights.
+    """
     model = TrainedWhisper(whisper_config(width=128, encoder_layers=4, decoder_layers=2))
     model.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
     whisper = model.whisper.eval()
@@ -68,7 +72,10 @@ def _save_lexicon(path: Path) -> None:
 
 
 def _save_tokenizer(path: Path) -> None:
-    """Write the BPE tokenizer with the special tokens. "" cannot be an added token, so it is one of the pieces."""
+    """Write the BPE tokenizer with the special tokens.
+
+    The empty string is among the BPE pieces, because it cannot be an added token.
+    """
     raw = json.loads(tokens.BPE.to_str())
     raw["model"]["vocab"][""] = tokens.PIECES
     raw["added_tokens"] = [

@@ -1,7 +1,7 @@
-"""Speak the held-out sentences into a folder that ``manage.py evaluate_asr`` can score.
+"""Speak the held-out sentences into a folder whose accuracy ``manage.py evaluate_asr`` can measure.
 
-``python -m tools.training.heldout var/heldout`` uses the default voice at its normal speed and pitch. ``--all-voices``
-draws voices, speeds, pitches, noise and echo as training does. The folder also gets a ``manifest.jsonl``.
+``python -m tools.training.heldout var/heldout`` uses the default voice at normal speed and pitch. ``--all-voices``
+draws random voices, speeds, pitches, noise and echo, as training does. The folder also gets a ``manifest.jsonl``.
 """
 
 from __future__ import annotations

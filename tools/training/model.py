@@ -1,7 +1,7 @@
-"""The bundled model: a small Whisper with a CTC head that exists only during training.
+"""The bundled model: a small Whisper, with a CTC head that exists only during training.
 
-The CTC branch makes the encoder find the places of the words early. Without it, the attention of so small a model would
-need far longer to align.
+The CTC branch makes the encoder learn early where the words are. Without this, the attention of such a small model
+would need far longer to align.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class TrainedWhisper(nn.Module):
         self.whisper.model.encoder.embed_positions.weight.requires_grad_(False)
 
     def encode(self, features: torch.Tensor) -> torch.Tensor:
-        """Encode features (batch, 80, context) to states (batch, context / 2, width).
+        """Encode features, shape (batch, 80, context), to states, shape (batch, context / 2, width).
 
-        The context may be any even number of frames; the encoder's own ``forward`` accepts only 3,000.
+        The context may be any even number of frames up to 3,000. The encoder's own ``forward`` accepts only 3,000.
         """
         encoder = self.whisper.model.encoder
         hidden = F.gelu(encoder.conv2(F.gelu(encoder.conv1(features)))).permute(0, 2, 1)
@@ -61,14 +61,22 @@ class TrainedWhisper(nn.Module):
         return encoder.layer_norm(hidden)
 
     def decode(self, hidden: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        """Return logits (batch, tokens, vocabulary) for encoder states and token ids (batch, tokens)."""
+        """Return logits, shape (batch, tokens, vocabulary).
+
+        ``hidden``: encoder states, shape (batch, context / 2, width).
+        ``inputs``: token ids, shape (batch, tokens).
+        """
         decoder = self.whisper.model.decoder
         states = decoder(input_ids=inputs, encoder_hidden_states=hidden, use_cache=False).last_hidden_state
         return states @ decoder.embed_tokens.weight.T
 
     @torch.no_grad()
     def transcribe(self, features: torch.Tensor, limit: int = 80) -> list[str]:
-        """Return the text of each row by greedy decoding of at most ``limit`` tokens, without timestamps."""
+        """Return the text of each row, by greedy decoding without timestamps.
+
+        ``features``: shape (batch, 80, context).
+        ``limit``: the maximum number of tokens per row.
+        """
         hidden = self.encode(features)
         start = [tokens.SOT, tokens.MALAY, tokens.TRANSCRIBE, tokens.NO_STAMPS]
         ids = torch.tensor([start] * len(features))

@@ -19,13 +19,23 @@ Audio = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Voice:
+    """A voice of eSpeak NG.
+
+    ``name``: the voice, with its variant after a plus sign.
+    ``rate``: words per minute.
+    ``pitch``: the pitch from 0 to 99.
+    """
+
     name: str = "ms"
     rate: int = 175
     pitch: int = 50
 
 
 def draw_voice(rng: random.Random) -> Voice:
-    """Draw a random voice: often the default one, otherwise any variant at 0.6 to 1.4 times the speed and any pitch."""
+    """Draw a random voice.
+
+    Often it is the default voice. Otherwise variant, speed (0.6 to 1.4 times the default) and pitch are random.
+    """
     if rng.random() < 0.45:
         return Voice()
     name = "ms" if rng.random() < 0.4 else f"ms+{rng.choice(VARIANTS)}"
@@ -35,7 +45,10 @@ def draw_voice(rng: random.Random) -> Voice:
 
 
 def utter(text: str, voice: Voice) -> Audio:
-    """Return clean speech without the silence around it: float32 mono at ``RATE``, peak about 0.5."""
+    """Return speech without noise and without silence before and after it.
+
+    The samples are float32 mono at ``RATE``, with a peak of about 0.5.
+    """
     samples = speak(text, voice.name, rate=voice.rate, pitch=voice.pitch).astype(np.float32) / 32768
     loud = np.flatnonzero(np.abs(samples) > 0.003)
     if len(loud) == 0:
@@ -48,7 +61,10 @@ def silence(seconds: float) -> Audio:
 
 
 def noise(length: int, rng: np.random.Generator) -> Audio:
-    """Return noise of unit variance, from white to brown: the power falls as frequency to the power of 0 to -2."""
+    """Return noise of unit variance, with a random colour from white to brown.
+
+    The power falls as frequency to the power of 0 to -2.
+    """
     size = next_fast_len(length, real=True)
     spectrum = rfft(rng.standard_normal(size, dtype=np.float32))
     slope = np.arange(1, len(spectrum) + 1, dtype=np.float32) ** -rng.uniform(0, 1)
@@ -57,9 +73,18 @@ def noise(length: int, rng: np.random.Generator) -> Audio:
 
 
 def distort(audio: Audio, rng: random.Random, generator: np.random.Generator) -> Audio:
-    """Distort speech as on its way to a server, each with some probability except the last two.
+    """Distort speech randomly, as on its way from a speaker to the server.
 
-    Echo, a narrow telephone band, noise at a signal-to-noise ratio of 8 to 40 dB, a random gain, 16-bit quantisation.
+    Some examples get these:
+
+    - echo;
+    - the narrow band of a telephone;
+    - noise at a signal-to-noise ratio of 8 to 40 dB.
+
+    All examples get these:
+
+    - a random gain;
+    - 16-bit quantisation.
     """
     if rng.random() < 0.06 and len(audio) > RATE // 2:
         tail = generator.standard_normal(int(rng.uniform(0.05, 0.25) * RATE))
@@ -76,7 +101,7 @@ def distort(audio: Audio, rng: random.Random, generator: np.random.Generator) ->
 
 
 def no_speech(seconds: float, rng: random.Random, generator: np.random.Generator) -> Audio:
-    """Return silence, noise, tones, clicks or hold music of this length."""
+    """Return random audio without speech: silence, noise, tones, clicks or hold music."""
     length = int(seconds * RATE)
     time = np.arange(length) / RATE
     kind = rng.choice(["silence", "noise", "tone", "music", "music", "clicks"])

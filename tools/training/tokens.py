@@ -1,6 +1,7 @@
-"""The bundled model's vocabulary: byte-level BPE pieces, Whisper's special tokens, one language, timestamps.
+"""The vocabulary of the bundled model.
 
-The vocabulary contains the empty string, because CTranslate2 treats a model as multilingual only if it does.
+It consists of byte-level BPE pieces, Whisper's special tokens with a single language, and timestamps. It contains the
+empty string, because CTranslate2 treats a model as multilingual only if the vocabulary does.
 """
 
 from __future__ import annotations
@@ -46,5 +47,5 @@ def encode(text: str) -> list[int]:
 
 
 def stamp(seconds: float) -> int:
-    """Return the id of the timestamp token nearest to ``seconds`` (0–30)."""
+    """Return the id of the timestamp token that is nearest to ``seconds`` (0 to 30)."""
     return FIRST_STAMP + min(len(STAMPS) - 1, max(0, round(seconds / SECONDS_PER_STAMP)))

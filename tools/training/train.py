@@ -1,7 +1,7 @@
 """Train the bundled model: ``python -m tools.training.train var/training --minutes 110``.
 
-Training stops after this time. It saves a checkpoint every few minutes, and continues from it if started again with the
-same folder. Afterwards, ``python -m tools.training.export`` makes the model directory.
+Training stops after this time and saves a checkpoint every few minutes. If it is started again with the same folder, it
+continues from the last checkpoint. Afterwards, ``python -m tools.training.export`` makes the model directory.
 """
 
 from __future__ import annotations
@@ -31,6 +31,15 @@ WARM_UP_STEPS = 300
 
 
 class Trainer:
+    """Trains the model and saves checkpoints.
+
+    ``folder``: the folder of the checkpoint. Training continues from a checkpoint that is already there.
+    ``minutes``: how long to train, including earlier runs.
+    ``peak_rate``: the highest learning rate.
+    ``frames``: frames per batch, including padding.
+    ``start``: a checkpoint whose weights to start from; None for random weights.
+    """
+
     def __init__(self, folder: Path, minutes: float, peak_rate: float, frames: int, start: Path | None) -> None:
         self.checkpoint = folder / "checkpoint.pt"
         self.minutes = minutes
@@ -54,14 +63,16 @@ class Trainer:
 
     @property
     def progress(self) -> float:
+        """The share of the training time that is over, from 0 to 1."""
         return min(1.0, self.trained_s / (60 * self.minutes))
 
     def rate(self) -> float:
-        """Return the learning rate: a linear warm-up, then cosine decay to 1 % of the peak rate."""
+        """Return the current learning rate: a linear warm-up, then cosine decay to 1 % of the peak."""
         warm = min(1.0, (self.step + 1) / WARM_UP_STEPS)
         return self.peak_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress)))
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, float, float]:
+        """Return the total loss of a batch, the loss of the attention decoder, and the CTC loss."""
         hidden = self.model.encode(batch.features)
         log_probs = F.log_softmax(self.model.ctc(hidden), -1).transpose(0, 1)
         frames = ((batch.lengths + 1) // 2).clamp(max=hidden.shape[1])
@@ -72,7 +83,7 @@ class Trainer:
         return attention + weight * ctc, attention.item(), ctc.item()
 
     def run(self) -> None:
-        seed = random.SystemRandom().randrange(2**31)  # a resumed run must not see the same audio again
+        seed = random.SystemRandom().randrange(2**31)  # a resumed run must not use the same audio again
         loader = iter(DataLoader(Batches(seed, self.frames), batch_size=None, num_workers=1, prefetch_factor=4))
         saved = last = time.monotonic()
         smooth: list[float] = []
@@ -105,10 +116,13 @@ class Trainer:
         partial = self.checkpoint.with_suffix(".partial")
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         torch.save(state | {"step": self.step, "trained_s": self.trained_s}, partial)
-        partial.rename(self.checkpoint)  # so that a kill while saving leaves the previous checkpoint whole
+        partial.rename(self.checkpoint)  # if the process is killed while saving, the previous checkpoint remains
 
     def evaluate(self, count: int = 100) -> None:
-        """Print error rates on held-out sentences: of the default voice without noise, and of all voices with noise."""
+        """Print error rates on ``count`` held-out sentences.
+
+        The sentences are spoken once by the default voice without noise, and once by random voices with noise.
+        """
         self.model.eval()
         rng = random.Random(1)
         examples = Examples(Corpus(), seed=1)

@@ -3,7 +3,7 @@
     python -m tools.training.voice_activity
 
 The published graph is a chain of convolutions along the four steps of one frame of 32 ms. ONNX Runtime computes each
-frame by itself, with matrices that are too small to be fast. The rewritten graph has the same weights, but each layer
+frame separately, with matrices that are too small to be fast. The rewritten graph has the same weights, but each layer
 is one matrix product whose rows are the frames of a whole recording. A test compares the results of both graphs.
 """
 
@@ -17,7 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 TARGET = Path(__file__).parents[2] / "asr/silero/voice_activity.onnx"
-SAMPLES = 576  # of a frame, including 64 samples of the previous one
+SAMPLES = 576  # samples of a frame, including the last 64 of the previous frame
 # The short-time Fourier transform of a frame: hop and window in samples, frequency bins, windows in a frame.
 STEP = 128
 WINDOW = 256
@@ -26,7 +26,7 @@ STEPS = 4
 
 
 class Graph:
-    """An ONNX graph under construction. The methods add nodes and return the name of the output."""
+    """An ONNX graph under construction. Each method adds nodes and returns the name of their output."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -43,24 +43,28 @@ class Graph:
         return output
 
     def columns(self, source: str, start: int, end: int) -> str:
+        """Take the columns from ``start`` to ``end`` (exclusive)."""
         return self.add("Slice", source, self.constant([start]), self.constant([end]), self.constant([1]))
 
     def rows(self, source: str, width: int) -> str:
+        """Reshape to rows of ``width`` values."""
         return self.add("Reshape", source, self.constant([-1, width]))
 
     def windows(self, source: str, starts: list[int], width: int) -> str:
-        """Cut overlapping windows out of each row; each window becomes a row."""
+        """Cut overlapping windows of ``width`` values out of each row. Each window becomes a row."""
         parts = [self.columns(source, start, start + width) for start in starts]
         return self.rows(self.add("Concat", *parts, axis=1), width)
 
     def pad(self, source: str, before: int, after: int, mode: str = "constant") -> str:
+        """Pad each row with ``before`` values at its beginning and ``after`` values at its end."""
         return self.add("Pad", source, self.constant([0, before, 0, after]), mode=mode)
 
     def layer(self, source: str, weight: np.ndarray, bias: np.ndarray) -> str:
         """Add a convolution with ReLU as one matrix product.
 
-        ``source``: rows that hold the inputs of each tap one after the other.
-        ``weight``: the convolution's weight, shape (out, in, taps).
+        ``source``: rows with the inputs of each tap one after the other.
+        ``weight``: the weight of the convolution, shape (out, in, taps).
+        ``bias``: the bias of the convolution, shape (out,).
         """
         matrix = weight.transpose(2, 1, 0).reshape(-1, len(weight))
         product = self.add("Gemm", source, self.constant(matrix, np.float32), self.constant(bias, np.float32))
@@ -68,6 +72,7 @@ class Graph:
 
 
 def rewritten(published: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the published Silero VAD model as a graph that computes all frames of a recording at once."""
     weights = {one.name: numpy_helper.to_array(one) for one in published.graph.initializer}
     convolution = [
         (weights[f"encoder.conv_layers.{n}.weight"], weights[f"encoder.conv_layers.{n}.bias"]) for n in range(4)

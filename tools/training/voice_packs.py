@@ -1,7 +1,8 @@
 """Make the style packs: ``python -m tools.training.voice_packs DIRECTORY``, from Kokoro's *.bin files in DIRECTORY.
 
-A published pack has a row for each length of a text, from 1 to 510 symbols. Neighbouring rows differ little, so this
-project's packs keep only ``ROWS`` of them, evenly spaced, as float16. ``tts.kokoro.style`` interpolates between them.
+A published pack has one row for each length of a text, from 1 to 510 symbols. Neighbouring rows differ little, so the
+packs of this project keep only ``ROWS`` of them, evenly spaced, as float16. ``tts.kokoro.style`` interpolates between
+these rows.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def mixed(recipe: str, published: Path) -> Pack:
 
 
 def thinned(pack: Pack, rows: int = ROWS) -> Pack:
-    """Return ``rows`` evenly spaced rows of a full pack, from the first to the last, interpolated linearly."""
+    """Return ``rows`` evenly spaced rows of a full pack, from the first row to the last, interpolated linearly."""
     places = np.linspace(0, FULL_ROWS - 1, rows)
     below = places.astype(int)
     share = (places - below)[:, np.newaxis].astype(np.float32)

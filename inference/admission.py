@@ -1,25 +1,26 @@
-"""Admission control in front of an engine: admit work while its turn can come in time, refuse it at once beyond that.
+"""Admission control in front of an engine: admit work that can start in time, and refuse all other work at once.
 
-Admitted work counts until it is done, wherever it is: waiting for a thread, in the batcher's queue or in a batch. New
-work has to wait until all of it has been done at the present service rate (Little's law).
+Admitted work counts until it is done, whether it waits for a thread, waits in the batcher's queue, or runs in a batch.
+New work has to wait until all of it is done at the present service rate (Little's law).
 
 The service rate is measured as follows:
 
-- Only while the engine always has something to do. With little to do it makes small batches and seems slow; refusing
-  work for that reason would keep it so. A rate measured with less to do counts only if it is higher.
-- Of the last few measurements, the second best counts. BBR takes the best one for a link's bandwidth (Cardwell et al.,
-  "BBR: Congestion-Based Congestion Control", 2016). Here, work counts when it is done, so the engine seems too fast in
-  a measurement in which a long file ends. Therefore the best one alone is not trusted.
-- Until there are ``MIN_MEASUREMENTS`` measurements, there is no rate, and only the amount of admitted work is bounded.
-  The first second after a start is slower than any other.
+- A measurement counts if the engine had work all the time. With little work, the engine makes small batches and seems
+  slow; if that led to refusals, the engine would get even less work. A measurement with little work counts only if it
+  is higher than the known rate.
+- The rate is the second best of the latest measurements. BBR takes the best one for a link's bandwidth (Cardwell et
+  al., "BBR: Congestion-Based Congestion Control", 2016). But here, work counts only when it is done, so a measurement
+  is too high if a long file ends during it.
+- There is no rate until there are ``MIN_MEASUREMENTS`` measurements, because an engine is slow just after its start.
+  Until then, only the number of admitted pieces of work is limited.
 
-A refusal says when there will be room. Each further refusal names a later time, so that the clients do not all come
-back at once.
+A refusal tells the client when there will be room. Each further refusal names a later time, so that the clients do not
+all come back at once.
 
-If an inference tier may get more replicas, work may wait longer by that factor (``growth``): whatever the future
-replicas can do in time is admitted. So nobody is refused while they start, and the waiting work makes the tier start
-them (``inference.scaling``). Rates are stored as if the tier had all its replicas. When some have started, the present
-rate is therefore higher at once, and the work that has waited for them delays nobody.
+If an inference tier may get more replicas, work may wait longer by the same factor (``growth``). So everything is
+admitted that the future replicas can do in time. Nobody is refused while these replicas start, and the waiting work
+causes the tier to start them (``inference.scaling``). Rates are stored as if the tier had all its replicas, so the
+present rate rises as soon as a replica has started.
 
 Threads: an ``AdmissionController`` belongs to one event loop.
 """
@@ -32,19 +33,18 @@ from collections.abc import Callable
 
 from inference.errors import OverCapacity
 
-BUSY = 4  # with this many pieces of work at once, an engine always has something to do
-WINDOW_S = 2.0  # shortest measurement of the rate, in busy time; work is done in batches
-MIN_MEASUREMENTS = 3  # needed for a rate
-MAX_MEASUREMENTS = 5  # kept, so that an engine that has become slower is noticed within ten seconds
+BUSY = 4  # with this many pieces of work at once, an engine always has work to do
+WINDOW_S = 2.0  # shortest measurement of the rate, in busy time; shorter ones vary, because work is done in batches
+MIN_MEASUREMENTS = 3  # number of measurements needed for a rate
+MAX_MEASUREMENTS = 5  # number of measurements kept, so that a slower engine is noticed within ten seconds
 LEARNING = 0.05  # weight of the newest piece of work in the estimated cost per byte
-LONGEST_RETRY_S = 10.0  # estimates further ahead are not reliable
+LONGEST_RETRY_S = 10.0  # longest ``retry_after_s``, because estimates further ahead are not reliable
 
 
 class _Window:
-    """Measures how much work is done in the time in which the window is open.
+    """Measures how much work is completed while the window is open.
 
-    The time begins when the first piece of work is done. Before that, work is only under way, which says nothing about
-    the rate.
+    A measurement begins when the first piece of work is done, because the time before says nothing about the rate.
     """
 
     def __init__(self) -> None:
@@ -64,16 +64,16 @@ class _Window:
         self._since = None
 
     def restart(self, now: float | None) -> None:
-        """Forget everything. Afterwards the window is open since ``now``, or not open if that is None."""
+        """Discard the measurement. The window is then open from the time ``now``, or closed if ``now`` is None."""
         self._elapsed = self.done = 0.0
         self._since = now
         self._counting = False
 
     def count(self, cost: float, now: float) -> float | None:
-        """Count work of this cost as done.
+        """Count a piece of work as done.
 
-        Once ``WINDOW_S`` have been measured, return the rate (cost per second) and begin the next measurement.
-        Otherwise return None.
+        After ``WINDOW_S`` seconds, return the rate (cost per second) and start the next measurement. Before that,
+        return None.
         """
         if not self._counting:
             self.restart(now)
@@ -95,15 +95,16 @@ class _Window:
 class AdmissionController:
     """Admits or refuses work for one engine.
 
-    Costs are in any unit that work is roughly proportional to (seconds of audio, characters).
+    Costs may have any unit to which the time for the work is about proportional, such as seconds of audio or
+    characters.
 
-    ``longest_s``: work whose turn would come later than this is refused; 0: no such limit.
-    ``most``: pieces of work that may be admitted at once.
-    ``cost_per_byte``: first estimate of what a request costs per byte, used until its cost is known; corrected by known
+    ``longest_s``: longest wait in seconds; work that would wait longer is refused; 0: no limit.
+    ``most``: limit to the pieces of work that are admitted at the same time.
+    ``cost_per_byte``: estimated cost of a request per byte, for requests whose cost is not known yet; adapts to known
     costs.
-    ``dearest``: the highest cost that work counts with. Longer work is done in parts, with other work in between.
-    ``growth``: returns how many times faster the engine may soon be.
-    ``clock``: returns the time in seconds.
+    ``dearest``: limit to the cost of one piece of work; longer work is done in parts, with other work in between.
+    ``growth``: function that returns how many times faster the engine may become soon.
+    ``clock``: function that returns the time in seconds.
     """
 
     def __init__(
@@ -123,28 +124,28 @@ class AdmissionController:
         self._growth = growth
         self._cost_per_byte = cost_per_byte
         self._inside = 0
-        self._cost = 0.0  # of all admitted work
-        # Cost per second, at the engine's full size; the newest last.
+        self._cost = 0.0  # total cost of all admitted work
+        # Measured rates in cost per second, at the engine's full size, the newest last.
         self._rates: deque[float] = deque(maxlen=MAX_MEASUREMENTS)
-        self._working = _Window()  # open while there is work; ``_busy``: while there are at least ``BUSY`` pieces
+        self._working = _Window()  # open while there is work; ``_busy`` is open while there are ``BUSY`` pieces or more
         self._busy = _Window()
         self._last_done = 0.0
-        self._room_at = 0.0  # when there will be room for all work that has been refused
+        self._room_at = 0.0  # time at which there will be room for all work that has been refused
 
     def enter(self, size: int) -> Admitted:
-        """Admit work of ``size`` bytes. The caller reports the work's end to the ``Admitted`` that is returned.
+        """Admit work of ``size`` bytes. The caller must call ``leave`` on the result when the work ends.
 
-        Raises ``OverCapacity``.
+        Raises ``OverCapacity`` if the work is refused.
         """
         self.check(size)
-        if self.wait_s < self._longest_s / 2:  # plenty of room: refused clients have come back, or never will
+        if self.wait_s < self._longest_s / 2:  # there is enough room, so forget the times promised to refused clients
             self._room_at = 0.0
         cost = self._first_cost(size)
         self._add(cost)
         return Admitted(self, cost, size)
 
     def check(self, size: int) -> None:
-        """Raise ``OverCapacity`` if work of ``size`` bytes would be refused now. Admits nothing."""
+        """Raise ``OverCapacity`` if work of ``size`` bytes would be refused now. Does not admit it."""
         if self.is_full:
             raise OverCapacity(self._retry_after(self._first_cost(size), self.wait_s))
 
@@ -171,14 +172,14 @@ class AdmissionController:
 
     @property
     def _rate(self) -> float:
-        """Cost per second, at the engine's present size; 0 while unknown."""
+        """The cost per second that the engine completes at its present size; 0 while unknown."""
         return sorted(self._rates)[-2] / self._growth() if len(self._rates) >= MIN_MEASUREMENTS else 0.0
 
     @property
     def wait_s(self) -> float:
-        """Seconds until all admitted work will be done; 0 while this is unknown.
+        """The seconds until all admitted work will be done; 0 while this is unknown.
 
-        While nothing gets done, at least the time since the last piece of work was done.
+        While the engine is busy, the value is at least the time since a piece of work was last completed.
         """
         rate = self._rate
         by_rate = self._cost / rate if rate else 0.0
@@ -193,7 +194,7 @@ class AdmissionController:
         retry_s = self._room_at - now
         if rate and retry_s < LONGEST_RETRY_S:
             self._room_at += cost / rate
-        # There may be room sooner, but clients that have not been told to wait would take it.
+        # There may be room sooner, but new clients, which were not told to wait, would take it.
         return min(LONGEST_RETRY_S, max(1.0, self._longest_s, retry_s))
 
     def _revise(self, admitted: Admitted, cost: float) -> None:
@@ -229,7 +230,12 @@ class AdmissionController:
 
 
 class Admitted:
-    """One piece of admitted work."""
+    """One admitted piece of work.
+
+    ``cost``: the cost with which the work counts.
+    ``size``: size of the request in bytes.
+    ``is_paused``: whether the work does not count at present.
+    """
 
     def __init__(self, controller: AdmissionController, cost: float, size: int) -> None:
         self._controller: AdmissionController | None = controller
@@ -238,18 +244,18 @@ class Admitted:
         self.is_paused = False
 
     def revise(self, cost: float) -> None:
-        """Set the work's true cost, once it is known; 0 if the engine has nothing to do for it."""
+        """Set the cost of the work once it is known; 0 if the engine has nothing to do."""
         if self._controller is not None:
             self._controller._revise(self, cost)
 
     def pause(self) -> None:
-        """Stop counting this work while it waits for its client, until ``resume``."""
+        """Stop counting this work until ``resume`` is called, while it waits for its client."""
         if self._controller is not None and not self.is_paused:
             self._controller._remove(self.cost)
             self.is_paused = True
 
     def resume(self) -> None:
-        """Count this work again, because its client is ready for more. It is never refused.
+        """Count this work again, because its client is ready. Paused work is never refused here.
 
         Does nothing if the work is not paused.
         """
@@ -258,7 +264,10 @@ class Admitted:
             self.is_paused = False
 
     def leave(self, *, done: bool) -> None:
-        """End this work. ``done``: whether all of it was done. Only the first call counts."""
+        """End this work. Further calls have no effect.
+
+        ``done``: whether all of the work was completed.
+        """
         controller = self._controller
         self._controller = None
         if controller is not None:

@@ -1,10 +1,10 @@
-"""Dynamic batching: units that arrive while a batch runs are gathered for the next one.
+"""Dynamic batching: while a batch runs, the units that arrive are gathered for the next one.
 
-A batch consists of the oldest unit and those that may run together with it.
+A batch consists of the unit that is next in the queue and those that may run together with it.
 
-Threads: ``submit`` may run on any number of event loops. ``_queue`` and the counters are touched only under
-``_changed``. Worker threads take batches, run them without the lock, and hand results back by
-``loop.call_soon_threadsafe``; a future is touched only on its own loop.
+Threads: ``submit`` may be called on several event loops. ``_changed`` guards ``_queue`` and the counters. Worker
+threads take batches, run them without the lock, and return results by ``loop.call_soon_threadsafe``. A future is used
+only on its own loop.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from core import tracing
 from inference.engine import EngineStats, Unit
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
 
-LIVE_LEAD_S = 2.0  # a live unit counts as this much older than it is: it goes first, but cannot starve the others
-# Callers whose units ran together submit the next ones shortly after each other. After a longer gap, all are there.
+LIVE_LEAD_S = 2.0  # a live unit counts as this much older, so it goes first, but cannot starve the others
+# Callers whose units ran together submit the next ones shortly after each other. After a longer gap, all have arrived.
 ARRIVAL_GAP_S = 0.015
 GATHER_S = 0.08  # the longest that a free worker waits for more units
 SMOOTHING = 0.2  # weight of the newest batch in the measured service time
@@ -37,6 +37,13 @@ R = TypeVar("R")
 
 @dataclass(order=True)
 class _Waiting(Generic[U, R]):
+    """A unit in the queue. Units are ordered by ``rank``, then by ``number``.
+
+    ``rank``: when the unit arrived, moved forward or back by its priority, in ``time.monotonic()`` seconds.
+    ``number``: the order of arrival.
+    ``gone``: whether the caller has been cancelled.
+    """
+
     rank: float
     number: int
     unit: U = field(compare=False)
@@ -49,11 +56,11 @@ class _Waiting(Generic[U, R]):
 class Batcher(Generic[U, R]):
     """Runs units in worker threads, in batches.
 
-    ``run``: runs a batch and returns one result, or one exception, per unit. If it raises, the whole batch fails.
-    ``key``: units may share a batch if they have equal keys.
-    ``limit``: returns the size of the largest batch that a unit may be part of.
-    ``workers``: number of threads, each of which runs one batch at a time.
-    ``max_queue``: how many units may wait; more are refused.
+    ``run``: runs a batch and returns a result or an exception for each unit; if it raises, all units of the batch fail.
+    ``key``: returns a unit's key; units with equal keys may share a batch.
+    ``limit``: returns the size of the largest batch that may contain the unit.
+    ``workers``: number of threads; each runs one batch at a time.
+    ``max_queue``: number of units that may wait; further units are refused.
     ``on_batch``: called after each batch with its size and its duration in seconds.
     """
 
@@ -85,13 +92,13 @@ class Batcher(Generic[U, R]):
         self._fastest = 0.0  # seconds per cost; 0: unknown
         self._idle_since = 0.0
         self._last_arrival = 0.0
-        self._running_batches: dict[int, tuple[float, float]] = {}  # by thread: when its batch began, and its cost
+        self._running_batches: dict[int, tuple[float, float]] = {}  # start time and cost of each thread's batch
 
     def start(self, *, fastest: float = 0.0) -> None:
         """Start the worker threads.
 
-        ``fastest``: seconds per cost, measured with nothing else to do. If it is given, the estimated pace returns to
-        it while the engine is idle. Leave it out if a unit's cost says little about the time that its batch takes.
+        ``fastest``: seconds that a cost of 1 takes on an idle engine. If given, the estimated pace returns to this
+        value while the engine is idle. Leave it out if a unit's cost says little about the duration of its batch.
         """
         self._closed = False
         self._fastest = fastest
@@ -103,7 +110,7 @@ class Batcher(Generic[U, R]):
             thread.start()
 
     def close(self) -> None:
-        """Finish the batches that run and refuse the units that wait. Blocks, so call it off the event loop."""
+        """Finish the running batches and refuse the waiting units. Blocks, so do not call it on an event loop."""
         with self._changed:
             self._closed = True
             waiting = self._queue
@@ -114,6 +121,11 @@ class Batcher(Generic[U, R]):
             thread.join()
 
     async def submit(self, unit: U) -> R:
+        """Run a unit and return its result.
+
+        Raises ``OverCapacity``, ``DeadlineExceeded`` or ``EngineUnavailable``, or the error with which the model
+        failed.
+        """
         now = time.monotonic()
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         rank = now - LIVE_LEAD_S * unit.live + unit.slack_s
@@ -128,7 +140,7 @@ class Batcher(Generic[U, R]):
             try:
                 return await future
             except asyncio.CancelledError:
-                item.gone = True  # so that workers drop it unrun
+                item.gone = True  # so that workers do not run it
                 raise
             finally:
                 span.note(queued_ms=unit.queued_ms, cost=unit.cost)
@@ -161,8 +173,8 @@ class Batcher(Generic[U, R]):
     def _wait(self) -> float:
         """Return the seconds until a unit that arrives now would start.
 
-        This is the cost that waits ahead of it times the measured time per cost. Units whose results are not missed yet
-        (``slack_s``) do not count, since they let it go first.
+        This is the cost of the units before it times the measured time per cost. Units with enough ``slack_s`` do not
+        count, because they run after it.
         """
         now = time.monotonic()
         return self._time_for(item for item in self._queue if item.rank <= now)
@@ -172,9 +184,9 @@ class Batcher(Generic[U, R]):
         return float(cost * self._seconds_per_cost / self._workers)
 
     def _pace(self) -> float:
-        """Return the present estimate of seconds per cost.
+        """Return the estimated seconds that a cost of 1 takes at present.
 
-        While the engine is idle, it goes from the pace measured last back to the fastest one, if that is known.
+        While the engine is idle, the estimate moves from the last measured pace to the fastest one, if that is known.
         """
         if not self._fastest or self._queue or self._running:
             return self._seconds_per_cost
@@ -182,9 +194,9 @@ class Batcher(Generic[U, R]):
         return self._fastest + (self._seconds_per_cost - self._fastest) * math.exp(-idle_s / RECOVERY_S)
 
     def _backlog(self) -> float:
-        """Return how late, in seconds, the latest of the present units will be if no more units arrive.
+        """Return how many seconds late the latest of the present units will be, if no more units arrive.
 
-        A unit is late from the moment at which its result is first missed until it is done.
+        A unit is late by the time between the moment when its result is needed and the moment when it is done.
         """
         now = time.monotonic()
         running = self._running_batches.values()
@@ -204,12 +216,12 @@ class Batcher(Generic[U, R]):
                 item.unit.queued_ms = 1000 * (started - item.arrived)
             try:
                 results = self._run(units)
-            except Exception as error:  # noqa: BLE001 callers see whatever the model raises
+            except Exception as error:  # noqa: BLE001 callers get whatever the model raises
                 results = [error] * len(units)
             self._finish(batch, results, time.monotonic() - started)
 
     def _take(self) -> list[_Waiting[U, R]]:
-        """Return the next batch: the oldest unit and those that may run with it. Blocks while there is none.
+        """Return the next batch: the first unit in the queue and those that may run with it. Blocks until there is one.
 
         Returns an empty list once the batcher is closed.
         """
@@ -237,10 +249,11 @@ class Batcher(Generic[U, R]):
             return batch
 
     def _patience_s(self, free_since: float) -> float:
-        """Return how many seconds a free worker should still wait for a larger batch; 0 or less: it should not wait.
+        """Return how many more seconds a free worker should wait for a larger batch; 0 or less: it should not wait.
 
-        It waits only while other workers run and units keep arriving. A batch of five takes little longer than one of
-        two. The processor is not idle meanwhile, since arriving requests have to be read.
+        A larger batch is worth a short wait, because a batch of five takes little longer than one of two. A worker
+        waits only while other workers run and units keep arriving. Meanwhile the processor is busy reading these
+        requests.
         """
         if not self._running or not self._queue or any(item.unit.live for item in self._queue):
             return 0.0
@@ -251,9 +264,9 @@ class Batcher(Generic[U, R]):
         return until - time.monotonic()
 
     def _share(self) -> int:
-        """Return the most units that one worker takes: its share of all units that wait or run.
+        """Return the most units that one worker should take: its share of all waiting and running units.
 
-        If it took more, other workers would be idle or run single units, and the last result would come late.
+        If it took more, other workers would be idle or run single units, and the last result would come later.
         """
         return math.ceil((len(self._queue) + self._running) / self._workers)
 
@@ -278,7 +291,10 @@ class Batcher(Generic[U, R]):
         self._resolve(list(zip(batch, results, strict=True)))
 
     def _note_pace(self, per_cost: float) -> None:
-        """Record the pace of a batch that succeeded. A failed batch says nothing about how long work takes."""
+        """Update the estimated pace after a successful batch.
+
+        ``per_cost``: seconds that the batch took for each cost of 1.
+        """
         old = self._seconds_per_cost
         self._seconds_per_cost = per_cost if old == 0 else old + SMOOTHING * (per_cost - old)
         if self._fastest:

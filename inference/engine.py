@@ -1,7 +1,7 @@
-"""The interface of every engine: units of speech work go in, results come out.
+"""The interface of all engines: they take units of speech work and return results.
 
-A unit is pure: it holds everything that its result depends on. So it can be batched with units of other requests, run
-on any machine, and run again after a failure.
+A unit holds everything on which its result depends. So it can share a batch with units of other requests, run on any
+machine, and run again after a failure.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Any, Protocol, TypeVar
 class Unit:
     """One piece of speech work, such as a speech segment or a sentence.
 
-    ``deadline``: time after which nobody wants the result, in ``time.monotonic()`` seconds; None: no limit.
-    ``live``: somebody waits for the result in real time; the unit goes ahead of work on files.
-    ``admitted``: part of a request whose first unit was accepted, so it waits instead of being refused.
-    ``slack_s``: seconds before the result is missed, because earlier audio is still playing. Units needed sooner go
-    first.
+    ``deadline``: time after which the result is not needed, in ``time.monotonic()`` seconds; None: no limit.
+    ``live``: whether a user waits for the result in real time; such units run before those of files.
+    ``admitted``: whether the first unit of the same request was accepted; such a unit waits instead of being refused.
+    ``slack_s``: seconds for which earlier audio is still playing, so that the result is not needed before; units with
+    less slack run first.
     ``queued_ms``: how long the unit waited for its batch; set by the batcher.
-    ``origin``: in the inference tier, the request and trace that the unit belongs to (``core.tracing.origin``).
+    ``origin``: the request and trace to which the unit belongs (``core.tracing.origin``); set only in the inference
+    tier.
     """
 
     deadline: float | None = None
@@ -33,26 +34,28 @@ class Unit:
 
     @property
     def cost(self) -> float:
-        """Cost relative to the engine's other units, for estimating waits.
+        """The cost of this unit relative to the engine's other units, for estimates of waiting times.
 
-        Seconds of audio, or a measure of the engine's own.
+        For example, seconds of audio.
         """
         return 1.0
 
 
 @dataclass(frozen=True)
 class EngineStats:
-    """A reading of one engine.
+    """The state of one engine at one moment.
 
-    ``ready``: whether it takes units.
-    ``queue_length``, ``running``: how many units wait, and how many run, now.
-    ``units``, ``batches``: how many have been run so far.
+    ``ready``: whether the engine accepts units.
+    ``queue_length``: number of waiting units.
+    ``running``: number of running units.
+    ``units``: number of units run so far.
+    ``batches``: number of batches run so far.
     ``largest_batch``: number of units in the largest batch so far.
-    ``busy_s``: sum of the durations of all batches, in seconds.
-    ``estimated_wait_s``: seconds that a unit submitted now would wait.
-    ``backlog_s``: how late the latest of the present units will be: seconds from when its result is first missed until
-    it is done.
-    ``seconds_per_cost``: seconds that a cost of 1 takes at the present pace; 0 while nothing has been measured.
+    ``busy_s``: total duration of all batches in seconds.
+    ``estimated_wait_s``: seconds for which a unit submitted now would wait.
+    ``backlog_s``: seconds between the moment when the latest of the present units is needed and the moment when it is
+    done.
+    ``seconds_per_cost``: seconds that a cost of 1 takes at present; 0 before the first measurement.
     """
 
     ready: bool
@@ -63,12 +66,12 @@ class EngineStats:
     largest_batch: int
     busy_s: float
     estimated_wait_s: float
-    backlog_s: float = 0.0  # this and the next are absent from tiers of an earlier version
+    backlog_s: float = 0.0  # tiers of earlier versions do not send this field and the next
     seconds_per_cost: float = 0.0
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> EngineStats:
-        """Make a reading from fields sent by a process of any version. Unknown fields are ignored."""
+        """Create the state from fields that a process of any version has sent. Unknown fields are ignored."""
         return cls(**{one.name: told[one.name] for one in fields(cls) if one.name in told})
 
 
@@ -77,16 +80,18 @@ ResultT = TypeVar("ResultT", covariant=True)
 
 
 class Engine(Protocol[UnitT, ResultT]):
+    """Runs units with one or more models, in this process or elsewhere."""
+
     async def load(self) -> None:
-        """Make the engine ready. Safe to call again, and from several tasks. Raises ``EngineUnavailable``."""
+        """Make the engine ready. May be called repeatedly and from several tasks. Raises ``EngineUnavailable``."""
 
     async def close(self) -> None:
-        """Finish the units that run and refuse those that wait."""
+        """Finish the running units and refuse the waiting ones."""
 
     async def submit(self, unit: UnitT) -> ResultT:
         """Run a unit and return its result. Raises ``OverCapacity``, ``DeadlineExceeded`` or ``EngineUnavailable``."""
 
     def stream(self, units: AsyncIterator[UnitT]) -> AsyncIterator[ResultT]:
-        """Yield the results in the order of the units. Several units are under way at once."""
+        """Yield the results in the order of the units. Several units run at the same time."""
 
     def stats(self) -> EngineStats: ...

@@ -1,16 +1,16 @@
-"""Errors about units of speech work that were not done. They know nothing of HTTP; callers translate them."""
+"""Errors of units that were not run. They do not depend on HTTP; callers translate them."""
 
 from __future__ import annotations
 
 
 class InferenceError(Exception):
-    """Base class of the errors that an engine raises on purpose."""
+    """Base class of the errors that engines raise on purpose."""
 
 
 class OverCapacity(InferenceError):
-    """More work is waiting than can be done in time. Nothing of this unit was run.
+    """The engine has more work than it can do in time. The unit was not run.
 
-    ``retry_after_s``: seconds after which a retry is worthwhile.
+    ``retry_after_s``: seconds after which a retry may succeed.
     """
 
     def __init__(self, retry_after_s: float) -> None:
@@ -19,12 +19,12 @@ class OverCapacity(InferenceError):
 
 
 class DeadlineExceeded(OverCapacity):
-    """The unit's deadline passed while it waited; it was dropped unrun."""
+    """The unit's deadline passed before its result was ready."""
 
 
 class EngineUnavailable(InferenceError):
-    """The engine cannot run at all: model missing, library not installed, closed."""
+    """The engine cannot run at all: its model or library is missing, it is closed, or it cannot be reached."""
 
 
 class UnitFailed(InferenceError):
-    """The inference tier ran the unit, and the run failed. Another try would fail too."""
+    """The inference tier ran the unit, and the run failed. A retry would fail too."""

@@ -1,4 +1,4 @@
-"""Read the load and memory use of this machine's GPUs through NVML. A container reads only its own GPUs."""
+"""Read the load and the memory use of this machine's GPUs through NVML. A container reads only its own GPUs."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _lock = threading.Lock()
 _has_gpus: bool | None = None
 _read_at = float("-inf")
 _readings: list[GpuReading] = []
-_warned: set[str] = set()  # messages that have been logged; the GPUs are read every second, so each is logged only once
+_warned: set[str] = set()  # messages logged so far; each is logged only once, although the GPUs are read every second
 
 
 @dataclass(frozen=True)
 class GpuReading:
-    """A reading of one GPU.
+    """The load of one GPU at one moment.
 
-    ``gpu``: its UUID.
-    ``percent``: its load, as the percentage of time in which it calculates.
-    ``memory_percent``: memory in use.
+    ``gpu``: UUID of the GPU.
+    ``percent``: percentage of time in which the GPU calculates.
+    ``memory_percent``: percentage of its memory in use.
     """
 
     gpu: str
@@ -36,9 +36,9 @@ class GpuReading:
 
 
 def read() -> list[GpuReading]:
-    """Read every GPU of this machine. Returns an empty list (no data, rather than zero load) if there is none."""
-    global _has_gpus, _read_at, _readings  # looked up once: the driver's library is slow to load
-    import pynvml  # imported only when needed
+    """Return a reading of each GPU of this machine; an empty list if there is no GPU."""
+    global _has_gpus, _read_at, _readings  # shared by all calls, because the driver's library is slow to load
+    import pynvml  # only where GPUs are read
 
     with _lock:
         if _has_gpus is None:
@@ -50,9 +50,9 @@ def read() -> list[GpuReading]:
 
 
 def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
-    """Return one reading for all GPUs: the busiest one's id and load, and the highest memory use of any.
+    """Summarise the readings of several GPUs; None if there are no readings.
 
-    None if there are no readings.
+    The result has the id and the load of the busiest GPU, and the highest memory use of any GPU.
     """
     known = list(readings)
     if not known:
@@ -62,7 +62,10 @@ def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
 
 
 def _asked(nvml: Any) -> list[GpuReading]:
-    """Read the GPUs that answer. A partition of a GPU (MIG) does not report its load and is left out."""
+    """Return the readings of the GPUs that answer.
+
+    A partition of a GPU (MIG) does not report its load and is left out.
+    """
     readings = []
     try:
         count = nvml.nvmlDeviceGetCount()
@@ -91,7 +94,7 @@ def _warn_once(message: str) -> None:
 
 
 def _initialised(nvml: Any) -> bool:
-    with suppress(Exception):  # no driver, no library, no permission: no GPU for us
+    with suppress(Exception):  # without driver, library or permission, there is no GPU to read
         nvml.nvmlInit()
         return True
     return False

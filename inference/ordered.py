@@ -13,10 +13,10 @@ R = TypeVar("R")
 async def in_order(
     items: AsyncIterator[T], work: Callable[[T], Awaitable[R]], *, ahead: int
 ) -> AsyncGenerator[R, None]:
-    """Run ``work`` on at most ``ahead`` items at once and yield the results in the order of the items.
+    """Run ``work`` on at most ``ahead`` items at the same time, and yield the results in the order of the items.
 
-    A result is yielded as soon as its turn has come, even while the next item is still awaited. If an item fails or the
-    reader stops, the others are cancelled.
+    A result is yielded as soon as all earlier ones have been, even if no further item has arrived. If an item fails or
+    the reader stops, all other items are cancelled.
     """
     room = asyncio.Semaphore(ahead)
     started: asyncio.Queue[asyncio.Future[R] | None] = asyncio.Queue()

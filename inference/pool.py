@@ -1,13 +1,13 @@
-"""Bounded thread pools for CPU work on a request's path.
+"""Thread pools of limited size for the CPU work of requests.
 
-There are several, so that work does not queue behind work that can wait:
+There are several pools, so that urgent work does not wait for other work:
 
-- ``first``: what begins a request (parsing, decoding, finding speech).
-- ``cpu``: what comes later (features, encoding). In one pool with the first steps, a hundred requests that arrive
-  together would all be decoded before one is recognised, and the engine would be idle meanwhile.
+- ``first``: the first steps of a request (parsing, decoding, finding speech).
+- ``cpu``: the later steps (features, encoding). If they shared a pool with the first steps, a hundred requests that
+  arrive together would all be decoded before the first is recognised, and the engine would be idle meanwhile.
 - ``live``: work for open streams.
-- ``ahead``, with half as many threads: work that is needed only later. Speech for a text of ten minutes must not delay
-  somebody's first sentence.
+- ``ahead``: work that is needed only later, with half as many threads. For example, the speech for a ten-minute text
+  must not delay another user's first sentence.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _pool(name: str) -> ThreadPoolExecutor:
 
 
 def _submit(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-    """Submit ``function`` to the pool ``name``. Its messages are in the language of the caller."""
+    """Submit ``function`` to the named pool. It runs with the caller's language, so its messages are translated."""
     language = translation.get_language()
 
     def run() -> R:
@@ -44,23 +44,23 @@ def _submit(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwar
 
 
 async def in_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run ``function`` in the pool and return its result; the event loop stays free.
+    """Run ``function`` in the ``cpu`` pool and return its result, without blocking the event loop.
 
-    If the caller is cancelled before the function starts, the function never runs.
+    If the caller is cancelled before the function starts, the function does not run.
     """
     return await asyncio.wrap_future(_submit("cpu", function, *args, **kwargs))
 
 
 async def in_first_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """``in_pool`` for the first steps of a request."""
+    """Run ``function`` in the ``first`` pool, as ``in_pool`` does: for the first steps of a request."""
     return await asyncio.wrap_future(_submit("first", function, *args, **kwargs))
 
 
 async def in_live_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """``in_pool`` for short work that a live speaker waits for, so that it does not queue behind whole files."""
+    """Run ``function`` in the ``live`` pool, as ``in_pool`` does: for short work of open streams."""
     return await asyncio.wrap_future(_submit("live", function, *args, **kwargs))
 
 
 async def in_ahead_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """``in_pool`` for work that is needed only later: the next sentences of a text that is being spoken."""
+    """Run ``function`` in the ``ahead`` pool, as ``in_pool`` does: for work that is needed only later."""
     return await asyncio.wrap_future(_submit("ahead", function, *args, **kwargs))

@@ -2,16 +2,16 @@
 
     API process ── HTTP ──► units (ingress, no model) ── handle ──► asr, tts (replicas with models)
 
-``units`` runs the same ``UnitServer`` as ``manage.py serve_inference``, but with another handler, which hands each
-frame to a replica of the deployment that has the engine. Serve's router picks the less busy of two replicas. It lets at
-most ``max_queued_requests`` wait; further requests are refused with 503 over_capacity. Replicas are added by how long
-work waits (``inference.scaling``).
+The deployment ``units`` runs the same ``UnitServer`` as ``manage.py serve_inference``, but its handler passes each
+frame to a replica of the deployment that has the engine. Serve's router chooses the less busy of two replicas. At most
+``max_queued_requests`` requests wait; further ones are refused with 503 over_capacity. The number of replicas depends
+on how long work waits (``inference.scaling``).
 
-A replica counts as started once its models have run a unit. It is restarted when its engines are no longer ready, and
-it finishes its units before it is removed. Sizes are settings (``VOICE_RAY_…``); a Serve config file overrides them by
-deployment name.
+A replica counts as started once its models have run a unit. It is restarted if its engines are not ready any more. It
+finishes its units before it is removed. Settings (``VOICE_RAY_…``) give the sizes; a Serve config file overrides them
+by the name of the deployment.
 
-Ray is not among the requirements of API processes: see requirements-cluster.txt.
+API processes do not need Ray, so it is only in requirements-cluster.txt.
 """
 
 from __future__ import annotations
@@ -52,20 +52,20 @@ ASR = "asr"
 TTS = "tts"
 INGRESS = "units"
 STATUS_TIMEOUT_S = 1.0  # shorter than the 2 s after which API processes give up
-READING_NEW_S = 1.0  # an engine with a reading as new as this is not asked for another
+READING_NEW_S = 1.0  # an engine with a reading that is not older than this is not asked for another
 READING_FRESH_S = 3.0
 DRAIN_POLL_S = 0.5
 HEALTH_PERIOD_S = 2.0
 HEALTH_TIMEOUT_S = 10.0
 COUNTS_NEW_S = 2.0
 COUNTS_KEPT_S = 60.0
-LONGEST_START_S = 900.0  # of a replica: start a machine with a GPU, pull its image, load the models
-MAX_IN_INGRESS = 2_000  # requests only wait here; the deployments behind the ingress bound the work
+LONGEST_START_S = 900.0  # time for a new replica: start a machine with a GPU, pull the image, load the models
+MAX_IN_INGRESS = 2_000  # requests only wait in the ingress; the deployments behind it limit the work
 LOST = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError, TaskCancelledError)
 
 
 class Replica:
-    """One process that runs the engines ``names``. They are warm when the constructor returns."""
+    """One process of the tier, which runs the engines ``names``. They are warm when the constructor returns."""
 
     async def __init__(self, names: list[str]) -> None:  # type: ignore[misc]  # Serve awaits constructors
         _export_batches()
@@ -76,7 +76,7 @@ class Replica:
         await self._handler.load()
 
     async def answer(self, name: str, frame: bytes) -> tuple[Reply, Fields]:
-        """Return the reply to a frame, and a reading of the engine."""
+        """Run the unit in a frame. Return the reply, and the engine's state as plain fields."""
         self._meter.begin()
         is_done = False
         try:
@@ -90,7 +90,7 @@ class Replica:
         return {name: self._reading(name) for name in self._names}
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Return the statistics that Serve's autoscaler asks for."""
+        """Return the statistics of this replica for Serve's autoscaler, which calls this method."""
         return self._meter.stats()
 
     async def about(self) -> dict[str, Fields]:
@@ -110,7 +110,10 @@ class Replica:
 
 
 class DeploymentUnitHandler:
-    """A ``UnitHandler`` whose engines run in the replicas of deployments. It stores their latest readings."""
+    """A ``UnitHandler`` that runs units in replicas of Serve deployments, and stores the latest state of each.
+
+    ``handles``: the deployment that has each engine, by the engine's name.
+    """
 
     def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:
         self._handles = dict(handles)
@@ -134,9 +137,9 @@ class DeploymentUnitHandler:
         return reply  # type: ignore[no-any-return]  # handles have no types
 
     async def status(self) -> TierStatus:
-        """Return the tier's status. Deployments without a recent reading are asked for one.
+        """Return the tier's status. Only deployments without a recent reading are asked for one.
 
-        Replicas that are too busy to answer are still known: each reply to a unit brings a reading.
+        A replica that is too busy to answer is still included, because each reply to a unit carries a reading.
         """
         new = {name for name in self._handles if self._fresh(name, READING_NEW_S)}
         quiet = {handle.deployment_name: name for name, handle in self._handles.items() if name not in new}
@@ -189,7 +192,7 @@ class DeploymentUnitHandler:
 
 
 class ReplicaCounts:
-    """How many replicas each deployment has, and how many it may have, as reported by Serve's controller."""
+    """The number of replicas that each deployment has and may have, as reported by Serve's controller."""
 
     def __init__(self) -> None:
         self._known: dict[str, Fields] = {}
@@ -197,7 +200,11 @@ class ReplicaCounts:
         self._wanted_since: dict[str, float] = {}
 
     async def read(self) -> dict[str, Fields]:
-        """Return the latest counts by deployment; empty if the controller has not answered for ``COUNTS_KEPT_S``."""
+        """Return the latest counts by deployment; empty if the controller has not answered for ``COUNTS_KEPT_S``.
+
+        The fields of a count are ``running``, the replicas that run, and ``most``, the largest number that there may
+        be.
+        """
         if time.monotonic() - self._asked_at < COUNTS_NEW_S:
             return self._known
         self._asked_at = time.monotonic()
@@ -207,7 +214,7 @@ class ReplicaCounts:
             application = details["applications"][serve.get_replica_context().app_name]
             self._known = {name: self._count(name, one) for name, one in application["deployments"].items()}
             self._heard_at = time.monotonic()
-        except Exception as error:  # noqa: BLE001 units go on without the counts, whatever the error is
+        except Exception as error:  # noqa: BLE001 units run without the counts, whatever the error is
             logger.warning("the replicas cannot be counted", extra={"error": type(error).__name__})
             if time.monotonic() - self._heard_at > COUNTS_KEPT_S:
                 self._known = {}
@@ -220,12 +227,14 @@ class ReplicaCounts:
         if running >= deployment["target_num_replicas"]:
             self._wanted_since.pop(name, None)
         elif time.monotonic() - self._wanted_since.setdefault(name, time.monotonic()) > LONGEST_START_S:
-            most = running  # no machine seems to come, so no work should wait for one
+            most = running  # a new machine is unlikely to come, so no work should wait for it
         return {"running": running, "most": max(running, most)}
 
 
 @serve.ingress()
 class Ingress:
+    """The deployment that receives units over HTTP and passes them to the replicas with the engines."""
+
     def __init__(self, handles: dict[str, DeploymentHandle]) -> None:
         self._server = UnitServer(DeploymentUnitHandler(handles))
 
@@ -234,7 +243,7 @@ class Ingress:
 
 
 def _export_batches() -> None:
-    """Export the sizes and durations of batches as metrics of Ray's, ``ray_voice_batch_…``."""
+    """Export the sizes and durations of batches as metrics of Ray (``ray_voice_batch_…``)."""
     tags = ("engine",)
     size = metrics.Histogram("voice_batch_size", "Units run together", [1, 2, 4, 8, 16, 32, 64], tags)
     seconds = metrics.Histogram("voice_batch_seconds", "Running one batch", [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10], tags)
@@ -247,7 +256,10 @@ def _export_batches() -> None:
 
 
 def _replicas(wanted: str) -> dict[str, Any]:
-    """Parse a number of replicas: ``2`` means exactly two, ``1-4`` as many as the work needs, from one to four."""
+    """Return Serve's options for a number of replicas, as the settings write it.
+
+    ``2`` means exactly two replicas; ``1-4`` means as many as the work needs, between one and four.
+    """
     least, _, most = wanted.partition("-")
     if not most:
         return {"num_replicas": int(least)}
@@ -279,7 +291,7 @@ def _deployment(name: str, replicas: str, *, cpus: float, gpus: float, max_queue
 
 
 def build() -> Any:
-    """Build the Serve application that the settings describe."""
+    """Build the Serve application as the settings describe it."""
     speech = [name for name in runtime.names() if name != ASR]
     asr = _deployment(
         ASR,

@@ -1,10 +1,10 @@
-"""An engine whose model runs elsewhere: units go to the inference tier over HTTP, results come back.
+"""An engine whose model runs elsewhere: sends units to the inference tier over HTTP and returns the results.
 
-A unit is pure, so it can be sent again. This happens when it is lost (a replica died, an address went away), and when
-it takes much longer than units usually do; the first answer counts. The tier's ``RetryBudget`` bounds both.
+A unit can be sent again without harm. This happens when it is lost (a replica has died, an address has gone), and when
+it takes much longer than units usually do; then the first result is used. The tier's ``RetryBudget`` limits both.
 
-When no address answers, the first unit of a request is refused at once. Those that follow it wait up to ``PATIENCE_S``,
-since the tier may be back by then.
+If no address answers, the first unit of a request is refused at once. The later units of a request wait up to
+``PATIENCE_S``, because the tier may have come back by then.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AHEAD = 16
 MAX_TRIES = 4
 PATIENCE_S = 10.0
 FULL_PAUSE_S = 0.25  # pause before an admitted unit is sent to a full tier again
-SLOWEST_GUESS_S = 5.0  # a slower unit is sent twice, as long as fewer than ``MIN_MEASURED`` have been timed
+SLOWEST_GUESS_S = 5.0  # a unit counts as slow after this time until ``MIN_MEASURED`` units have been timed
 FASTEST_HEDGE_S = 1.0
 MIN_MEASURED = 20
 
@@ -41,7 +41,7 @@ units_again = Counter("voice_units_again", "Units sent to the inference tier ano
 
 
 class Pace:
-    """How long units take, estimated as TCP does its round-trip times: a smoothed mean and mean deviation."""
+    """An estimate of how long units take: a smoothed mean and mean deviation, as TCP keeps for round-trip times."""
 
     def __init__(self) -> None:
         self._number = 0
@@ -58,14 +58,18 @@ class Pace:
 
     @property
     def slow_s(self) -> float:
-        """Seconds after which a unit is suspiciously slow, not merely long."""
+        """The seconds after which a unit is so slow that something is probably wrong."""
         if self._number < MIN_MEASURED:
             return SLOWEST_GUESS_S
         return max(FASTEST_HEDGE_S, self._mean_s + 4 * self._deviation_s)
 
 
 class RemoteEngine(Generic[U, R]):
-    """An ``Engine[U, R]`` that runs its units on a ``Tier``."""
+    """An ``Engine[U, R]`` that runs its units in the inference tier.
+
+    ``name``: name of the engine in the tier.
+    ``codec``: packs the units and unpacks the results.
+    """
 
     def __init__(self, name: str, codec: Codec[U, R], tier: Tier) -> None:
         self._name = name
@@ -75,7 +79,10 @@ class RemoteEngine(Generic[U, R]):
         self._has_learnt = False
 
     async def load(self) -> None:
-        """Connect to the tier and learn what it runs. Raises ``EngineUnavailable`` if it does not answer."""
+        """Connect to the tier and fetch the description of its models.
+
+        Raises ``EngineUnavailable`` if the tier does not answer.
+        """
         await self._tier.start(self._name)
         if not self._tier.is_up(self._name):
             raise _unavailable()
@@ -96,6 +103,10 @@ class RemoteEngine(Generic[U, R]):
         return self._tier.stats(self._name)
 
     async def submit(self, unit: U) -> R:
+        """Run a unit in the tier and return its result.
+
+        Raises ``OverCapacity``, ``DeadlineExceeded``, ``EngineUnavailable`` or ``UnitFailed``.
+        """
         await self._tier.start(self._name)
         self._tier.budget.earn()
         left_s = None if unit.deadline is None else unit.deadline - time.monotonic()
@@ -113,7 +124,7 @@ class RemoteEngine(Generic[U, R]):
             raise EngineUnavailable("the inference tier answers in another version's terms") from error
 
     async def _insist(self, packed: PackedUnit, *, is_admitted: bool) -> tuple[Mapping[str, Any], bytes]:
-        """Send a unit until a try succeeds or no other try is allowed. Return the result's header and payload."""
+        """Send a unit until a try succeeds or no further try is allowed. Return the result's header and payload."""
         tries = 0
         tried = frozenset[str]()
         while True:
@@ -128,7 +139,7 @@ class RemoteEngine(Generic[U, R]):
                 if tries >= MAX_TRIES or not self._tier.budget.take():
                     raise (error if isinstance(error, EngineUnavailable) else _unavailable()) from error
                 units_again.labels(self._name, "lost").inc()
-                await asyncio.sleep(random.uniform(0, 0.05 * tries))  # spreads the retries of lost units
+                await asyncio.sleep(random.uniform(0, 0.05 * tries))  # spread the retries of lost units over time
             except DeadlineExceeded:
                 raise
             except OverCapacity as error:
@@ -141,7 +152,10 @@ class RemoteEngine(Generic[U, R]):
                 units_again.labels(self._name, "full").inc()
 
     async def _returned(self, patience_s: float) -> Endpoint | None:
-        """Wait up to ``patience_s`` for an address to come back, and return it; None if none does."""
+        """Wait for an address that can run the engine, and return it; None if none comes.
+
+        ``patience_s``: longest wait in seconds.
+        """
         until = time.monotonic() + patience_s
         while (left_s := until - time.monotonic()) > 0:
             await self._tier.change(left_s)
@@ -150,7 +164,10 @@ class RemoteEngine(Generic[U, R]):
         return None
 
     async def _hedged(self, packed: PackedUnit, endpoint: Endpoint) -> tuple[Mapping[str, Any], bytes]:
-        """Try once, and a second time elsewhere if that is slow. Raises the error of the last try to end."""
+        """Send a unit, and send it to another address too if the first is slow. Return the first result.
+
+        If all tries fail, raise the error of the last one to end.
+        """
         tries = {asyncio.ensure_future(self._try(packed, endpoint))}
         try:
             done, _pending = await asyncio.wait(tries, timeout=self._pace.slow_s)
@@ -185,5 +202,5 @@ def _unavailable() -> InferenceError:
 
 @cache
 def shared_tier() -> Tier:
-    """Return the tier in the settings, which all engines of this process share."""
+    """Return the inference tier that the settings name. All engines of this process share it."""
     return Tier(settings.VOICE_INFERENCE_URL)

@@ -1,8 +1,7 @@
-"""The engines of this process by name: made on first use, loaded at start, closed at the end.
+"""The engines of this process, by name: created on first use, loaded at start-up, closed at shutdown.
 
-Apps register a factory in ``AppConfig.ready``; nothing heavy is imported until an engine is used. With
-``VOICE_INFERENCE_URL`` set, this process loads no model: its engines send units to the inference tier
-(``inference.remote``).
+Apps register a factory in ``AppConfig.ready``. Slow imports wait until an engine is used. With ``VOICE_INFERENCE_URL``,
+this process loads no models: its engines send units to the inference tier (``inference.remote``).
 """
 
 from __future__ import annotations
@@ -58,14 +57,17 @@ def register(
 
 
 def engine(name: str) -> AnyEngine:
-    """Return the engine ``name``, made but not necessarily loaded. Raises ``KeyError`` for an unknown name."""
+    """Return the engine of this name, which may not be loaded yet. Raises ``KeyError`` for an unknown name."""
     if name not in _engines:
         _engines[name] = _remote(name) if settings.VOICE_INFERENCE_URL else _factories[name]()
     return _engines[name]
 
 
 def local(name: str) -> AnyEngine:
-    """Return the engine ``name`` with its model in this process, whatever the settings. For the tier itself."""
+    """Return the engine of this name with its model in this process, even if the settings name an inference tier.
+
+    The tier itself uses this.
+    """
     if name not in _engines:
         _engines[name] = _factories[name]()
     return _engines[name]
@@ -82,7 +84,7 @@ def _remote(name: str) -> AnyEngine:
 
 
 def growth(name: str) -> float:
-    """Return how many times more replicas of the engine the tier may have than now; 1 without a tier."""
+    """Return the factor by which the tier may increase the engine's replicas; 1 without a tier."""
     if not settings.VOICE_INFERENCE_URL:
         return 1.0
     from inference.remote import shared_tier
@@ -91,7 +93,7 @@ def growth(name: str) -> float:
 
 
 def gpus() -> list[GpuReading]:
-    """Return the readings of this machine's GPUs and, if there is an inference tier, of the tier's."""
+    """Return the readings of this machine's GPUs and, if there is an inference tier, of the tier's GPUs."""
     if not settings.VOICE_INFERENCE_URL:
         return gpu.read()
     from inference.remote import shared_tier
@@ -116,9 +118,9 @@ def names() -> list[str]:
 
 
 async def load(name: str) -> None:
-    """Load the engine ``name`` and warm this process up for its requests. Raises the engine's errors.
+    """Load the engine of this name, and warm up this process for its requests.
 
-    A failed warm-up is only logged.
+    Raises the engine's errors. A failed warm-up is only logged.
     """
     warm_up = asyncio.create_task(asyncio.to_thread(_warm_ups.get(name, lambda: None)))
     try:
@@ -130,7 +132,7 @@ async def load(name: str) -> None:
 
 
 async def load_all(progress: Callable[[str], None] = lambda name: None) -> None:
-    """Load every registered engine, calling ``progress(name)`` as each becomes ready."""
+    """Load all registered engines, and call ``progress`` with the name of each one that becomes ready."""
 
     async def one(name: str) -> None:
         await load(name)
@@ -140,22 +142,24 @@ async def load_all(progress: Callable[[str], None] = lambda name: None) -> None:
 
 
 async def close_all() -> None:
+    """Close all engines of this process. Later uses create them again."""
     await asyncio.gather(*(running.close() for running in _engines.values()))
     _engines.clear()
     _stood_in_for.clear()
 
 
 def status() -> dict[str, EngineStats]:
+    """Return the state of each engine that has been created, by name."""
     return {name: running.stats() for name, running in sorted(_engines.items())}
 
 
 def observe_batches(observer: BatchObserver) -> None:
-    """Call ``observer(engine name, batch size, seconds)`` after every batch, on the worker's thread."""
+    """Call ``observer(engine name, batch size, seconds)`` after each batch, in the worker's thread."""
     _observers.append(observer)
 
 
 def batch_observer(name: str) -> Callable[[int, float], None]:
-    """Return the ``on_batch`` callback for an engine's batcher. It calls the registered observers."""
+    """Return the ``on_batch`` callback for the batcher of an engine. It calls all registered observers."""
 
     def tell(size: int, seconds: float) -> None:
         for observer in _observers:

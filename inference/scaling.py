@@ -1,16 +1,17 @@
-"""How many replicas an engine of the tier should have: by how long work waits, not by how much is under way.
+"""Decide how many replicas an engine of the tier should have, by how long work waits.
 
-Each replica measures how many units per second it completes now, and how many when it always has something to do (its
-capacity). ``replicas_wanted``, a policy for Ray Serve's autoscaler, asks for the larger of two numbers:
+Each replica measures how many units it completes per second at present, and its capacity: how many it completes per
+second if it always has work. ``replicas_wanted``, a policy for Ray Serve's autoscaler, returns the larger of two
+numbers:
 
-- Replicas for the units under way, so that each replica has no more units than it can complete within an acceptable
-  wait. That is half of what admission control allows, so that replicas are added before anybody is refused.
-- Replicas for the units completed per second, so that each is busy for at most ``UTILISATION`` of its time. So no
-  replica is removed whose work the others could not take over.
+- The replicas needed so that no replica has more units than it can complete within an acceptable wait. This wait is
+  half of the one that admission control allows, so replicas are added before requests are refused.
+- The replicas needed so that each is busy for at most ``UTILISATION`` of its time. So a replica is removed only if the
+  others can do its work.
 
-Until a replica has been busy for a second its capacity is unknown, and only the number of units under way counts.
+The capacity of a replica is unknown until it has been busy for a second. Until then, only the number of units counts.
 
-Plain Python, because Ray's controller imports this module and tests run without Ray.
+This module is plain Python, because Ray's controller imports it, and tests run without Ray.
 
 Threads: a ``WorkMeter`` belongs to one event loop.
 """
@@ -23,13 +24,13 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Protocol
 
-BUSY = 4  # with this many units at once, a replica always has something to do
+BUSY = 4  # with this many units at once, a replica always has work to do
 WINDOW_S = 1.0  # shortest measurement, in busy time
 SMOOTHING = 0.3  # weight of the newest measurement
 RECENT_S = 10.0  # period over which the present throughput is counted
-UTILISATION = 0.75  # share of its time for which a replica should be busy at most
+UTILISATION = 0.75  # largest share of its time for which a replica should be busy
 LOOK_BACK_S = 10.0  # period over which Ray averages the number of units under way
-DEFAULT_WAIT_S = 1.0  # acceptable wait where admission control has no limit
+DEFAULT_WAIT_S = 1.0  # acceptable wait if admission control has no limit
 
 RATE = "rate"
 THROUGHPUT = "throughput"
@@ -39,9 +40,7 @@ WAIT = "wait_s"
 class WorkMeter:
     """Measures the work of one replica. Call ``begin`` and ``end`` for each unit.
 
-    ``stats`` returns what Ray asks for (``record_autoscaling_stats``).
-
-    ``longest_s``: seconds for which admission control lets requests wait; 0 where it has no limit.
+    ``longest_s``: longest wait that admission control allows, in seconds; 0 if it has no limit.
     """
 
     def __init__(self, longest_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -58,6 +57,7 @@ class WorkMeter:
         self._under_way += 1
 
     def end(self, *, done: bool) -> None:
+        """Record the end of a unit. ``done``: whether it was completed."""
         now = self._clock()
         if done:
             self._recent.append(now)
@@ -67,6 +67,7 @@ class WorkMeter:
             self._since = None
 
     def stats(self) -> dict[str, float]:
+        """Return the measurements that ``replicas_wanted`` needs, by name."""
         now = self._clock()
         while self._recent and self._recent[0] < now - RECENT_S:
             self._recent.popleft()
@@ -76,7 +77,7 @@ class WorkMeter:
     def _measure(self, now: float) -> None:
         if self._under_way < BUSY:
             return
-        if self._since is None:  # measure from the first unit that is done: the time before says nothing about the rate
+        if self._since is None:  # a measurement begins when a unit is done: the time before says nothing about the rate
             self._since = now
             self._done_since = 0
             return
@@ -90,17 +91,17 @@ class WorkMeter:
 
 
 class Measured(Protocol):
-    """The fields of Ray's ``TimeStampedValue`` that are read here."""
+    """The fields of Ray's ``TimeStampedValue`` that this module reads."""
 
     value: float
 
 
 class Context(Protocol):
-    """The fields of Ray's ``AutoscalingContext`` that are read here.
+    """The fields of Ray's ``AutoscalingContext`` that this module reads.
 
-    ``total_num_requests``: requests under way and waiting, over all replicas.
-    ``raw_metrics``: by name, the recent measurements of each replica.
-    ``config``: the deployment's autoscaling configuration.
+    ``total_num_requests``: number of running and waiting requests in all replicas.
+    ``raw_metrics``: recent measurements of each replica, by the name of the metric.
+    ``config``: autoscaling configuration of the deployment.
     """
 
     total_num_requests: float
@@ -109,9 +110,10 @@ class Context(Protocol):
 
 
 def replicas_wanted(context: Context) -> tuple[float, dict[str, Any]]:
-    """Return the number of replicas to have. An autoscaling policy of Ray Serve, which adds delays and bounds.
+    """Return the number of replicas that a deployment should have: an autoscaling policy for Ray Serve.
 
-    The number may be a fraction; Ray rounds it up. The second value, which Ray keeps between calls, is not used.
+    The number may be a fraction, which Ray rounds up. Ray also applies delays and limits. The second value is state
+    that Ray keeps between calls; it is not used.
     """
     rates = [rate for rate in _newest(context, RATE) if rate > 0]
     if not rates:
@@ -124,6 +126,6 @@ def replicas_wanted(context: Context) -> tuple[float, dict[str, Any]]:
 
 
 def _newest(context: Context, name: str) -> list[float]:
-    """Return the latest measurement ``name`` of each replica."""
+    """Return each replica's latest measurement of the metric ``name``."""
     series = (context.raw_metrics or {}).get(name, {})
     return [values[-1].value for values in series.values() if values]

@@ -1,8 +1,8 @@
-"""Give the event loop priority over the model's threads where there are more threads than cores.
+"""Give the event loop priority over the threads of models if there are more threads than cores.
 
-A model's threads calculate for a long time without running Python. At the event loop's priority they delay it: on two
-busy cores it waited half a second before it could answer. On Linux each thread has its own priority, which the threads
-that it starts inherit. On other systems this module does nothing.
+A model's threads calculate for a long time without running Python. With the same priority as the event loop, they delay
+it: on two busy cores, the event loop waited for half a second before it could answer. On Linux, each thread has its own
+priority, and the threads that it starts inherit it. On other systems, this module does nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NICE = 10
 
 
 def lower() -> None:
-    """Lower the priority of this thread and of the threads that it starts.
+    """Lower the priority of the current thread and of the threads that it starts.
 
     This cannot be undone, so call it in a thread that ends afterwards.
     """

@@ -1,8 +1,8 @@
-"""The inference tier as an API process sees it: its addresses, which of them answer, and how busy they are.
+"""An API process's view of the inference tier: its addresses, which of them answer, and how busy they are.
 
-Each address is probed for its status about once a second. So units are not sent to an address that is gone, and one
-that is back is used again within seconds. An address that refuses a connection is gone at once; one that is silent is
-gone after ``MAX_MISSES`` probes.
+Each address is asked for its status about once a second (a probe). So no units are sent to an address that is gone, and
+an address that is back is used again within seconds. An address counts as gone as soon as it refuses a connection, or
+after ``MAX_MISSES`` probes without an answer.
 
 Threads: everything here belongs to one event loop, except ``Tier.gpus``.
 """
@@ -40,15 +40,18 @@ tier_replicas = Gauge("voice_tier_replicas", "Replicas of the inference tier tha
 tier_replicas_most = Gauge("voice_tier_replicas_most", "Replicas that the tier may have", ["engine"])
 
 RETRIES_PER_UNIT = 0.2  # retries and hedges allowed per unit sent
-RETRIES_SAVED = 100.0  # the most that can be saved up: enough to run again what a dying replica takes along
+RETRIES_SAVED = 100.0  # most tokens in the bucket; enough to run all units of a dying replica again
 
 
 class Lost(Exception):
-    """The unit may not have been run, through no fault of its own. Another try may succeed."""
+    """The unit may not have been run, but not because of the unit itself. A retry may succeed."""
 
 
 class RetryBudget:
-    """A token bucket that units fill and retries empty, so that retries do not overload a tier in trouble."""
+    """A token bucket that limits retries, so that they do not overload a tier in trouble.
+
+    Each unit adds ``RETRIES_PER_UNIT`` tokens, and each retry takes one.
+    """
 
     def __init__(self) -> None:
         self._saved = RETRIES_SAVED
@@ -57,6 +60,7 @@ class RetryBudget:
         self._saved = min(RETRIES_SAVED, self._saved + RETRIES_PER_UNIT)
 
     def take(self) -> bool:
+        """Take a token for one retry. Return False if there is none, so that the retry is not allowed."""
         if self._saved < 1:
             return False
         self._saved -= 1
@@ -67,10 +71,10 @@ class RetryBudget:
 class Endpoint:
     """One address of the tier.
 
-    ``ready``: names of the engines that it can run now.
-    ``under_way``: units that have been sent to it and are not answered yet.
-    ``misses``: probes in a row that it has not answered.
-    ``gone``: done once the address is given up; units under way there are then lost.
+    ``ready``: names of the engines that the address can run now.
+    ``under_way``: number of units that were sent to the address and are not answered yet.
+    ``misses``: number of probes in a row without an answer.
+    ``gone``: future that is done when the address is given up; its unanswered units are then lost.
     """
 
     url: str
@@ -84,9 +88,11 @@ class Endpoint:
 
 
 class Tier:
-    """The addresses of the inference tier and the HTTP session that reaches them.
+    """The addresses of the inference tier, and the HTTP session that reaches them.
 
-    Call ``start`` on the event loop that uses the tier. Once its last user has called ``leave``, it is closed.
+    Call ``start`` on the event loop that uses the tier. The tier is closed once its last user has called ``leave``.
+
+    ``budget``: limits retries to all addresses together.
     """
 
     def __init__(self, urls: list[str]) -> None:
@@ -99,11 +105,11 @@ class Tier:
         self._first_probed: list[asyncio.Event] = []
         self._changed = asyncio.Event()
         self._readings: dict[str, dict[str, tuple[float, EngineStats]]] = {}
-        self._replicas: dict[str, tuple[float, int, int]] = {}  # by engine: when heard, running, most allowed
+        self._replicas: dict[str, tuple[float, int, int]] = {}  # by engine: time, running, allowed
         self._gpus: dict[str, tuple[float, GpuReading]] = {}
 
     async def start(self, user: str) -> None:
-        """Open the tier for ``user``. Returns once every address has been probed for the first time."""
+        """Open the tier for ``user``, the name of an engine. Returns after the first probe of every address."""
         self._users.add(user)
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
@@ -113,7 +119,7 @@ class Tier:
             self._first_probed = [asyncio.Event() for _ in self._endpoints]
             loop = asyncio.get_running_loop()
             self._probes = [
-                # An empty context: the probes outlive the request that happens to start them.
+                # The probes get an empty context, because they outlive the request that starts them.
                 loop.create_task(self._keep_probing(endpoint, asked), context=contextvars.Context())
                 for endpoint, asked in zip(self._endpoints, self._first_probed, strict=True)
             ]
@@ -121,6 +127,7 @@ class Tier:
             await asked.wait()
 
     async def leave(self, user: str) -> None:
+        """Stop using the tier as ``user``. The last user to leave closes it."""
         self._users.discard(user)
         if self._users or self._session is None:
             return
@@ -133,10 +140,11 @@ class Tier:
         self._endpoints = []
 
     def is_up(self, name: str) -> bool:
+        """Return True if an address can run the engine ``name`` now."""
         return any(endpoint.is_up(name) for endpoint in self._endpoints)
 
     def pick(self, name: str, avoid: frozenset[str] = frozenset()) -> Endpoint | None:
-        """Return the less busy of two random addresses that can run engine ``name``; None if no address can.
+        """Return the less busy of two random addresses that can run the engine ``name``; None if there is none.
 
         Addresses in ``avoid`` are chosen only if there is no other.
         """
@@ -147,7 +155,7 @@ class Tier:
         return min(random.sample(able, min(2, len(able))), key=lambda endpoint: endpoint.under_way)
 
     async def change(self, timeout_s: float) -> None:
-        """Wait until an address comes or goes, but no longer than ``timeout_s``."""
+        """Wait until an address comes, goes or changes its engines, but at most ``timeout_s`` seconds."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
@@ -155,7 +163,10 @@ class Tier:
             pass
 
     async def send(self, endpoint: Endpoint, name: str, frame: bytes) -> bytes:
-        """Send a unit once and return its result's frame. Raises ``Lost``, or the error that the reply stands for."""
+        """Send a unit once and return the frame of its result.
+
+        Raises ``Lost``, or the error that the tier's reply describes.
+        """
         posting = asyncio.ensure_future(self._post(endpoint, name, frame))
         endpoint.under_way += 1
         try:
@@ -177,7 +188,7 @@ class Tier:
         return body
 
     async def about(self, name: str) -> Mapping[str, Any] | None:
-        """Return what the tier reports about the models of engine ``name``; None if no address answers."""
+        """Return the tier's description of the models of the engine ``name``; None if no address answers."""
         endpoint = self.pick(name)
         if endpoint is None:
             return None
@@ -189,13 +200,16 @@ class Tier:
         return about if isinstance(about, dict) else None
 
     def note(self, name: str, process: str, stats: Mapping[str, Any]) -> None:
-        """Store a reading of engine ``name`` in one process of the tier."""
+        """Store the state of the engine ``name`` in one process of the tier.
+
+        ``stats``: the fields of ``EngineStats``.
+        """
         self._readings.setdefault(name, {})[process] = (time.monotonic(), EngineStats.of(stats))
 
     def stats(self, name: str) -> EngineStats:
-        """Return the stats of engine ``name``, combined from all processes with a recent reading.
+        """Return the state of the engine ``name``, combined from all processes with a recent reading.
 
-        Counts are sums; waits, backlogs and paces are means.
+        Counts are summed; waiting times and paces are averaged.
         """
         since = time.monotonic() - READINGS_FRESH_S
         known = self._readings.get(name, {})
@@ -216,17 +230,17 @@ class Tier:
         )
 
     def growth(self, name: str) -> float:
-        """Return how many times more replicas the engine may have than now: at least 1; 1 if the tier does not say."""
+        """Return the factor by which the tier may increase the engine's replicas; 1 if the tier does not tell."""
         at, running, most = self._replicas.get(name, (float("-inf"), 1, 1))
         return most / running if time.monotonic() - at < READINGS_FRESH_S and most > running > 0 else 1.0
 
     def gpus(self) -> list[GpuReading]:
-        """Return the recent readings of the tier's GPUs. May be called from any thread."""
+        """Return the recent readings of the tier's GPUs. May be called in any thread."""
         since = time.monotonic() - READINGS_FRESH_S
         return [reading for at, reading in list(self._gpus.values()) if at >= since]
 
     def _note_machines(self, status: Mapping[str, Any]) -> None:
-        """Store the replica counts and GPU readings of a status. A tier of an earlier version sends none."""
+        """Store the replica counts and GPU readings in a status. A tier of an earlier version sends none."""
         now = time.monotonic()
         for name, count in status.get("replicas", {}).items():
             running = int(count["running"])
@@ -260,7 +274,7 @@ class Tier:
         while True:
             try:
                 await self._probe(endpoint)
-            except Exception:  # if this task died, the state of the address would never change again
+            except Exception:  # the task must go on, or the state of the address would never change again
                 logger.exception("cannot probe the inference tier", extra={"address": endpoint.url})
             asked.set()
             await asyncio.sleep(PROBE_EVERY_S * random.uniform(0.8, 1.2))

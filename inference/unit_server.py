@@ -1,7 +1,8 @@
-"""The inference tier's server: an ASGI application that takes units as frames (``inference.wire``) and returns results.
+"""The inference tier's server: an ASGI application that receives units as frames and returns results.
 
-``manage.py serve_inference`` runs it in one process, ``inference.ray_app`` in Ray Serve's ingress. A ``UnitHandler``
-decides where the units are run: in this process (``LocalUnitHandler``) or in replicas.
+``inference.wire`` describes the frames. ``manage.py serve_inference`` runs the application in one process, and
+``inference.ray_app`` runs it in Ray Serve's ingress. A ``UnitHandler`` runs the units, either in this process
+(``LocalUnitHandler``) or in replicas.
 """
 
 from __future__ import annotations
@@ -41,10 +42,11 @@ logger = logging.getLogger(__name__)
 class TierStatus:
     """The state of the tier.
 
-    ``engines``: by engine, a reading of every process that answered: ``process`` and the fields of ``EngineStats``.
-    ``gpus``: the fields of one ``GpuReading`` per GPU.
-    ``replicas``: by engine, how many are ``running`` and how many there may be at ``most``. Empty where this never
-    changes.
+    ``engines``: for each engine, the state of every process that answered: ``process`` and the fields of
+    ``EngineStats``.
+    ``gpus``: the fields of ``GpuReading`` for each GPU.
+    ``replicas``: for each engine, how many replicas are ``running`` and how many there may be at ``most``; empty if the
+    number is fixed.
     """
 
     engines: dict[str, list[Fields]]
@@ -53,7 +55,7 @@ class TierStatus:
 
 
 class UnitHandler(Protocol):
-    """Runs units of engines by name. Raises ``KeyError`` for an unknown engine."""
+    """Runs units by the name of their engine. Methods raise ``KeyError`` for an unknown engine."""
 
     async def answer(self, name: str, frame: bytes) -> Reply: ...
 
@@ -63,16 +65,19 @@ class UnitHandler(Protocol):
 
 
 class LocalUnitHandler:
-    """Runs units in the engines of this process."""
+    """A ``UnitHandler`` that runs units in the engines of this process.
+
+    ``process``: an id of this process that is unique in the tier.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         self.process = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._names = frozenset(names)
 
     async def load(self) -> None:
-        """Load the engines and run a unit on each, so that the first caller finds them warm.
+        """Load the engines and run sample units on each, so that the first request finds them warm.
 
-        Raises ``EngineUnavailable``, or whatever a model that cannot run raises.
+        Raises ``EngineUnavailable``, or the error with which a model fails.
         """
         await asyncio.gather(*(self._load(name) for name in self._names))
 
@@ -105,7 +110,7 @@ class LocalUnitHandler:
         except InferenceError as error:
             logger.warning("a unit was not run", extra={"engine": name, "reason": type(error).__name__})
             return failure_reply(error)
-        except Exception as error:  # of any type; its text may quote the unit, so callers get only its type
+        except Exception as error:  # its text may quote the unit, so callers get only its type
             logger.exception("an engine failed at a unit", extra={"engine": name})
             return failure_reply(UnitFailed(f"{name} failed ({type(error).__name__})"))
         duration_ms = round(1000 * (time.monotonic() - started))
@@ -125,7 +130,7 @@ class LocalUnitHandler:
 class UnitServer:
     """The ASGI application of the tier.
 
-    ``draining``: once it is set, new units are refused and go elsewhere; those under way are finished.
+    ``draining``: once True, new units are refused, so that clients send them elsewhere; running units are finished.
     """
 
     def __init__(self, handler: UnitHandler) -> None:
@@ -147,7 +152,7 @@ class UnitServer:
             await _send(reply, send)
 
     async def _reply(self, method: str, path: str, receive: Any) -> Reply | None:
-        """Answer a request; None if the caller has gone."""
+        """Return the reply to a request; None if the client has disconnected."""
         match method, path:
             case "GET", "/healthz":
                 return _json({"status": "ok"})
@@ -180,15 +185,15 @@ class UnitServer:
             return await answering if answering.done() else None
         finally:
             for task in (answering, hanging_up):
-                task.cancel()  # the unit of a caller who has gone is dropped unrun
+                task.cancel()  # if the client has disconnected, its unit need not be run
                 with suppress(asyncio.CancelledError, Exception):
                     await task
 
 
 def _status_fields(status: TierStatus) -> Fields:
-    """Turn a status into plain fields.
+    """Convert a status to plain fields.
 
-    ``later`` in the result holds, by engine and process, the fields that are sent beside the reading
+    The field ``later`` holds, for each engine and process, those fields that older clients would refuse in a reading
     (``wire.LATER_FIELDS``).
     """
     engines: dict[str, list[Fields]] = {name: [] for name in status.engines}
@@ -201,14 +206,17 @@ def _status_fields(status: TierStatus) -> Fields:
 
 
 async def _live(receive: Any, send: Any) -> None:
-    """Answer ASGI's lifespan events. Nothing starts or stops here: the handler's creator loads it."""
+    """Answer ASGI's lifespan events.
+
+    Nothing is started or stopped here, because the code that creates the handler also loads it.
+    """
     for event in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
         await receive()
         await send({"type": event})
 
 
 async def _body(receive: Any) -> bytes | None:
-    """Read the request's body; None if the caller went away. Raises ``WireError`` if it is too long."""
+    """Read the body of the request; None if the client has disconnected. Raises ``WireError`` if it is too long."""
     parts: list[bytes] = []
     size = 0
     while True:

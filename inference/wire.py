@@ -1,15 +1,15 @@
-"""How units travel between an API process and the inference tier: one binary frame over HTTP, version 1.
+"""The protocol between an API process and the inference tier: binary frames over HTTP, version 1.
 
     4 bytes   length of the header, big-endian
     header    JSON, UTF-8
-    payload   samples, little-endian: int16 where that loses nothing, else float32
+    payload   samples, little-endian: int16 if that loses nothing, else float32
 
-    POST /units/v1/<engine>   one unit; answered by one result, or by a ``Reply`` that says why there is none
-    GET  /units/v1/status     readings of the engines, of every process behind this address that is known
-    GET  /units/v1/about      what API processes should know of the models that are served
+    POST /units/v1/<engine>   one unit; the answer is its result, or a ``Reply`` that says why there is none
+    GET  /units/v1/status     state of the engines in every known process behind this address
+    GET  /units/v1/about      what API processes need to know about the models
 
-A deadline is sent as the number of seconds left, so that clocks need not agree. If a caller hangs up, its unit is
-dropped. Each app provides a ``Codec`` for its own units.
+A deadline is sent as the number of seconds left, so that clocks may differ. If the client disconnects, its unit is not
+run. Each app has a ``Codec`` for its own units.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from inference.errors import DeadlineExceeded, EngineUnavailable, InferenceError
 
 PREFIX = "/units/v1/"
 CONTENT_TYPE = "application/vnd.voice.unit"
-LARGEST_FRAME = 8_388_608  # bytes; a unit of 30 s is 2 MB at most
+LARGEST_FRAME = 8_388_608  # bytes; a unit of 30 s has at most 2 MB
 LONGEST_ID = 512
 INT16_SCALE = np.float32(32768)
-# Fields of ``EngineStats`` that API processes of version 0.3.0 do not know. These refuse a reading with unknown fields,
-# so the fields are sent beside it. Later versions ignore unknown fields.
+# Fields of ``EngineStats`` that API processes of version 0.3.0 do not know. Such a process refuses a reading with
+# unknown fields, so these are sent outside the reading. Later versions ignore unknown fields.
 LATER_FIELDS = frozenset({"backlog_s", "seconds_per_cost"})
 
 Fields = Mapping[str, Any]
@@ -43,11 +43,14 @@ R = TypeVar("R")
 
 
 class WireError(ValueError):
-    """The data is not a valid frame, or is one of another version."""
+    """The data is not a valid frame, or is a frame of another version."""
 
 
 class Codec(Protocol[U, R]):
-    """Converts an app's units and results to plain fields and samples, and back. ``unpack_…`` raise ``WireError``."""
+    """Converts an app's units and results to plain fields and a payload of bytes, and back.
+
+    ``unpack_unit`` and ``unpack_result`` raise ``WireError`` for invalid data.
+    """
 
     def pack_unit(self, unit: U) -> tuple[Fields, bytes]: ...
 
@@ -58,18 +61,21 @@ class Codec(Protocol[U, R]):
     def unpack_result(self, fields: Fields, payload: bytes) -> R: ...
 
     def about(self) -> Fields:
-        """In the tier: return what API processes, which load no model, need to know about the models."""
+        """Return what API processes, which load no model, need to know about the models. Called in the tier."""
 
     def samples(self) -> list[U]:
-        """In the tier: return units that warm up the loaded engine."""
+        """Return units that warm up the engine after it has been loaded. Called in the tier."""
 
     def learn(self, about: Fields) -> None:
-        """In an API process: apply what the tier's ``about`` returned."""
+        """Apply the fields that ``about`` returned in the tier. Called in an API process."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP response to a frame. ``retry_after_s`` becomes the Retry-After header."""
+    """The HTTP response to a request.
+
+    ``retry_after_s``: value of the Retry-After header in seconds; None: no such header.
+    """
 
     status: int
     body: bytes
@@ -78,6 +84,7 @@ class Reply:
 
 
 def frame(header: Fields, payload: bytes = b"") -> bytes:
+    """Return a frame of this header and payload."""
     head = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return b"".join([struct.pack(">I", len(head)), head, payload])
 
@@ -95,7 +102,7 @@ def parse(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 class PackedUnit:
-    """A unit packed once, to be sent one or more times. Only the time left until its deadline differs."""
+    """A unit that is packed once and may be sent several times. Only the time left until its deadline changes."""
 
     def __init__(self, codec: Codec[Any, Any], unit: Unit) -> None:
         fields, self._payload = codec.pack_unit(unit)
@@ -107,11 +114,12 @@ class PackedUnit:
         return frame({**self._header, "left_s": self.left_s()}, self._payload)
 
     def left_s(self) -> float | None:
+        """Return the seconds left until the deadline; None if there is no deadline."""
         return None if self._deadline is None else self._deadline - time.monotonic()
 
 
 def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
-    """Unpack the unit in a frame. Raises ``WireError``."""
+    """Return the unit in a frame. Raises ``WireError`` if the frame is invalid."""
     header, payload = parse(data)
     try:
         left_s = header["left_s"]
@@ -132,16 +140,19 @@ def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
 
 
 def _origin(told: Any) -> dict[str, str]:
-    """Return the origin that another process sent.
+    """Return the origin of a unit that another process sent.
 
-    The process may not be one of this project's, so anything but pairs of short strings is dropped.
+    Anything but pairs of short strings is left out, because the sender may be a foreign program.
     """
     pairs = told.items() if isinstance(told, dict) else ()
     return {name: value for name, value in pairs if isinstance(value, str) and len(value) <= LONGEST_ID}
 
 
 def result_reply(codec: Codec[Any, R], result: R, unit: Unit, process: str, stats: EngineStats) -> Reply:
-    """Pack a result with a reading of its engine, so that callers know the tier's load without asking for it."""
+    """Return a reply with a result and the state of its engine.
+
+    With the state in each reply, clients know the tier's load without asking for it.
+    """
     fields, payload = codec.pack_result(result)
     reading, later = split_reading(asdict(stats))
     header = {"queued_ms": unit.queued_ms, "process": process, "stats": reading, "later": later, "result": fields}
@@ -149,12 +160,13 @@ def result_reply(codec: Codec[Any, R], result: R, unit: Unit, process: str, stat
 
 
 def split_reading(reading: Fields) -> tuple[Fields, Fields]:
-    """Split a reading into the fields that every version knows and its ``LATER_FIELDS``."""
+    """Split the fields of a reading into those that every version knows and the ``LATER_FIELDS``."""
     known = {name: value for name, value in reading.items() if name not in LATER_FIELDS}
     return known, {name: value for name, value in reading.items() if name in LATER_FIELDS}
 
 
 def failure_reply(error: InferenceError | WireError) -> Reply:
+    """Return the reply that reports an error to the client; the counterpart of ``failure``."""
     retry_after_s = error.retry_after_s if isinstance(error, OverCapacity) else None
     match error:
         case DeadlineExceeded():
@@ -177,9 +189,9 @@ def failure_reply(error: InferenceError | WireError) -> Reply:
 
 
 def failure(status: int, body: bytes) -> InferenceError:
-    """Return the error that a reply with a status other than 200 stands for.
+    """Return the error that a reply with a status other than 200 describes.
 
-    A reply that is not the tier's own (a proxy's, say) means that the tier is absent: ``EngineUnavailable``.
+    A reply that is not from the tier, for example from a proxy, gives ``EngineUnavailable``.
     """
     try:
         error = json.loads(body)["error"]
@@ -200,9 +212,11 @@ def failure(status: int, body: bytes) -> InferenceError:
 
 
 def pack_samples(audio: npt.NDArray[np.float32]) -> tuple[str, bytes]:
-    """Return the type of the samples and their bytes. ``audio``: float32, shape (n,).
+    """Return the type of the packed samples, "int16" or "float32", and their bytes.
 
-    Audio that was int16 before, as nearly all is, is packed as int16 again.
+    Nearly all audio was int16 originally; it is packed as int16 without loss.
+
+    ``audio``: float32 (n,).
     """
     scaled = audio * INT16_SCALE
     whole = np.round(scaled)
@@ -212,7 +226,7 @@ def pack_samples(audio: npt.NDArray[np.float32]) -> tuple[str, bytes]:
 
 
 def unpack_samples(kind: str, payload: bytes) -> npt.NDArray[np.float32]:
-    """Unpack samples as float32, shape (n,). Raises ``WireError``."""
+    """Return the samples of a payload, float32 (n,). Raises ``WireError`` if they do not fit the type ``kind``."""
     types = {"int16": "<i2", "float32": "<f4"}
     if kind not in types or len(payload) % np.dtype(types[kind]).itemsize:
         raise WireError(f"{len(payload)} bytes are no samples of type {kind!r}")

@@ -1,5 +1,5 @@
-"""Model weights: which models there are (``catalogue.toml``), where their files are, how to install them.
+"""Model weights: which models there are (``catalogue.toml``), where their files are, and how to install them.
 
-Plain Python except ``choice.chosen``, which reads the settings, and the command ``manage.py models``. This package does
-not know what the engines do with the files.
+This package is plain Python, except for ``choice.chosen``, which reads the settings, and the command ``manage.py
+models``. It does not depend on the engines that use the files.
 """

@@ -1,4 +1,4 @@
-"""The models of ``catalogue.toml``, validated and typed."""
+"""The catalogue of models: reads ``catalogue.toml`` and validates it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ CATALOGUE = Path(__file__).with_name("catalogue.toml")
 
 
 class Task(StrEnum):
+    """What a model does: speech to text (transcription) or text to speech (speech)."""
+
     TRANSCRIPTION = "transcription"
     SPEECH = "speech"
 
 
 class BadCatalogue(ValueError):
-    """The catalogue is invalid; the message names the model and what is wrong."""
+    """The catalogue is invalid. The message names the model and the mistake."""
 
 
 @dataclass(frozen=True)
 class ModelFile:
     """One file of a model.
 
-    ``path``: relative to the model's directory, with forward slashes.
-    ``optional``: the model works without this file.
+    ``path``: path relative to the model's directory, with forward slashes.
+    ``bytes``: size of the file.
+    ``sha256``: hash of the file in hexadecimal.
+    ``optional``: whether the model works without this file.
     """
 
     path: str
@@ -39,10 +43,10 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Part:
-    """One piece of a model's file, in a package or repository. Parts of the same ``file`` are joined in order.
+    """One part of a model's file, as found in a package or repository. Parts of the same file are joined in order.
 
-    ``file``: path of the model's file, or a pattern.
-    ``member``: path of the piece within the package. A ``*`` in ``file`` and ``member`` stands for the same text.
+    ``file``: path of the model's file, or a pattern with ``*``.
+    ``member``: path of the part within the package; a ``*`` stands for the same text as in ``file``.
     ``package``: name and version of the package; empty for a hub.
     """
 
@@ -51,7 +55,10 @@ class Part:
     package: str = ""
 
     def member_for(self, path: str) -> str | None:
-        """Return where this part of the file ``path`` is within the package; None if this part is of another file."""
+        """Return the path within the package at which this part of the file ``path`` is.
+
+        None if this part belongs to another file.
+        """
         if not fnmatchcase(path, self.file):
             return None
         before, star, _after = self.file.partition("*")
@@ -60,13 +67,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """A place to fetch a model's files from.
+    """A place from which a model's files can be fetched.
 
-    ``kind``: pip, npm or hub.
-    ``parts``: where each file is. Empty (hub only): each file is found under its own path.
+    ``kind``: "pip", "npm" or "hub".
+    ``parts``: the parts of the files; empty (only for a hub): each file is in the repository under its own path.
     ``download_bytes``: size of the download.
-    ``repository``, ``revision``: of a hub.
-    ``format``: ``transformers`` if the repository has to be converted.
+    ``repository``: id of the repository on the hub.
+    ``revision``: revision of the repository.
+    ``format``: "transformers" if the repository has to be converted; otherwise empty.
     """
 
     kind: str
@@ -87,9 +95,11 @@ class Source:
 class Model:
     """One model of the catalogue.
 
-    ``part_of``: the path of a model that comes with the installation, so there is nothing to install; otherwise empty.
+    ``part_of``: path of a model that comes with the service and needs no installation; otherwise empty.
     ``about_bytes``: approximate size of a model whose files are not pinned.
-    ``files``: the files with their hashes; empty if they are not pinned or the model comes with the installation.
+    ``files``: files with their hashes; empty if they are not pinned or need no installation.
+    ``default``: whether ``make run`` installs this model.
+    ``fallback``: whether this model serves its task while no default model is installed.
     """
 
     id: str
@@ -110,18 +120,23 @@ class Model:
 
     @property
     def required(self) -> tuple[ModelFile, ...]:
+        """The files without which the model does not work."""
         return tuple(file for file in self.files if not file.optional)
 
     @property
     def bytes(self) -> int:
+        """The size of the required files, which is approximate if they are not pinned."""
         return sum(file.bytes for file in self.required) or self.about_bytes
 
     @property
     def pinned(self) -> bool:
+        """Whether the catalogue gives the hashes of the model's files."""
         return bool(self.files)
 
 
 class Catalogue:
+    """The models that the service knows."""
+
     def __init__(self, models: Sequence[Model]) -> None:
         self.models = tuple(models)
 
@@ -143,6 +158,7 @@ class Catalogue:
 
 @cache
 def catalogue() -> Catalogue:
+    """Return the models of ``catalogue.toml``, which is read once per process. Raises ``BadCatalogue``."""
     return read(CATALOGUE)
 
 

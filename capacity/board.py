@@ -1,4 +1,4 @@
-"""Capacity figures for the admin and the dashboard: current users, the day's curve, peaks and alert levels."""
+"""Capacity figures for the admin and the dashboard: concurrent users now and by time, their peaks, and alert levels."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ FRESH = timedelta(minutes=2)  # an older sample does not count as current
 
 @dataclass(frozen=True)
 class Users:
-    """Numbers of distinct end users served at once.
+    """Numbers of distinct end users served at the same time.
 
     ``asr``: users of speech to text.
     ``tts``: users of text to speech.
     ``together``: users of either; a user of both counts once.
-    ``stood_in``: replies that began within one heartbeat in a substitute voice, because the neural one was too busy or
-        failed.
+    ``stood_in``: replies since the previous heartbeat that eSpeak NG spoke, because the neural voice was too busy or
+    failed.
     """
 
     asr: int
@@ -40,7 +40,7 @@ class Users:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The most concurrent users within one step of the day's curve; None if nothing was measured."""
+    """The most concurrent users within one 5-minute step of a day; None if nothing was measured."""
 
     at: datetime
     users: Users | None
@@ -48,11 +48,11 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Levels:
-    """Levels to compare concurrent users with. None if there is no such rule or phase.
+    """Numbers of concurrent users to compare a measured number with. None if there is no such rule or phase.
 
     ``warning``: lowest threshold of the warning rules.
     ``critical``: lowest threshold of the critical rules.
-    ``design``: concurrent users that the service is built for.
+    ``design``: concurrent users for which the service is built.
     """
 
     warning: float | None
@@ -61,24 +61,25 @@ class Levels:
 
 
 def now_served() -> Users | None:
-    """Return the users as of the processes' last heartbeats, or None if the leases cannot be read."""
+    """Return the concurrent users of all processes as of their last heartbeats, or None if they cannot be read."""
     try:
         served: Presence = concurrent_users.now_served()
-    except Exception:  # a page without this number is better than none
+    except Exception:  # the page is shown without this number
         logger.warning("the leases cannot be read", exc_info=True)
         return None
     return Users(len(served.asr), len(served.tts), len(served.together), served.stood_in)
 
 
 def latest(now: datetime) -> Sample | None:
-    """Return the newest sample, or None if the watcher is not running."""
+    """Return the newest sample, or None if it is older than ``FRESH``, as when no watcher runs."""
     return Sample.objects.filter(at__gt=now - FRESH, at__lte=now).first()
 
 
 def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
-    """Return the day's most concurrent users in 5-minute steps, from ``first_step`` to the next midnight.
+    """Return the most concurrent users in each 5-minute step of a day, up to the next midnight.
 
-    Days are those of the service's time zone.
+    ``day``: a day in the service's time zone.
+    ``first_step``: index of the step to begin with; 0 begins at midnight.
     """
     start = timezone.make_aware(datetime.combine(day, datetime.min.time())) + first_step * CURVE_STEP
     steps = CURVE_STEPS - first_step
@@ -93,9 +94,9 @@ def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
 
 
 def peak(first: date, last: date) -> Users | None:
-    """Return the most concurrent users in the days from ``first`` to ``last`` inclusive.
+    """Return the most concurrent users from ``first`` to ``last`` inclusive, or None if nothing was measured.
 
-    Every page that shows a peak uses this number. It is None if nothing was measured.
+    All pages that show a peak call this function, so that they agree.
     """
     start = start_of(first)
     end = start_of(last + timedelta(days=1))
@@ -108,7 +109,10 @@ def peak(first: date, last: date) -> Users | None:
 
 
 def peaks_by_day(since: date, until: date) -> list[tuple[date, Users]]:
-    """Return the peak of each measured day from ``since`` to ``until`` inclusive."""
+    """Return the most concurrent users of each day from ``since`` to ``until`` inclusive.
+
+    Days on which nothing was measured are absent.
+    """
     start = timezone.make_aware(datetime.combine(since, datetime.min.time()))
     end = timezone.make_aware(datetime.combine(until + timedelta(days=1), datetime.min.time()))
     days: dict[date, Users] = {}
@@ -121,7 +125,10 @@ def peaks_by_day(since: date, until: date) -> list[tuple[date, Users]]:
 
 
 def levels() -> Levels:
-    """Return the alert levels, and the capacity of the first phase whose upper limit exceeds the critical level."""
+    """Return the levels for concurrent users.
+
+    ``design`` is the upper limit of the first growth phase whose limit exceeds the critical level.
+    """
     thresholds: dict[str, float] = {}
     for rule in Rule.objects.filter(metric=Metric.USERS):
         thresholds[rule.severity] = min(rule.level, thresholds.get(rule.severity, rule.level))

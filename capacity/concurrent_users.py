@@ -1,14 +1,15 @@
-"""Count concurrent users: distinct end users with work in flight or a stream open, in all processes.
+"""Count concurrent users: distinct end users with a request in progress or a stream open, in all processes.
 
     async with concurrency_slot(client_id, user, feature):
         ...
 
-A request only changes a counter in this process's memory. While the process serves anybody, a heartbeat publishes its
-end users every few seconds as a lease, in Redis or, without Redis, in the database. A process that is killed stops
-renewing its lease, so its users expire. Leases expire by the clock of Redis or of the database, never by a machine's
-own.
+- A request only changes a counter in this process's memory.
+- While a process serves any end user, its heartbeat publishes the served end users every few seconds as a lease. Leases
+  are kept in Redis or, without Redis, in the database.
+- If a process is killed, its lease expires, so that its end users no longer count. Leases expire by the clock of Redis
+  or of the database, because the clocks of the machines may differ.
 
-Threads: ``Leases`` belongs to one event loop; its heartbeat talks to the store from a thread.
+Threads: ``Leases`` belongs to one event loop. Its heartbeat accesses the store from another thread.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ from rollout.feature import Feature
 
 logger = logging.getLogger(__name__)
 
-BEATS_PER_LEASE = 4  # three may be lost before the users of a live process expire
+BEATS_PER_LEASE = 4  # three heartbeats in a row may fail before the lease of a live process expires
 REDIS_TIMEOUT_S = 2.0
 
 concurrent_users = Gauge("voice_concurrent_users", "Distinct end users with work in flight in this process")
 
 
 class TooManyUsers(DomainError):
-    """Raised for a further end user when the limit of concurrent end users has been reached."""
+    """Raised for an additional end user when the limit of concurrent end users has been reached."""
 
 
 def beat_s() -> float:
@@ -59,15 +60,21 @@ def beat_s() -> float:
 
 
 def process_name() -> str:
-    """Return a name for this process that is unique even among containers, whose process ids are often equal."""
+    """Return a unique name for this process. The host name and process id alone may be equal in two containers."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 class Store(Protocol):
-    def publish(self, process: str, presence: Presence, lease_s: float) -> dict[str, Presence]:
-        """Renew the process's lease, or withdraw it if ``presence`` is empty. Return all unexpired leases."""
+    """Keeps the leases of all processes."""
 
-    def read(self) -> dict[str, Presence]: ...
+    def publish(self, process: str, presence: Presence, lease_s: float) -> dict[str, Presence]:
+        """Renew a process's lease for ``lease_s`` seconds, or withdraw it if ``presence`` is empty.
+
+        Return all unexpired leases, by the name of the process.
+        """
+
+    def read(self) -> dict[str, Presence]:
+        """Return all unexpired leases, by the name of the process."""
 
 
 class DatabaseStore:
@@ -75,7 +82,7 @@ class DatabaseStore:
         if presence.is_empty:
             ProcessLease.objects.filter(process=process).delete()
         else:
-            # The database adds up the time, so pods whose clocks differ agree on it.
+            # The database computes the expiry time, because the clocks of the pods may differ.
             expires_at: Any = Now() + timedelta(seconds=lease_s)
             lease = ProcessLease(process=process, served=presence.as_json(), expires_at=expires_at)
             ProcessLease.objects.bulk_create(
@@ -91,8 +98,8 @@ class DatabaseStore:
         ProcessLease.objects.filter(expires_at__lte=Now()).delete()
 
 
-# KEYS: a sorted set of processes by expiry of their leases; a hash of the end users whom they serve.
-# ARGV: process ("" to read only); the end users whom it serves ("" to withdraw); length of the lease in milliseconds.
+# KEYS: a sorted set of processes by the expiry times of their leases; a hash of their presences.
+# ARGV: a process ("" only reads); its presence ("" withdraws the lease); the length of the lease in milliseconds.
 _SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -147,7 +154,7 @@ def store() -> Store:
 
 
 def now_served() -> Presence:
-    """Return the presence of all processes, as of their last heartbeats. Raises the store's errors."""
+    """Return the end users served by all processes, as of their last heartbeats. Raises the store's errors."""
     return united(store().read().values())
 
 
@@ -165,7 +172,7 @@ class Leases:
     def admit(self, someone: str) -> None:
         """Raise ``TooManyUsers`` if this end user would exceed the limit.
 
-        An end user who is already being served is always admitted.
+        ``someone``: the end user, as returned by ``person``. One who is being served already is always admitted.
         """
         most = most_users()
         here = self._present.people
@@ -178,6 +185,7 @@ class Leases:
             raise TooManyUsers(message, retry_after_s=beat_s())
 
     def enter(self, someone: str, feature: Feature) -> None:
+        """Count a request or connection of an end user, and start the heartbeat if it does not run."""
         self._present.enter(someone, feature)
         concurrent_users.set(len(self._present.people))
         if self._beating is None:
@@ -186,21 +194,22 @@ class Leases:
             self._beating = loop.create_task(self._beat(), context=contextvars.Context())
 
     def leave(self, someone: str, feature: Feature) -> None:
+        """Stop counting a request or connection that ``enter`` counted."""
         self._present.leave(someone, feature)
         concurrent_users.set(len(self._present.people))
 
     @property
     def users_here(self) -> int:
-        """Number of end users whom this process serves now."""
+        """The number of end users that this process serves now."""
         return len(self._present.people)
 
     @property
     def speaking_here(self) -> int:
-        """Number of requests and connections for text to speech that this process serves now."""
+        """The number of requests and connections for text to speech that this process serves now."""
         return self._present.speaking
 
     def note_stand_in(self) -> None:
-        """Count a reply that began in a substitute voice. This does not count its end user, who is counted already."""
+        """Count a reply that eSpeak NG speaks instead of a neural voice."""
         self._present.note_stand_in()
 
     async def close(self) -> None:
@@ -214,7 +223,7 @@ class Leases:
                 await self._publish(Presence())
 
     async def _beat(self) -> None:
-        """Publish regularly until there is nothing to publish, so that an idle process costs nothing."""
+        """Publish the served end users at every heartbeat. End when nobody is served and no lease is left."""
         while True:
             await asyncio.sleep(beat_s())
             try:
@@ -222,7 +231,7 @@ class Leases:
             except Exception:
                 logger.warning("the concurrent users cannot be published", exc_info=True)
                 if time.monotonic() - self._heard_at > settings.VOICE_LEASE_S:
-                    self._elsewhere = frozenset()  # too old to refuse anybody because of it
+                    self._elsewhere = frozenset()  # too old to refuse end users because of it
                 continue
             if not self._is_published and not self._present.people:
                 self._elsewhere = frozenset()
@@ -246,7 +255,7 @@ leases = PerLoop(Leases)
 
 
 class ConcurrencySlot:
-    """One piece of work of one end user. It counts from ``begin`` until the first call of ``release``."""
+    """A request or connection of one end user. It counts from ``begin`` until the first call of ``release``."""
 
     def __init__(self, client_id: int, user: str, feature: Feature) -> None:
         self._someone = person(client_id, user)
@@ -254,13 +263,14 @@ class ConcurrencySlot:
         self._leases: Leases | None = None
 
     async def begin(self) -> None:
-        """Count the end user as served. Raises ``TooManyUsers`` if that exceeds the limit."""
+        """Count the end user as being served. Raises ``TooManyUsers`` if that would exceed the limit."""
         held = leases()
         held.admit(self._someone)
         held.enter(self._someone, self._feature)
         self._leases = held
 
     def release(self) -> None:
+        """Stop counting. Further calls have no effect."""
         if self._leases is not None:
             self._leases.leave(self._someone, self._feature)
             self._leases = None
@@ -276,13 +286,13 @@ class ConcurrencySlot:
 
 
 def concurrency_slot(client_id: int, user: str, feature: Feature) -> ConcurrencySlot:
-    """Return a context manager that counts this end user as served.
+    """Return a context manager that counts an end user as being served.
 
-    Entering it raises ``TooManyUsers`` if that exceeds the limit.
+    Entering it raises ``TooManyUsers`` if the end user would exceed the limit.
     """
     return ConcurrencySlot(client_id, user, feature)
 
 
 async def admit(client_id: int, user: str) -> None:
-    """Raise ``TooManyUsers`` if ``concurrency_slot`` would raise it now. Nothing is counted."""
+    """Raise ``TooManyUsers`` if ``concurrency_slot`` would raise it for this end user now. Count nothing."""
     leases().admit(person(client_id, user))

@@ -1,8 +1,8 @@
-"""Notifications by e-mail and webhook, sent from a queue by another thread.
+"""Send notifications of alerts by e-mail and webhook, from a queue in the database.
 
-A notification is queued in the transaction that changes the alert. So an evaluation never waits for a mail server, and
-nothing is lost if the process ends before it was sent. Each delivery is tried again until it has arrived or the last
-attempt has failed.
+A notification is queued in the transaction that changes the alert, and another thread sends it. An evaluation therefore
+never waits for a mail server, and no notification is lost if the process ends before it is sent. Failed deliveries are
+retried, up to ``MAX_ATTEMPTS`` attempts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TIMEOUT_S = 10.0
 MAX_ATTEMPTS = 10
 FIRST_BACKOFF = timedelta(seconds=10)
 LONGEST_BACKOFF = timedelta(minutes=15)  # so the last attempt is about an hour after the first
-AT_ONCE = 20  # deliveries per round
+AT_ONCE = 20  # maximum deliveries per call of ``send_due``
 
 _COLOURS = {Rule.Severity.CRITICAL.value: "#c62828", Rule.Severity.WARNING.value: "#ef6c00"}
 _RESOLVED_COLOUR = "#2e7d32"
@@ -35,17 +35,20 @@ State = Delivery.State
 
 
 class Undeliverable(Exception):
-    """Raised when a delivery has failed and a retry would not help."""
+    """Raised when a delivery has failed in such a way that a retry would fail too."""
 
 
 def receivers() -> list[tuple[Delivery.Channel, str]]:
-    """Return the channel and name of each receiver in the settings. Without any, nobody is notified."""
+    """Return the channel and the name of each receiver in the settings.
+
+    The name is an e-mail address, or the ``label`` of a webhook.
+    """
     found = [(Channel.EMAIL, address) for address in settings.VOICE_ALERT_EMAILS]
     return found + [(Channel.WEBHOOK, label(url)) for url in settings.VOICE_ALERT_WEBHOOKS]
 
 
 def put(alert: Alert, now: datetime) -> int:
-    """Queue a notification of this alert for every receiver. Return how many were queued."""
+    """Queue a notification of an alert for every receiver. Return the number of receivers."""
     return len(_put(alert, subject_of(alert), text_of(alert), now))
 
 
@@ -57,7 +60,7 @@ def _put(alert: Alert | None, subject: str, text: str, due_at: datetime) -> list
 
 
 def send_test(now: datetime, by: str) -> list[Delivery]:
-    """Send a test notification to every receiver at once. Return the deliveries with their outcomes."""
+    """Send a test notification to every receiver now, without the queue. Return the deliveries with their outcomes."""
     text = f"A test of the voice service's notifications, sent by {by} at {_time(now)}. Nothing is wrong."
     deliveries = _put(None, "[voice] Test notification", text, now)
     for one in deliveries:
@@ -67,7 +70,7 @@ def send_test(now: datetime, by: str) -> list[Delivery]:
 
 
 def label(url: str) -> str:
-    """Return the name shown for a webhook: its host and a hash, since the address is often a secret."""
+    """Return the name that is shown for a webhook: its host and a hash of its URL, because the URL is often secret."""
     return f"{urlsplit(url).hostname} ({hashlib.sha256(url.encode()).hexdigest()[:8]})"
 
 
@@ -93,7 +96,7 @@ def _time(moment: datetime) -> str:
 
 
 def send_due(now: datetime) -> int:
-    """Attempt at most ``AT_ONCE`` of the deliveries that are due. Return the number of attempts."""
+    """Attempt the deliveries that are due, at most ``AT_ONCE``. Return the number of attempts."""
     due = list(
         Delivery.objects.filter(state=State.WAITING, due_at__lte=now).select_related("alert").order_by("due_at")
     )[:AT_ONCE]
@@ -101,7 +104,7 @@ def send_due(now: datetime) -> int:
 
 
 def _attempt(delivery: Delivery, now: datetime) -> bool:
-    # Count the attempt before sending, so that a second sender, or a crash while sending, cannot flood the receiver.
+    # The attempt is counted before sending. Otherwise a second sender, or repeated crashes, could flood the receiver.
     attempts = delivery.attempts + 1
     backoff = min(FIRST_BACKOFF * 2 ** (attempts - 1), LONGEST_BACKOFF)
     claim = Delivery.objects.filter(pk=delivery.pk, state=State.WAITING, attempts=delivery.attempts)

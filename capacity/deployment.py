@@ -1,11 +1,11 @@
-"""What is deployed: the phase's settings, which can change without a restart, and the history of versions.
+"""The deployed growth phase, which can change without a restart, and the history of deployed versions.
 
-The settings are its number and its limit of users. If ``VOICE_PHASE_DIR`` names a directory, a file there with the
-name of a setting takes precedence over that setting. On Kubernetes the directory is a mounted ConfigMap, which the
-kubelet keeps up to date. Files are read again every few seconds, so changing the phase restarts no process and cuts no
-stream.
+Two settings belong to the phase: ``VOICE_PHASE`` and ``VOICE_MAX_CONCURRENT_USERS``. If ``VOICE_PHASE_DIR`` names a
+directory, a file in it with the name of a setting takes precedence over that setting. On Kubernetes the directory is a
+mounted ConfigMap, which the kubelet keeps up to date. The files are read again every few seconds, so a change of phase
+restarts no process and interrupts no stream.
 
-Thread-safe.
+All functions are thread-safe.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def _in_file(path: str, _period: float) -> int | None:
 
 
 def note_version(now: datetime) -> bool:
-    """Record the running version in the audit trail if it differs from the last recorded one. Return True if it does.
+    """Record the running version in the audit trail, unless it is the last recorded one. Return True if recorded.
 
-    The leading watcher calls this.
+    The leading watcher calls this function.
     """
     with transaction.atomic(), acting("deploy", at=now):
         newest = Change.objects.filter(subject=AUDIT_SUBJECT).first()

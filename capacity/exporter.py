@@ -1,10 +1,10 @@
 """Export the newest sample and the alert thresholds as Prometheus gauges.
 
-Every API process exports the same numbers, because they come from the database. So aggregate them with ``max()``, never
+The numbers come from the database, so every API process exports the same ones. Aggregate them with ``max()``, never
 with ``sum()``.
 
-Reading them takes a few queries, at most every ``CACHED_S`` seconds. It happens in a separate thread, so that a
-database that hangs does not block the process's other metrics.
+They are read with a few queries, at most every ``CACHED_S`` seconds, in a separate thread. A database that does not
+answer therefore does not block the process's other metrics.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rollout.models import Flag
 
 logger = logging.getLogger(__name__)
 
-# What is read from the database: the newest sample, ``levels()`` and ``reached()``.
+# The numbers from the database: the newest sample, ``levels()`` and ``reached()``.
 Stored = tuple[Sample | None, dict[tuple[str, str], float], dict[str, float]]
 
 CACHED_S = 5.0
@@ -62,7 +62,7 @@ _FAMILIES = (_users, _p95, _errors, _gpu, _gpu_memory, _cost, _threshold, _reach
 
 
 class SampleCollector(Collector):
-    """Exports the newest sample, unless it is too old: no data is better than stale numbers."""
+    """A Prometheus collector for the newest sample. Numbers of a sample older than ``FRESH`` are not exported."""
 
     def __init__(self) -> None:
         self._reader = ThreadPoolExecutor(1, "capacity-exporter")
@@ -72,7 +72,7 @@ class SampleCollector(Collector):
     def describe(self) -> Iterable[Metric]:
         """Return the metrics without values.
 
-        Without this method, the registry would collect, and so read the database, when Django starts.
+        If this method did not exist, the registry would call ``collect``, which reads the database, when Django starts.
         """
         return [make() for make in _FAMILIES]
 
@@ -112,7 +112,7 @@ class SampleCollector(Collector):
         self._reader.shutdown()
 
     def _newest(self) -> Stored:
-        """Return the newest stored numbers, or empty ones if the database does not answer in time."""
+        """Return the numbers, read at most ``CACHED_S`` seconds ago, or empty ones if they cannot be read in time."""
         if self._reading is None or (self._reading.done() and time.monotonic() - self._read_at >= CACHED_S):
             self._reading = self._reader.submit(_read)
             self._read_at = time.monotonic()
@@ -134,7 +134,7 @@ def _read() -> Stored:
 
 
 def levels() -> dict[tuple[str, str], float]:
-    """Return the lowest alert level by metric and severity; infinity if all such rules are disabled."""
+    """Return the lowest threshold of the enabled rules by metric and severity; infinity if all of them are disabled."""
     lowest: dict[tuple[str, str], float] = {}
     for rule in Rule.objects.all():
         level = rule.level if rule.is_enabled else float("inf")
@@ -144,7 +144,7 @@ def levels() -> dict[tuple[str, str], float]:
 
 
 def reached() -> dict[str, float]:
-    """Return the percentage of end users that each flag reaches; 0 while its kill switch is on."""
+    """Return, by flag, the percentage of end users for whom it is on at most; 0 while its kill switch is on."""
     return {flag.name: 0.0 if flag.killed else float(flag.reach) for flag in Flag.objects.all()}
 
 

@@ -1,17 +1,17 @@
-"""Response-time goals by kind of work. These numbers are defined nowhere else."""
+"""The goals for response times, by kind of work. All other modules take these numbers from here."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-# Limits of the 95th percentile of response times, in seconds.
+# Upper limits for the 95th percentile of response times, in seconds.
 ASR_P95_S = 2.0
 TTS_P95_S = 3.0
-WARM_UP_SHARE = 1 / 3  # the first part of a load test, in which caches fill and pools grow
+WARM_UP_SHARE = 1 / 3  # fraction of a load test, at its start, in which caches fill and pools grow
 
 
 class Workload(StrEnum):
-    """The kinds of work. For live ones, the measured time is a person's wait, not the length of their speech."""
+    """The kinds of work. For the live ones, the response time is the end user's wait, not the duration of speech."""
 
     ASR = "asr"
     TTS = "tts"
@@ -24,6 +24,7 @@ class Workload(StrEnum):
 
     @property
     def measured(self) -> str:
+        """The definition of its response time, such as "request to last byte"."""
         return _LABELS[self][1]
 
 
@@ -35,5 +36,5 @@ _LABELS = {
 }
 
 
-# Limits of the 95th percentile, in seconds.
+# Upper limits for the 95th percentile, in seconds.
 P95_S = {Workload.ASR: ASR_P95_S, Workload.LIVE_ASR: ASR_P95_S, Workload.TTS: TTS_P95_S, Workload.LIVE_TTS: TTS_P95_S}

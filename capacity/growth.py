@@ -1,7 +1,7 @@
-"""Fit a line or an exponential to a history of measurements, and tell when it reaches a level.
+"""Fit a line or an exponential curve to past measurements, and predict when it reaches a level.
 
-Both are fitted by least squares, the exponential to the logarithms. The one that explains more of the variance of the
-measurements is chosen. Times are days, counted from any day.
+Both are fitted by least squares, the exponential curve to the logarithms. The one that explains more of the variance of
+the measurements is chosen. Times are numbers of days from any fixed day.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted line or exponential.
+    """A fitted line or exponential curve.
 
-    ``slope``: growth per day; for an exponential, of the logarithm.
-    ``r_squared``: share of the variance that is explained; 1 is a perfect fit.
+    ``intercept``: value on day 0; for an exponential curve, its logarithm.
+    ``slope``: growth per day; for an exponential curve, growth of the logarithm.
+    ``r_squared``: fraction of the variance that is explained; 1 is a perfect fit.
     """
 
     shape: Shape
@@ -36,11 +37,12 @@ class Fit:
     r_squared: float
 
     def at(self, day: float) -> float:
+        """Return the value on a day."""
         value = self.intercept + self.slope * day
         return math.exp(min(value, 700.0)) if self.shape == Shape.EXPONENTIAL else value
 
     def reaches(self, level: float) -> float | None:
-        """Return the day on which the fit reaches ``level``, or None if it does not grow."""
+        """Return the day on which the curve reaches ``level``, or None if it does not grow. The day may be past."""
         if self.slope <= 0 or level <= 0:
             return None
         height = math.log(level) if self.shape == Shape.EXPONENTIAL else level
@@ -56,14 +58,17 @@ class Fit:
 
 
 def fit(points: Sequence[Point]) -> Fit | None:
-    """Fit a line or an exponential, whichever is better. Return None if the history is too short."""
+    """Return the line or the exponential curve, whichever fits better.
+
+    Return None for fewer than ``MIN_POINTS`` points or less than ``MIN_SPAN_DAYS`` days.
+    """
     days = [day for day, _value in points]
     if len(points) < MIN_POINTS or max(days) - min(days) < MIN_SPAN_DAYS:
         return None
     fits = [_fit(Shape.LINEAR, points, lambda value: value)]
     if all(value > 0 for _day, value in points):
         fits.append(_fit(Shape.EXPONENTIAL, points, math.log))
-    return max(fits, key=lambda candidate: candidate.r_squared)  # if both are equal the line, which comes first
+    return max(fits, key=lambda candidate: candidate.r_squared)  # if both are equal, the line, because it is first
 
 
 def _fit(shape: Shape, points: Sequence[Point], scale: Callable[[float], float]) -> Fit:

@@ -1,4 +1,4 @@
-"""Compare the running hardware, as entered in ``usage.cost``, with what a growth phase needs."""
+"""Compare the hardware that operators have entered as running (``usage.cost``) with the needs of a growth phase."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ Resource = InfrastructureCost.Resource
 
 @dataclass(frozen=True)
 class Hardware:
-    """The GPUs and pods that run, as an operator has entered them. ``is_known`` is False if there is no entry."""
+    """The numbers of GPUs and pods that run, as operators have entered them.
+
+    ``is_known``: False if no operator has entered anything.
+    """
 
     gpus: int
     pods: int
@@ -26,7 +29,7 @@ class Hardware:
         return f"{self.gpus:,} T4 GPU{'s' * (self.gpus != 1)}, {self.pods:,} API pod{'s' * (self.pods != 1)}"
 
     def against(self, phase: Phase) -> str:
-        """Compare with what the phase needs, in words; "" if the hardware is not known."""
+        """Describe whether a phase needs more or less hardware; "" if the hardware is not known."""
         if not self.is_known:
             return ""
         gpus = phase.gpus_from or 0
@@ -40,5 +43,6 @@ class Hardware:
 
 
 def running(now: datetime) -> Hardware:
+    """Return the hardware that runs at a given time, according to the operators' entries."""
     found = running_at(now)
     return Hardware(found.get(Resource.T4, 0), found.get(Resource.API_POD, 0), bool(found))

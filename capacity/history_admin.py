@@ -1,4 +1,4 @@
-"""Admin pages of phases, which can be edited, and of history: samples, peaks, notifications, uptime."""
+"""Admin pages for growth phases, which can be edited, and for history: samples, peaks, notifications and uptime."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ NO_WATCHER = "The watcher writes these: manage.py watch_capacity, or make run."
 
 
 class NotDelivered(DomainError):
-    """Raised when a test notification did not arrive. The message says where and why."""
+    """Raised when a test notification was not delivered. The message names the receivers and the reasons."""
 
 
 class HistoryCharts:
-    """Mix-in for an admin list with charts of its history above it. ``draw`` returns the charts at a given time."""
+    """A mix-in for an admin list that shows charts of its history above the rows.
+
+    ``draw``: function that returns the charts for a given time.
+    """
 
     draw: Callable[[datetime], list[Chart]]
     list_before_template = "admin/capacity/history_chart.html"
@@ -65,7 +68,7 @@ class PhaseAdmin(AuditedAdmin):
 
     @display(description="Proven by")
     def proven_by(self, phase: Phase) -> str:
-        """Link the last load test that passed with at least as many concurrent users as the phase has."""
+        """Link to the latest load test that passed with at least as many concurrent users as the phase has."""
         run = loadtests.latest_for(phase)
         return NONE if run is None else format_html('<a href="{}">{}</a>', page_of(run), run)
 

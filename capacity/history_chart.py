@@ -1,4 +1,4 @@
-"""Bar charts of history by day or by hour, shown above the admin's lists."""
+"""Make bar charts of history by hour or by day. The admin shows them above its lists."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ HOURS = 48
 class Bar:
     """One bar of a chart.
 
-    ``percent``: height in per cent of the tallest bar.
-    ``is_bad``: True if the value needs attention.
+    ``label``: its hour or day.
+    ``value``: its value with a unit, as text.
+    ``percent``: its height in per cent of the chart's height.
+    ``is_bad``: whether the value needs attention.
     """
 
     label: str
@@ -32,6 +34,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
+    """A bar chart.
+
+    ``top``: label of the highest value.
+    """
+
     title: str
     top: str
     bars: list[Bar]
@@ -54,7 +61,7 @@ def _chart(title: str, values: list[tuple[str, float]], unit: str = "") -> list[
 
 
 def of_samples(now: datetime) -> list[Chart]:
-    """Chart the most concurrent users in each hour of the last two days."""
+    """Chart the most concurrent users in each of the last ``HOURS`` hours. Return no chart without data."""
     rows = Sample.objects.filter(at__gt=now - timedelta(hours=HOURS)).exclude(users=None).order_by()
     hours = rows.annotate(hour=TruncHour("at")).values("hour").annotate(most=Max("users")).order_by("hour")
     values = [(f"{timezone.localtime(row['hour']):%-d %b, %H:00}", float(row["most"])) for row in hours]
@@ -62,6 +69,7 @@ def of_samples(now: datetime) -> list[Chart]:
 
 
 def of_peaks(now: datetime) -> list[Chart]:
+    """Chart the most concurrent users on each of the last ``DAYS`` days. Return no chart without data."""
     today = timezone.localdate(now)
     days = board.peaks_by_day(today - timedelta(days=DAYS - 1), today)
     values = [(f"{day:%-d %b}", float(users.together)) for day, users in days]
@@ -69,6 +77,7 @@ def of_peaks(now: datetime) -> list[Chart]:
 
 
 def of_active_users(now: datetime) -> list[Chart]:
+    """Chart the counts of active users of the last ``4 * DAYS`` days. Return no chart without data."""
     today = timezone.localdate(now)
     rows = ActiveUsers.objects.filter(day__gt=today - timedelta(days=4 * DAYS)).order_by("day")
     values = [(f"{day:%-d %b %Y}", float(users)) for day, users in rows.values_list("day", "users")]
@@ -76,9 +85,9 @@ def of_active_users(now: datetime) -> list[Chart]:
 
 
 def of_uptime(now: datetime) -> list[Chart]:
-    """Chart uptime by day. A bar of full height is a day without a failed probe.
+    """Chart the uptime on each of the last ``DAYS`` days. Return no chart without data.
 
-    The scale begins at 90 %, since failures would not be visible otherwise.
+    The scale begins at 90 %, because on a scale from 0 failures would be invisible.
     """
     today = timezone.localdate(now)
     rows = ProbeDay.objects.filter(day__gt=today - timedelta(days=DAYS), probes__gt=0).order_by("day")

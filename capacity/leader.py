@@ -1,7 +1,8 @@
-"""Leader election for work that only one process at a time may do.
+"""Leader election, for work that only one process at a time may do.
 
-The leader holds a lease in Redis or, without Redis, in a database row. A leader that is killed is replaced after
-``LEASE_S`` seconds, one that stops cleanly at once. Leases expire by the clock of Redis or of the database.
+The leader holds a lease in Redis or, without Redis, in a database row. If it stops cleanly, another process can lead at
+once. If it is killed, another process can lead after at most ``LEASE_S`` seconds. Leases expire by the clock of Redis
+or of the database.
 """
 
 from __future__ import annotations
@@ -23,10 +24,16 @@ REDIS_TIMEOUT_S = 2.0
 
 
 class Election(Protocol):
-    def renew(self, holder: str, lease_s: float) -> bool:
-        """Become or remain the leader for ``lease_s`` seconds. Return True if ``holder`` is the leader now."""
+    """The election of one leader among the processes that call ``renew`` regularly."""
 
-    def resign(self, holder: str) -> None: ...
+    def renew(self, holder: str, lease_s: float) -> bool:
+        """Try to become, or to remain, the leader for ``lease_s`` seconds. Return True if ``holder`` leads now.
+
+        ``holder``: name of the process.
+        """
+
+    def resign(self, holder: str) -> None:
+        """Give up the lead if ``holder`` has it."""
 
 
 class DatabaseElection:
@@ -79,4 +86,5 @@ class RedisElection:
 
 
 def election(role: str) -> Election:
+    """Return the election for a role, in Redis if it is configured, else in the database."""
     return RedisElection(role, settings.REDIS_URL) if settings.REDIS_URL else DatabaseElection(role)

@@ -1,4 +1,4 @@
-"""Admin pages of the load tests that were run, with their reports."""
+"""Admin pages for the stored load tests and their reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from capacity.models import LoadTestRun
 from core.admin_base import ReadOnly, found
 
 VERDICT_COLOURS = {"Passed": "success", "Failed": "danger", "No verdict": "warning", "Incomplete": "warning"}
-# A report needs nothing but its own styles, so the browser may load nothing else, whatever the report contains.
+# A report needs only its inline styles. The browser may load nothing else, whatever the report contains.
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )

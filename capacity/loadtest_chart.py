@@ -1,4 +1,4 @@
-"""Line charts as SVG. They are drawn here, so that a report is a single file that needs no script and prints well."""
+"""Compute line charts as SVG, so that a report is a single file without scripts."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ LEFT = 46
 RIGHT = 12
 TOP = 10
 BOTTOM = 28
-HEADROOM = 1.2  # height of the axis over a limit, to leave room for the limit's name
+HEADROOM = 1.2  # minimum ratio of the axis's top to a limit; leaves room for the limit's label
 _STEPS = (1, 2, 2.5, 5, 10)
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A named curve.
+    """A line in a chart.
 
-    ``colour``: number of the colour in the page's style sheet.
-    ``points``: pairs of seconds and a value; None as value leaves a gap.
+    ``name``: its name in the legend; "" leaves it out of the legend.
+    ``colour``: number of a colour in the page's style sheet.
+    ``points``: pairs of a time in seconds and a value; a value of None leaves a gap.
     """
 
     name: str
@@ -32,17 +33,25 @@ class Curve:
 
 @dataclass(frozen=True)
 class Axis:
+    """A vertical axis from 0.
+
+    ``top``: highest value.
+    ``step``: distance between grid lines.
+    ``decimals``: number of decimals in the labels.
+    """
+
     top: float
     step: float
     decimals: int
 
     def values(self) -> list[float]:
+        """Return the values of the grid lines."""
         return [index * self.step for index in range(round(self.top / self.step) + 1)]
 
 
 @dataclass(frozen=True)
 class Chart:
-    """The data that the template draws, in coordinates of the SVG's view box."""
+    """A line chart, ready for the template. Positions and sizes are in units of the SVG's view box."""
 
     title: str
     unit: str
@@ -59,6 +68,10 @@ class Chart:
 
 
 def chart(title: str, unit: str, curves: Sequence[Curve], *, limits: Sequence[tuple[float, str]] = ()) -> Chart:
+    """Lay out a line chart over time.
+
+    ``limits``: horizontal lines, as pairs of a value and a label.
+    """
     values = [value for curve in curves for _at, value in curve.points if value is not None]
     axis = _axis(max([*values, *(HEADROOM * limit for limit, _name in limits)], default=0.0))
     longest = max((at for curve in curves for at, _value in curve.points), default=1.0) or 1.0
@@ -84,14 +97,14 @@ def chart(title: str, unit: str, curves: Sequence[Curve], *, limits: Sequence[tu
         paths=[
             (curve.colour, _path([(x(at), None if value is None else y(value)) for at, value in curve.points]))
             for curve in reversed(curves)
-        ],  # in this order the first one is on top
+        ],  # reversed, so that the first curve is drawn last, on top of the others
         legend=[(curve.colour, curve.name) for curve in curves if curve.name],
         limits=[(y(limit), name) for limit, name in limits],
     )
 
 
 def _axis(highest: float) -> Axis:
-    """Return an axis from 0 to a round number that includes ``highest``, in about four steps."""
+    """Return an axis from 0 to a round number not below ``highest``, with about four steps."""
     if highest <= 0:
         return Axis(1.0, 0.25, 2)
     size = 10 ** math.floor(math.log10(highest / 4))
@@ -112,7 +125,7 @@ def _clock(seconds: float) -> str:
 
 
 def _path(points: Sequence[tuple[float, float | None]]) -> str:
-    """Return an SVG path that connects neighbouring points with values. An isolated point becomes a dot."""
+    """Return the SVG path data of a curve. A value of None interrupts it, and a single point becomes a dot."""
     parts = []
     is_drawing = False
     for at, height in points:

@@ -1,4 +1,4 @@
-"""Render a load test's report from its stored facts, so that it can be shown again at any time."""
+"""Render the report of a load test from its stored results."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from django.template.loader import render_to_string
 from capacity.goals import P95_S, WARM_UP_SHARE, Workload
 from capacity.loadtest_chart import Chart, Curve, chart
 
-LAG_S = 0.2  # a load generator that is later than this measures its own delay
+LAG_S = 0.2  # if the load generator is later than this, it measures its own delay too
 
 Facts = dict[str, Any]
 
 
 def page(told: Facts) -> str:
-    """Return the report of a load test as one self-contained HTML document. ``told``: the stored facts."""
+    """Return the report of a load test as one self-contained HTML document.
+
+    ``told``: the stored results (``LoadTestRun.report``).
+    """
     return render_to_string("loadtest/report.html", context(told))
 
 
 def context(told: Facts) -> dict[str, Any]:
-    """Return the context of the report's templates: the facts, with labels and charts."""
+    """Return the context for the report's templates: the stored results, with labels and charts."""
     return {
         "run": told,
         "title": told["scenario"].replace("_", " ").capitalize(),
@@ -41,6 +44,7 @@ def context(told: Facts) -> dict[str, Any]:
 
 
 def charts(told: Facts) -> list[Chart]:
+    """Return the report's charts: users, responses, response times by kind of work, and memory."""
     line = told["timeline"]
 
     def curve(name: str, colour: int, key: str) -> Curve:

@@ -1,4 +1,4 @@
-"""Stored load-test runs, and the growth phases that they prove."""
+"""Store load-test runs, and find the runs that prove a growth phase: they passed with as many concurrent users."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from capacity.models import LoadTestRun, Phase
 
 
 def keep(facts: dict[str, Any]) -> LoadTestRun:
-    """Store the facts of a load test's report, as made by ``tools.loadtests.report.facts``."""
+    """Store a load test. ``facts`` are its results, as returned by ``tools.loadtests.report.facts``."""
     return LoadTestRun.objects.create(
         scenario=facts["scenario"],
         started_at=datetime.fromisoformat(facts["started_at"]),
@@ -25,14 +25,14 @@ def keep(facts: dict[str, Any]) -> LoadTestRun:
 
 
 def proven() -> LoadTestRun | None:
-    """Return the passed and complete run with the most concurrent users, or None if there is none."""
+    """Return the run with the most concurrent users among those that passed and were complete, or None."""
     return (
         LoadTestRun.objects.filter(passed=True, is_complete=True).order_by("-concurrent_users", "-started_at").first()
     )
 
 
 def latest_for(phase: Phase) -> LoadTestRun | None:
-    """Return the latest passed run that had at least the highest number of concurrent users of the phase.
+    """Return the latest passed run with at least as many concurrent users as the phase's upper limit.
 
     Return None if there is no such run, or if the phase has no upper limit.
     """

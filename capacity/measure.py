@@ -1,7 +1,7 @@
-"""Measure the readings for the alert rules: those of the last 5 minutes, in all processes.
+"""Measure the values for the alert rules, over the last 5 minutes and all processes.
 
 Response times and errors are read from the ledger, which has every request of every process exactly once. This takes a
-few indexed queries every 15 s, and no time while a request is served.
+few indexed queries every 15 s. Requests are not slowed down.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ WINDOW = timedelta(minutes=5)
 ASR_KINDS = (Kind.TRANSCRIPTION.value, Kind.TRANSLATION.value)
 TTS_KINDS = (Kind.SPEECH.value,)
 
-# Neither successes nor failures: refused by the roll-out (403), by a quota or rate limit (429), or client left (499).
+# Statuses that are neither successes nor failures: refused by the roll-out (403), refused by a quota or a rate limit
+# (429), client disconnected (499).
 NOT_COUNTED = (403, 429, 499)
 FAILED = Q(status__gte=500)
 
@@ -45,6 +46,8 @@ class Responses:
 
 @dataclass(frozen=True)
 class Traffic:
+    """The requests of the last 5 minutes, without those of ``NOT_COUNTED``."""
+
     requests: int = 0
     failures: int = 0
     asr: Responses = Responses()
@@ -57,11 +60,11 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Readings:
-    """Readings for the alert rules. None means no data.
+    """The values for the alert rules. None means no data.
 
     ``users``: most concurrent users in the last 5 minutes.
     ``gpu_percent``: mean utilisation of the busiest GPU in the last 5 minutes.
-    ``month_cost_usd``: forecast cost of this month.
+    ``month_cost_usd``: forecast of this month's total cost.
     ``traffic``: requests of the last 5 minutes.
     """
 
@@ -71,7 +74,7 @@ class Readings:
     traffic: Traffic = Traffic()
 
     def of(self, rule: Rule) -> float | None:
-        """Return the value of the rule's metric, or None if there is too little data."""
+        """Return the value of the rule's metric, or None without enough data (``Rule.least_requests``)."""
         match Metric(rule.metric):
             case Metric.USERS:
                 return self.users
@@ -81,16 +84,17 @@ class Readings:
                 return self.month_cost_usd
             case Metric.ERRORS:
                 return self.traffic.error_percent if self.traffic.requests >= rule.least_requests else None
-            case Metric.P95:  # the slower direction: a fast one does not make up for it
+            case Metric.P95:  # of speech to text or text to speech, whichever is slower
                 enough = (half for half in (self.traffic.asr, self.traffic.tts) if half.number >= rule.least_requests)
                 return max((half.p95_s for half in enough if half.p95_s is not None), default=None)
 
 
 def traffic(now: datetime) -> Traffic:
+    """Read the requests of the 5 minutes before ``now`` from the ledger."""
     rows = LedgerEntry.objects.filter(created_at__gt=now - WINDOW, created_at__lte=now, counters=None)
     rows = rows.exclude(status__in=NOT_COUNTED)
     counts = rows.order_by().aggregate(requests=Count("id"), failures=Count("id", filter=FAILED))
-    succeeded = rows.filter(status=200, is_live=False)  # a live stream lasts as long as people talk
+    succeeded = rows.filter(status=200, is_live=False)  # the duration of a live stream is no response time
     return Traffic(
         counts["requests"],
         counts["failures"],
@@ -103,13 +107,16 @@ def _responses(rows: QuerySet[LedgerEntry]) -> Responses:
     number = rows.count()
     if not number:
         return Responses()
-    # The nearest-rank percentile, because every database can compute it.
+    # The percentile is by nearest rank, because every database can compute that.
     at = rank(number, 95)
     return Responses(number, rows.order_by("total_ms").values_list("total_ms", flat=True)[at] / 1000)
 
 
 def take_sample(now: datetime, presence: Presence | None) -> Readings:
-    """Write one row of history, and return the readings for the rules. ``presence`` is None if it is unknown."""
+    """Store a sample, and return the values for the alert rules.
+
+    ``presence``: the end users at the busiest instant since the last sample; None if unknown.
+    """
     seen = traffic(now)
     month_cost = month_cost_usd(now)
     sample = Sample(

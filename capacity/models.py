@@ -1,9 +1,11 @@
 """Capacity tables: leases of processes, samples, peaks, active users, uptime and load tests.
 
-The tables of alert rules, alerts and growth phases are in ``capacity.rules``.
+The tables of alert rules, alerts and growth phases are in ``capacity.rules``. Who writes:
 
-Every process writes its own ``ProcessLease``, and only if there is no Redis. The leading watcher writes everything that
-is measured. People write rules, phases, acknowledgements and silences.
+- every process: its own ``ProcessLease``, only without Redis;
+- the leading watcher: everything that is measured;
+- operators, in the admin: rules, phases, acknowledgements and silences;
+- ``manage.py loadtest``: ``LoadTestRun``.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ __all__ = [
 
 
 class ProcessLease(models.Model):
-    """The end users whom one process serves, until its lease expires. ``served`` is a ``Presence`` as JSON."""
+    """The end users that one process serves, valid until ``expires_at``. ``served`` is a ``Presence`` as JSON."""
 
     process = models.CharField(max_length=200, primary_key=True)
     served = models.JSONField()
@@ -42,7 +44,7 @@ class ProcessLease(models.Model):
 
 
 class Leadership(models.Model):
-    """The process that leads in a role, and until when."""
+    """The process (``holder``) that leads in a role until ``expires_at``."""
 
     role = models.CharField(max_length=50, primary_key=True)
     holder = models.CharField(max_length=200)
@@ -53,10 +55,10 @@ class Leadership(models.Model):
 
 
 class Sample(models.Model):
-    """Readings of one evaluation.
+    """The values measured at one evaluation of the alert rules. None means no data.
 
-    Numbers of users are those of the busiest instant since the previous sample. Requests, errors and response times are
-    those of the last 5 minutes.
+    The numbers of users are those of the busiest instant since the previous sample. Requests, errors and response times
+    are those of the last 5 minutes.
     """
 
     at = models.DateTimeField(unique=True)
@@ -122,7 +124,7 @@ class ProbeDay(models.Model):
 
 
 class Outage(models.Model):
-    """A period in which no probe succeeded."""
+    """A period in which every readiness probe failed."""
 
     began_at = models.DateTimeField(help_text="The first probe that failed.")
     seen_at = models.DateTimeField(help_text="The last one that failed.")
@@ -139,11 +141,11 @@ class Outage(models.Model):
 class LoadTestRun(models.Model):
     """One run of ``manage.py loadtest``.
 
-    ``report`` has all facts that its page shows (``capacity.loadtest_report``), among them:
+    ``report`` has all results that the report shows (``capacity.loadtest_report``), among them:
 
-    - ``kinds``: by kind of work (``asr``, ``tts``, ``live_asr``, ``live_tts``) ``requests``, ``ok``, ``failures``,
-      ``refusals``, ``hung``, ``rps``, ``p50_s``, ``p95_s``, ``p99_s`` and ``longest_s``.
-    - ``timeline``: for each time step ``at_s`` (from the start), ``users``, ``rps`` and, by kind, ``p95_s``.
+    - ``kinds``: for each kind of work (``asr``, ``tts``, ``live_asr``, ``live_tts``) the counts ``requests``, ``ok``,
+      ``failures``, ``refusals`` and ``hung``, and ``rps``, ``p50_s``, ``p95_s``, ``p99_s`` and ``longest_s``.
+    - ``timeline``: for each time step ``at_s`` (from the start), ``users``, ``rps`` and, by kind of work, ``p95_s``.
     - ``criteria``: for each criterion ``name``, ``limit``, ``measured`` and ``verdict``.
     - ``memory``: for each process of the server ``mib`` (pairs of seconds and MiB) and ``cores`` (CPU cores in use).
     """

@@ -1,4 +1,4 @@
-"""The present growth phase by measured use, what the next one needs, and when it will be reached."""
+"""Find the present growth phase from measured use, and predict when the next phase will be reached."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from usage import weeks
 from usage.models import LedgerEntry
 
 ACTIVE_DAYS = 30
-HISTORY_DAYS = 91  # days of history that growth is fitted to
+HISTORY_DAYS = 91  # days of history to which the growth curve is fitted
 WEEK = 7
 FARTHEST_DAYS = 730.0  # no extrapolation beyond two years
 
 
 @dataclass(frozen=True)
 class MeasuredUse:
-    """Measured use in the last 30 days. None means not measured yet.
+    """The measured use of the last 30 days. None means not measured yet.
 
     ``active_users``: distinct end users who were served.
-    ``peak_concurrent``: most end users at once.
+    ``peak_concurrent``: highest number of concurrent end users.
     """
 
     active_users: int | None
@@ -34,13 +34,13 @@ class MeasuredUse:
 
 @dataclass(frozen=True)
 class Crossing:
-    """When one measure will exceed the upper limit of the present phase.
+    """The prediction when one measure of use will exceed the upper limit of the present phase.
 
     ``measure``: name of the measure.
-    ``now``: its present value.
+    ``now``: its present value; None if not measured yet.
     ``limit``: the phase's upper limit.
-    ``fit``: curve through its history; None if the history is too short.
-    ``day``: expected day; None if it is more than two years away or unknown.
+    ``fit``: curve fitted to the measure's history; None if the history is too short.
+    ``day``: predicted day; None if it is more than two years away or unknown.
     """
 
     measure: str
@@ -50,6 +50,7 @@ class Crossing:
     day: date | None
 
     def in_words(self) -> str:
+        """Describe the prediction, for example ``voice users: 5,000 around 3 May 2027 (linear, …)``."""
         if self.fit is None:
             return f"{self.measure}: not enough history"
         when = (
@@ -64,8 +65,10 @@ class Crossing:
 class Outlook:
     """The present phase, and when use is expected to exceed its limits.
 
+    ``use``: the measured use.
+    ``phase``: the present phase.
     ``following``: the next phase; None if this is the last one.
-    ``next_at``: the earliest day of ``crossings``.
+    ``crossings``: predictions, one for each measure for which the phase has an upper limit.
     """
 
     use: MeasuredUse
@@ -75,10 +78,12 @@ class Outlook:
 
     @property
     def next_at(self) -> date | None:
+        """The earliest predicted day on which a limit is exceeded, or None."""
         return min((crossing.day for crossing in self.crossings if crossing.day), default=None)
 
 
 def measured_use(now: datetime) -> MeasuredUse:
+    """Return the measured use of the 30 days up to ``now``."""
     today = timezone.localdate(now)
     first = today - timedelta(days=ACTIVE_DAYS - 1)
     most = board.peak(first, today)
@@ -86,9 +91,9 @@ def measured_use(now: datetime) -> MeasuredUse:
 
 
 def _active_now(first: date, today: date) -> int | None:
-    """Count the active users as the dashboard does, up to this moment.
+    """Return the active users from the weekly counts that the dashboard uses, which include today.
 
-    A service that has just been updated has no such counts yet, so the last daily count is returned.
+    Directly after an update of the service these counts may be missing. Then return the last daily count, if any.
     """
     if active := sum(one.month for one in weeks.active_by_client(today).values()):
         return active
@@ -97,7 +102,10 @@ def _active_now(first: date, today: date) -> int | None:
 
 
 def expected_peak(users: int) -> int:
-    """Return the expected peak of concurrent users for ``users`` voice users, interpolated within their phase."""
+    """Return the peak of concurrent users to expect with ``users`` voice users.
+
+    It is interpolated between the limits of their growth phase; 0 if there are no phases.
+    """
     phase = phase_of(MeasuredUse(users, None))
     if phase is None:
         return 0
@@ -111,14 +119,14 @@ def expected_peak(users: int) -> int:
 
 
 def phase_of(use: MeasuredUse) -> Phase | None:
-    """Return the first phase that is large enough for this use, or the last one if none is."""
+    """Return the first phase whose limits are not exceeded, else the last phase; None if there are no phases."""
     phases = list(Phase.objects.all())
     large_enough = (phase for phase in phases if phase.holds(use.active_users or 0, use.peak_concurrent or 0))
     return next(large_enough, phases[-1] if phases else None)
 
 
 def outlook(now: datetime) -> Outlook | None:
-    """Return the outlook, or None if there are no phases."""
+    """Return the present phase and the predictions for it, or None if there are no phases."""
     use = measured_use(now)
     phase = phase_of(use)
     if phase is None:
@@ -151,7 +159,7 @@ def _active_history(now: datetime) -> list[Point]:
 
 
 def _peak_history(now: datetime) -> list[Point]:
-    """Return the peak of each week, so that weekends and quiet nights do not count as growth."""
+    """Return the peak of each week, because shorter periods vary with the time of day and with weekends."""
     weeks: dict[int, int] = {}
     rows = HourlyPeak.objects.filter(hour__gt=now - timedelta(days=HISTORY_DAYS), hour__lte=now)
     for hour, users in rows.values_list("hour", "users"):
@@ -161,9 +169,9 @@ def _peak_history(now: datetime) -> list[Point]:
 
 
 def count_active_users(today: date) -> int:
-    """Count active users for today and, where they are missing, for each week of history. Return the number of days.
+    """Store the number of active users for today, and for each past week that has none. Return the number of rows.
 
-    History is counted from the ledger, so a service that has run for long knows its growth at once.
+    Past weeks are counted from the ledger, so that growth is known at once after an update from an older release.
     """
     days = [today - timedelta(days=WEEK * weeks) for weeks in range(HISTORY_DAYS // WEEK)]
     first = LedgerEntry.objects.filter(status=200).order_by("created_at").values_list("created_at", flat=True).first()

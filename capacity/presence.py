@@ -1,6 +1,6 @@
-"""The end users being served: in this process, and as processes report them to each other.
+"""The end users being served: those of this process, and those that the processes report to each other.
 
-An end user is identified by ``client:id``, since the same id at another client application is another person.
+An end user is identified by ``client:id``, because client applications choose their users' ids independently.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from rollout.feature import Feature
 ASR = "asr"
 TTS = "tts"
 TOGETHER = "together"
-_HALF = {Feature.ASR: ASR, Feature.REALTIME: ASR, Feature.TTS: TTS}  # live recognition is speech to text too
+_HALF = {Feature.ASR: ASR, Feature.REALTIME: ASR, Feature.TTS: TTS}  # live recognition counts as speech to text
 
 
 def person(client_id: int, user: str) -> str:
+    """Return the key of an end user. ``user`` is the id that the client application has given."""
     return f"{client_id}:{user}"
 
 
 @dataclass(frozen=True)
 class Presence:
-    """The end users whom one or more processes serve, and the load of their GPUs.
+    """The end users that one or more processes serve, and the load of their GPUs.
 
-    ``asr``: users of speech to text.
+    ``asr``: users of speech to text, as returned by ``person``.
     ``tts``: users of text to speech.
     ``together``: users of either.
-    ``gpu_percent``: load of the busiest GPU; None without a GPU.
-    ``stood_in``: replies that began since the last heartbeat in a substitute voice, because of a brown-out.
+    ``gpu_percent``: utilisation of the busiest GPU; None without a GPU.
+    ``stood_in``: replies since the previous heartbeat that eSpeak NG spoke instead of a neural voice.
     ``gpu_memory_percent``: memory use of the fullest GPU; None without a GPU.
     """
 
@@ -69,7 +70,7 @@ class Presence:
 
 
 def united(several: Iterable[Presence]) -> Presence:
-    """Merge the presence of several processes. An end user whom two of them serve counts once."""
+    """Merge the presences of several processes. An end user who is served by two of them counts once."""
     known = list(several)
     gpus = [one.gpu_percent for one in known if one.gpu_percent is not None]
     memories = [one.gpu_memory_percent for one in known if one.gpu_memory_percent is not None]
@@ -84,7 +85,7 @@ def united(several: Iterable[Presence]) -> Presence:
 
 
 class _Crowd:
-    """Counts end users who are present, and keeps those of the busiest instant."""
+    """The end users being served now, and those at the busiest instant since the last ``take_busiest``."""
 
     def __init__(self) -> None:
         self.here: Counter[str] = Counter()
@@ -107,7 +108,7 @@ class _Crowd:
 
 
 class Present:
-    """The end users whose work is in flight in this process. Belongs to one event loop."""
+    """Keeps track of the end users that this process serves. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._crowds = {ASR: _Crowd(), TTS: _Crowd(), TOGETHER: _Crowd()}
@@ -122,7 +123,7 @@ class Present:
             self._crowds[name].leave(someone)
 
     def note_stand_in(self) -> None:
-        """Count a reply that began in a substitute voice."""
+        """Count a reply that eSpeak NG speaks instead of a neural voice."""
         self._stood_in += 1
 
     @property
@@ -132,14 +133,14 @@ class Present:
 
     @property
     def speaking(self) -> int:
-        """Number of pieces of work for text to speech in flight."""
+        """The number of requests and connections for text to speech in progress."""
         return self._crowds[TTS].here.total()
 
     def take_busiest(self) -> Presence:
-        """Return the end users of the busiest instant since the last call, and start counting anew.
+        """Return the end users at the busiest instant since the last call, and start again.
 
-        The busiest instant is found separately for speech to text, text to speech and both. In this way, short requests
-        between two heartbeats count too.
+        Short requests between two heartbeats are counted in this way. The busiest instants of speech to text, of text
+        to speech and of both together are found separately.
         """
         asr, tts, together = (self._crowds[name].take_busiest() for name in (ASR, TTS, TOGETHER))
         stood_in = self._stood_in

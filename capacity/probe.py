@@ -1,6 +1,7 @@
-"""Uptime as measured by the service itself: the watcher checks every 15 s whether the service is ready.
+"""Measure the service's uptime: the watcher probes every 15 s whether the service is ready.
 
-Results are kept as counts by day, and as outages with their reasons. Time without probes counts as neither up nor down.
+The results are stored as counts by day, and as outages with their reasons. Time without probes counts neither as uptime
+nor as downtime.
 """
 
 from __future__ import annotations
@@ -16,26 +17,29 @@ from django.utils import timezone
 from capacity.models import Outage, ProbeDay
 
 TIMEOUT_S = 5.0
-UNWATCHED = timedelta(minutes=2)
+UNWATCHED = timedelta(minutes=2)  # after a longer gap between two failed probes, a new outage begins
 
 
 @dataclass(frozen=True)
 class Uptime:
+    """The number of probes in a period, and how many of them failed."""
+
     probes: int
     failures: int
 
     @property
     def percent(self) -> float | None:
-        """Uptime in per cent, or None if there were no probes."""
+        """The uptime in per cent, or None if there were no probes."""
         return 100 * (self.probes - self.failures) / self.probes if self.probes else None
 
 
 def url() -> str:
+    """Return the URL to probe: ``VOICE_PROBE_URL`` if set, else ``/readyz`` on this machine."""
     return settings.VOICE_PROBE_URL or f"http://127.0.0.1:{settings.PORT}/readyz"
 
 
 def probe(address: str) -> str:
-    """Return in words why the service is not ready, or "" if it is ready."""
+    """Request ``address``. Return why the service is not ready, in words, or "" if it is ready."""
     import httpx  # slow to import, so only where it is used
 
     try:
@@ -48,7 +52,10 @@ def probe(address: str) -> str:
 
 
 def record(now: datetime, failure: str) -> None:
-    """Count one probe. A failure begins an outage, a success ends it. ``failure`` is the reason, "" for a success."""
+    """Store the result of one probe. The first failure begins an outage, the next success ends it.
+
+    ``failure``: the reason of a failure; "" for a success.
+    """
     day = timezone.localdate(now)
     with transaction.atomic():
         ProbeDay.objects.get_or_create(day=day)

@@ -1,4 +1,4 @@
-"""Tables of alert rules, alerts, notifications, and the growth phases that rules refer to."""
+"""The tables of alert rules, alerts, notifications and growth phases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _IN_WORDS = {
 
 
 class Rule(Audited):
-    """Condition for an alert: a metric above a threshold over the last 5 minutes (``capacity.measure``)."""
+    """A condition for an alert: a metric, measured over the last 5 minutes, is above a threshold."""
 
     recorded = (
         "severity",
@@ -108,7 +108,11 @@ class Rule(Audited):
 
     @property
     def level(self) -> float:
-        """The threshold in the deployed phase. A number that is alarming in a small phase is normal in a large one."""
+        """The threshold in the deployed growth phase.
+
+        If ``phase_percent`` is set, it is at least that percentage of the phase's upper limit, so that normal use of a
+        large phase causes no alert.
+        """
         if not deployment.phase() or self.phase_percent is None:
             return self.threshold
         phase = Phase.objects.filter(number=deployment.phase()).first()
@@ -119,13 +123,18 @@ class Rule(Audited):
 
     @property
     def clear_level(self) -> float:
+        """The value at or below which a firing alert can be resolved: ``margin_percent`` below the threshold."""
         return self.level * (1 - self.margin_percent / 100)
 
     def is_silenced(self, now: datetime) -> bool:
         return self.silenced_until is not None and now < self.silenced_until
 
     def silence(self, until: datetime | None, *, by: str = "", why: str = "") -> None:
-        """Suppress notifications of this rule until ``until``; None ends a silence."""
+        """Suppress the notifications of this rule until a given time. None ends the silence.
+
+        ``by``: user name.
+        ``why``: reason, shown in the admin.
+        """
         self.silenced_until = until
         self.silenced_by = by
         self.silenced_why = why
@@ -163,9 +172,10 @@ _RUNBOOK_NAMES = {
 
 
 class Alert(models.Model):
-    """One period in which a rule's condition held, from pending to resolved. An alert that never fires is deleted.
+    """One period in which the condition of a rule held, from pending to resolved. An alert that never fires is deleted.
 
-    It keeps the settings by which it fired, so editing the rule afterwards changes no alert that has fired.
+    An alert keeps its own copy of the rule's severity, metric and threshold, so that a later change of the rule does
+    not change alerts that have fired.
     """
 
     class State(models.TextChoices):
@@ -213,7 +223,7 @@ class Alert(models.Model):
         return alert
 
     def follow(self, rule: Rule) -> None:
-        """Copy the rule's present settings. Do not call it after the alert has fired."""
+        """Copy the rule's present settings. Must not be called after the alert has fired."""
         self.severity = rule.severity
         self.metric = rule.metric
         self.threshold = rule.level
@@ -230,9 +240,9 @@ class Alert(models.Model):
 
     @property
     def runbook(self) -> str:
-        """Address of the section about this alert in docs/operations.md.
+        """The address of the section about this alert in docs/operations.md.
 
-        It begins with ``VOICE_RUNBOOK_URL`` if that is set; otherwise it is the file's path.
+        It begins with ``VOICE_RUNBOOK_URL`` if that is set, else with the path of the file.
         """
         name = _RUNBOOK_NAMES[Metric(self.metric)] if self.metric else ""
         anchor = f"voice{name}{self.severity}".lower()
@@ -250,7 +260,10 @@ class Alert(models.Model):
         return "being sent" if waits else "nobody was notified: every attempt failed"
 
     def acknowledge(self, by: str, now: datetime) -> bool:
-        """Record that somebody attends to the alert, which ends its reminders. Return True if nobody had before."""
+        """Record that an operator takes care of the alert. Reminders then stop.
+
+        Return False if the alert was acknowledged or resolved already.
+        """
         rows = type(self).objects.filter(pk=self.pk, acknowledged_at=None).exclude(state=self.State.RESOLVED)
         with transaction.atomic():
             is_new = bool(rows.update(acknowledged_at=now, acknowledged_by=by))
@@ -260,7 +273,7 @@ class Alert(models.Model):
 
 
 class Delivery(models.Model):
-    """One notification to one receiver. ``capacity.delivery`` sends it until it has arrived or is given up."""
+    """One notification of an alert to one receiver, with the state of its delivery (``capacity.delivery``)."""
 
     class Channel(models.TextChoices):
         EMAIL = "email", "E-mail"
@@ -294,9 +307,9 @@ class Delivery(models.Model):
 
 
 class Phase(Audited):
-    """A phase of growth: its use, machines and cost.
+    """A growth phase: a range of use, and the machines and cost that it needs.
 
-    An empty upper limit means no limit. Empty GPUs or pods are scaled automatically.
+    An upper limit of None means no limit. If the numbers of GPUs or pods are None, these are scaled automatically.
     """
 
     recorded = (
@@ -336,13 +349,20 @@ class Phase(Audited):
         return f"{self.number} {self.name}"
 
     def holds(self, users: int, concurrent: int) -> bool:
-        """Return True if neither the users nor the concurrent users exceed the phase's upper limits."""
+        """Return True if neither number exceeds the phase's upper limit.
+
+        ``users``: voice users.
+        ``concurrent``: peak of concurrent users.
+        """
         return (self.users_to is None or users <= self.users_to) and (
             self.concurrent_to is None or concurrent <= self.concurrent_to
         )
 
     def span(self, what: str) -> str:
-        """Format a range; ``what`` is ``users``, ``concurrent``, ``gpus`` or ``pods``."""
+        """Return one of the phase's ranges as text, such as ``80–400``.
+
+        ``what``: ``users``, ``concurrent``, ``gpus`` or ``pods``.
+        """
         return _span(getattr(self, f"{what}_from"), getattr(self, f"{what}_to"))
 
     def machines(self) -> str:

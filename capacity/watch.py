@@ -1,14 +1,13 @@
-"""The watcher: take samples, evaluate alert rules, move ramps, notify people and probe the service.
+"""The watcher: take samples, evaluate alert rules, advance ramps, send notifications and probe the service.
 
-Several watchers may run at once, but only the leader does the work.
+Several watchers may run at once, but only the leader does the work. Each has three threads, with a database connection
+each:
 
-Threads, each with its own database connection:
+- the watch takes samples, evaluates rules and advances ramps. It never waits for mail servers, webhooks or the service.
+- the messenger sends notifications.
+- the prober checks whether the service is ready, and does slow jobs.
 
-- the watch, which never waits for anything outside, such as mail servers, webhooks or the service's own response;
-- the messenger, which sends notifications;
-- the prober, which checks whether the service is ready, and does slow jobs.
-
-All end when ``stopping`` is set.
+All threads end when ``stopping`` is set.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from rollout import ramp
 
 logger = logging.getLogger(__name__)
 
-TICKS_PER_BEAT = 2  # more often than processes publish, so that no busy instant is missed
+TICKS_PER_BEAT = 2  # leases are read more often than processes publish them, so that no busy instant is missed
 RENEW_EVERY_S = 5.0
 EVALUATE_EVERY = timedelta(seconds=15)
 PROBE_EVERY_S = 15.0
@@ -44,24 +43,27 @@ Clock = Callable[[], datetime]
 
 
 def read_presence() -> Presence | None:
-    """Return the presence of all processes and this machine's GPU load, or None if the leases cannot be read."""
+    """Return the end users of all processes and the load of their GPUs and of this machine's.
+
+    Return None if the leases cannot be read.
+    """
     try:
         served = concurrent_users.now_served()
-    except Exception:  # evaluation continues without them
+    except Exception:  # the other metrics are still evaluated
         logger.warning("the leases cannot be read", exc_info=True)
         return None
     return united([served, Presence().with_gpu(gpu.busiest(gpu.read()))])
 
 
 class Watch:
-    """Evaluates the alerts at the ticks of the leading watcher. Tests supply presence and times."""
+    """Collects what the leading watcher reads at each tick, and evaluates it every 15 s."""
 
     def __init__(self) -> None:
         self._busiest: Presence | None = None
         self._evaluated_at: datetime | None = None
 
     def tick(self, now: datetime, presence: Presence | None) -> bool:
-        """Note the users being served; every 15 s, evaluate. Return True if this call evaluated."""
+        """Note the end users being served. If the last evaluation was 15 s ago, evaluate and return True."""
         self._note(presence)
         if self._evaluated_at is not None and now - self._evaluated_at < EVALUATE_EVERY:
             return False
@@ -72,7 +74,7 @@ class Watch:
         return True
 
     def _note(self, presence: Presence | None) -> None:
-        """Keep the maximum of each number since the last evaluation. Users of different moments are not added up."""
+        """Keep the largest sets of end users since the last evaluation. Sets of different ticks are not merged."""
         if presence is None:
             return
         known = self._busiest or presence
@@ -86,7 +88,10 @@ class Watch:
 
 
 def evaluate(now: datetime, presence: Presence | None) -> None:
-    """Take a sample, update the alerts, and move ramps forward or back by the alerts that fire."""
+    """Take a sample, update the alerts, and advance the ramps or, if critical alerts fire, roll them back.
+
+    ``presence``: the end users at the busiest instant since the last evaluation; None if unknown.
+    """
     alerts.evaluate(now, measure.take_sample(now, presence))
     try:
         ramp.tick(now, alerts.critical_in_words(alerts.firing()))
@@ -95,9 +100,9 @@ def evaluate(now: datetime, presence: Presence | None) -> None:
 
 
 class Watcher:
-    """Runs the watcher in this process. It works only while this process is the leader.
+    """Runs the watcher's threads in this process. They do work only while this process is the leader.
 
-    Set ``stopping``, from any thread or a signal handler, to end it.
+    ``stopping``: set it, from any thread or a signal handler, to end ``run``.
     """
 
     def __init__(self, stopping: threading.Event, *, clock: Clock = timezone.now) -> None:
@@ -115,7 +120,7 @@ class Watcher:
         return self._is_leader.is_set()
 
     def run(self) -> None:
-        """Run until ``stopping`` is set. Several may run at once, since only the leader does any work."""
+        """Run until ``stopping`` is set, then give up the lead."""
         helpers = [
             threading.Thread(target=self._loop, args=args, name=name, daemon=True)
             for name, args in {
@@ -131,7 +136,10 @@ class Watcher:
             helper.join(STOP_S)
 
     def _loop(self, work: Callable[[], None], every_s: float, is_for_leaders: bool = True) -> None:
-        """Call ``work`` every ``every_s`` seconds. An error is logged and does not end the loop."""
+        """Call ``work`` every ``every_s`` seconds until ``stopping`` is set. An error is logged and the loop goes on.
+
+        ``is_for_leaders``: whether to skip calls while this process is not the leader.
+        """
         while not self._stopping.wait(every_s):
             if is_for_leaders and not self.is_leader:
                 continue
@@ -192,7 +200,7 @@ class Watcher:
 
 
 def count_and_forget(now: datetime, today: date) -> None:
-    """Do the slow jobs: count active users, and delete rows that are too old."""
+    """Do the slow jobs: count active users, and delete old samples and expired leases."""
     phases.count_active_users(today)
     Sample.objects.filter(at__lt=now - KEEP_SAMPLES).delete()
     concurrent_users.DatabaseStore().forget_expired()

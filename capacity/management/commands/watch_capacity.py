@@ -1,4 +1,4 @@
-"""``manage.py watch_capacity``: take samples, evaluate alerts, move ramps and probe, until SIGINT or SIGTERM."""
+"""``manage.py watch_capacity``: run the watcher (``capacity.watch``) until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Admin pages of the roll-out: flags with who has them, allow- and deny-lists, cohorts, and the audit trail.
+"""Admin pages of the roll-out: flags and who has them, allow- and deny-lists, cohorts, and the audit trail.
 
-The pages of ramps are in ``rollout.ramp_admin``.
+The pages for ramps are in ``rollout.ramp_admin``.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from rollout.share import QUEUE, shown
 
 __all__ = ["ramp_admin"]
 
-ASK_ABOVE_POINTS = 10  # a larger raise may be a typing error and needs a confirmation
+ASK_ABOVE_POINTS = 10  # in percentage points; a larger raise may be a typing error, and must be confirmed
 
 EMERGENCY = "Emergency: switched off until the cause is known."
-ACTS = f"It acts everywhere within {ACTS_WITHIN_S:g} seconds."
+ACTS = f"This takes effect everywhere within {ACTS_WITHIN_S:g} seconds."
 
 
 class EveryoneWidget(UnfoldAdminNullBooleanSelectWidget):
-    """Select widget that names the three values of ``Flag.everyone``."""
+    """Select widget with a label for each of the three values of ``Flag.everyone``: None, True and False."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs)
@@ -59,9 +59,9 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
     why = why_field()
     is_meant = forms.BooleanField(
         required=False,
-        label="I mean it",
+        label="Confirm",
         widget=UnfoldBooleanSwitchWidget,
-        help_text="Needed to take voice from users, or to give it to many at once.",
+        help_text="Required to take voice away from users, or to give it to many at once.",
     )
 
     previewed = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -72,11 +72,11 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
         labels = {"percent": "Percentage"}
         widgets = {"everyone": EveryoneWidget, "note": UnfoldAdminTextInputWidget}
         help_texts = {
-            "everyone": "“On” spares the deny-list only. “Off” is off for all.",
-            "kept_percent": "Had this part by a percentage of its own before voice was one flag. 0 takes it away.",
+            "everyone": "“On for everyone” excludes only the deny-list.",
+            "kept_percent": "Had this part by its own percentage before voice was one flag. 0 takes it from them.",
             "groups": "Accounts of this service in these groups.",
             "users": "These accounts of this service.",
-            "note": "What people call it.",
+            "note": "The name shown in the admin.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -86,8 +86,10 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
             if isinstance(percent, Decimal) and percent == percent.to_integral_value():
                 self.initial[name] = percent.to_integral_value()  # 7, not 7.00
         if not self.instance.is_voice and "percent" in self.fields:
-            self.fields["percent"].label = "At most, percentage"
-            self.fields["percent"].help_text = "Of all end users. Empty: all who have voice; it never reaches further."
+            self.fields["percent"].label = "Upper limit, percentage"
+            self.fields[
+                "percent"
+            ].help_text = "Of all end users. Empty: all who have voice. Nobody without voice gets this part."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -100,8 +102,8 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
     def _show_before_it_is_saved(self, cleaned: Mapping[str, Any]) -> None:
         """Refuse to save a changed percentage until its preview has been shown.
 
-        With JavaScript, the page shows the preview while a percentage is typed. Without it, the form comes back with
-        the preview.
+        With JavaScript, the page shows the preview while the user types a percentage. Without JavaScript, the form is
+        returned with the preview, and can then be saved.
         """
         if "percent" not in cleaned:
             return
@@ -115,25 +117,28 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
         seen.update(self.data)
         seen["previewed"] = typed
         self.data = seen
-        self.add_error("percent", "See below what it would do, then save again.")
+        self.add_error("percent", "See the effects below, then save again.")
 
 
 def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
-    """Return the warning that the operator must confirm, or "" if there is none."""
+    """Return the warning that the user must confirm before this change is saved, or "" if there is none.
+
+    ``wanted`` holds the cleaned fields of the form.
+    """
     stored = Flag.objects.get(pk=flag.pk)
     before = stored.reach
     after = Flag(name=flag.name, percent=wanted.get("percent")).reach
     everyone = wanted.get("everyone")
     if everyone != stored.everyone and everyone is not None:
-        return f"This switches it {'on' if everyone else 'off'} for everyone."
+        return f"This switches the feature {'on' if everyone else 'off'} for everyone."
     if everyone != stored.everyone and stored.everyone:
-        return f"This takes it from all but {shown(after)} of end users."
+        return f"This takes the feature from all but {shown(after)} of end users."
     if after < before:
-        return f"This takes it from {shown(before - after)} of all end users."
+        return f"This takes the feature from {shown(before - after)} of all end users."
     if (wanted.get("kept_percent") or 0) < (stored.kept_percent or 0) and "kept_percent" in wanted:
-        return "This takes it from those who keep it from before voice was one flag."
+        return "This takes the part from end users who have had it since before voice was one flag."
     if after - before > ASK_ABOVE_POINTS and flag.is_voice:
-        return f"This gives it to another {shown(after - before)} of all end users at once."
+        return f"This gives the feature to another {shown(after - before)} of all end users at once."
     return ""
 
 
@@ -206,19 +211,19 @@ class FlagAdmin(AuditedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Flag | None = None) -> list[str]:
         return ["feature", "state", "preview"]
 
-    @display(description="What it would do")
+    @display(description="Effects")
     def preview(self, flag: Flag) -> str:
-        """Render the element that holds the preview.
+        """Render the element that holds the preview of a percentage.
 
-        It is filled here if the form comes back with a percentage not previewed yet, and by preview.js while one is
-        typed.
+        It is filled here if the form is returned with a percentage that was not previewed yet. Otherwise preview.js
+        fills it while the user types a percentage.
         """
         stored = Flag.objects.get(pk=flag.pk)
         wanted = getattr(flag, "wanted", flag.reach)
         shown_now = preview.render(stored, wanted) if wanted != stored.reach else ""
         return format_html(
             '<div id="percent-preview" class="percent-preview" role="status" data-url="{}"{}>{}</div>'
-            '<p class="percent-hint">Told here once another percentage stands above, before it is saved.</p>',
+            '<p class="percent-hint">Enter another percentage above to see its effects before you save.</p>',
             reverse("admin:rollout_flag_preview", args=[flag.pk]),
             "" if shown_now else mark_safe(" hidden"),  # nosec B308 # a constant
             shown_now,
@@ -253,7 +258,7 @@ class FlagAdmin(AuditedAdmin):
     def kill(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._switch(request, found(Flag, object_id), killed=True)
 
-    @action(description="Let go of the kill switch", url_path="revive", permissions=["revive"], icon="power")
+    @action(description="Release the kill switch", url_path="revive", permissions=["revive"], icon="power")
     def revive(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._switch(request, found(Flag, object_id), killed=False)
 
@@ -265,7 +270,7 @@ class FlagAdmin(AuditedAdmin):
         consequence = (
             f"{flag.note or flag.name} stops for everybody at once: requests are refused, open streams end. {ACTS}"
         )
-        revived = f"{flag.note or flag.name} is on again for whom it was before: nothing else was changed. {ACTS}"
+        revived = f"{flag.note or flag.name} is on again for the same users as before. {ACTS}"
         return ask(
             request,
             self,
@@ -300,7 +305,7 @@ class FlagAdmin(AuditedAdmin):
 
 @admin.register(ListedUser)
 class ListedUserAdmin(AuditedAdmin):
-    empty_text = "End users who have a feature, or have it not, whatever the percentage is."
+    empty_text = "End users for whom a feature is always on or always off, whatever the percentage is."
     list_display = ["user", "shown_list", "flag", "of_client", "note"]
     list_filter = ["list", "flag", "client"]
     list_select_related = ["flag", "client"]
@@ -347,7 +352,7 @@ def _lines(text: str) -> list[str]:
 @admin.register(Cohort)
 class CohortAdmin(AuditedAdmin):
     form = CohortForm
-    empty_text = "Named groups of end users, for example those of a pilot, that flags can be on for."
+    empty_text = "Named groups of end users, for example of a pilot, for which flags can be on."
     list_display = ["name", "note", "size"]
     search_fields = ["name", "note", "=members__user"]
     readonly_fields = ["size", "first_members"]
@@ -361,7 +366,7 @@ class CohortAdmin(AuditedAdmin):
     def size(self, cohort: Cohort) -> str:
         return number(getattr(cohort, "member_count", 0))  # a cohort that is being added has no count
 
-    @display(description="The first of them")
+    @display(description="First members")
     def first_members(self, cohort: Cohort) -> str:
         return ", ".join(cohort.members.values_list("user", flat=True)[:50]) or "–"
 
@@ -379,9 +384,9 @@ class CohortAdmin(AuditedAdmin):
 
 @admin.register(Change)
 class ChangeAdmin(ReadOnly, ModelAdmin):
-    """Read-only pages of the audit trail."""
+    """Read-only admin pages of the audit trail."""
 
-    empty_text = "Every change of the roll-out, by a person or a ramp, leaves a row here."
+    empty_text = "Every change of the roll-out, by a person or a ramp, is recorded here."
     list_display = ["at", "who", "subject", "summary", "why"]
     list_filter = ["who"]
     search_fields = ["who", "subject", "why"]

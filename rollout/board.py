@@ -1,4 +1,4 @@
-"""Data for the admin's first page: each feature's percentage, and the ramp that changes it."""
+"""Data for the admin's home page: each feature's percentage, and the ramp that changes it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ UNDER_WAY = (Ramp.State.RUNNING, Ramp.State.PAUSED)
 
 @dataclass(frozen=True)
 class RunningRamp:
-    """A ramp under way.
+    """A ramp that is running or paused.
 
     ``step``: the step that is being held.
-    ``following``: the next step; None at the last one.
-    ``held_percent``: elapsed share of the step's hold time, 0 to 100.
+    ``following``: the next step; None if ``step`` is the last one.
     """
 
     ramp: Ramp
@@ -32,6 +31,7 @@ class RunningRamp:
 
     @property
     def held_percent(self) -> float:
+        """The elapsed share of the step's hold time, 0 to 100."""
         whole = self.step.hold.total_seconds()
         return min(100.0, 100 * self.ramp.watched_s / whole) if whole else 100.0
 
@@ -50,12 +50,12 @@ class RunningRamp:
 
 @dataclass(frozen=True)
 class FeatureState:
-    """How far one feature reaches.
+    """The state of the roll-out of one feature.
 
-    ``percent``: percentage of all end users who have the feature, after the kill switch and "everyone". A part never
-        reaches further than voice.
-    ``climb``: the ramp under way, if there is one.
-    ``ended``: the ramp that ended last, if that was within ``LATELY``.
+    ``percent``: percentage of all end users who have the feature, after the kill switch and "everyone"; for a part of
+    voice, at most voice's own percentage.
+    ``climb``: the ramp that is running or paused, if there is one.
+    ``ended``: the last ramp that ended within ``LATELY``, if there is one.
     """
 
     flag: Flag
@@ -77,7 +77,7 @@ class FeatureState:
 
 
 def features() -> list[FeatureState]:
-    """Return the states of voice and then of its parts, in four database queries."""
+    """Return the states of voice and of each of its parts, voice first. Makes four database queries."""
     ramps = Ramp.objects.filter(state__in=UNDER_WAY).select_related("step").prefetch_related("steps")
     climbs = {ramp.flag_id: _climb(ramp) for ramp in ramps}
     flags = list(Flag.objects.all())

@@ -1,4 +1,4 @@
-"""Confirmation page that asks for a reason, which is kept in the audit trail."""
+"""Confirmation page that asks for a reason, for the audit trail."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from core.confirmation import Question
 
 
 def why_field(help_text: str = "Kept in the audit trail with your name.") -> forms.CharField:
+    """Return a required form field for the reason of a change."""
     return forms.CharField(
         label="Why", max_length=1000, help_text=help_text, widget=UnfoldAdminTextareaWidget({"rows": 2})
     )
@@ -38,8 +39,8 @@ def ask(
 ) -> HttpResponse:
     """Show the confirmation page or, if it has been confirmed, call ``do(why)`` and redirect to ``back``.
 
-    ``do`` returns the message to show afterwards. ``why`` is a reason to fill in beforehand, which saves time in an
-    emergency.
+    ``do``: makes the change for the given reason, and returns the message to show afterwards.
+    ``why``: the reason that the field contains at first, which saves time in an emergency.
     """
 
     def answered(fields: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Names of the features that are rolled out.
 
-One flag covers all of voice. Each part of voice has a flag too, which can only narrow what the first one allows.
+One flag covers voice as a whole, and each part of voice has a flag of its own. A part's flag can only restrict what the
+flag of voice allows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Show on a flag's page who has the feature: in words, by list, and for one end user."""
+"""The panel on a flag's admin page that shows who has the feature, and answers the question for one end user."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _WHY = {
     policy.Reason.EVERYONE: "it is on for everyone",
     policy.Reason.ALLOWED: "on the allow-list",
     policy.Reason.COHORT: "in a cohort",
-    policy.Reason.STAFF: "has an account here that the flag is on for",
+    policy.Reason.STAFF: "has an account of this service for which the flag is on",
     policy.Reason.CLIENT: "within the client application's percentage",
     policy.Reason.PERCENTAGE: "within the percentage",
-    policy.Reason.KEPT: "had it by the part's own percentage before voice was one flag",
+    policy.Reason.KEPT: "has had it since before voice was one flag",
     policy.Reason.OUTSIDE: "outside the percentage",
 }
 
@@ -42,7 +42,7 @@ class CheckForm(forms.Form):
 def who_is_in(flag: Flag, query: Mapping[str, str]) -> dict[str, Any]:
     """Return the context of the template ``admin/rollout/who_is_in.html``.
 
-    ``query`` holds the page's query parameters, among them the end user to check, if there is one.
+    ``query`` holds the page's query parameters. The form ``CheckForm`` adds the end user to check to them.
     """
     check = CheckForm(query) if "end_user" in query else CheckForm()
     return {
@@ -60,7 +60,7 @@ def _lists(flag: Flag) -> list[tuple[str, int, str]]:
         ("Allow-list", flag.listed.filter(list=ListedUser.List.ALLOW)),
         ("Deny-list", flag.listed.filter(list=ListedUser.List.DENY)),
         ("In cohorts", CohortMember.objects.filter(cohort__in=flag.cohorts.all())),
-        ("Clients' shares", flag.shares.select_related("client")),
+        ("Client applications' percentages", flag.shares.select_related("client")),
     ]
     return [_shown(name, rows) for name, rows in lists]
 
@@ -74,7 +74,7 @@ def _shown(name: str, rows: QuerySet[Any]) -> tuple[str, int, str]:
 def _answer(flag: Flag, end_user: str, client: ClientApplication | None) -> str:
     rules = policy.load()
     client_id = client.pk if client else 0
-    comes_in_at = f"Comes in at {100 * share.place(end_user) / share.PLACES:.2f} % of end users."
+    comes_in_at = f"Included from {100 * share.place(end_user) / share.PLACES:.2f} % of end users on."
     if not flag.is_voice:
         decision = rules.decide(client_id, end_user, flag.name)
         return f"{end_user} {_verdict(decision)}. {comes_in_at}"

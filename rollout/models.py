@@ -1,11 +1,11 @@
-"""Tables of the roll-out: who has voice.
+"""Tables of the roll-out, which decide who has voice.
 
-There is a flag for all of voice and one for each part. Besides a percentage, a flag has lists and cohorts of end users,
-percentages for single client applications, and guarded ramps.
+There is a flag for voice as a whole and one for each part of it. A flag has a percentage, percentages for single client
+applications, lists and cohorts of end users, and ramps that raise the percentage.
 
-End users have no accounts in this service; their ids come from the client applications. In contrast, the flag's users,
-groups, staff and superusers are accounts of this service. An end user whose id is the name of such an account counts as
-that person.
+End users have no accounts in this service; their ids come from the client applications. A flag's users, groups, staff
+and superusers, however, are accounts of this service. An end user whose id equals the name of such an account counts as
+that account.
 """
 
 from __future__ import annotations
@@ -52,21 +52,21 @@ def valid_end_user(value: str) -> None:
 
 
 class Flag(Audited):
-    """Rules for who has voice (the flag ``VOICE``) or one part of it (``Feature``); ``rollout.policy`` applies them.
+    """Rules for who has voice (the flag ``VOICE``) or one part of it (``Feature``). ``rollout.policy`` applies them.
 
-    The database columns of ``percent`` and ``kept_percent`` have other names. So processes of release 0.2, which read a
-    column ``percent``, keep working while they are being replaced.
+    ``percent``: percentage of all end users. None means nobody for voice, and everyone who has voice for a part.
+    ``kept_percent``: percentage of end users who had a part by its own queue, before voice was one flag; they keep the
+    part.
 
-    ``percent``: percentage of all end users. None means nobody for voice, and all who have voice for a part.
-    ``kept_percent``: for a part, the percentage who had it by the part's own queue before voice was one flag. They keep
-        it.
+    The database columns of ``percent`` and ``kept_percent`` have other names, because processes of release 0.2 read a
+    column ``percent``. They keep working while an upgrade replaces them.
     """
 
     recorded = ("killed", "everyone", "percent", "kept_percent", "staff", "superusers", "note")
 
     name = models.CharField(max_length=100, unique=True)
-    note = models.TextField(blank=True, help_text="What people call it.")
-    killed = models.BooleanField("kill switch", default=False, help_text="Off for everybody, whatever else is set.")
+    note = models.TextField(blank=True, help_text="The name shown in the admin.")
+    killed = models.BooleanField("kill switch", default=False, help_text="Off for everyone, whatever else is set.")
     everyone = models.BooleanField(
         null=True, blank=True, help_text="Yes: on for all but the deny-list. No: off for all. Unknown: as set below."
     )
@@ -81,7 +81,7 @@ class Flag(Audited):
         null=True,
         blank=True,
         db_column="percent",
-        help_text="Of end users: had this part by a percentage of its own before voice was one flag, and keep it.",
+        help_text="Of end users: had this part by its own percentage before voice was one flag, and keep the part.",
     )
     staff = models.BooleanField(
         default=False, help_text="On for end users whose id is the name of a staff account of this service."
@@ -91,14 +91,14 @@ class Flag(Audited):
     )
     users = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, help_text="These accounts of this service.")
     groups = models.ManyToManyField(Group, blank=True, help_text="Accounts of this service in these groups.")
-    cohorts = models.ManyToManyField("rollout.Cohort", blank=True, help_text="Groups of end users that have it.")
+    cohorts = models.ManyToManyField("rollout.Cohort", blank=True, help_text="Groups of end users for which it is on.")
     created = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
     modified = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = AuditedQuerySet.as_manager()
 
     class Meta:
-        # A lookup, not a keyword argument, which Django could not apply to related models that are ordered by flag.
+        # A lookup, because Django could not apply a keyword argument to related models that are ordered by flag.
         ordering = [Case(When(Exact(F("name"), Value(VOICE)), then=Value(0)), default=Value(1)), "id"]
         verbose_name = "flag"
 
@@ -122,16 +122,19 @@ class Flag(Audited):
 
     @property
     def reach(self) -> Decimal:
-        """The effective percentage. For a part it is an upper limit, because only users with voice have any part."""
+        """The effective percentage.
+
+        For a part of voice it is an upper limit, because only end users who have voice can have the part.
+        """
         percent: Decimal | None = self.percent
         if percent is None:
             return NONE if self.is_voice else ALL
         return percent
 
     def in_words(self) -> str:
-        """Describe who has the feature, in a few words."""
+        """Return a few words that say who has the feature."""
         if self.killed:
-            return "off for everybody: kill switch"
+            return "off for everyone: kill switch"
         whom = "everyone" if self.is_voice else "all who have voice"
         if self.everyone is not None:
             return f"on for {whom}" if self.everyone else "off for everyone"
@@ -141,7 +144,7 @@ class Flag(Audited):
 
 
 class ClientShare(Audited):
-    """Percentages for one client application; they replace the flag's ``percent`` and ``kept_percent``."""
+    """Percentages for one client application, which replace the flag's ``percent`` and ``kept_percent``."""
 
     recorded = ("percent", "kept_percent")
 
@@ -150,7 +153,7 @@ class ClientShare(Audited):
     percent = percent_field(
         db_default=ALL,
         db_column="reach",
-        help_text="0: none of this client's users, 100: all; of a part, all who have voice.",
+        help_text="Of this client's end users. For a part of voice, 100 means all who have voice.",
     )
     kept_percent = percent_field("kept from before", default=NONE, editable=False, db_column="percent")
 
@@ -167,7 +170,7 @@ class ClientShare(Audited):
 
 
 class ListedUser(Audited):
-    """An end user for whom a feature is always on or always off, whatever the percentage."""
+    """An end user for whom a feature is always on or always off, whatever the percentage is."""
 
     class List(models.TextChoices):
         ALLOW = "allow", "Allow"
@@ -177,7 +180,12 @@ class ListedUser(Audited):
 
     flag = models.ForeignKey(Flag, on_delete=models.CASCADE, related_name="listed")
     client = models.ForeignKey(
-        ClientApplication, null=True, blank=True, on_delete=models.CASCADE, related_name="+", help_text="Empty: of any."
+        ClientApplication,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="Empty: any client application.",
     )
     user = models.CharField("end user", max_length=200, validators=[valid_end_user])
     list = models.CharField(max_length=5, choices=List)
@@ -207,7 +215,7 @@ class ListedUser(Audited):
 
 
 class Cohort(Audited):
-    """A named group of end users. Any number of flags can be on for it."""
+    """A named group of end users, for which any number of flags can be on."""
 
     recorded = ("name", "note")
 
@@ -226,7 +234,10 @@ class Cohort(Audited):
         return f"cohort {self.name}"
 
     def add(self, users: Iterable[str]) -> int:
-        """Add end users, with one row in the audit trail. Return how many were new. Raises ``ValidationError``."""
+        """Add end users, and record this as one change in the audit trail. Return how many were new.
+
+        Raises ``ValidationError`` for an invalid id.
+        """
         wanted = dict.fromkeys(users)
         for user in wanted:
             valid_end_user(user)
@@ -239,7 +250,7 @@ class Cohort(Audited):
         return len(new)
 
     def remove(self, users: Iterable[str]) -> int:
-        """Remove end users, with one row in the audit trail. Return how many were members."""
+        """Remove end users, and record this as one change in the audit trail. Return how many were members."""
         unwanted = set(users)
         with transaction.atomic():
             known = list(self.members.values_list("user", flat=True))
@@ -253,7 +264,10 @@ class Cohort(Audited):
 
 
 class CohortMember(models.Model):
-    """A member of a cohort. Change members only by ``Cohort.add`` and ``Cohort.remove``, which keep the audit trail."""
+    """An end user in a cohort.
+
+    Members are added and removed only with ``Cohort.add`` and ``Cohort.remove``, which record it in the audit trail.
+    """
 
     cohort = models.ForeignKey(Cohort, on_delete=models.CASCADE, related_name="members")
     user = models.CharField("end user", max_length=200)
@@ -267,10 +281,10 @@ class CohortMember(models.Model):
 
 
 class Ramp(Audited):
-    """A plan that raises a flag's percentage step by step; ``rollout.ramp`` carries it out.
+    """A plan that raises a flag's percentage step by step. ``rollout.ramp`` carries it out.
 
-    Each step is held for some time. If no critical alert fires meanwhile, the next step follows; otherwise the ramp is
-    rolled back.
+    Each step is held for some time. If no critical alert fires during that time, the next step follows. Otherwise the
+    ramp is rolled back.
     """
 
     class State(models.TextChoices):
@@ -299,7 +313,7 @@ class Ramp(Audited):
     started_at = models.DateTimeField(null=True, editable=False)
     ended_at = models.DateTimeField(null=True, editable=False)
     started_by = models.CharField(max_length=150, blank=True, editable=False)
-    reason = models.TextField(blank=True, editable=False, help_text="Why it is in this state.")
+    reason = models.TextField(blank=True, editable=False, help_text="Why the ramp is in this state.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = AuditedQuerySet.as_manager()
@@ -320,12 +334,18 @@ class Ramp(Audited):
 
 
 class RampStep(models.Model):
-    """One percentage of a ramp. ``hold`` is how long it must be held without a critical alert before the next step."""
+    """One step of a ramp.
+
+    ``percent``: the flag's percentage during this step.
+    ``hold``: how long the step must last without a critical alert before the next step follows.
+    """
 
     ramp = models.ForeignKey(Ramp, on_delete=models.CASCADE, related_name="steps")
     percent = percent_field()
     hold = models.DurationField(
-        default=timedelta(hours=24), validators=[MinValueValidator(timedelta(0))], help_text="For example 24:00:00."
+        default=timedelta(hours=24),
+        validators=[MinValueValidator(timedelta(0))],
+        help_text="For example 24:00:00 for 24 hours.",
     )
 
     class Meta:
@@ -339,10 +359,10 @@ class RampStep(models.Model):
 def relation_changed(
     instance: Flag, action: str, model: type[models.Model], pk_set: set[int] | None, **kw: Any
 ) -> None:
-    """Record a change of a flag's users, groups or cohorts in the audit trail.
+    """Record a change of a flag's users, groups or cohorts in the audit trail. Receiver of ``m2m_changed``.
 
-    Django signals such a change separately from saving the flag. Raises ``NotImplementedError`` if it was made from the
-    other side of the relation.
+    Saving the flag does not record such a change, because Django stores these relations separately. Raises
+    ``NotImplementedError`` if the change was made from the other side of the relation.
     """
     if kw["reverse"]:
         raise NotImplementedError("change this from the flag's side, so that it is recorded")

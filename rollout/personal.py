@@ -1,11 +1,11 @@
-"""Personal data of one end user in the roll-out: export it or erase it.
+"""Personal data of one end user in the roll-out: export or erase it.
 
-Cohorts, and some list rows, apply to all client applications. So they cannot distinguish two end users who have the
-same id at different client applications: erasing one removes the id for both.
+Cohorts and some list rows apply to all client applications. If two client applications use the same id for different
+end users, these tables cannot distinguish them, so erasing one of the users removes the id for both.
 
 The audit trail is exported but not erased. It proves who gave or refused voice to whom, nobody may change it, and only
-operators can read it. The admin's log of lists and cohorts loses the id, because ``usage.personal`` removes it from the
-whole log.
+operators can read it. In the admin's log, ``usage.personal`` removes the id from all entries, including those about
+lists and cohorts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LISTED_IN = ("added", "removed")  # the fields of a cohort's change that name en
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
-    """Return the lists, cohorts and recorded changes that name an end user, as JSON-serialisable data."""
+    """Return the lists, cohorts and audit-trail entries that name an end user, as JSON-serialisable data."""
     return {
         "lists": list(_listed(client, user).values("list", "note", flag_name=F("flag__name"))),
         "cohorts": list(CohortMember.objects.filter(user=user).values_list("cohort__name", flat=True)),
@@ -35,7 +35,7 @@ def export(client: ClientApplication, user: str) -> dict[str, Any]:
 
 
 def erase(client: ClientApplication, user: str) -> dict[str, int]:
-    """Remove an end user from every list and cohort. Return the number of rows by table."""
+    """Remove an end user from every list and cohort. Return the number of deleted rows of each."""
     with transaction.atomic(), acting("erase_user", "The end user's request."):
         listed, _by_model = _listed(client, user).delete()
         cohorts = [cohort.remove([user]) for cohort in Cohort.objects.filter(members__user=user)]
@@ -43,10 +43,10 @@ def erase(client: ClientApplication, user: str) -> dict[str, int]:
 
 
 def _changes(user: str) -> list[dict[str, Any]]:
-    """Return the recorded changes that concern an end user.
+    """Return the audit-trail entries that concern an end user.
 
-    A change of a list row is returned in full. Of a change of a cohort only the fact that it named the user is
-    returned, since it may name others too.
+    An entry about the user's own list row is returned in full. An entry about a cohort may name other users too, so
+    only the fact that it names this user is returned.
     """
     texts = Change.objects.annotate(was=Cast("before", TextField()), became=Cast("after", TextField())).order_by("pk")
     maybe = Q()
@@ -65,7 +65,7 @@ def _changes(user: str) -> list[dict[str, Any]]:
 
 
 def _is_subject(user: str, subject: str) -> bool:
-    """Return True if ``subject`` names the user, as the subject of a ``ListedUser`` or of a plan assignment does."""
+    """Return True if ``subject`` is that of a list row or a plan assignment of this user."""
     one = re.escape(user)
     return bool(re.search(rf"\A(?:[^:]*: end user {one}(?: of .+)?|plan assignment [^:]*: {one}: .+)\Z", subject))
 

@@ -1,11 +1,11 @@
 """Decide in memory whether voice is on for an end user, by rules that are at most ``FRESH_S`` seconds old.
 
-All rules are read from the database together, so a decision costs only a hash and a few look-ups. Any change takes
-effect in every process within ``FRESH_S``, which matters most for the kill switch. The lists may be long, so they are
-read again only when the audit trail has grown, or after ``LISTS_FRESH_S``.
+All rules are read from the database together, so a decision costs only a hash and a few look-ups. A change takes effect
+in every process within ``FRESH_S``, which matters most for the kill switch. The lists may be long, so they are read
+again only when the audit trail has grown, or after ``LISTS_FRESH_S``.
 
-While the database is unavailable, the last rules apply for at most ``VOICE_DATABASE_OUTAGE_S`` seconds: nobody can have
-changed them.
+While the database is unavailable, the last rules apply for at most ``VOICE_DATABASE_OUTAGE_S`` seconds. Nobody can
+change the rules during that time.
 
 Threads: rules belong to one event loop; ``forget`` may be called from any thread.
 """
@@ -37,8 +37,8 @@ from rollout.feature import VOICE, Feature
 from rollout.models import ClientShare, CohortMember, Flag, ListedUser
 
 FRESH_S = 2.0
-ACTS_WITHIN_S = 5.0  # as promised to operators: reading takes time, and open streams ask only now and then
-LISTS_FRESH_S = 60.0  # even if the audit trail has not grown: somebody may have used SQL
+ACTS_WITHIN_S = 5.0  # promised to operators: reading takes time, and open streams are checked only every few seconds
+LISTS_FRESH_S = 60.0  # even if the audit trail has not grown, because rows may have been changed with SQL
 
 
 class VoiceNotEnabled(DomainError):
@@ -55,7 +55,7 @@ class Reason(StrEnum):
     STAFF = "staff"
     CLIENT = "client"
     PERCENTAGE = "percentage"
-    KEPT = "kept"  # had this part by a percentage of its own, before voice was one flag
+    KEPT = "kept"  # had this part by its own percentage, before voice was one flag
     OUTSIDE = "outside_percentage"
 
 
@@ -67,18 +67,24 @@ _REFUSALS = {
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether an end user has a feature. ``reason`` is the rule that decided."""
+    """The decision whether an end user has a feature.
+
+    ``reason``: the rule that decided.
+    """
 
     allowed: bool
     reason: Reason
 
     @property
     def is_for_all(self) -> bool:
-        """True if the decision would be the same for every other end user."""
+        """True if the decision would be the same for every end user."""
         return self.reason in _REFUSALS
 
     def refusal(self) -> VoiceNotEnabled:
-        """Return the error for a refused caller. It does not reveal which list an end user is on."""
+        """Return the error for an end user who does not have the feature.
+
+        The error does not reveal whether the user is on a list.
+        """
         return VoiceNotEnabled(str(_REFUSALS.get(self.reason, gettext_lazy("Voice is not enabled for this user yet."))))
 
 
@@ -86,7 +92,9 @@ class Decision:
 class _Lists:
     """The lists of one flag.
 
-    ``denied`` and ``allowed`` hold pairs of a client application's id, or None for any, and an end user.
+    ``denied``, ``allowed``: pairs of a client application's id (None for any) and an end user's id.
+    ``cohort``: end users in the flag's cohorts.
+    ``staff``: names of the accounts for which the flag is on; an end user with such a name as id has the feature.
     """
 
     denied: frozenset[tuple[int | None, str]] = frozenset()
@@ -99,7 +107,8 @@ class _Lists:
 class Share:
     """How far a flag reaches, in per cent of end users.
 
-    ``kept`` is how far it reaches in the part's own earlier queue (``Reason.KEPT``).
+    ``percent``: in the queue that all parts of voice share.
+    ``kept``: in the part's own earlier queue (``Reason.KEPT``).
     """
 
     percent: Decimal
@@ -108,19 +117,23 @@ class Share:
 
 @dataclass(frozen=True)
 class _Rule:
-    """The rule of one flag. ``shares`` are the percentages of single client applications, by id."""
+    """The rule of one flag.
+
+    ``shares``: the percentages for single client applications, by their ids.
+    """
 
     flag: Flag
     shares: Mapping[int, Share]
     lists: _Lists
 
     def share(self, client_id: int) -> Share:
-        """Return how far the flag reaches among this client application's end users, not counting lists."""
+        """Return how far the flag reaches among this client application's end users, without the lists."""
         if self.flag.everyone:
             return Share(Decimal(100))
         return self.shares.get(client_id) or Share(self.flag.reach, self.flag.kept_percent or Decimal(0))
 
     def refuses(self, client_id: int, user: str) -> Reason | None:
+        """Return the rule that keeps the feature off for this end user whatever else is set; None if there is none."""
         if self.flag.killed:
             return Reason.KILLED
         if self.flag.everyone is False:
@@ -128,7 +141,7 @@ class _Rule:
         return None if self.lists.denied.isdisjoint({(client_id, user), (None, user)}) else Reason.DENIED
 
     def names(self, client_id: int, user: str) -> Reason | None:
-        """Return the rule, other than the percentage, that lets this end user in; None if no such rule does."""
+        """Return the rule, other than the percentage, by which this end user has the feature; None if there is none."""
         if self.flag.everyone:
             return Reason.EVERYONE
         if not self.lists.allowed.isdisjoint({(client_id, user), (None, user)}):
@@ -140,7 +153,7 @@ class _Rule:
 
 @dataclass(frozen=True)
 class PartRules:
-    """The rules of voice and of one of its parts. The part can only narrow what voice allows."""
+    """The rules of voice and of one of its parts. The part's rule can only restrict what the rule of voice allows."""
 
     voice: _Rule
     part: _Rule
@@ -169,20 +182,21 @@ class PartRules:
         return kept > 0 and share.is_within(user, kept, self.part.flag.name)
 
     def reach(self, client_id: int) -> Decimal:
-        """Return how far the part reaches in voice's queue, in per cent of this client application's end users."""
+        """Return the percentage of this client application's end users who have the part by the shared queue."""
         if self.is_off:
             return Decimal(0)
         return min(self.voice.share(client_id).percent, self.part.share(client_id).percent)
 
     def kept(self, client_id: int) -> Decimal:
-        """Return the percentage of the part's own earlier queue that still has the part.
+        """Return the percentage of this client application's end users who have the part by its earlier queue.
 
-        It is never more than ``reach``, so lowering voice or the part removes users there, too.
+        It is never more than ``reach``. So lowering the percentage of voice or of the part removes these users too.
         """
         return min(self.part.share(client_id).kept, self.reach(client_id))
 
     @property
     def is_off(self) -> bool:
+        """True if voice or the part is off for every end user."""
         return any(rule.flag.killed or rule.flag.everyone is False for rule in (self.voice, self.part))
 
 
@@ -190,6 +204,7 @@ class PartRules:
 class Rules:
     """The rules of all flags, as read from the database.
 
+    ``rules``: by the flag's name.
     ``version``: last id and number of rows of the audit trail, read before everything else.
     ``lists_at``: ``time.monotonic()`` when the lists were read.
     """
@@ -204,7 +219,7 @@ class Rules:
         return part.decide(client_id, user) if part else Decision(False, Reason.OFF)
 
     def with_percent(self, name: str, percent: Decimal) -> Rules:
-        """Return these rules with another percentage for one flag."""
+        """Return a copy of these rules in which the flag ``name`` has another percentage."""
         rules = dict(self.rules)
         if rule := rules.get(name):
             flag = copy(rule.flag)
@@ -213,6 +228,7 @@ class Rules:
         return replace(self, rules=rules)
 
     def part(self, feature: str) -> PartRules | None:
+        """Return the rules that decide about one part of voice; None if a flag is missing."""
         voice = self.rules.get(VOICE)
         part = self.rules.get(feature)
         return PartRules(voice, part) if voice and part else None
@@ -220,9 +236,9 @@ class Rules:
 
 @dataclass(frozen=True)
 class Reach:
-    """Shares (0 to 1) of a client application's end users who have voice by the percentages, not counting lists.
+    """Shares (0 to 1) of a client application's end users who have voice by percentages, without the lists.
 
-    ``any``: share that has at least one part.
+    ``any``: share that has at least one part of voice.
     ``parts``: share that has each part.
     """
 
@@ -231,10 +247,10 @@ class Reach:
 
 
 def reach(rules: Rules, client_id: int) -> Reach:
-    """Return the reach for one client application.
+    """Return the shares of one client application's end users who have voice and each part of it.
 
-    Queues are independent of each other. So the share of end users outside two of them is the product of the shares
-    outside each.
+    A user's places in different queues are independent. So the share of end users outside two queues is the product of
+    the shares outside each of them.
     """
     parts = {}
     widest = 0.0
@@ -250,7 +266,7 @@ def reach(rules: Rules, client_id: int) -> Reach:
 
 
 def load(known: Rules | None = None) -> Rules:
-    """Load the current rules from the database. Lists that have not changed are taken from ``known``."""
+    """Load the current rules from the database. If no list can have changed, the lists are taken from ``known``."""
     # Rows of the audit trail may be committed out of order, so the last id alone does not show all changes.
     trail = Change.objects.aggregate(last=Max("id"), number=Count("id"))
     version = (trail["last"] or 0, trail["number"])
@@ -266,7 +282,7 @@ def load(known: Rules | None = None) -> Rules:
 
 
 def load_percentages() -> Rules:
-    """Load the rules without the lists, in two queries. This is enough for ``reach``."""
+    """Load the rules without the lists, in two queries. They are sufficient for ``reach``."""
     return Rules(_rules(list(Flag.objects.all()), {}), (0, 0), 0.0)
 
 
@@ -300,9 +316,9 @@ def _load_lists(flag: Flag) -> _Lists:
 class _Memory:
     """Rules cached for one event loop.
 
-    ``asked_at``: ``time.monotonic()`` when the rules were asked for.
-    ``epoch``: value of ``_epoch``, the number of calls of ``forget``, when they were asked for.
-    ``reading``: the task that is reading the rules, shared by all who wait for them.
+    ``asked_at``: ``time.monotonic()`` when the read of ``rules`` began.
+    ``epoch``: value of ``_epoch`` (number of calls of ``forget``) when the read of ``rules`` began.
+    ``reading``: the task that reads the rules, shared by all tasks that wait for them.
     """
 
     rules: Rules | None = None
@@ -311,7 +327,10 @@ class _Memory:
     reading: asyncio.Task[Rules] | None = field(default=None, repr=False)
 
     async def current(self) -> Rules:
-        """Return the rules, read at most ``FRESH_S`` ago or, in an outage, the last known. Raises ``DatabaseError``."""
+        """Return rules that were read at most ``FRESH_S`` ago or, in an outage of the database, the last known rules.
+
+        Raises ``DatabaseError`` if the last known rules are too old as well.
+        """
         try:
             return await self._fresh()
         except UNAVAILABLE_ERRORS:
@@ -323,7 +342,7 @@ class _Memory:
     async def _fresh(self) -> Rules:
         while self.rules is None or self.epoch != _epoch or time.monotonic() - self.asked_at > FRESH_S:
             if self.reading is None or self.reading.done():
-                # An empty context: the reading belongs to no request, so none can cancel it or close its connection.
+                # In an empty context it belongs to no request, so no request can cancel it or close its connection.
                 self.reading = asyncio.create_task(self._read(), context=contextvars.Context())
             await asyncio.shield(self.reading)
         return self.rules
@@ -363,7 +382,7 @@ async def require(caller: Caller, user: str, feature: Feature) -> None:
 async def require_for_anybody(caller: Caller, feature: Feature) -> None:
     """Raise ``VoiceNotEnabled`` if the feature is off for every end user.
 
-    For calls whose end user is not known yet.
+    This is the check for a call whose end user is not known yet.
     """
     decision = await decide(caller, caller.user, feature)
     if not decision.allowed and decision.is_for_all:

@@ -1,6 +1,6 @@
 """Preview the effects of a percentage before it is saved.
 
-Apps that can predict peaks and costs register a forecast, which contributes lines to the preview.
+Apps that can predict peaks and costs register a forecast, whose lines are added to the preview.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _forecasts: list[Forecast] = []
 
 
 def register(forecast: Forecast) -> None:
-    """Have the confirmation page show a forecast.
+    """Add a forecast to every preview.
 
-    The forecast takes a flag and a percentage, and returns the effects of setting that percentage.
+    A forecast is a function that takes a flag and a percentage, and returns the effects of setting the percentage.
     """
     if forecast not in _forecasts:
         _forecasts.append(forecast)
 
 
 def asked(flag: Flag, text: str) -> Decimal | None:
-    """Parse a typed percentage. Return the flag's default if ``text`` is empty, None if it is not valid."""
+    """Return the percentage that a user has typed; the flag's default if ``text`` is empty, None if it is not valid."""
     text = text.strip()
     if not text:
         return Flag(name=flag.name).reach

@@ -1,7 +1,7 @@
 """Guarded ramps: raise a flag's percentage step by step, as long as no critical alert fires.
 
-The process that watches the alerts calls ``tick`` every few seconds with those that fire. Only watched time counts
-towards a step's hold time, because otherwise nobody knows whether the step did harm.
+The process that evaluates the alerts calls ``tick`` every few seconds with the alerts that fire. A step's hold time
+counts only while this process runs, because harm done by the step would otherwise go unnoticed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from core.quantities import span
 from rollout.models import Flag, Ramp, RampStep
 from rollout.share import shown
 
-# The steps that a new ramp proposes; they can be changed before it starts.
+# The steps proposed for a new ramp. They can be changed before the ramp starts.
 USUAL_STEPS = (
     (Decimal(1), timedelta(hours=24)),
     (Decimal(5), timedelta(hours=48)),
@@ -32,11 +32,11 @@ State = Ramp.State
 
 
 class RampError(DomainError):
-    """Raised when a ramp cannot do something now. The message tells the operator why."""
+    """Raised when an action is not possible in the ramp's present state. The message tells the operator why."""
 
 
 def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS) -> Ramp:
-    """Create a ramp in the state draft. Each step is a percentage and the time for which to hold it."""
+    """Create a ramp as a draft. Each step is a percentage and the time for which to hold it."""
     with transaction.atomic():
         ramp = Ramp.objects.create(flag=flag)
         RampStep.objects.bulk_create([RampStep(ramp=ramp, percent=percent, hold=hold) for percent, hold in steps])
@@ -44,12 +44,12 @@ def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS)
 
 
 def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Start the ramp at its first step above the present percentage. Raises ``RampError``."""
+    """Start the ramp at its first step above the flag's present percentage. Raises ``RampError``."""
     with transaction.atomic():
         ramp, flag = _locked(ramp_id)
         _expect(ramp, State.DRAFT)
         if flag.killed or flag.everyone is not None:
-            raise RampError(f"A percentage has no say: {flag.name} is {flag.in_words()}.")
+            raise RampError(f"A ramp would have no effect: {flag.name} is {flag.in_words()}.")
         if Ramp.objects.filter(flag=flag, state__in=(State.RUNNING, State.PAUSED)).exists():
             raise RampError(f"Another ramp of {flag.name} is under way.")
         ramp.base_percent = flag.reach
@@ -64,7 +64,7 @@ def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def pause(ramp_id: int, why: str = "") -> Ramp:
-    """Hold the present percentage until ``resume``. Raises ``RampError``."""
+    """Pause a running ramp: the flag keeps the present percentage until ``resume``. Raises ``RampError``."""
     with transaction.atomic():
         ramp, _flag = _locked(ramp_id)
         _expect(ramp, State.RUNNING)
@@ -74,7 +74,7 @@ def pause(ramp_id: int, why: str = "") -> Ramp:
 
 
 def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Resume a paused ramp; the current step's hold time restarts from zero. Raises ``RampError``."""
+    """Resume a paused ramp. The hold time of the present step starts again from zero. Raises ``RampError``."""
     with transaction.atomic():
         ramp, flag = _locked(ramp_id)
         _expect(ramp, State.PAUSED)
@@ -88,7 +88,7 @@ def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """End the ramp; the percentage stays as it is. Raises ``RampError``."""
+    """End the ramp for good. The flag keeps its percentage. Raises ``RampError``."""
     with transaction.atomic():
         ramp, _flag = _locked(ramp_id)
         _expect(ramp, State.DRAFT, State.RUNNING, State.PAUSED)
@@ -99,10 +99,10 @@ def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
-    """Move every running ramp forward if its step was held long enough, or back if a critical alert fires.
+    """Take every running ramp to its next step if the hold time is over, or roll all back if a critical alert fires.
 
-    ``critical_alerts`` describes the alerts that fire now. Returns the ramps that moved. One process at a time should
-    call this, but two do no harm.
+    ``critical_alerts`` describes the critical alerts that fire now. Returns the ramps that were changed. Only one
+    process should call this, but calls by several processes do no harm.
     """
     if critical_alerts:
         return roll_back("Critical: " + "; ".join(critical_alerts), now)
@@ -116,7 +116,10 @@ def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
 
 
 def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
-    """Set every running ramp back to its last good percentage, and record ``reason``. Return these ramps."""
+    """Set the flag of every running ramp back to its last good percentage, and end the ramps. Return the ramps.
+
+    ``reason`` is recorded with each ramp.
+    """
     rolled_back = []
     for ramp_id in _running():
         with transaction.atomic(), _as(ramp_id, reason):
@@ -124,7 +127,7 @@ def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
             if ramp.state != State.RUNNING:
                 continue
             good = last_good(ramp)
-            if flag.reach > good:  # never raise it: somebody may have lowered it by hand already
+            if flag.reach > good:  # never raise the percentage, which may have been lowered by hand already
                 flag.percent = good
                 flag.save()
             _move(ramp, State.ROLLED_BACK, f"Back to {shown(good)}. {reason}")
@@ -135,7 +138,7 @@ def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
 
 
 def last_good(ramp: Ramp) -> Decimal:
-    """Return the last percentage that was held for its full time, or the percentage before the ramp."""
+    """Return the last percentage that was held for its full time. If there is none, return the one before the ramp."""
     base = ramp.base_percent or Decimal(0)
     if ramp.step is None:
         return base
@@ -181,7 +184,7 @@ def _take(ramp: Ramp, flag: Flag, step: RampStep, now: datetime) -> None:
 
 
 def _is_in_hand(ramp: Ramp, flag: Flag) -> bool:
-    """Return True if nobody has changed the flag since the ramp set it."""
+    """Return True if nobody else has changed the flag since the ramp set its percentage."""
     return ramp.step is not None and flag.percent == ramp.step.percent and not flag.killed and flag.everyone is None
 
 
@@ -190,7 +193,7 @@ def _running() -> list[int]:
 
 
 def _locked(ramp_id: int) -> tuple[Ramp, Flag]:
-    """Return the ramp and its flag as they are now, locked until the transaction ends."""
+    """Return the ramp and its flag as they are in the database, locked until the transaction ends."""
     ramp = Ramp.objects.select_for_update().get(pk=ramp_id)
     return ramp, Flag.objects.select_for_update().get(pk=ramp.flag_id)
 

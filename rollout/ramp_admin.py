@@ -1,4 +1,4 @@
-"""Admin pages of ramps: drafts with their steps; start, pause, resume and abort, each with a reason."""
+"""Admin pages for ramps: edit drafts and their steps; start, pause, resume and abort ramps, each with a reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 
 
 class RampStepForm(forms.ModelForm):  # type: ignore[type-arg]
-    hold = SpanField(unit=HOUR, label="Hold, hours", help_text="Without a critical alert.")
+    hold = SpanField(unit=HOUR, label="Hold, hours", help_text="How long it must last without a critical alert.")
 
     class Meta:
         model = RampStep
@@ -94,7 +94,7 @@ class RampAdmin(AuditedAdmin):
     def shown_state(self, ramp: Ramp) -> str:
         return ramp.get_state_display()
 
-    @display(description="Held and watched")
+    @display(description="Held")
     def held(self, ramp: Ramp) -> str:
         if ramp.step is None:
             return "–"
@@ -140,27 +140,27 @@ class RampAdmin(AuditedAdmin):
         ramp = found(Ramp, object_id)
         steps = ", ".join(f"{step} for {span(step.hold)}" for step in ramp.steps.all())
         consequence = (
-            f"{ramp.flag.name} goes up by itself: {steps}. At the first critical alert it goes back to the last step"
-            " that was held to its end. Steps at or below the present percentage are left out."
+            f"The percentage of {ramp.flag.name} rises by itself: {steps}. At the first critical alert it goes back to"
+            " the last step that was held for its full time. Steps at or below the present percentage are left out."
         )
         return self._ask(request, ramp, "Start", consequence, lambda why: ramps.start(ramp.pk, timezone.now(), why))
 
     @action(description="Pause", url_path="pause", permissions=["pause"], icon="pause")
     def pause(self, request: HttpRequest, object_id: str) -> HttpResponse:
         ramp = found(Ramp, object_id)
-        consequence = "The percentage stays as it is until the ramp is resumed, also when a critical alert fires."
+        consequence = "The percentage stays as it is until the ramp is resumed, even if a critical alert fires."
         return self._ask(request, ramp, "Pause", consequence, lambda why: ramps.pause(ramp.pk, why))
 
     @action(description="Resume", url_path="resume", permissions=["resume"], icon="play_arrow")
     def resume(self, request: HttpRequest, object_id: str) -> HttpResponse:
         ramp = found(Ramp, object_id)
-        consequence = "The step is held from its beginning again, then the ramp goes on."
+        consequence = "The hold time of the present step starts again from zero. Then the ramp goes on."
         return self._ask(request, ramp, "Resume", consequence, lambda why: ramps.resume(ramp.pk, timezone.now(), why))
 
     @action(description="Abort", url_path="abort", permissions=["abort"], icon="stop")
     def abort(self, request: HttpRequest, object_id: str) -> HttpResponse:
         ramp = found(Ramp, object_id)
-        consequence = "The ramp ends here for good. The percentage stays as it is; change it at the flag."
+        consequence = "The ramp ends here for good. The percentage stays as it is; change it on the flag's page."
         return self._ask(request, ramp, "Abort", consequence, lambda why: ramps.abort(ramp.pk, timezone.now(), why))
 
     def _ask(self, request: HttpRequest, ramp: Ramp, verb: str, consequence: str, move: Any) -> HttpResponse:

@@ -1,4 +1,7 @@
-"""The two groups for staff who are not superusers. Permissions that an admin adds to them are kept."""
+"""The two groups for staff who are not superusers: ``OPERATORS`` and ``PRODUCT``.
+
+A superuser can add permissions to these groups. Such permissions are kept.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,18 @@ from django.contrib.auth.models import Group, Permission
 OPERATORS = "Operators"
 PRODUCT = "Product"
 
-# Operators may change rows of these apps; both groups may view all rows. Rows that only the code writes (the ledger,
-# the audit trail, samples) cannot be changed whatever the permissions.
+# Operators may change rows of these apps. Both groups may view all rows of the apps in ``SEEN``. Nobody may change rows
+# that only the code writes (the ledger, the audit trail, samples), whatever the permissions.
 CHANGED_BY_OPERATORS = ("rollout", "capacity")
 SEEN = ("rollout", "usage", "capacity", "voiceproject")
 NO_RIGHTS = ("delete_flag", "add_flag")  # migrations create one flag per feature
 
 
 def grant(app_config: AppConfig, **_signal: Any) -> None:
-    """Create the groups, and add the permissions on this app's models that they lack.
+    """Create the groups, and add the permissions on this app's models that the groups lack.
 
-    Called after each migration of an app, when all its permissions exist, so that a new app needs no migration for
-    this.
+    This is a receiver of ``post_migrate``, when all permissions of the app exist. So a new app needs no migration for
+    its permissions.
     """
     if app_config.label not in SEEN:
         return

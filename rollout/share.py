@@ -1,8 +1,8 @@
-"""Select a percentage of all end users by giving each a fixed place in a queue.
+"""Select a percentage of all end users by giving each of them a fixed place in a queue.
 
-An end user's place is the same in every process and never changes. Raising a percentage only adds the users whose
-places come next; lowering it removes those who came last. All parts of voice share one queue, so a user within a small
-percentage is also within every larger one.
+An end user's place is the same in every process and never changes. A percentage selects the users with the first
+places: raising it only adds users, and lowering it removes the users who were added last. All parts of voice share one
+queue, so a user within a small percentage is also within every larger one.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from decimal import Decimal
 from rollout.feature import Feature
 
 PLACES = 1 << 64
-# Before voice was one flag, each part had a queue of its own. This one is still used, so its users keep their places.
+# Before voice was one flag, each part had its own queue. This one now serves all parts, so its users keep their places.
 QUEUE = Feature.ASR
 
 
 def place(user: str, queue: str = QUEUE) -> int:
-    """Return the end user's place in the queue, 0 to ``PLACES`` - 1.
+    """Return the end user's place in the queue, from 0 to ``PLACES`` - 1.
 
-    Places come from SHA-256, so they are spread evenly, and unrelated to the same user's place in another queue.
+    Places are computed with SHA-256. So they are spread evenly, and a user's places in different queues are
+    independent.
     """
     digest = hashlib.sha256(f"{queue}\0{user}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big")
@@ -33,5 +34,5 @@ def is_within(user: str, percent: Decimal, queue: str = QUEUE) -> bool:
 
 
 def shown(percent: Decimal | float | None) -> str:
-    """Format a percentage for people without trailing zeros, such as ``7 %``."""
+    """Format a percentage for display, without trailing zeros: ``7 %``."""
     return f"{round(Decimal(percent or 0), 2).normalize():f} %"

@@ -184,7 +184,7 @@ def test_the_roll_out_with_its_ramp(operator: Client) -> None:
 
 def test_the_month_s_cost_and_the_phase(operator: Client) -> None:
     InfrastructureCost.objects.all().delete()
-    assert "Nobody has entered what anything costs." in words(page(operator))
+    assert "No rates have been entered." in words(page(operator))
     long_ago = timezone.now() - timedelta(days=200)
     InfrastructureCost.objects.create(resource="other", price_micros=1_500_000_000, per="month", starts_at=long_ago)
     ActiveUsers.objects.create(day=timezone.localdate(), users=3_120)

@@ -90,7 +90,7 @@ def test_every_figure_that_appears_twice(pages: Client, quarter: date) -> None:
     of_month = {score.goal.metric: score for score in month.scores}
 
     # Most users at once: on the first page, in the scorecard and in the chart's table.
-    most = figure(first_page, "Most at once, last 30 days")
+    most = figure(first_page, "Peak concurrent users, last 30 days")
     assert most == scores[Metric.PEAK_USERS].shown
     assert int(most) == max(int(row["users"]) for row in rows_of("peak-users", thirty) if row["users"])
 

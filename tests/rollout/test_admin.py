@@ -74,7 +74,7 @@ def test_a_percentage_is_seen_before_it_is_saved(operator: Client, flags: dict[s
         assert shown in page
     assert Flag.objects.get(pk=flag.pk).percent == 0
     preview = operator.get(page_of(flag).replace("change", "preview"), {"percent": "7"}).content.decode()
-    assert "0 % → 7 % would do this" in preview
+    assert "Effects of 0 % → 7 %" in preview
     for nonsense in ("x", "-1", "101", "nan", "1e999"):
         assert operator.get(page_of(flag).replace("change", "preview"), {"percent": nonsense}).status_code == 400
 
@@ -87,7 +87,7 @@ def test_a_change_needs_a_reason(operator: Client, flags: dict[str, Flag]) -> No
 @pytest.mark.parametrize(
     ("form", "asked"),
     [
-        ({"percent": "3", "previewed": "3"}, "takes it from 2 %"),
+        ({"percent": "3", "previewed": "3"}, "takes the feature from 2 %"),
         ({"percent": "50", "previewed": "50"}, "another 45 %"),
         ({"percent": "5", "everyone": "true"}, "on for everyone"),
         ({"percent": "5", "everyone": "false"}, "off for everyone"),
@@ -134,7 +134,7 @@ def test_the_flags_page_tells_who_is_in(operator: Client, flags: dict[str, Flag]
         assert shown in page
     page = operator.get(page_of(flag), {"end_user": "chong", "client": ""}).content.decode()
     assert "chong does not have it: on the deny-list" in page
-    assert re.search(r"Comes in at \d+\.\d\d %", page)
+    assert re.search(r"Included from \d+\.\d\d % of end users on", page)
 
 
 def test_a_cohort_is_filled_by_the_line(operator: Client) -> None:

@@ -1,4 +1,4 @@
-"""``manage.py voice off`` sets the kill switch and ``on`` releases it, for when the admin is unreachable."""
+"""``manage.py voice``: ``off`` sets the kill switch and ``on`` releases it, for when the admin is not reachable."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from rollout.policy import ACTS_WITHIN_S
 
 
 class Command(BaseCommand):
-    help = "Switch voice off for everybody, or let go of that switch; `status` shows who has it."
+    help = "Set (`off`) or release (`on`) the kill switch of voice; `status` shows who has voice."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("action", choices=["off", "on", "status"])
-        known = f"{', '.join(Feature)}: one part; none: all of voice"
+        known = f"parts of voice ({', '.join(Feature)}); none: all of voice"
         parser.add_argument("features", nargs="*", type=Feature, metavar="feature", help=known)
         parser.add_argument("--why", default="", help="kept in the audit trail")
 
@@ -32,6 +32,6 @@ class Command(BaseCommand):
                 for flag in Flag.objects.select_for_update().filter(name__in=wanted):
                     flag.killed = action == "off"
                     flag.save()
-            self.stdout.write(f"Acts everywhere within {ACTS_WITHIN_S:g} s.")
+            self.stdout.write(f"This takes effect everywhere within {ACTS_WITHIN_S:g} s.")
         for flag in Flag.objects.filter(name__in=wanted if features else [VOICE, *Feature]):
             self.stdout.write(f"{flag.name}: {flag.in_words()}")

@@ -45,10 +45,10 @@ def test_it_says_how_much_each_voice_spoke() -> None:
     assert neural["replies"] + embedded["replies"] == told["kinds"]["tts"]["ok"] + told["kinds"]["live_tts"]["ok"]
     assert neural["percent"] == pytest.approx(75, abs=1)
     html = loadtest_report.page(told)
-    assert "Who spoke" in html
+    assert "Voice that spoke" in html
     assert "eSpeak NG instead (busy)" in html
     del told["voices"]  # older stored runs do not have it
-    assert "Who spoke" not in loadtest_report.page(told)
+    assert "Voice that spoke" not in loadtest_report.page(told)
 
 
 def test_it_needs_nothing_from_elsewhere() -> None:

@@ -28,14 +28,14 @@ class Users:
     ``asr``: users of speech to text.
     ``tts``: users of text to speech.
     ``together``: users of either; a user of both counts once.
-    ``stood_in``: replies since the previous heartbeat that eSpeak NG spoke, because the neural voice was too busy or
+    ``fallbacks``: replies since the previous heartbeat that eSpeak NG spoke, because the neural voice was too busy or
     failed.
     """
 
     asr: int
     tts: int
     together: int
-    stood_in: int = 0
+    fallbacks: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def now_served() -> Users | None:
     except Exception:  # the page is shown without this number
         logger.warning("the leases cannot be read", exc_info=True)
         return None
-    return Users(len(served.asr), len(served.tts), len(served.together), served.stood_in)
+    return Users(len(served.asr), len(served.tts), len(served.together), served.fallbacks)
 
 
 def latest(now: datetime) -> Sample | None:

@@ -208,9 +208,9 @@ class Leases:
         """The number of requests and connections for text to speech that this process serves now."""
         return self._present.speaking
 
-    def note_stand_in(self) -> None:
+    def note_fallback(self) -> None:
         """Count a reply that eSpeak NG speaks instead of a neural voice."""
-        self._present.note_stand_in()
+        self._present.note_fallback()
 
     async def close(self) -> None:
         """Stop the heartbeat and withdraw the lease."""

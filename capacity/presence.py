@@ -32,7 +32,7 @@ class Presence:
     ``tts``: users of text to speech.
     ``together``: users of either.
     ``gpu_percent``: utilisation of the busiest GPU; None without a GPU.
-    ``stood_in``: replies since the previous heartbeat that eSpeak NG spoke instead of a neural voice.
+    ``fallbacks``: replies since the previous heartbeat that eSpeak NG spoke instead of a neural voice.
     ``gpu_memory_percent``: memory use of the fullest GPU; None without a GPU.
     """
 
@@ -40,7 +40,7 @@ class Presence:
     tts: frozenset[str] = frozenset()
     together: frozenset[str] = frozenset()
     gpu_percent: float | None = None
-    stood_in: int = 0
+    fallbacks: int = 0
     gpu_memory_percent: float | None = None
 
     @property
@@ -54,7 +54,7 @@ class Presence:
             "together": sorted(self.together),
             "gpu": self.gpu_percent,
             "gpu_memory": self.gpu_memory_percent,
-            "stood_in": self.stood_in,
+            "stood_in": self.fallbacks,
         }
 
     def with_gpu(self, reading: GpuReading | None) -> Presence:
@@ -80,7 +80,7 @@ def united(several: Iterable[Presence]) -> Presence:
         together=frozenset().union(*(one.together for one in known)),
         gpu_percent=max(gpus, default=None),
         gpu_memory_percent=max(memories, default=None),
-        stood_in=sum(one.stood_in for one in known),
+        fallbacks=sum(one.fallbacks for one in known),
     )
 
 
@@ -112,7 +112,7 @@ class Present:
 
     def __init__(self) -> None:
         self._crowds = {ASR: _Crowd(), TTS: _Crowd(), TOGETHER: _Crowd()}
-        self._stood_in = 0
+        self._fallbacks = 0
 
     def enter(self, someone: str, feature: Feature) -> None:
         for name in (_HALF[feature], TOGETHER):
@@ -122,9 +122,9 @@ class Present:
         for name in (_HALF[feature], TOGETHER):
             self._crowds[name].leave(someone)
 
-    def note_stand_in(self) -> None:
+    def note_fallback(self) -> None:
         """Count a reply that eSpeak NG speaks instead of a neural voice."""
-        self._stood_in += 1
+        self._fallbacks += 1
 
     @property
     def people(self) -> Counter[str]:
@@ -143,6 +143,6 @@ class Present:
         to speech and of both together are found separately.
         """
         asr, tts, together = (self._crowds[name].take_busiest() for name in (ASR, TTS, TOGETHER))
-        stood_in = self._stood_in
-        self._stood_in = 0
-        return Presence(asr, tts, together, stood_in=stood_in)
+        fallbacks = self._fallbacks
+        self._fallbacks = 0
+        return Presence(asr, tts, together, fallbacks=fallbacks)

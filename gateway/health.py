@@ -94,7 +94,7 @@ async def _models() -> str:
     if not life.loaded:
         return "loading"
     status = runtime.status()
-    away = sorted(name for name in status if not status[name].ready and not runtime.is_stood_in_for(name))
+    away = sorted(name for name in status if not status[name].ready and not runtime.uses_fallback(name))
     return "unreachable: " + ", ".join(away) if away else "ok"  # only engines of an inference tier become unreachable
 
 

@@ -116,7 +116,7 @@ class Lifecycle:
             await runtime.load(name)
         except Exception as error:  # one engine's failure must not keep the others from working
             logger.error("an engine did not load", exc_info=error, extra={"engine": name})
-            if not runtime.give_up(name):
+            if not runtime.fall_back(name):
                 self.failures[name] = str(error) or type(error).__name__
         else:
             seconds = round(time.monotonic() - started, 2)

@@ -30,8 +30,8 @@ _codecs: dict[str, AnyCodec] = {}
 _warm_ups: dict[str, Callable[[], None]] = {}
 _engines: dict[str, AnyEngine] = {}
 _observers: list[BatchObserver] = []
-_has_stand_in: set[str] = set()
-_stood_in_for: set[str] = set()
+_has_fallback: set[str] = set()
+_replaced_by_fallback: set[str] = set()
 
 
 def register(
@@ -39,21 +39,21 @@ def register(
     factory: Callable[[], AnyEngine],
     codec: AnyCodec,
     *,
-    has_stand_in: bool = False,
+    has_fallback: bool = False,
     warm_up: Callable[[], None] = lambda: None,
 ) -> None:
     """Register an engine under ``name``.
 
     ``factory``: makes the engine.
     ``codec``: packs its units and results for the inference tier.
-    ``has_stand_in``: another engine takes over if this one fails to load.
+    ``has_fallback``: another engine takes over if this one fails to load.
     ``warm_up``: runs once in a thread of this process, wherever the engine runs, so that the first request need not
     wait.
     """
     _factories[name] = factory
     _codecs[name] = codec
     _warm_ups[name] = warm_up
-    (_has_stand_in.add if has_stand_in else _has_stand_in.discard)(name)
+    (_has_fallback.add if has_fallback else _has_fallback.discard)(name)
 
 
 def engine(name: str) -> AnyEngine:
@@ -101,16 +101,16 @@ def gpus() -> list[GpuReading]:
     return [*gpu.read(), *shared_tier().gpus()]
 
 
-def give_up(name: str) -> bool:
+def fall_back(name: str) -> bool:
     """Record that the engine did not load. Returns True if another engine does its work from now on."""
-    if name in _has_stand_in:
-        _stood_in_for.add(name)
-    return name in _has_stand_in
+    if name in _has_fallback:
+        _replaced_by_fallback.add(name)
+    return name in _has_fallback
 
 
-def is_stood_in_for(name: str) -> bool:
+def uses_fallback(name: str) -> bool:
     """Return True if the engine did not load and another engine does its work."""
-    return name in _stood_in_for
+    return name in _replaced_by_fallback
 
 
 def names() -> list[str]:
@@ -145,7 +145,7 @@ async def close_all() -> None:
     """Close all engines of this process. Later uses create them again."""
     await asyncio.gather(*(running.close() for running in _engines.values()))
     _engines.clear()
-    _stood_in_for.clear()
+    _replaced_by_fallback.clear()
 
 
 def status() -> dict[str, EngineStats]:

@@ -95,4 +95,4 @@ def offer_kokoro(directory: Path | None) -> None:
             max_queue=settings.VOICE_TTS_QUEUE,
         )
 
-    runtime.register(NAME, create, SpeechCodec(NAME), has_stand_in=True)
+    runtime.register(NAME, create, SpeechCodec(NAME), has_fallback=True)

@@ -319,7 +319,7 @@ class LiveSpeech:
         unit = item.reply.unit(text=item.spoken, language=item.language, speed=self._speed, live=True)
         speech = await item.reply.speak(unit)
         self.queue_ms = self.queue_ms or unit.queued_ms
-        self._spoken_by[item.reply.stand_in or self._voice] += len(speech.audio)
+        self._spoken_by[item.reply.fallback_voice or self._voice] += len(speech.audio)
         return _Spoken(item.sentence, await in_pool(finish, speech), item.at, item.reply.degraded)
 
     async def _send(self, spoken: _Spoken) -> None:

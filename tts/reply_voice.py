@@ -55,22 +55,22 @@ def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
     by one of the same sex if possible. If no voice is suitable, the requested one is returned.
     """
     if language not in LATIN:
-        return catalogue().companion(voice, language) or voice
+        return catalogue().voice_for_language(voice, language) or voice
     if voice.speaks(language) or not follows_text:
         return voice
-    return catalogue().companion(voice, language, model=voice.model) or voice
+    return catalogue().voice_for_language(voice, language, model=voice.model) or voice
 
 
 class ReplyVoice:
     """Chooses the voice of one reply, and has its sentences spoken.
 
     ``degraded``: why eSpeak NG speaks instead of the requested neural voice; None while it does not.
-    ``stand_in``: the first eSpeak NG voice that has spoken instead; None before that.
+    ``fallback_voice``: the first eSpeak NG voice that has spoken instead; None before that.
     """
 
     def __init__(self, voice: Voice, *, follows_text: bool = False) -> None:
         self.degraded: Reason | None = None
-        self.stand_in: Voice | None = None
+        self.fallback_voice: Voice | None = None
         self._voice = voice
         self._follows_text = follows_text
         self._begun = False
@@ -136,14 +136,14 @@ class ReplyVoice:
             speech = await runtime.engine(unit.voice.engine).submit(unit)
         units_by_engine.labels(unit.voice.engine).inc()
         if self.degraded:
-            self._note_stand_in(unit.voice)
+            self._note_fallback(unit.voice)
         return speech
 
-    def _note_stand_in(self, voice: Voice) -> None:
+    def _note_fallback(self, voice: Voice) -> None:
         assert self.degraded is not None
-        if self.stand_in is None:
-            self.stand_in = voice
-            leases().note_stand_in()
+        if self.fallback_voice is None:
+            self.fallback_voice = voice
+            leases().note_fallback()
         degraded_total.labels(self.degraded.value).inc()
 
     def _degrade(self, reason: Reason, why: str) -> None:
@@ -212,7 +212,7 @@ def _why_not_neural(cost: float) -> Reason | None:
 
     ``cost``: see ``is_browned_out``.
     """
-    if runtime.is_stood_in_for(NEURAL):
+    if runtime.uses_fallback(NEURAL):
         return Reason.FAILED
     return Reason.BUSY if is_browned_out(cost) else None
 

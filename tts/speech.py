@@ -22,7 +22,7 @@ SILENCE_S = 0.2  # audio of a text with nothing to say (only emoji, say), becaus
 
 
 @dataclass(frozen=True)
-class SpeechOrder:
+class SpeechRequest:
     """A request for speech.
 
     ``text``: raw text.
@@ -72,7 +72,7 @@ class SpeechFile:
     ``synthesis``: makes the audio while ``body`` is read; None if the file was complete from the start.
     """
 
-    order: SpeechOrder
+    request: SpeechRequest
     finished: FinishedSpeech | None = None
     synthesis: Synthesis | None = None
 
@@ -86,7 +86,7 @@ class SpeechFile:
     def characters(self) -> int:
         """The number of characters of the text that have been spoken so far."""
         share = 1.0 if self.finished is not None or self.synthesis is None else self.synthesis.share_given
-        return math.ceil(len(self.order.text) * share)
+        return math.ceil(len(self.request.text) * share)
 
     @property
     def queue_ms(self) -> int:
@@ -98,9 +98,9 @@ class SpeechFile:
         return self.synthesis.voice.degraded if self.synthesis else None
 
     @property
-    def stand_in(self) -> Voice | None:
+    def fallback_voice(self) -> Voice | None:
         """The first eSpeak NG voice that has spoken instead of the requested voice, or None."""
-        return self.synthesis.voice.stand_in if self.synthesis else None
+        return self.synthesis.voice.fallback_voice if self.synthesis else None
 
     async def body(self) -> AsyncGenerator[bytes, None]:
         """Yield the file in pieces. The first is ready when the first sentence, or its first part, has been spoken.
@@ -115,7 +115,7 @@ class SpeechFile:
                     yield data
 
     async def _stream(self, synthesis: Synthesis) -> AsyncGenerator[bytes, None]:
-        encoder = stream_encoder(self.order.audio_format)
+        encoder = stream_encoder(self.request.audio_format)
         cache = speech_cache()
         kept: list[bytes] | None = [] if cache.max_bytes else None
         size = 0
@@ -129,7 +129,7 @@ class SpeechFile:
         silence = b"" if synthesis.samples else await in_pool(encoder.feed, _silence())
         tail = silence + await in_pool(encoder.finish)
         if kept is not None and synthesis.samples:
-            self._remember(with_length(b"".join([*kept, tail]), self.order.audio_format, synthesis.samples))
+            self._remember(with_length(b"".join([*kept, tail]), self.request.audio_format, synthesis.samples))
         if tail:
             yield tail
 
@@ -141,52 +141,54 @@ class SpeechFile:
     async def make_if_short(self) -> None:
         """Make the whole file now if it would be sent in one piece anyway. Raises the engines' errors."""
         synthesis = self.synthesis
-        if synthesis is None or not (self.order.is_made_whole or len(synthesis.sentences) == 1):
+        if synthesis is None or not (self.request.is_made_whole or len(synthesis.sentences) == 1):
             return
         async with aclosing(synthesis.chunks()) as chunks:
             parts = [samples async for samples in chunks]
-        data = await in_pool(encode, np.concatenate(parts or [_silence()]), self.order.audio_format)
+        data = await in_pool(encode, np.concatenate(parts or [_silence()]), self.request.audio_format)
         self.finished = self._remember(data) if parts else FinishedSpeech(data, 0)
 
     def _remember(self, data: bytes) -> FinishedSpeech:
         speech = FinishedSpeech(data, self.audio_ms)
         if not self.degraded:  # another voice's speech is not cached: the next request may get the requested voice
-            speech_cache().put(self.order.key, speech)
+            speech_cache().put(self.request.key, speech)
         return speech
 
 
-async def speech_file(order: SpeechOrder) -> SpeechFile:
+async def speech_file(request: SpeechRequest) -> SpeechFile:
     """Return the audio file for a request: complete if it is short or cached, else to be streamed with ``body``.
 
     Raises the engines' errors.
     """
-    file = await planned_file(order)
+    file = await planned_file(request)
     await file.make_if_short()
     return file
 
 
-async def planned_file(order: SpeechOrder) -> SpeechFile:
+async def planned_file(request: SpeechRequest) -> SpeechFile:
     """Prepare the audio file for a request: split the text into sentences, but speak none yet.
 
     The file is already complete if it is in the cache, or if the text has nothing to say.
     """
-    cached = speech_cache().get(order.key)
+    cached = speech_cache().get(request.key)
     if cached is not None:
-        return SpeechFile(order, finished=cached)
-    sentences = await in_pool(sentences_of, order.text, order.spoken_language, is_given=order.language is not None)
+        return SpeechFile(request, finished=cached)
+    sentences = await in_pool(
+        sentences_of, request.text, request.spoken_language, is_given=request.language is not None
+    )
     if not sentences:
-        data = await in_pool(encode, _silence(), order.audio_format)
-        return SpeechFile(order, finished=FinishedSpeech(data, 0))
+        data = await in_pool(encode, _silence(), request.audio_format)
+        return SpeechFile(request, finished=FinishedSpeech(data, 0))
     synthesis = Synthesis(
         sentences,
-        order.voice,
-        follows_text=order.follows_text,
-        speed=order.speed,
-        deadline=order.deadline,
-        soon=not order.is_made_whole,
-        whole=order.is_awaited_whole,
+        request.voice,
+        follows_text=request.follows_text,
+        speed=request.speed,
+        deadline=request.deadline,
+        soon=not request.is_made_whole,
+        whole=request.is_awaited_whole,
     )
-    return SpeechFile(order, synthesis=synthesis)
+    return SpeechFile(request, synthesis=synthesis)
 
 
 def _silence() -> Samples:

@@ -37,7 +37,7 @@ from tts.serializers import (
     SpeechRequestSerializer,
     VoiceListSerializer,
 )
-from tts.speech import SpeechFile, SpeechOrder, planned_file
+from tts.speech import SpeechFile, SpeechRequest, planned_file
 from tts.voice_choice import chosen_voice, follows_text
 from tts.voices import NAME_PART, Voice, catalogue, default_voice
 
@@ -71,13 +71,13 @@ class SpeechView(ApiView):
         async with request_gate(caller_of(request), Kind.SPEECH) as work:
             fields = _valid(await self.body(request))
             await work.admit(fields.get("user"))
-            order = _order(fields, work)
-            work.model = order.voice.model
-            work.voice = order.voice.id
-            work.language = order.spoken_language
-            work.characters = len(order.text)
+            speech_request = _speech_request(fields, work)
+            work.model = speech_request.voice.model
+            work.voice = speech_request.voice.id
+            work.language = speech_request.spoken_language
+            work.characters = len(speech_request.text)
             await work.reserve()
-            file = await planned_file(order)
+            file = await planned_file(speech_request)
             if file.is_counted_by_its_engine:
                 work.leave_admission()
             else:
@@ -89,13 +89,14 @@ class SpeechView(ApiView):
             if fields["stream_format"] == "sse":
                 response = await work.stream(_events(file, work), content_type="text/event-stream")
             elif file.finished is not None:
-                response = HttpResponse(file.finished.data, content_type=order.audio_format.content_type)
+                response = HttpResponse(file.finished.data, content_type=speech_request.audio_format.content_type)
             else:
-                response = await work.stream(_metered(file, work), content_type=order.audio_format.content_type)
+                content_type = speech_request.audio_format.content_type
+                response = await work.stream(_metered(file, work), content_type=content_type)
             if (fields.get("instructions") or "").strip():
                 response.headers["Warning"] = f'199 - "{_(_UNINSTRUCTED)}"'
             if file.degraded:
-                _note_stand_in(work, file.stand_in)
+                _note_fallback(work, file.fallback_voice)
                 response.headers[DEGRADED_HEADER] = file.degraded.value
             return response
 
@@ -147,8 +148,8 @@ def _valid(body: Mapping[str, Any], form: Serializer[dict[str, Any]] = _FORM) ->
     return fields
 
 
-def _order(fields: Mapping[str, Any], work: Work) -> SpeechOrder:
-    return SpeechOrder(
+def _speech_request(fields: Mapping[str, Any], work: Work) -> SpeechRequest:
+    return SpeechRequest(
         text=fields["input"],
         voice=chosen_voice(fields),
         follows_text=follows_text(fields),
@@ -172,7 +173,7 @@ async def _metered(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
                 yield data
     finally:
         work.characters = file.characters
-        _note_stand_in(work, file.stand_in)
+        _note_fallback(work, file.fallback_voice)
 
 
 async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
@@ -183,12 +184,12 @@ async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
                 audio = base64.b64encode(data[start : start + _SSE_BYTES]).decode()
                 yield _event({"type": "speech.audio.delta", "audio": audio})
     spoken = file.characters
-    heard = round(file.audio_ms * OUTPUT_TOKENS_PER_SECOND / 1000)
-    usage = {"input_tokens": spoken, "output_tokens": heard, "total_tokens": spoken + heard}
+    generated = round(file.audio_ms * OUTPUT_TOKENS_PER_SECOND / 1000)
+    usage = {"input_tokens": spoken, "output_tokens": generated, "total_tokens": spoken + generated}
     yield _event({"type": "speech.audio.done", "usage": usage})
 
 
-def _note_stand_in(work: Work, voice: Voice | None) -> None:
+def _note_fallback(work: Work, voice: Voice | None) -> None:
     """Record in ``work``, for the ledger, the voice that spoke instead of the requested one, if any."""
     if voice is not None:
         work.model = voice.model

@@ -124,12 +124,12 @@ class Catalogue:
                 raise VoiceNotFound(voice)
             return chosen
         named = self._named(model or fallback.model, voice, fallback)
-        spoken = named if language is None or named is None else self.companion(named, language, model=model)
+        spoken = named if language is None or named is None else self.voice_for_language(named, language, model=model)
         if spoken is None:
             raise (VoiceNotFound(model) if named is None else LanguageNotFound(language))
         return spoken
 
-    def companion(self, voice: Voice, language: str, *, model: str | None = None) -> Voice | None:
+    def voice_for_language(self, voice: Voice, language: str, *, model: str | None = None) -> Voice | None:
         """Return ``voice`` if it speaks ``language``, else the most similar voice that does, or None.
 
         ``model``: if given, only voices of this model may replace ``voice``.

@@ -86,15 +86,15 @@ def test_the_busiest_instant() -> None:
 
 def test_replies_that_another_voice_had_to_speak_are_told_once() -> None:
     present = Present()
-    present.note_stand_in()
-    present.note_stand_in()
+    present.note_fallback()
+    present.note_fallback()
     told = present.take_busiest()
-    assert told.stood_in == 2
+    assert told.fallbacks == 2
     assert Presence.from_json(told.as_json()) == told
-    assert present.take_busiest().stood_in == 0
-    assert united([told, Presence(stood_in=1)]).stood_in == 3
+    assert present.take_busiest().fallbacks == 0
+    assert united([told, Presence(fallbacks=1)]).fallbacks == 3
     older = {name: value for name, value in told.as_json().items() if name != "stood_in"}
-    assert Presence.from_json(older).stood_in == 0
+    assert Presence.from_json(older).fallbacks == 0
 
 
 def test_who_is_served_by_two_processes_counts_once() -> None:

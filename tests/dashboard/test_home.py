@@ -29,10 +29,10 @@ MAX_QUERIES = 44
 MAX_FRESH_QUERIES = 20
 
 
-def served(users: int, stood_in: int = 0) -> None:
+def served(users: int, fallbacks: int = 0) -> None:
     people = frozenset(f"1:u{number}" for number in range(users))
     expires_at = timezone.now() + timedelta(hours=1)
-    presence = Presence(people, frozenset(), people, stood_in=stood_in)
+    presence = Presence(people, frozenset(), people, fallbacks=fallbacks)
     ProcessLease.objects.create(process="p", served=presence.as_json(), expires_at=expires_at)
 
 
@@ -90,7 +90,7 @@ def test_a_brown_out_is_shown(operator: Client) -> None:
     served(3)
     assert "brown-out" not in words(page(operator))
     ProcessLease.objects.all().delete()
-    served(3, stood_in=1)
+    served(3, fallbacks=1)
     assert "brown-out: 1 new reply spoken by eSpeak NG" in words(page(operator))
 
 

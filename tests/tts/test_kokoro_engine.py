@@ -26,7 +26,7 @@ from tts.kokoro import SAMPLE_RATE, KokoroModel
 from tts.kokoro_engine import NAME, KokoroEngine
 from tts.kokoro_voices import kokoro_voices
 from tts.reply_voice import Reason, ReplyVoice, is_browned_out, sentence_voice
-from tts.speech import SpeechOrder, planned_file
+from tts.speech import SpeechRequest, planned_file
 from tts.synthesis import Synthesis, sentences_of
 from tts.units import WHOLE_UP_TO_CHARACTERS, Speech, SpeechUnit
 from tts.voices import Voice, catalogue
@@ -64,7 +64,7 @@ def offered() -> Any:
     engines: list[KokoroEngine] = []
 
     def use(engine: Any) -> Any:
-        runtime.register(NAME, lambda: engine, SpeechCodec(NAME), has_stand_in=True)
+        runtime.register(NAME, lambda: engine, SpeechCodec(NAME), has_fallback=True)
         runtime._engines.pop(NAME, None)
         engines.append(engine)
         return engine
@@ -73,7 +73,7 @@ def offered() -> Any:
     runtime._factories.pop(NAME)
     runtime._codecs.pop(NAME)
     runtime._engines.pop(NAME, None)
-    runtime._stood_in_for.discard(NAME)
+    runtime._replaced_by_fallback.discard(NAME)
     catalogue.cache_clear()
     assert [voice.id for voice in catalogue().all()] == [voice.id for voice in before]
 
@@ -122,7 +122,7 @@ async def test_where_the_model_is_not_there_espeak_speaks_and_the_reply_says_so(
     assert speech.voice.degraded is Reason.FAILED
 
 
-async def test_a_model_that_does_not_load_is_stood_in_for_and_the_service_is_ready(
+async def test_a_model_that_does_not_load_is_replaced_by_its_fallback_and_the_service_is_ready(
     offered: Any, api: httpx.AsyncClient, stranger: httpx.AsyncClient, espeak: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(*_args: object, **_options: object) -> KokoroModel:
@@ -185,7 +185,7 @@ async def test_in_a_brown_out_a_new_reply_is_spoken_by_espeak_in_language_and_se
         assert (spoken.voice.engine, spoken.voice.gender) == ("espeak-ng", expected)
         assert spoken.voice.speaks(language)
     assert not busy.spoken
-    assert leases()._present.take_busiest().stood_in == 4  # shown on the capacity page
+    assert leases()._present.take_busiest().fallbacks == 4  # shown on the capacity page
 
 
 async def test_a_reply_ends_in_the_voice_in_which_it_began(offered: Any, espeak: None) -> None:
@@ -217,7 +217,7 @@ async def test_a_reply_that_would_be_ready_too_late_by_itself_is_spoken_by_espea
     monkeypatch.setattr("capacity.concurrent_users.Leases.users_here", 2)
 
     def degraded(text: str) -> Reason | None:
-        whole = SpeechOrder(text, VOICES["aisyah"]).is_awaited_whole
+        whole = SpeechRequest(text, VOICES["aisyah"]).is_awaited_whole
         return Synthesis(sentences_of(text, "ms"), VOICES["aisyah"], soon=True, whole=whole).voice.degraded
 
     assert degraded("Selamat pagi, apa khabar semua?") is None
@@ -228,7 +228,7 @@ async def test_a_reply_that_would_be_ready_too_late_by_itself_is_spoken_by_espea
 async def test_a_short_text_is_waited_for_whole_however_long_it_is_spoken(offered: Any) -> None:
     offered(Busy(wait_s=0))
     text = "Kodnya 739182. " * 12
-    file = await planned_file(SpeechOrder(text, VOICES["aisyah"]))
+    file = await planned_file(SpeechRequest(text, VOICES["aisyah"]))
     assert file.synthesis is not None
     assert len(text) <= WHOLE_UP_TO_CHARACTERS < sum(len(sentence.text) for sentence in file.synthesis.sentences)
     assert {unit.slack_s async for unit in file.synthesis._units()} == {0.0}

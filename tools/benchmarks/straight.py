@@ -46,14 +46,14 @@ async def _asr(concurrency: int, seconds: float) -> Result:
 
 async def _tts(concurrency: int, seconds: float) -> Result:
     from tts.encoding import AudioFormat
-    from tts.speech import SpeechOrder, speech_file
+    from tts.speech import SpeechRequest, speech_file
     from tts.voices import catalogue
 
     voice = catalogue().resolve(default="ms", voice="alloy")
 
     async def call(number: int) -> bool:
-        order = SpeechOrder(said(number), voice, AudioFormat.MP3)
-        file = await speech_file(order)
+        request = SpeechRequest(said(number), voice, AudioFormat.MP3)
+        file = await speech_file(request)
         return bool(file.finished and file.finished.data)
 
     return await closed_loop(call, concurrency=concurrency, seconds=seconds)

@@ -2,5 +2,5 @@
 
 Locust generates the load in a separate process (``locustfile``, ``live``), because gevent patches Python's standard
 library and must not be mixed with Django. Some modules are imported by both processes, and so import neither gevent nor
-Django: ``scenarios``, ``orders``, ``events``, ``sentences``, ``answers``.
+Django: ``scenarios``, ``generator_config``, ``events``, ``sentences``, ``response_checks``.
 """

@@ -16,7 +16,7 @@ class Outcome(StrEnum):
     OK = "ok"
     REFUSED = "refused"  # 429 or 503
     FAILED = "failed"
-    HUNG = "hung"  # no answer within Orders.patience_s
+    HUNG = "hung"  # no answer within GeneratorConfig.timeout_s
 
 
 @dataclass(frozen=True)

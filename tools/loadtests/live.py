@@ -18,7 +18,7 @@ from gevent.event import Event
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, create_connection
 
 from core.error_codes import ErrorCode
-from tools.loadtests.answers import Wrong, check_pcm
+from tools.loadtests.response_checks import WrongResponse, check_pcm
 
 CHUNK_S = 0.1  # length of a chunk of audio, as the playground sends it
 WORD_S = 0.06  # seconds between two words of a text, about the pace of a language model
@@ -42,12 +42,12 @@ class LiveEndpoint:
 
     ``host``: the address, such as http://127.0.0.1:8000.
     ``headers``: the headers with the credentials.
-    ``patience_s``: close the connection if no message arrives for this many seconds.
+    ``timeout_s``: close the connection if no message arrives for this many seconds.
     """
 
     host: str
     headers: dict[str, str]
-    patience_s: float
+    timeout_s: float
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
     ``line``: the service.
     ``language``: the spoken language.
     ``recording``: the bytes of the WAV file.
-    Raises ``Refused``, ``Wrong``, or an error of the connection.
+    Raises ``Refused``, ``WrongResponse``, or an error of the connection.
     """
     with wave.open(io.BytesIO(recording)) as file:
         rate = file.getframerate()
@@ -115,14 +115,14 @@ def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
 
     ended, heard = _converse(line, "/ws/asr", start, talk)
     if not " ".join(heard.words).strip():
-        raise Wrong("a transcript without words")
+        raise WrongResponse("a transcript without words")
     return Live(heard.events["done"][0] - ended, sum(map(len, heard.words)))
 
 
 def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
     """Send a text to ``/ws/tts`` word by word, and measure the time from its first full stop to the first audio.
 
-    Raises ``Refused``, ``Wrong``, or an error of the connection.
+    Raises ``Refused``, ``WrongResponse``, or an error of the connection.
     """
 
     def talk(socket: WebSocket, heard: HeardSoFar) -> float:
@@ -166,7 +166,7 @@ def _converse(
     address = "ws" + line.host.removeprefix("http") + path
     header = [f"{name}: {value}" for name, value in line.headers.items()]
     try:
-        socket = create_connection(address, timeout=line.patience_s, header=header)
+        socket = create_connection(address, timeout=line.timeout_s, header=header)
     except WebSocketBadStatusException as error:  # refused by a proxy
         if error.status_code in (429, 503):
             retry_after = (error.resp_headers or {}).get("retry-after", "")
@@ -202,7 +202,7 @@ def _listen(socket: WebSocket, heard: HeardSoFar) -> None:
             if opcode == ABNF.OPCODE_CLOSE:
                 code = int.from_bytes(message[:2], "big")
                 why = message[2:].decode("utf-8", "replace")
-                raise Wrong(f"closed before it was done: {code} {why}".rstrip())
+                raise WrongResponse(f"closed before it was done: {code} {why}".rstrip())
             if opcode == ABNF.OPCODE_BINARY:
                 heard.first_audio = heard.first_audio or now
                 heard.audio.append(message)
@@ -217,8 +217,10 @@ def _listen(socket: WebSocket, heard: HeardSoFar) -> None:
                 case "error":
                     code = event["error"]["code"]
                     status = REFUSALS.get(code)
-                    raise Refused(f"{status} {code}") if status else Wrong(f"{code}: {event['error']['message']}"[:200])
-    except (OSError, WebSocketException, ValueError, KeyError, Refused, Wrong) as error:
+                    if status:
+                        raise Refused(f"{status} {code}")
+                    raise WrongResponse(f"{code}: {event['error']['message']}"[:200])
+    except (OSError, WebSocketException, ValueError, KeyError, Refused, WrongResponse) as error:
         heard.failure = error
     finally:
         heard.ready.set()

@@ -2,7 +2,8 @@
 
 Each Locust user is one end user with a separate connection. The user makes a request of one of the four kinds, thinks,
 and makes the next request. After a refusal (429, 503) the user waits as long as ``Retry-After`` says. The generator
-reads its instructions from a file (``loadtests.orders``) and writes its events to a pipe (``loadtests.events``).
+reads its configuration from a file (``loadtests.generator_config``) and writes its events to a pipe
+(``loadtests.events``).
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from websocket import WebSocketTimeoutException
 
 from capacity.goals import Workload
 from tools.loadtests import live
-from tools.loadtests.answers import Wrong, check_audio, check_words
 from tools.loadtests.events import Outcome, Pulse, RequestEvent, line
+from tools.loadtests.generator_config import CONFIG_VARIABLE, MAX_SPEECH_S, PIPE_VARIABLE, GeneratorConfig
 from tools.loadtests.live import Live, LiveEndpoint, Refused
-from tools.loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE, Orders
+from tools.loadtests.response_checks import WrongResponse, check_audio, check_words
 from tools.loadtests.scenarios import MIX, THINK_S
 from tools.loadtests.sentences import sentence
 
@@ -38,15 +39,15 @@ PULSE_S = 1.0
 LAG_PROBE_S = 0.05
 DEGRADED_HEADER = "X-Voice-Degraded"
 
-orders = Orders.read(os.environ[FILE_VARIABLE])
+config = GeneratorConfig.read(os.environ[CONFIG_VARIABLE])
 pipe = int(os.environ[PIPE_VARIABLE])
 _numbers = itertools.count()
-_sentences = itertools.count(orders.first)
+_sentences = itertools.count(config.first)
 _in_flight = 0
 
 
 class Hung(Exception):
-    """The request did not end within ``Orders.patience_s``."""
+    """The request did not end within ``GeneratorConfig.timeout_s``."""
 
 
 class Failed(Exception):
@@ -86,23 +87,23 @@ _deck = Deck()
 class VoiceUser(FastHttpUser):
     """An end user who makes requests of random kinds, with think time between them unless the loop is closed."""
 
-    host = orders.host
-    network_timeout = connection_timeout = orders.patience_s
+    host = config.host
+    network_timeout = connection_timeout = config.timeout_s
     insecure = False
 
     def on_start(self) -> None:
         self.retry_after_s = 0.0
         self.spoken = Spoken()
         self.headers = {
-            "Authorization": f"Bearer {orders.key}",
-            "X-Voice-User": f"{orders.people}-{next(_numbers)}",
+            "Authorization": f"Bearer {config.key}",
+            "X-Voice-User": f"{config.user_prefix}-{next(_numbers)}",
         }
-        self.line = LiveEndpoint(orders.host, self.headers, orders.patience_s)
-        if not orders.is_closed_loop:
+        self.line = LiveEndpoint(config.host, self.headers, config.timeout_s)
+        if not config.is_closed_loop:
             gevent.sleep(random.uniform(0, THINK_S[0]))  # so that users do not start together
 
     def wait_time(self) -> float:
-        think = 0.0 if orders.is_closed_loop else random.uniform(*THINK_S)
+        think = 0.0 if config.is_closed_loop else random.uniform(*THINK_S)
         waits = max(think, self.retry_after_s)
         self.retry_after_s = 0.0
         return waits
@@ -120,40 +121,40 @@ class VoiceUser(FastHttpUser):
             case Workload.TTS:
                 self.speak()
             case Workload.LIVE_ASR:
-                self.be_heard()
+                self.recognise_live()
             case Workload.LIVE_TTS:
-                self.be_read_to()
+                self.read_aloud_live()
 
     def transcribe(self) -> None:
-        clip = random.choice(orders.clips)
-        body, content_type = _form({"model": "whisper-1", "language": orders.language}, clip.file, clip.content_type)
+        clip = random.choice(config.clips)
+        body, content_type = _form({"model": "whisper-1", "language": config.language}, clip.file, clip.content_type)
         path = "/v1/audio/transcriptions"
         self._post(Workload.ASR, path, body, content_type, lambda answer: check_words(answer.content))
 
     def speak(self) -> None:
         name = random.choices(("mp3", "opus", "wav"), (60, 25, 15))[0]
-        spoken = self.spoken = Spoken(orders.voice)
+        spoken = self.spoken = Spoken(config.voice)
 
         def check(answer: Any) -> None:
             spoken.audio_s = check_audio(answer.content, name)
             spoken.degraded = answer.headers.get(DEGRADED_HEADER) or ""
 
-        words = {"model": "tts-1", "voice": orders.voice, "input": _reply(), "response_format": name}
+        words = {"model": "tts-1", "voice": config.voice, "input": _reply(), "response_format": name}
         self._post(Workload.TTS, "/v1/audio/speech", words, "application/json", check)
 
-    def be_heard(self) -> None:
-        clip = random.choice(orders.clips)
-        self._live(Workload.LIVE_ASR, lambda: live.recognise(self.line, orders.language, _read(clip.pcm)))
+    def recognise_live(self) -> None:
+        clip = random.choice(config.clips)
+        self._live(Workload.LIVE_ASR, lambda: live.recognise(self.line, config.language, _read(clip.pcm)))
 
-    def be_read_to(self) -> None:
-        self.spoken = Spoken(orders.voice)
-        self._live(Workload.LIVE_TTS, lambda: live.read_aloud(self.line, orders.voice, _reply(at_least=2)))
+    def read_aloud_live(self) -> None:
+        self.spoken = Spoken(config.voice)
+        self._live(Workload.LIVE_TTS, lambda: live.read_aloud(self.line, config.voice, _reply(at_least=2)))
 
     def _post(self, work: Workload, path: str, body: Any, content_type: str, check: Callable[[Any], None]) -> None:
         kind: dict[str, Any] = {"json": body} if isinstance(body, dict) else {"data": body}
         headers = {**self.headers, "Content-Type": content_type}
         with _Counted():
-            with gevent.Timeout(orders.patience_s):  # limits the whole request, even while the server sends data
+            with gevent.Timeout(config.timeout_s):  # limits the whole request, even while the server sends data
                 answer: Any = self.client.post(path, **kind, headers=headers, name=work.value, catch_response=True)
             with answer:
                 error = self._judge(answer, check)
@@ -164,13 +165,13 @@ class VoiceUser(FastHttpUser):
         """Return the error to record for a response; None if the response is good.
 
         ``answer``: the response of Locust's HTTP client. Its status is 0 if no response arrived.
-        ``check``: raises ``Wrong`` if the response does not contain what was asked for.
+        ``check``: raises ``WrongResponse`` if the response does not contain what was asked for.
         """
         match answer.status_code:
             case 200:
                 try:
                     check(answer)
-                except Wrong as wrong:
+                except WrongResponse as wrong:
                     return wrong
                 return None
             case 429 | 503 as status:
@@ -179,7 +180,7 @@ class VoiceUser(FastHttpUser):
             case 0:
                 error = getattr(answer.error, "original", None) or answer.error  # the client wraps some errors
                 if isinstance(error, gevent.Timeout | TimeoutError):
-                    return Hung(f"nothing within {orders.patience_s:g} s")
+                    return Hung(f"nothing within {config.timeout_s:g} s")
                 return Failed(f"{type(error).__name__}: {error}")
             case status:
                 return Failed(f"{status} {_code(answer.content)}")
@@ -190,7 +191,7 @@ class VoiceUser(FastHttpUser):
         error: Exception | None = None
         with _Counted():
             try:
-                with gevent.Timeout(orders.patience_s + LONGEST_TALK_S, Hung(f"no end within {orders.patience_s:g} s")):
+                with gevent.Timeout(config.timeout_s + MAX_SPEECH_S, Hung(f"no end within {config.timeout_s:g} s")):
                     done = talk()
                 seconds = done.seconds
                 size = done.size
@@ -200,7 +201,7 @@ class VoiceUser(FastHttpUser):
                 self.retry_after_s = refusal.retry_after_s or RETRY_AFTER_S
                 error = refusal
             except (WebSocketTimeoutException, TimeoutError):
-                error = Hung(f"nothing within {orders.patience_s:g} s")
+                error = Hung(f"nothing within {config.timeout_s:g} s")
             except Exception as failure:  # noqa: BLE001 - the user goes on after any failure
                 error = failure
         self.environment.events.request.fire(

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tools.loadtests import events, service
-from tools.loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE, Orders
+from tools.loadtests.generator_config import CONFIG_VARIABLE, MAX_SPEECH_S, PIPE_VARIABLE, GeneratorConfig
 from tools.loadtests.processes import Watch
 from tools.loadtests.scenarios import Scenario, ramp_s
 from tools.loadtests.service import Service, Unusable
@@ -128,10 +128,10 @@ class Run:
         self.watch = Watch(target.metrics, options.total_s)
         self.interrupted = interrupted
 
-    def go(self, orders: Orders, show: Callable[[Run], None]) -> Result:
+    def go(self, config: GeneratorConfig, show: Callable[[Run], None]) -> Result:
         """Run the load to its end, and return the judged results.
 
-        ``orders``: the instructions for the load generator.
+        ``config``: the instructions for the load generator.
         ``show``: called every second with this run, to print the progress.
         Raises ``Unusable`` if the generator does not start.
         """
@@ -139,15 +139,15 @@ class Run:
         with tempfile.TemporaryDirectory(prefix="voice-loadtest-") as folder:
             file = Path(folder) / "orders.json"
             log = Path(folder) / "locust.log"
-            orders.write(file)
+            config.write(file)
             with log.open("wb") as output:
-                generator = self._start(file, orders.patience_s, writing, output)
+                generator = self._start(file, config.timeout_s, writing, output)
             os.close(writing)
             following = threading.Thread(target=self._follow, args=[reading], name="loadtest-events", daemon=True)
             following.start()
             self.watch.start()
             try:
-                self._wait(generator, orders.patience_s, show)
+                self._wait(generator, config.timeout_s, show)
             finally:
                 self._stop(generator)
                 self.watch.stop()
@@ -156,7 +156,7 @@ class Run:
                 raise Unusable("the load generator did not start:\n" + log.read_text(errors="replace")[-2000:])
         return self._result(generator.returncode)
 
-    def _start(self, file: Path, patience_s: float, writing: int, output: BinaryIO) -> subprocess.Popen[bytes]:
+    def _start(self, file: Path, timeout_s: float, writing: int, output: BinaryIO) -> subprocess.Popen[bytes]:
         options = self.options
         command = [
             sys.executable,
@@ -174,7 +174,7 @@ class Run:
             "--run-time",
             f"{options.total_s}s",
             "--stop-timeout",
-            f"{patience_s + LONGEST_TALK_S:.0f}",
+            f"{timeout_s + MAX_SPEECH_S:.0f}",
             "--exit-code-on-error",
             "0",
             "--loglevel",
@@ -182,7 +182,7 @@ class Run:
             "--only-summary",
         ]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-        environment |= {FILE_VARIABLE: str(file), PIPE_VARIABLE: str(writing)}
+        environment |= {CONFIG_VARIABLE: str(file), PIPE_VARIABLE: str(writing)}
         return subprocess.Popen(
             command,
             cwd=self._root,
@@ -202,21 +202,21 @@ class Run:
                     with self.lock:
                         self.tally.add(event)
 
-    def _wait(self, generator: subprocess.Popen[bytes], patience_s: float, show: Callable[[Run], None]) -> None:
+    def _wait(self, generator: subprocess.Popen[bytes], timeout_s: float, show: Callable[[Run], None]) -> None:
         begun = time.monotonic()
-        longest = GENERATOR_STARTS_S + self.options.total_s + 2 * (patience_s + LONGEST_TALK_S)
+        longest = GENERATOR_STARTS_S + self.options.total_s + 2 * (timeout_s + MAX_SPEECH_S)
         while generator.poll() is None and time.monotonic() < begun + longest:
             if self.interrupted.wait(LOOK_S):
                 return
             show(self)
 
     def _stop(self, generator: subprocess.Popen[bytes]) -> None:
-        for number, patience_s in ((signal.SIGTERM, INTERRUPTED_STOP_S), (signal.SIGKILL, 10.0)):
+        for number, timeout_s in ((signal.SIGTERM, INTERRUPTED_STOP_S), (signal.SIGKILL, 10.0)):
             if generator.poll() is not None:
                 return
             generator.send_signal(number)
             with suppress(subprocess.TimeoutExpired):
-                generator.wait(patience_s)
+                generator.wait(timeout_s)
 
     def _result(self, status: int | None) -> Result:
         tally = self.tally

@@ -117,10 +117,10 @@ def is_ready(host: str) -> bool:
         return False
 
 
-def check(service: Service, people: str, users: int) -> None:
+def check(service: Service, user_prefix: str, users: int) -> None:
     """Check that a service is ready, accepts the key, and has voice on for the users of the run.
 
-    ``people``: the prefix of the users' ids.
+    ``user_prefix``: the prefix of the users' ids.
     ``users``: the number of users. Only some of them are checked.
     Raises ``Unusable`` if a check fails.
     """
@@ -134,7 +134,7 @@ def check(service: Service, people: str, users: int) -> None:
     step = max(1, users // MAX_ASKED)
     with httpx.Client(base_url=service.host, headers=headers, timeout=TIMEOUT_S) as client:
         for number in range(0, users, step):
-            _check_availability(client, f"{people}-{number}")
+            _check_availability(client, f"{user_prefix}-{number}")
 
 
 def _check_availability(client: httpx.Client, user: str) -> None:

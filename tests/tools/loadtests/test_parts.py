@@ -14,10 +14,10 @@ import pytest
 from capacity.goals import Workload
 from capacity.loadtest_chart import Curve, chart
 from tests import sound
-from tools.loadtests import material, service
-from tools.loadtests.answers import Wrong, check_audio, check_pcm, check_words
-from tools.loadtests.orders import Orders
+from tools.loadtests import service, speech_clips
+from tools.loadtests.generator_config import GeneratorConfig
 from tools.loadtests.processes import Process, Watch
+from tools.loadtests.response_checks import WrongResponse, check_audio, check_pcm, check_words
 from tools.loadtests.scenarios import MIX, SCENARIOS, ramp_s
 from tools.loadtests.sentences import NUMBER, sentence
 from tools.loadtests.service import Unusable
@@ -43,7 +43,7 @@ def test_all_sentences_are_different() -> None:
 
 
 def test_clips_are_spoken(tmp_path: Path) -> None:
-    clips = list(material.spoken(tmp_path, 6, seed=1))
+    clips = list(speech_clips.spoken(tmp_path, 6, seed=1))
     assert {clip.content_type for clip in clips} == {"audio/wav", "audio/ogg"}
     assert all(1 < clip.seconds < 15 for clip in clips)
     assert len({Path(clip.pcm).read_bytes() for clip in clips}) == 6
@@ -54,25 +54,26 @@ def test_recordings_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "pcm").mkdir()
     (tmp_path / "mine" / "a.mp3").write_bytes(sound.encoded(sound.said("selamat pagi"), "mp3"))
     (tmp_path / "mine" / "notes.txt").write_text("no audio")
-    (clip,) = material.recorded(tmp_path / "mine", tmp_path / "pcm")
+    (clip,) = speech_clips.recorded(tmp_path / "mine", tmp_path / "pcm")
     assert (Path(clip.file).name, clip.content_type) == ("a.mp3", "audio/mpeg")
     (tmp_path / "mine" / "b.wav").write_bytes(b"RIFF")
-    with pytest.raises(material.NoMaterial, match=r"b\.wav"):
-        list(material.recorded(tmp_path / "mine", tmp_path / "pcm"))
+    with pytest.raises(speech_clips.UnusableClips, match=r"b\.wav"):
+        list(speech_clips.recorded(tmp_path / "mine", tmp_path / "pcm"))
 
 
 def test_a_folder_without_recordings(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(material.NoMaterial, match="no recordings"):
-            list(material.recorded(folder, tmp_path))
+        with pytest.raises(speech_clips.UnusableClips, match="no recordings"):
+            list(speech_clips.recorded(folder, tmp_path))
 
 
-def test_orders_are_for_their_owner_only(tmp_path: Path) -> None:
-    orders = Orders("http://x", "vk_secret", "people", 3, False, "ms", "alloy", list(material.spoken(tmp_path, 1, 1)))
+def test_only_the_owner_can_read_the_configuration(tmp_path: Path) -> None:
+    clips = list(speech_clips.spoken(tmp_path, 1, 1))
+    config = GeneratorConfig("http://x", "vk_secret", "people", 3, False, "ms", "alloy", clips)
     file = tmp_path / "orders.json"
-    orders.write(file)
+    config.write(file)
     assert file.stat().st_mode & 0o077 == 0
-    assert Orders.read(str(file)) == orders
+    assert GeneratorConfig.read(str(file)) == config
 
 
 @pytest.mark.parametrize("name", ["mp3", "wav", "flac"])
@@ -90,7 +91,7 @@ def test_audio_that_is_not() -> None:
         (sound.wav(sound.silence(1)), "wav", "silence"),
         (sound.wav(sound.said("a")[:1000]), "wav", "only 0.06 s"),
     ):
-        with pytest.raises(Wrong, match=problem):
+        with pytest.raises(WrongResponse, match=problem):
             check_audio(body, name)
 
 
@@ -98,14 +99,14 @@ def test_raw_audio() -> None:
     speech = sound.wav(sound.said("selamat pagi"), 24_000)[44:]
     assert check_pcm(speech) == len(speech) / 48_000
     for body in (speech[:-1], b"", bytes(48_000)):
-        with pytest.raises(Wrong):
+        with pytest.raises(WrongResponse):
             check_pcm(body)
 
 
 def test_words() -> None:
     check_words(json.dumps({"text": "selamat pagi"}))
     for body in (b"", b"[]", b"{}", b'{"text": " "}', b'{"text": null}'):
-        with pytest.raises(Wrong):
+        with pytest.raises(WrongResponse):
             check_words(body)
 
 

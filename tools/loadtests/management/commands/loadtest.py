@@ -22,8 +22,8 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from capacity import loadtests as kept
-from tools.loadtests import material, report, screen
-from tools.loadtests.orders import PATIENCE_S, Clip, Orders
+from tools.loadtests import report, screen, speech_clips
+from tools.loadtests.generator_config import TIMEOUT_S, Clip, GeneratorConfig
 from tools.loadtests.run import Options, Result, Run, locust_is_missing, warm_up
 from tools.loadtests.scenarios import SCENARIOS
 from tools.loadtests.service import Service, Unusable, address, check, throw_away
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         parser.add_argument("--metrics", help="where the server's memory is read (default: --host's /metrics)")
         parser.add_argument("--report", type=Path, help="the folder for report.html and report.json")
         parser.add_argument(
-            "--patience", type=_positive, default=PATIENCE_S, help="seconds; an answer later than that hangs"
+            "--patience", type=_positive, default=TIMEOUT_S, help="seconds; an answer later than that hangs"
         )
         parser.add_argument("--no-warm-up", action="store_true", help="do not warm the service up before")
         parser.add_argument("--no-store", action="store_true", help="do not keep the run in the database")
@@ -71,7 +71,7 @@ class Command(BaseCommand):
         )
         try:
             result = self._run(run_options, options)
-        except (Unusable, material.NoMaterial, OSError) as error:
+        except (Unusable, speech_clips.UnusableClips, OSError) as error:
             raise CommandError(str(error), returncode=NO_VERDICT) from error
         except KeyboardInterrupt as interrupt:
             raise CommandError("interrupted before the load began", returncode=NO_VERDICT) from interrupt
@@ -80,34 +80,36 @@ class Command(BaseCommand):
             sys.exit(status)
 
     def _run(self, run_options: Options, options: dict[str, Any]) -> Result:
-        people = f"loadtest-{secrets.token_hex(4)}"
+        user_prefix = f"loadtest-{secrets.token_hex(4)}"
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voice-loadtest-")))
             target = self._target(options, folder, stack)
-            check(target, people, run_options.users)
-            orders = Orders(
+            check(target, user_prefix, run_options.users)
+            config = GeneratorConfig(
                 host=target.host,
                 key=target.key,
-                people=people,
+                user_prefix=user_prefix,
                 first=secrets.randbelow(10**6),
                 clips=self._clips(options, folder, run_options.users),
                 is_closed_loop=run_options.is_closed_loop,
                 language=options["language"],
                 voice=options["voice"],
-                patience_s=options["patience"],
+                timeout_s=options["patience"],
             )
             interrupted = stack.enter_context(_interruptible())
             if not options["no_warm_up"]:
-                self._warm_up(run_options, target, orders, interrupted)
+                self._warm_up(run_options, target, config, interrupted)
             self.stdout.write(screen.heading(run_options, target.host))
-            return Run(run_options, target, settings.BASE_DIR, interrupted).go(orders, screen.Progress(self.stdout))
+            return Run(run_options, target, settings.BASE_DIR, interrupted).go(config, screen.Progress(self.stdout))
 
-    def _warm_up(self, run_options: Options, target: Service, orders: Orders, interrupted: threading.Event) -> None:
+    def _warm_up(
+        self, run_options: Options, target: Service, config: GeneratorConfig, interrupted: threading.Event
+    ) -> None:
         self.stdout.write("Warming up ...")
         gentle = warm_up(run_options)
-        first = orders.first + run_options.users * 1000  # the warm-up must not use the sentences of the run
+        first = config.first + run_options.users * 1000  # the warm-up must not use the sentences of the run
         Run(gentle, target, settings.BASE_DIR, interrupted).go(
-            replace(orders, is_closed_loop=True, first=first), lambda _run: None
+            replace(config, is_closed_loop=True, first=first), lambda _run: None
         )
 
     def _target(self, options: dict[str, Any], folder: Path, stack: ExitStack) -> Service:
@@ -124,10 +126,10 @@ class Command(BaseCommand):
         clips = folder / "clips"
         clips.mkdir()
         if options["clips"]:
-            return list(material.recorded(options["clips"], clips))
-        number = min(material.MAX_CLIPS, CLIPS_PER_USER * users)
+            return list(speech_clips.recorded(options["clips"], clips))
+        number = min(speech_clips.MAX_CLIPS, CLIPS_PER_USER * users)
         self.stdout.write(f"Speaking {number} clips ...")
-        return list(material.spoken(clips, number, seed=secrets.randbelow(10**6)))
+        return list(speech_clips.spoken(clips, number, seed=secrets.randbelow(10**6)))
 
     def _tell(self, result: Result, options: dict[str, Any]) -> None:
         facts = report.facts(result)

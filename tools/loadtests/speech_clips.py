@@ -14,7 +14,7 @@ import soxr
 from asr.audio import decode
 from asr.units import SAMPLE_RATE
 from core.errors import ApiError
-from tools.loadtests.orders import Clip
+from tools.loadtests.generator_config import Clip
 from tools.loadtests.sentences import sentence
 from tts import encoding
 from tts.encoding import AudioFormat, encode
@@ -37,7 +37,7 @@ _SILENCE = np.zeros(3 * SAMPLE_RATE // 10, np.int16)
 Samples = npt.NDArray[np.int16]
 
 
-class NoMaterial(Exception):
+class UnusableClips(Exception):
     """The folder contains no usable recordings."""
 
 
@@ -69,16 +69,16 @@ def spoken(folder: Path, number: int, seed: int) -> Iterator[Clip]:
 def recorded(source: Path, folder: Path) -> Iterator[Clip]:
     """Yield the recordings in ``source``, at most ``MAX_CLIPS``, and write a WAV copy of each to ``folder``.
 
-    Raises ``NoMaterial`` if there are no recordings, or if one does not decode or is longer than ``LONGEST_S``.
+    Raises ``UnusableClips`` if there are no recordings, or if one does not decode or is longer than ``LONGEST_S``.
     """
     files = sorted(path for path in source.glob("*") if path.suffix.lower() in TYPES) if source.is_dir() else []
     if not files:
-        raise NoMaterial(f"{source}: no recordings there ({', '.join(TYPES)})")
+        raise UnusableClips(f"{source}: no recordings there ({', '.join(TYPES)})")
     for index, path in enumerate(files[:MAX_CLIPS]):
         try:
             recording = decode(path.read_bytes(), max_duration_s=LONGEST_S)
         except ApiError as error:
-            raise NoMaterial(f"{path}: {error.message}") from error
+            raise UnusableClips(f"{path}: {error.message}") from error
         pcm = _write_wav(folder / f"{index:04}.wav", recording.samples)
         yield Clip(str(path.resolve()), TYPES[path.suffix.lower()], str(pcm), recording.duration_s)
 

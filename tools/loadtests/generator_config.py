@@ -1,4 +1,4 @@
-"""The instructions for the load generator, and the JSON file that passes them to its process.
+"""Configuration of the load generator, and the JSON file that passes them to its process.
 
 Only the owner can read the file, because it contains an API key.
 """
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 # Environment variables of the generator: the path of this file, and the file descriptor of the pipe for events.
-FILE_VARIABLE = "LOADTEST_ORDERS"
+CONFIG_VARIABLE = "LOADTEST_CONFIG"
 PIPE_VARIABLE = "LOADTEST_EVENTS"
-LONGEST_TALK_S = 60.0  # the longest audio of a live request, which may take this long plus PATIENCE_S
-PATIENCE_S = 60.0  # a request without an answer after this time counts as hung
+MAX_SPEECH_S = 60.0  # the longest audio of a live request, which may take this long plus TIMEOUT_S
+TIMEOUT_S = 60.0  # a request without an answer after this time counts as hung
 
 
 @dataclass(frozen=True)
@@ -35,35 +35,35 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Orders:
-    """Instructions for the load generator.
+class GeneratorConfig:
+    """Configuration of the load generator.
 
     ``host``: the address of the service.
     ``key``: an API key for the service.
-    ``people``: the prefix of the end users' ids, different in each run.
+    ``user_prefix``: the prefix of the end users' ids, different in each run.
     ``first``: the number of the first sentence to be spoken (see ``sentences``).
     ``is_closed_loop``: whether users ask again without think time.
     ``language``: the language of the clips.
     ``voice``: the TTS voice.
     ``clips``: the recordings to recognise.
-    ``patience_s``: seconds after which a request counts as hung.
+    ``timeout_s``: seconds after which a request counts as hung.
     """
 
     host: str
     key: str
-    people: str
+    user_prefix: str
     first: int
     is_closed_loop: bool
     language: str
     voice: str
     clips: list[Clip]
-    patience_s: float = PATIENCE_S
+    timeout_s: float = TIMEOUT_S
 
     def write(self, path: Path) -> None:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(asdict(self), file)
 
     @classmethod
-    def read(cls, path: str) -> Orders:
+    def read(cls, path: str) -> GeneratorConfig:
         fields: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
         return cls(**{**fields, "clips": [Clip(**clip) for clip in fields["clips"]]})

@@ -1,4 +1,4 @@
-"""Fixtures for the tests of all apps: the service in this process or as one of its own, PostgreSQL and Redis."""
+"""Fixtures for the tests of all apps: the service in this process or in its own, PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def emptying() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 async def closed_browser() -> AsyncIterator[None]:
-    """Close the tests' shared browser at the end of the run, in the event loop in which it was started."""
+    """Close the tests' shared browser at the end of the run, on the event loop that started it."""
     yield
-    if browser := sys.modules.get("tests.e2e.browser"):  # a test opened a page
+    if browser := sys.modules.get("tests.e2e.browser"):  # only if a test has opened a page
         await browser.shared.close()
 
 
@@ -46,10 +46,13 @@ class InProcessServer(uvicorn.Server):
 
 @pytest.fixture(scope="session")
 async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[str]:
-    """Run the service on this process's event loop and a real socket, so that streams work and clients can hang up."""
+    """Run the service on this process's event loop with a real socket, and return its address.
+
+    With a real socket, tests can stream, and clients can disconnect.
+    """
     from voiceproject.http_protocol import BoundedHttpProtocol
 
-    with django_db_blocker.unblock():  # because the server outlives single tests
+    with django_db_blocker.unblock():  # for the whole run, because the server serves many tests
         config = uvicorn.Config(
             "voiceproject.asgi:application",
             http=BoundedHttpProtocol,
@@ -75,7 +78,10 @@ async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[st
 
 @pytest.fixture
 def voice_on(transactional_db) -> None:
-    """Turn voice on for everybody. An emptied database has lost the flags that a migration makes."""
+    """Turn voice on for all users.
+
+    A test that empties the database also removes the flags that a migration has created.
+    """
     from rollout.feature import VOICE, Feature
     from rollout.models import Flag
 
@@ -85,7 +91,7 @@ def voice_on(transactional_db) -> None:
 
 @pytest.fixture
 def api_key(voice_on) -> str:
-    """Return a new key of the client application ``chat-ujian``."""
+    """Create a key of the client application ``chat-ujian``, and return it."""
     from core.identity import forget_lookups
     from core.models import ApiKey, ClientApplication
 
@@ -111,7 +117,7 @@ async def api(server_address: str, api_key: str) -> AsyncIterator[httpx.AsyncCli
 
 @pytest.fixture(scope="session")
 def served_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Served]:
-    """Run ``manage.py serve --demo`` as a process of its own, for SDKs and load tests."""
+    """Run ``manage.py serve --demo`` in its own process, for SDKs and load tests."""
     with services.served(tmp_path_factory.mktemp("live")) as running:
         yield running
 
@@ -128,7 +134,7 @@ def postgres_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 @pytest.fixture
 def postgres_url(postgres_server_url: str) -> str:
-    """Return the URL of an empty database for this test alone."""
+    """Return the URL of an empty database that only this test uses."""
     return services.database(postgres_server_url)
 
 
@@ -142,7 +148,7 @@ def _migrated_template(postgres_server_url: str, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture
 def migrated_postgres_url(postgres_server_url: str, _migrated_template: str) -> str:
-    """Return the URL of a database for this test alone that has all tables."""
+    """Return the URL of a database with all tables that only this test uses."""
     return services.database(postgres_server_url, _migrated_template)
 
 
@@ -153,7 +159,7 @@ def _redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 @pytest.fixture
 def redis_url(_redis_server_url: str) -> str:
-    """Return the URL of a Redis without the keys of other tests."""
+    """Return the URL of a Redis server without any keys."""
     import redis
 
     with redis.Redis.from_url(_redis_server_url) as client:
@@ -163,7 +169,7 @@ def redis_url(_redis_server_url: str) -> str:
 
 @pytest.fixture
 async def settled(api_key: str) -> AsyncIterator[None]:
-    """Wait for all streams at the end of the test, before the tables are emptied."""
+    """Wait until all streams have ended at the end of the test, before the tables are emptied."""
     from tests.asr.sockets import quiet
 
     yield
@@ -183,9 +189,9 @@ def kokoro() -> Path:
 
 
 def _installed(model_id: str) -> Path:
-    """Return the directory of a model's real weights. Without them the test is skipped; in CI it fails.
+    """Return the directory of a model's real weights. If they are missing, skip the test, or fail it in CI.
 
-    ``make test`` installs them once below ``VOICE_TEST_MODELS`` (default: ``var/models``).
+    ``make test`` installs them below ``VOICE_TEST_MODELS`` (default: ``var/models``).
     """
     model = catalogue().find(model_id)
     assert model is not None
@@ -210,7 +216,7 @@ def _neighbour(start, folder: Path) -> Iterator[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make a folder for data that is made once per run and shared by all workers."""
+    """Create a folder for data that all workers share, and that is made once per run."""
     if services.SHARED_FOLDER not in os.environ:
         folder = tempfile.mkdtemp(prefix="voice-shared-")
         os.environ[services.SHARED_FOLDER] = folder
@@ -229,8 +235,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Group the tests by file for the workers, and run those that empty the database last.
 
     All tests of a file run in one worker, except that those that empty the database form a group of their own. These
-    come last, because they also remove the rows that migrations made. Workers take groups in this order, so it holds in
-    each of them. Slow files come first, so that no worker is left alone with one at the end.
+    groups come last, because their tests also remove the rows that migrations have created. Each worker takes groups in
+    this order. Slow files come first, so that no worker is left alone with one at the end.
     """
     group = {item: (_empties_the_database(item), item.nodeid.partition("::")[0]) for item in items}
     if config.pluginmanager.has_plugin("xdist"):  # absent in separate environments such as Coqui's

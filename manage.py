@@ -12,17 +12,17 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-TOOLS = ("loadtest", "measure_rates", "plan_capacity", "seed_demo")  # commands of ``tools/``, not in the images
+TOOLS = ("loadtest", "measure_rates", "plan_capacity", "seed_demo")  # commands of ``tools/``, which images do not have
 
 
 def load() -> None:
     """Load the apps without garbage collection.
 
-    A collection would find nothing yet, and takes a tenth of the start. The objects loaded here stay for good, so later
-    collections skip them too.
+    A collection would take a tenth of the start-up time and find nothing. The objects that are loaded here stay for the
+    life of the process, so later collections skip them too.
     """
     gc.disable()
-    with suppress(ImproperlyConfigured, ImportError):  # the command itself reports what is wrong with the settings
+    with suppress(ImproperlyConfigured, ImportError):  # the command itself reports a mistake in the settings
         _ = settings.INSTALLED_APPS
     if settings.configured:
         django.setup()

@@ -1,6 +1,6 @@
-"""Admin pages to create, watch and revoke client applications and API keys.
+"""Admin pages to create, monitor and revoke client applications and API keys.
 
-The pages for people are in ``core.user_admin``.
+The pages for staff accounts and roles are in ``core.user_admin``.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class ApiKeyAdmin(AuditedAdmin):
         return [] if obj is None else ["client", *self.readonly_fields]
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        return False  # revoked keys stay, so that the ledger's past callers can be told apart
+        return False  # revoked keys stay, so that the callers of past ledger rows can be identified
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if change:
@@ -103,7 +103,10 @@ class ApiKeyAdmin(AuditedAdmin):
         request.issued_key = key  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """Show the new key once, in this response. A Django message might store it in a cookie."""
+        """Show the new key once, in this response.
+
+        A Django message is not used for this, because it might store the key in a cookie.
+        """
         context = {
             **self.admin_site.each_context(request),
             "title": "New API key",

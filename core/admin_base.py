@@ -1,4 +1,4 @@
-"""The bases of admin pages, read-only or audited, and the look-up of the objects that their URLs name."""
+"""Base classes of the admin pages (read-only or audited), and functions that find the row that a URL names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def page_of(row: Model) -> str:
 
 
 class ReadOnly:
-    """Mixin for the admin pages of measured or recorded rows: nobody may add, change or delete one."""
+    """Mixin for admin pages of measured or recorded rows, which cannot be added, changed or deleted."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -35,7 +35,7 @@ class ReadOnly:
 
 
 class AuditedAdmin(ModelAdmin):
-    """An admin page that records each change with the logged-in person, and the reason where the form asks for one."""
+    """An admin page that records who makes each change, and the reason if the form asks for one."""
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         why = request.POST.get("why", "") or request.POST.get("note", "")
@@ -52,7 +52,7 @@ class AuditedAdmin(ModelAdmin):
 
 
 def found(objects: type[T] | QuerySet[T], object_id: str | int) -> T:
-    """Return the row with this primary key. Raises ``Http404`` if there is none or the id is malformed."""
+    """Return the row with this primary key. Raises ``Http404`` if there is none, or if the key is malformed."""
     try:
         return get_object_or_404(objects, pk=object_id)
     except (ValueError, OverflowError, ValidationError) as error:
@@ -60,7 +60,7 @@ def found(objects: type[T] | QuerySet[T], object_id: str | int) -> T:
 
 
 def first(objects: QuerySet[T], object_id: str | int | None) -> T | None:
-    """Return the row of ``objects`` with this primary key; None if there is none or the id is malformed."""
+    """Return the row of ``objects`` with this primary key; None if there is none, or if the key is malformed."""
     try:
         return objects.filter(pk=object_id).first()
     except (ValueError, OverflowError, ValidationError):

@@ -1,11 +1,11 @@
-"""Export or erase what the admin's log (Django's ``LogEntry``) says about one end user.
+"""Export or erase an end user's entries in the admin's log (Django's ``LogEntry``).
 
-A log entry names an end user in one of two ways: it is about one of the end user's rows, or it is about another object
-(a cohort, a plan) and mentions such a row among the changes. In both, the id is part of the row's label.
+An entry names an end user in one of two ways. Either it is about one of the end user's rows, or it is about another
+object (a cohort, a plan) and lists such a row among the changes. In both cases, the label of the row contains the id.
 
-Sentences written by staff are left alone, because in them an id cannot be told from an ordinary word or number. Client
-applications are not told apart either: if two of them use the same id, the entries of both are exported or erased. The
-roll-out does the same.
+Sentences that staff have written are left unchanged, because an id in them cannot be distinguished from an ordinary
+word or number. If two client applications use the same id, the entries of both end users are exported or erased, as in
+the roll-out's tables.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ Rows = Iterable[QuerySet[Any]]
 def export(rows: Rows, user: str) -> list[dict[str, Any]]:
     """Return the log entries that are about ``rows`` or name the end user, oldest first.
 
-    Each is a dict of ``at`` (the time), ``what`` (the label of the object) and ``message``.
+    ``rows``: query sets of the end user's rows.
+    ``user``: the end user's id.
+
+    Each entry is a dict of ``at`` (the time), ``what`` (the label of the object) and ``message``.
     """
     entries = {entry.pk: entry for entry in [*_about(rows), *_naming(user)]}
     return [
@@ -39,10 +42,14 @@ def export(rows: Rows, user: str) -> list[dict[str, Any]]:
 
 
 def erase(rows: Rows, user: str, nobody: str) -> int:
-    """Erase an end user from the log and return the number of entries changed.
+    """Erase an end user from the log, and return the number of entries changed.
 
-    Entries about ``rows`` lose their text. In other entries that name the end user, ``nobody`` replaces the id. The
-    time, the author and the kind of change stay. Call this while the rows still have the end user's id.
+    ``rows``: query sets of the end user's rows; they must still have the end user's id.
+    ``user``: the end user's id.
+    ``nobody``: text that replaces the id.
+
+    Entries about ``rows`` lose their text. Other entries that name the end user get ``nobody`` in place of the id. The
+    time, the author and the kind of change are kept.
     """
     about = [entry.pk for entry in _about(rows)]
     for entry_pk in about:
@@ -61,17 +68,17 @@ def erase(rows: Rows, user: str, nobody: str) -> int:
 
 
 def written(user: str) -> tuple[str, str]:
-    """Return the two forms in which the log may hold an id: as it is, and escaped as in ASCII-only JSON."""
+    """Return the two forms in which the log may contain an id: unchanged, and escaped as in ASCII-only JSON."""
     return user, json.dumps(user)[1:-1]
 
 
 def _label(user: str) -> re.Pattern[str]:
-    """Return a pattern that matches the label of an end user's row: the id alone, or ``client: id: plan``."""
+    """Return a pattern for the label of an end user's row, which is the id alone or ``client: id: plan``."""
     return re.compile(rf"(?P<before>\A|\A[^:]*: ){re.escape(user)}(?P<after>\Z|: .+\Z)", re.DOTALL)
 
 
 def _is_named(user: str, label: str) -> bool:
-    """Return True if ``label`` is the label of one of the end user's rows."""
+    """Return True if ``label`` is the label of one of this end user's rows."""
     found = _label(user).search(label)
     return found is not None and bool(found["before"]) == bool(found["after"])
 
@@ -81,7 +88,7 @@ def _without(user: str, label: str, nobody: str) -> str:
 
 
 def _parts(entry: LogEntry) -> list[dict[str, Any]]:
-    """Return the changes that Django's forms recorded in the entry; [] if the entry is a sentence."""
+    """Return the changes that Django's forms have recorded in the entry; [] if its message is a sentence."""
     try:
         message = json.loads(entry.change_message)
     except ValueError:
@@ -100,7 +107,7 @@ def _is_of_people(entry: LogEntry) -> bool:
 
 
 def _models_of_people() -> set[type[Model]]:
-    """Return the models whose rows belong to an end user: those with a text field ``user``."""
+    """Return the models whose rows belong to an end user, that is, those with a text field ``user``."""
     return {
         model
         for model in apps.get_models()

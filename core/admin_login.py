@@ -1,7 +1,7 @@
-"""The admin's login: a limited number of attempts, and little load on the processor.
+"""The admin's login form, which limits the number of attempts and the load on the processor.
 
-Threads: the form is validated in the threads of Django's synchronous views. Only one of them checks a password at a
-time.
+Threads: the form is validated in the threads of Django's synchronous views. Only one of them at a time checks a
+password.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from unfold.forms import AuthenticationForm
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 300
-MAX_ATTEMPTS_PER_NAME = 10  # from one address within the window; a success resets the count
+MAX_ATTEMPTS_PER_NAME = 10  # attempts for a user name from one address within the window; a success resets the count
 MAX_ATTEMPTS_PER_ADDRESS = 50
 HASHING_WAIT_S = 2.0
 
-# Hashing a password takes half a second of a core on purpose. One at a time leaves the other cores to speech.
+# Hashing a password deliberately takes half a second of a core. One at a time leaves the other cores to speech work.
 _hashing = threading.BoundedSemaphore(1)
 
 
 class LimitedLoginForm(AuthenticationForm):
-    """The admin's login form. After too many attempts it refuses every password unchecked, even the right one."""
+    """The admin's login form. After too many attempts, it refuses every password without checking it."""
 
     def clean(self) -> dict[str, Any]:
         request: HttpRequest = self.request
@@ -50,16 +50,22 @@ class LimitedLoginForm(AuthenticationForm):
 
 
 def _counter(*parts: str) -> str:
-    """Return the cache key of a counter. It is hashed, since a name may contain characters that a cache key may not."""
+    """Return the cache key of a counter.
+
+    The key is a hash, because a user name may contain characters that are not allowed in cache keys.
+    """
     return "login:" + hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _count(key: str) -> int:
-    """Count an attempt and return the number so far. Returns 0, so nobody is limited, if the cache is unavailable."""
+    """Count an attempt and return the number of attempts so far.
+
+    If the cache is unavailable, return 0, so that no login is refused.
+    """
     try:
         cache.add(key, 0, WINDOW_S)
         return cache.incr(key)
-    except ValueError:  # it expired in between
+    except ValueError:  # the counter has expired in between
         return 1
     except Exception:
         logger.warning("cannot count attempts to log in", exc_info=True)

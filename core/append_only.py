@@ -1,7 +1,7 @@
-"""Append-only tables (the ledger, the audit trail): no row may be changed or deleted.
+"""Append-only tables (the ledger, the audit trail), whose rows cannot be changed or deleted.
 
-The classes here refuse in Python, with a clear error. Database triggers refuse whatever bypasses these classes
-(``usage.guards``).
+The classes here raise an error in Python. Database triggers (``usage.guards``) refuse changes that bypass these
+classes.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ M = TypeVar("M", bound=models.Model)
 
 
 class AppendOnly(Exception):
-    """Raised on an attempt to change or delete a row of an append-only table."""
+    """An attempt to change or delete a row of an append-only table."""
 
     def __init__(self, table: str = "this table") -> None:
         super().__init__(f"{table} is append-only")
 
 
 class AppendOnlyQuerySet(models.QuerySet[M]):
+    """A query set that can only read and create rows."""
+
     def update(self, **_values: Any) -> NoReturn:
         raise AppendOnly(str(self.model._meta.verbose_name_plural))
 
@@ -32,6 +34,8 @@ class AppendOnlyQuerySet(models.QuerySet[M]):
 
 
 class AppendOnlyModel(models.Model):
+    """A model whose rows can be created, but not changed or deleted."""
+
     class Meta:
         abstract = True
 

@@ -1,4 +1,4 @@
-"""The app that every layer uses: the callers' tables, errors, handling of outages."""
+"""Configure the Django app that all other apps use: callers, errors, and the handling of outages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db.models.signals import pre_delete
 
 class CoreConfig(AppConfig):
     name = "core"
-    label = "voiceproject"  # the app that first held the tables; their names and migrations keep its label
+    label = "voiceproject"  # the app that first had the tables; the tables and migrations are named by it
     verbose_name = "Callers"
 
     def ready(self) -> None:

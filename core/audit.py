@@ -1,7 +1,7 @@
-"""One audit trail for all decisions that people make: keys, rules, plans, prices, roll-out.
+"""The audit trail of all decisions by staff: keys, rules, plans, prices and the roll-out.
 
-Every change of an ``Audited`` model adds a row to the trail in the same transaction, so that no caller can forget it.
-``acting`` says who makes the changes within its block, and why.
+Every change of an ``Audited`` model adds a row to the trail in the same transaction, so no change can be missed. The
+context manager ``acting`` states who makes the changes within its block, and why.
 """
 
 from __future__ import annotations
@@ -27,11 +27,18 @@ M = TypeVar("M", bound="Audited")
 
 committed = Signal()  # sent after a change has been committed to the trail
 MICROS = 1_000_000
-MAX_SHOWN = 20  # names listed in one row; any more are only counted
+MAX_SHOWN = 20  # names that ``names`` lists; the others are only counted
 
 
 @dataclass(frozen=True)
 class Actor:
+    """Who makes a change.
+
+    ``who``: user name, or the management command that is running.
+    ``why``: reason, or "".
+    ``at``: time of the change; None: now.
+    """
+
     who: str
     why: str = ""
     at: datetime | None = None
@@ -44,7 +51,7 @@ _actor: ContextVar[Actor | None] = ContextVar("rollout_actor", default=None)
 def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None]:
     """Record the changes within the block as made by ``who`` for the reason ``why``.
 
-    ``at``: the time of the changes if it is not now, for a history recorded afterwards. It also holds for nested
+    ``at``: time of the changes; None: now. Use it for a history that is recorded afterwards. It also holds for nested
     blocks.
     """
     outer = _actor.get()
@@ -56,7 +63,7 @@ def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None
 
 
 def actor() -> Actor:
-    """Return the actor named by ``acting``, or else the management command that is running."""
+    """Return the actor that ``acting`` has set, or else the management command that is running."""
     named = _actor.get()
     if named is not None:
         return named
@@ -65,11 +72,11 @@ def actor() -> Actor:
 
 
 class Change(AppendOnlyModel):
-    """One change, made by a person or by a ramp.
+    """One change in the audit trail, made by a member of staff or by a ramp.
 
-    ``subject``: the name of the changed row.
-    ``before``, ``after``: values of the fields that differ. ``before`` is {} for a new row, ``after`` for a deleted
-    one.
+    ``subject``: name of the changed row.
+    ``before``: earlier values of the fields that differ; {} for a new row.
+    ``after``: later values of the fields that differ; {} for a deleted row.
     """
 
     at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
@@ -90,11 +97,11 @@ class Change(AppendOnlyModel):
         return f"{self.subject}: {self.summary()}"
 
     def summary(self) -> str:
-        """Return the change in words: ``percent 5 → 7``."""
+        """Return the change as text, such as ``percent 5 → 7``."""
         return ", ".join(f"{name} {before} → {after}" for name, before, after in self.fields_in_words())
 
     def fields_in_words(self) -> list[tuple[str, str, str]]:
-        """Return (name, before, after) for each field whose value looks different."""
+        """Return (name, before, after) as text, for each field whose text differs."""
         names = [*self.before, *(name for name in self.after if name not in self.before)]
         rows = [(_label(name), _shown(self.before, name), _shown(self.after, name)) for name in names]
         return [row for row in rows if row[1] != row[2]]
@@ -116,9 +123,13 @@ def _shown(fields: dict[str, Any], name: str) -> str:
 
 
 def record(subject: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Add a row to the trail; once the transaction is committed, send ``committed`` in this process.
+    """Add a row to the trail, and send the signal ``committed`` once the transaction is committed.
 
     Call this in the transaction of the change.
+
+    ``subject``: name of the changed row.
+    ``before``: earlier values of the fields that differ.
+    ``after``: later values of the fields that differ.
     """
     who = actor()
     at = who.at or timezone.now()
@@ -127,7 +138,7 @@ def record(subject: str, before: dict[str, Any], after: dict[str, Any]) -> None:
 
 
 class AuditedQuerySet(models.QuerySet[M]):
-    """A query set whose ``update`` saves rows one by one, so that each change gets into the audit trail."""
+    """A query set whose ``update`` saves rows one by one, so that each change is recorded in the audit trail."""
 
     def update(self, **values: Any) -> int:
         with transaction.atomic():
@@ -165,13 +176,13 @@ class Audited(models.Model):
                 )
 
     def _reread(self) -> Audited:
-        # Read back, so that a value that was set as a float or a string can be compared with the earlier one.
+        # Read the row again, because a value may have been set as a float or a string, unlike the earlier one.
         rows: Any = type(self)._base_manager
         row: Audited = rows.get(pk=self.pk)
         return row
 
     def subject(self) -> str:
-        """Return the name of this row in the audit trail."""
+        """Return the name of this row for the audit trail."""
         return f"{self._meta.verbose_name} {self}"
 
     def _facts(self) -> dict[str, Any]:
@@ -183,7 +194,7 @@ class Audited(models.Model):
 
 
 def _plain(value: Any) -> Any:
-    """Convert a value to one that JSON can represent."""
+    """Convert a value to a type that JSON can represent."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, timedelta):
@@ -196,12 +207,15 @@ def _plain(value: Any) -> Any:
 
 
 def is_deleted(instance: Audited, **_signal: Any) -> None:
-    """Record a deletion. Receiver of Django's ``pre_delete`` signal, which is also sent for cascaded deletions."""
+    """Record a deletion in the audit trail.
+
+    This receives Django's signal ``pre_delete``, which is also sent for cascaded deletions.
+    """
     record(instance.subject(), instance._facts(), {})
 
 
 def names(values: Iterable[str]) -> str:
-    """Join names into a list that stays readable even for thousands of names."""
+    """Join names with commas. Of a long list, only the first ``MAX_SHOWN`` are shown, and the others are counted."""
     known = list(values)
     more = f" and {len(known) - MAX_SHOWN:,} more" if len(known) > MAX_SHOWN else ""
     return ", ".join(known[:MAX_SHOWN]) + more

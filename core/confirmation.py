@@ -1,4 +1,4 @@
-"""An admin page that asks for confirmation before an action is carried out."""
+"""An admin page that asks for confirmation before it carries out an action."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ class EmptyForm(forms.Form):
 
 @dataclass(frozen=True)
 class Question:
-    """An action that needs confirmation, and the page that asks for it.
+    """An action that needs confirmation, and the content of the page that asks for it.
 
     ``title``: heading of the page.
     ``consequence``: text that says what the action will do.
-    ``back``: URL to go to afterwards.
-    ``do``: carries out the action. It gets the form's cleaned data and returns the message to show on the ``back``
-    page. If it raises ``DomainError``, that error is shown instead.
+    ``back``: URL of the page to show afterwards.
+    ``do``: carries out the action; takes the form's cleaned data and returns a message to show, or raises
+    ``DomainError``, whose message is shown instead.
     ``button``: label of the button that confirms.
-    ``form``, ``initial``: what else to ask for, and its initial values.
-    ``carried``: names and values of hidden fields, for an action on rows selected in a list.
+    ``form``: form with further fields.
+    ``initial``: initial values of these fields.
+    ``carried``: names and values of hidden fields, for an action on rows that were selected in a list.
     ``is_harmful``: whether the button is red.
     """
 
@@ -49,11 +50,11 @@ class Question:
 def ask(
     request: HttpRequest, model_admin: ModelAdmin[Any], question: Question, *, is_sent: bool | None = None
 ) -> HttpResponse:
-    """Show the confirmation page, or carry out the action once the form has been submitted and is valid.
+    """Show the confirmation page. If its form has been submitted and is valid, carry out the action instead.
 
-    Links to actions are GET requests, which must change nothing; only the submitted form carries out the action.
+    A link to an action is a GET request, which must not change anything.
 
-    ``is_sent``: whether the form has been submitted; by default, whether the request is a POST.
+    ``is_sent``: whether the form has been submitted; None: it has been if the request is a POST.
     """
     is_sent = request.method == "POST" if is_sent is None else is_sent
     form = question.form(request.POST if is_sent else None, initial=dict(question.initial))

@@ -1,7 +1,7 @@
-"""The context of the request being served, for all code that works on it: logs, headers, the gate.
+"""The context of the current request, for all code that runs in it, such as logging.
 
-The outermost ASGI middleware creates it. Tasks and threads started by the request share the same object, so outer
-layers can read what an inner layer sets in it.
+The outermost ASGI middleware creates the context. Tasks and threads that the request starts share the same object, so
+outer layers can read the values that an inner layer sets.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class Settleable(Protocol):
-    """Metered work of this request. It must be settled, however the request ends."""
+    """Metered work of a request. ``settle`` must be called, however the request ends."""
 
     async def settle(self, error: BaseException | None = None) -> None: ...
 
 
 class Admitted(Protocol):
-    """A place in an engine's queue, held for this request."""
+    """Work of a request that admission control has admitted (``inference.admission.Admitted``)."""
 
     def revise(self, cost: float) -> None: ...
     def leave(self, *, done: bool) -> None: ...
@@ -31,14 +31,14 @@ class Admitted(Protocol):
 
 @dataclass
 class RequestContext:
-    """What is known about one request.
+    """The data that belong to one request.
 
-    ``id``: unique; in the logs and in the response's headers.
-    ``started``: ``time.monotonic()`` seconds.
-    ``rate``: the caller's rate limit, once this request has been counted.
-    ``once``: with an idempotency key, an id that all tries of the request share.
-    ``admitted``: the request's place in an engine's queue.
-    ``work``: work to settle when the request ends.
+    ``id``: unique id of the request, for the logs and the response's headers.
+    ``started``: when the request began, in ``time.monotonic()`` seconds.
+    ``rate``: the caller's rate limit; None until this request has been counted.
+    ``once``: id that all attempts of the request share; None without an idempotency key.
+    ``admitted``: the request's work in an engine; None until it is admitted.
+    ``work``: metered work to settle when the request ends.
     ``headers``: headers to add to the response.
     ``notes``: fields to add to the request's line in the access log.
     """
@@ -53,6 +53,7 @@ class RequestContext:
     notes: dict[str, str | int | float | None] = field(default_factory=dict)
 
     def elapsed_ms(self) -> int:
+        """Return the milliseconds since the request began."""
         return round(1000 * (time.monotonic() - self.started))
 
 
@@ -60,15 +61,17 @@ _current: ContextVar[RequestContext | None] = ContextVar("request_context", defa
 
 
 def enter(context: RequestContext) -> None:
+    """Make ``context`` the context of the current task and of the tasks that it starts."""
     _current.set(context)
 
 
 def maybe_current() -> RequestContext | None:
+    """Return the context of the current request; None outside a request."""
     return _current.get()
 
 
 def current() -> RequestContext:
-    """Return the context of this request. Outside the service's middleware (in a unit test, say), make one."""
+    """Return the context of the current request. Outside a request, for example in a test, create one."""
     context = _current.get()
     if context is None:
         context = RequestContext()

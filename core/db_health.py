@@ -1,9 +1,9 @@
-"""Circuit breaker for the database: an outage is noticed once, and then no request waits until the database is back.
+"""Circuit breaker for the database: after an outage is discovered, no request waits until the database is back.
 
-Queries on a request's path go through ``ask``. The first ones in an outage wait for the connection's time limit, or for
+All queries of requests go through ``ask``. The first queries in an outage wait for the connection's timeout, or for
 ``PATIENCE_S`` if the database accepts connections but does not answer. After that, queries fail at once with
-``DatabaseError``; the callers use cached values, for at most ``VOICE_DATABASE_OUTAGE_S``. ``usage.writer`` checks every
-second whether the database is back.
+``DatabaseError``, and their callers use cached values for at most ``VOICE_DATABASE_OUTAGE_S``. ``usage.writer`` checks
+every second whether the database is back.
 """
 
 from __future__ import annotations
@@ -24,31 +24,36 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 UNAVAILABLE_ERRORS = (OperationalError, InterfaceError)
-PATIENCE_S = 5.0  # longer than a busy database takes, shorter than callers tolerate
-DOUBT_S = 5.0  # then the database is tried again, even if nothing checks whether it is back (tests, commands)
+PATIENCE_S = 5.0  # longer than a busy database takes, shorter than clients wait
+DOUBT_S = 5.0  # time after which calls try the database again, even if nothing checks it (tests, commands)
 
 
 class Database:
-    """Tracks whether the database is known to be unavailable. Safe to use from any thread."""
+    """Records whether the database is known to be unavailable. May be used in any thread.
+
+    ``was_there``: whether a call has ever succeeded, so that cached values may exist.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._since: float | None = None
         self._noted_at: float | None = None
-        self.was_there = False  # whether any call has succeeded, so that there may be cached values
+        self.was_there = False
 
     @property
     def is_away(self) -> bool:
+        """Whether the database is known to be unavailable."""
         noted_at = self._noted_at
         return noted_at is not None and time.monotonic() - noted_at < DOUBT_S
 
     @property
     def away_s(self) -> float:
-        """Seconds for which the database has been unavailable; 0 while it is available."""
+        """The seconds for which the database has been unavailable; 0 while it is available."""
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
     def note_away(self, error: Exception) -> None:
+        """Record that the database is unavailable. ``error``: the error that shows this."""
         with self._lock:
             if self._since is None:
                 logger.error("the database is away", extra={"reason": str(error).strip()[:200]})
@@ -56,6 +61,7 @@ class Database:
             self._noted_at = time.monotonic()
 
     def note_back(self) -> None:
+        """Record that the database is available again."""
         with self._lock:
             if self._since is not None:
                 logger.warning("the database is back")
@@ -67,9 +73,9 @@ class Database:
             raise OperationalError("the database is away")
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call ``function`` and return its result. Record an outage that this call discovers.
+        """Call ``function`` and return its result. If the database turns out to be unavailable, record this.
 
-        Raises ``DatabaseError``, at once if the database is known to be unavailable.
+        Raises ``DatabaseError``; at once if the database is known to be unavailable.
         """
         self.check()
         try:
@@ -85,15 +91,19 @@ database = Database()
 
 
 async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a function that queries the database, in a thread, and return its result. Raises ``DatabaseError``."""
+    """Call a function that queries the database in a thread, and return its result.
+
+    Raises ``DatabaseError``; at once if the database is known to be unavailable.
+    """
     database.check()
     return await with_timeout(database_sync_to_async(database.call)(function, *args, **kwargs))
 
 
 async def with_timeout(call: Awaitable[R]) -> R:
-    """Await ``call`` and return its result. Raises ``OperationalError`` if this takes longer than ``PATIENCE_S``.
+    """Await ``call``, which queries the database, and return its result.
 
-    After a timeout the call goes on in its thread and may yet succeed.
+    Raises ``OperationalError`` after ``PATIENCE_S`` without a result. The query then continues in its thread, and may
+    still succeed.
     """
     try:
         async with asyncio.timeout(PATIENCE_S):

@@ -1,7 +1,6 @@
-"""Every error code of the API: its HTTP status, OpenAI's coarse type, and who is responsible.
+"""The error codes of the API, each with its HTTP status, OpenAI's error type, and the party that is responsible.
 
-The table in the API contract lists these codes. The same refusal has the same code wherever it is made, so codes and
-statuses never contradict each other.
+The API contract has a table of these codes. A reason for a refusal has the same code everywhere in the service.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from enum import Enum, StrEnum
 
 
 class Fault(Enum):
-    """Who is responsible for a request that was not served. The product dashboard groups errors by this."""
+    """The party responsible for a request that was not served. The product dashboard groups errors by this."""
 
     CALLER = "a mistake in the request"
     POLICY = "refused"
@@ -19,11 +18,11 @@ class Fault(Enum):
 
 
 class ErrorCode(StrEnum):
-    """One error code of the API.
+    """An error code of the API.
 
     ``status``: HTTP status.
-    ``fault``: who is responsible.
-    ``type``: OpenAI's coarse error type.
+    ``fault``: party that is responsible.
+    ``type``: OpenAI's error type, which covers several codes.
     """
 
     status: int

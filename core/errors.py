@@ -1,4 +1,4 @@
-"""One error class and one envelope: every error leaves the service in the shape of OpenAI's errors."""
+"""The API's error class, and the conversion of all exceptions to responses in the format of OpenAI's errors."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ UNAVAILABLE_RETRY_AFTER_S = 5.0
 
 
 class DomainError(Exception):
-    """A refusal raised by an app, with a message for people.
+    """Base class for the errors with which an app refuses a request. The message is for people.
 
-    It knows nothing of HTTP: ``gateway.error_mapping`` translates it for API callers.
+    The class does not depend on HTTP: ``gateway.error_mapping`` converts its errors for API clients.
 
-    ``retry_after_s``: seconds after which a retry is worthwhile, if known.
+    ``retry_after_s``: seconds after which a retry may succeed; None: unknown.
     """
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
@@ -44,10 +44,11 @@ class DomainError(Exception):
 class ApiError(Exception):
     """An error response of the API.
 
+    ``code``: error code of the API.
     ``message``: text for people.
-    ``param``: the request parameter at fault, if there is one.
-    ``retry_after``: seconds; becomes the Retry-After header.
-    ``status``: HTTP status; by default that of the error code.
+    ``param``: request parameter that is wrong, or None.
+    ``retry_after``: value of the Retry-After header in seconds, or None.
+    ``status``: HTTP status; None: the status of the error code.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     def envelope(self) -> dict[str, dict[str, str | None]]:
+        """Return the body of the response, in the format of OpenAI's errors."""
         code = self.code
         return {"error": {"message": self.message, "type": code.type, "param": self.param, "code": code.value}}
 
@@ -83,14 +85,14 @@ _answers: dict[type[BaseException], Callable[[Any], ApiError]] = {}
 
 
 def answer_with(kind: type[E], answer: Callable[[E], ApiError]) -> None:
-    """Register ``answer``, which makes the API error for exceptions of class ``kind`` and its subclasses."""
+    """Register the function that converts exceptions of class ``kind``, and of its subclasses, to API errors."""
     _answers[kind] = answer
 
 
 def as_api_error(error: BaseException) -> ApiError:
     """Return the API error for an exception.
 
-    An unknown exception becomes a 500 that reveals no internals to the caller.
+    For an unknown exception, the error has status 500 and reveals nothing about it to the client.
     """
     for kind in type(error).__mro__:
         if kind in _answers:
@@ -125,6 +127,7 @@ def as_api_error(error: BaseException) -> ApiError:
 
 
 def too_late(_error: BaseException) -> ApiError:
+    """Return the error for a request that could not be finished in time."""
     message = _("The request could not be finished in time. Try again.")
     return ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=BUSY_RETRY_AFTER_S)
 
@@ -154,7 +157,10 @@ def _from_rest_framework(error: drf.APIException) -> ApiError:
 
 
 def _first_detail(detail: Any, param: str | None = None) -> tuple[str | None, drf.ErrorDetail]:
-    """Return the path of the first invalid field (``tags[2]`` for the third item of ``tags``) and its error."""
+    """Return the path of the first invalid field, and its error.
+
+    The path of the third item of the field ``tags``, for example, is ``tags[2]``.
+    """
     if isinstance(detail, Mapping):
         field, nested = next(iter(detail.items()))
         if field == "non_field_errors":
@@ -174,7 +180,7 @@ def _first_detail(detail: Any, param: str | None = None) -> tuple[str | None, dr
 
 
 def report(error: BaseException) -> ApiError:
-    """Return ``as_api_error(error)``, and log the error if an operator has to look into it."""
+    """Return the API error for an exception, and log the exception if an operator should look into it."""
     answer = as_api_error(error)
     if answer.status == 500:
         logger.error("unhandled error", exc_info=error)
@@ -186,9 +192,9 @@ def report(error: BaseException) -> ApiError:
 
 
 def exception_handler(error: Exception, _context: Mapping[str, Any]) -> Response:
-    """Turn any exception of a view into an error response. This is Django REST framework's exception hook.
+    """Convert an exception of a view to an error response. Django REST framework calls this.
 
-    It also handles exceptions that the framework itself would let through as a 500.
+    It also handles exceptions for which the framework itself would answer 500.
     """
     answer = report(error)
     return Response(answer.envelope(), status=answer.status, headers=answer.headers())

@@ -1,7 +1,7 @@
-"""Who is calling: an API key of a client application, or a JSON Web Token signed by the chat product.
+"""Authenticate callers by the API key of a client application, or by a JSON Web Token that the chat product has signed.
 
-Results are cached in this process for ``REMEMBERED_S``: a busy key costs no database query per request, and a revoked
-key is refused within that time. While the database is unavailable, the last known results are used, for at most
+Results are cached in this process for ``REMEMBERED_S``. So a busy key does not cause a database query per request, and
+a revoked key is refused soon. While the database is unavailable, the latest results are used for at most
 ``VOICE_DATABASE_OUTAGE_S``.
 """
 
@@ -24,7 +24,7 @@ from core.errors import ApiError
 from core.lookup import SharedLookup
 from core.models import ApiKey, ClientApplication, digest_of, not_expired
 
-REMEMBERED_S = 2.5  # plus the 2 s between two checks of an open socket: a revoked key is refused within 5 s
+REMEMBERED_S = 2.5  # with the 2 s between two checks of an open socket, a revoked key is refused within 5 s
 REMEMBERED_CREDENTIALS = 10_000
 
 _USER_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
@@ -32,13 +32,14 @@ _USER_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 @dataclass(frozen=True)
 class Caller:
-    """Who makes a request.
+    """The client application, and if known the end user, that makes a request.
 
-    ``client_id``, ``client_name``: the client application.
-    ``user``: the end user's opaque id; without one, ``key:`` and the prefix of the API key.
-    ``key_prefix``: the first characters of the API key; None for a token.
-    ``rate_key``: names the counter of this caller's requests for the rate limit.
-    ``is_bound``: the credential alone says who the end user is; no header can.
+    ``client_id``: primary key of the client application.
+    ``client_name``: name of the client application.
+    ``user``: opaque id of the end user; if the request names none, ``key:`` and the prefix of the API key.
+    ``key_prefix``: first characters of the API key; None for a token.
+    ``rate_key``: name of the counter with which the rate limit counts this caller's requests.
+    ``is_bound``: whether the credential alone determines the end user, so that no header can name another.
     """
 
     client_id: int
@@ -52,7 +53,7 @@ class Caller:
 
     @property
     def names_user(self) -> bool:
-        """True if a header or a token names the end user."""
+        """Whether a header or a token names the end user."""
         return self.is_bound or self.key_prefix is None or self.user != f"key:{self.key_prefix}"
 
 
@@ -64,7 +65,12 @@ class _Client:
 
 
 async def authenticate(headers: Mapping[str, str]) -> Caller:
-    """Authenticate a request by its headers (names in lower case). Raises ``ApiError`` 400 or 401."""
+    """Return the caller that a request's headers name.
+
+    ``headers``: values by name, the names in lower case.
+
+    Raises ``ApiError``: 401 for missing or invalid credentials, 400 for an invalid id of the end user.
+    """
     scheme, _space, credential = headers.get("authorization", "").partition(" ")
     credential = credential.strip()
     if scheme.lower() != "bearer" or not credential:
@@ -77,7 +83,11 @@ async def authenticate(headers: Mapping[str, str]) -> Caller:
 def end_user(value: str, param: str) -> str:
     """Return ``value`` if it is a valid id of an end user: 1 to 200 printable ASCII characters.
 
-    Raises ``ApiError`` 400, which names ``param``.
+    It must not begin or end with a space.
+
+    ``param``: name of the parameter, for the error.
+
+    Raises ``ApiError`` 400 if the id is invalid.
     """
     if not _USER_ID.fullmatch(value):
         message = _("{param} must be an opaque id of 1 to 200 printable ASCII characters.").format(param=param)
@@ -103,15 +113,15 @@ async def _token_caller(token: str) -> Caller:
 
 
 async def active_client(client_id: int) -> str | None:
-    """Return the client application's name, or None if it has been switched off."""
+    """Return the name of the client application; None if it has been switched off."""
     client = await _remembered(f"client id {client_id}", _find_client, str(client_id))
     return client.name if client else None
 
 
 async def check_still_valid(caller: Caller) -> None:
-    """Check the caller again during work that outlasts a request, such as a stream.
+    """Raise ``ApiError`` 401 if the caller's API key has been revoked or its client application switched off.
 
-    Raises ``ApiError`` 401 once the caller's API key has been revoked or its client application switched off.
+    Call this regularly during work that takes long, such as a stream.
     """
     if await active_client(caller.client_id) is None:
         raise ApiError(ErrorCode.INVALID_API_KEY, _("The client application has been switched off."))
@@ -153,7 +163,7 @@ async def _remembered(name: str, find: Callable[[str], _Client | None], argument
 
 
 def forget_lookups() -> None:
-    """Make the next request ask the database again."""
+    """Discard all cached results, so that the next request asks the database."""
     _lookups.forget()
 
 
@@ -163,7 +173,7 @@ def caller_of(request: Request) -> Caller:
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Makes ``authenticate`` available to Django REST framework. ``ApiView`` awaits it once per request."""
+    """Adapter that lets Django REST framework call ``authenticate``. ``ApiView`` awaits it once per request."""
 
     async def authenticate(self, request: Request) -> tuple[Caller, None]:  # type: ignore[override]
         headers = {name.lower(): value for name, value in request.headers.items()}

@@ -1,7 +1,7 @@
-"""The language of a response: from ``Accept-Language``; on pages, the visitor's own choice takes precedence.
+"""Choose the language of a response: by the ``Accept-Language`` header, or on a page by the visitor's own choice.
 
-The admin stays English: its text comes from Django, the theme and this project, and only part of it is translated into
-Malay.
+The admin is always in English. Its text comes from Django, the theme and this project, and only a part of it has been
+translated into Malay.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from django.utils import translation
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 COOKIE = "voice_language"
-MAX_HEADER_CHARACTERS = 500  # Django's own limit; no browser sends a longer header
+MAX_HEADER_CHARACTERS = 500  # Django's own limit; browsers send shorter headers
 ENGLISH_ONLY = "/admin/"
 
 
 def accepted(header: str) -> str:
-    """Return the most preferred supported language of an ``Accept-Language`` header, or else the default language."""
+    """Return the supported language that an ``Accept-Language`` header prefers.
+
+    If it names none, return the default language.
+    """
     for wanted, _quality in parse_accept_lang_header(header[:MAX_HEADER_CHARACTERS]):
         if (found := _known(wanted)) is not None:
             return found
@@ -26,23 +29,25 @@ def accepted(header: str) -> str:
 
 
 def chosen(wanted: str | None, cookies: Mapping[str, str], header: str) -> str:
-    """Return the language of a page.
+    """Return the language of a page: the first of these that names a supported language.
 
-    In order of precedence: ``wanted`` (from the URL), the cookie of an earlier choice, the ``Accept-Language`` header.
+    ``wanted``: the language in the page's URL, or None.
+    ``cookies``: the visitor's cookies; one of them stores an earlier choice.
+    ``header``: the ``Accept-Language`` header.
     """
     return _known(wanted or "") or _known(cookies.get(COOKIE, "")) or accepted(header)
 
 
 def answer_in(language: str) -> None:
-    """Set the language for the rest of this task and for the tasks that it starts.
+    """Set the language of this task and of the tasks that it starts.
 
-    The thread pools (``inference.pool``) use it in their threads as well.
+    The thread pools (``inference.pool``) use the same language in their threads.
     """
     translation.activate(language)
 
 
 def _known(code: str) -> str | None:
-    """Return the supported language for a language tag (``ms`` for ``ms-MY``), or None."""
+    """Return the supported language for a language tag, such as ``ms`` for ``ms-MY``; None if there is none."""
     try:
         return translation.get_supported_language_variant(code) if code else None
     except LookupError:

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object per line, each with the id of the request it belongs to.
+"""Structured logs: one JSON object per line, with the id of the request.
 
 Users' text and audio are never logged, nor are credentials.
 """
@@ -15,6 +15,8 @@ from core.context import maybe_current
 
 
 class RequestIdFilter(logging.Filter):
+    """Adds the id of the current request to each log record. It never drops a record."""
+
     def filter(self, record: logging.LogRecord) -> bool:
         if (context := maybe_current()) is not None:
             record.request_id = context.id
@@ -22,6 +24,8 @@ class RequestIdFilter(logging.Filter):
 
 
 class JsonFormatter(BaseJsonFormatter):
+    """Formats a log record as one line of JSON."""
+
     def __init__(self) -> None:
         super().__init__("%(message)s", json_ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""Database look-ups that requests share, and that keep working for a while when the database is unavailable."""
+"""Database lookups that requests share, and that work for some time while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ V = TypeVar("V")
 
 
 class SharedLookup(Generic[V]):
-    """Looks up each key at most once every ``fresh_s`` seconds, however many callers ask at the same moment.
+    """A cache of database lookups, in which all requests of this process share one lookup of each key.
 
-    While the database is unavailable, the last value found is used, for at most ``VOICE_DATABASE_OUTAGE_S`` seconds. A
-    cached None (nothing was found) is not used then: it may be out of date, and somebody would be refused wrongly.
+    While the database is unavailable, the latest values are used for at most ``VOICE_DATABASE_OUTAGE_S``. A cached None
+    (nothing was found) is not used then, because it may be out of date and a valid request would be refused.
+
+    ``max_keys``: number of keys to cache.
+    ``fresh_s``: seconds for which a value counts as fresh, and is not looked up again.
     """
 
     def __init__(self, max_keys: int, fresh_s: float) -> None:
@@ -27,13 +30,13 @@ class SharedLookup(Generic[V]):
         self._known: TTLCache[str, V] = TTLCache(max_keys, settings.VOICE_DATABASE_OUTAGE_S)
 
     async def get(self, key: str, find: Callable[[], V]) -> V:
-        """Return the value for ``key``. If none is fresh, call ``find()`` in a thread.
+        """Return the value for ``key``. If there is no fresh value, call ``find`` in a thread.
 
         Raises ``DatabaseError`` if the database is unavailable and no earlier value is known.
         """
         task = self._tasks.get(key)
         if task is None or task.get_loop() is not asyncio.get_running_loop():
-            # An empty context: callers share the look-up, so no request may cancel it or close its connection.
+            # Callers share the lookup. With an empty context, no request can cancel it or close its connection.
             task = asyncio.get_running_loop().create_task(ask(find), context=contextvars.Context())
             self._tasks[key] = task
         try:
@@ -51,6 +54,6 @@ class SharedLookup(Generic[V]):
         return found
 
     def forget(self) -> None:
-        """Forget all values, so that the next call asks the database."""
+        """Discard all values, so that the next call asks the database."""
         self._tasks.clear()
         self._known.clear()

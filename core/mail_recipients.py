@@ -1,6 +1,6 @@
-"""Recipients of this service's mail, and the languages available to them.
+"""The recipients of this service's mail, and the languages in which it can be written.
 
-Plain Python, because it is used to validate the settings before they exist. The weekly summary's mail uses it as well.
+This module is plain Python, because it validates settings before Django has loaded them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,23 @@ LONGEST_ADDRESS = 254  # RFC 5321, by its erratum 1690
 
 @dataclass(frozen=True)
 class Recipient:
-    """A recipient of mail, and the language to write to them in."""
+    """A recipient of mail.
+
+    ``address``: mail address.
+    ``language``: code of the language in which to write to this recipient.
+    """
 
     address: str
     language: str
 
     @classmethod
     def of(cls, text: str, language: str = DEFAULT_LANGUAGE) -> Recipient:
-        """Parse ``ms:puteri@example.com``, or an address alone, which gets ``language``. Raises ``ValueError``."""
+        """Parse an address, with or without a language before it: ``ms:puteri@example.com``.
+
+        ``language``: language of an address without one.
+
+        Raises ``ValueError`` if the address is invalid or the language is not available.
+        """
         chosen, colon, address = text.rpartition(":")
         if colon:
             language = chosen

@@ -1,4 +1,4 @@
-"""Client applications (the chat front end is one) and the API keys that they call with."""
+"""The client applications, such as the chat front end, and their API keys."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 def digest_of(key: str) -> str:
-    """Return the SHA-256 digest, in hexadecimal, under which a key is stored.
+    """Return the SHA-256 digest of a key in hexadecimal, which is stored instead of the key.
 
-    A plain hash suffices: a key has 256 random bits, so it cannot be guessed.
+    No slow password hash is needed, because a key has 256 random bits and cannot be guessed.
     """
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def not_expired() -> Q:
-    """Return a filter for API keys that have not expired."""
+    """Return a query filter for the API keys that have not expired."""
     return Q(expires_at=None) | Q(expires_at__gt=timezone.now())
 
 
@@ -48,7 +48,7 @@ class ClientApplication(Audited):
 
 
 class ApiKey(Audited):
-    """A client application's credential. The key itself exists only in ``issue``'s return value."""
+    """An API key of a client application. The database holds only its digest; ``issue`` returns the key itself."""
 
     recorded = ("label", "revoked_at", "expires_at")
 
@@ -74,7 +74,7 @@ class ApiKey(Audited):
     def issue(
         cls, client: ClientApplication, *, label: str = "", key: str = "", expires_at: datetime | None = None
     ) -> tuple[ApiKey, str]:
-        """Create a key, or record the given one, and return its row and the key.
+        """Create a key, or store the given one, and return its row and the key.
 
         The key cannot be read again later, because only its digest is stored.
         """
@@ -86,7 +86,11 @@ class ApiKey(Audited):
 
     @classmethod
     def find(cls, key: str) -> ApiKey | None:
-        """Return the row of a usable key, with its client loaded, or None. Records the use at most once a minute."""
+        """Return the row of a valid key, with its client application; None if the key is not valid.
+
+        A key is valid unless it is unknown, revoked or expired, or its client application is switched off. The time of
+        use is recorded at most once a minute.
+        """
         rows = cls.objects.select_related("client").filter(digest=digest_of(key))
         row = rows.filter(not_expired(), revoked_at=None, client__is_active=True).first()
         if row is not None:
@@ -95,6 +99,7 @@ class ApiKey(Audited):
 
     @property
     def is_expired(self) -> bool:
+        """Whether the key has expired."""
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
     def _note_use(self) -> None:
@@ -103,7 +108,7 @@ class ApiKey(Audited):
             type(self).objects.filter(pk=self.pk).update(last_used_at=now)
 
     def revoke(self) -> None:
-        """Refuse this key from now on. The time of an earlier revocation is kept."""
+        """Revoke this key, permanently. If it is revoked already, the earlier time is kept."""
         now = timezone.now()
         with transaction.atomic():
             if type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=now):

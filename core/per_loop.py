@@ -1,4 +1,4 @@
-"""Objects that belong to an event loop (locks, connections, tasks): one per loop, created on first use."""
+"""Objects that belong to an event loop (locks, connections, tasks), one for each loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """A callable that returns the running event loop's own ``T``, made by ``make()`` on first use."""
+    """A callable that returns the running event loop's own object, which ``make`` creates on the first call."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make

@@ -1,4 +1,4 @@
-"""Percentiles by nearest rank: always a measured value, never an interpolated one."""
+"""Percentiles by the nearest-rank method, which returns measured values only and never interpolates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 
 def rank(number: int, percent: float) -> int:
-    """Return the index of the ``percent``-th percentile among ``number`` sorted values. ``number`` is at least 1."""
+    """Return the index of a percentile in a sorted list of ``number`` values, of which there must be at least one."""
     return max(0, math.ceil(percent / 100 * number) - 1)
 
 
@@ -17,9 +17,9 @@ def percentile(values: Collection[float], percent: float) -> float:
 
 
 def histogram_percentile(histogram: Mapping[int, int], percent: float) -> int | None:
-    """Return the upper bound of the bucket that holds the percentile; None if the histogram is empty.
+    """Return the upper bound of the bucket that contains the percentile; None if the histogram is empty.
 
-    ``histogram``: the count of each bucket, by the bucket's upper bound.
+    ``histogram``: number of values in each bucket, by the upper bound of the bucket.
     """
     total = sum(histogram.values())
     seen = 0

@@ -1,4 +1,4 @@
-"""Format numbers for people (``4.2 s``, ``12.5 min``, ``1,204``, ``2 days``); form fields that accept such input."""
+"""Format numbers as text (``4.2 s``, ``12.5 min``, ``1,204``, ``2 days``), and form fields that accept such input."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ DAY = 86_400.0
 
 
 def number(value: float | None) -> str:
-    """Format as a whole number with thousands separators."""
+    """Format a whole number with thousands separators."""
     return NONE if value is None else f"{value:,.0f}"
 
 
 def seconds(value: float | None, places: int = 2) -> str:
+    """Format a number of seconds with ``places`` decimal places."""
     return NONE if value is None else f"{value:,.{places}f} s"
 
 
 def percent(value: float | None, places: int = 1) -> str:
+    """Format a percentage with ``places`` decimal places."""
     return NONE if value is None else f"{value:.{places}f} %"
 
 
 def audio(milliseconds: int) -> str:
-    """Format a length of audio, given in milliseconds, in seconds, minutes or hours, whichever suits it."""
+    """Format a length of audio in seconds, minutes or hours, depending on its size."""
     length = abs(milliseconds) / 1000
     shown = milliseconds / 1000
     if length < MINUTE:
@@ -40,7 +42,7 @@ def audio(milliseconds: int) -> str:
 
 
 def span(length: timedelta | None) -> str:
-    """Format a length of time: ``30 s``, ``45 min``, ``3.5 h``, ``2 days``."""
+    """Format a length of time, such as ``30 s``, ``45 min``, ``3.5 h`` or ``2 days``."""
     if length is None:
         return NONE
     value = length.total_seconds()
@@ -58,7 +60,10 @@ def _trimmed(value: float, unit: str) -> str:
 
 
 class MicrosField(forms.DecimalField):
-    """An amount of money, entered with a decimal point and stored as an integer number of millionths."""
+    """A form field for an amount of money.
+
+    The amount is entered as a decimal number and stored as a whole number of millionths.
+    """
 
     def __init__(self, **options: Any) -> None:
         # The limits that the model field passes are in millionths, so they do not apply here.
@@ -80,7 +85,10 @@ class MicrosField(forms.DecimalField):
 
 
 class SpanField(forms.DurationField):
-    """A length of time, entered as a number of ``unit``. Django's format (``1 12:00:00``) is accepted as well."""
+    """A form field for a length of time, entered as a number of ``unit``.
+
+    Django's own format (``1 12:00:00``) is accepted too.
+    """
 
     def __init__(self, *, unit: timedelta, **options: Any) -> None:
         self.unit = unit
@@ -100,7 +108,7 @@ class SpanField(forms.DurationField):
 
 
 class ShortFloatField(forms.FloatField):
-    """A number field that shows ``80`` where Django's own shows ``80.0``."""
+    """A form field for a number, which shows ``80`` where Django's own field shows ``80.0``."""
 
     def __init__(self, **options: Any) -> None:
         options["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal"})

@@ -1,4 +1,7 @@
-"""Limit the requests of a caller per minute, counted in this process or, with Redis, in all processes together."""
+"""Limit the number of requests per caller and minute.
+
+With Redis, the requests to all processes are counted together; without Redis, each process counts its own.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,16 @@ from core.identity import Caller
 from core.per_loop import PerLoop
 from core.redis_health import redis_health, redis_options, unless_unavailable
 
-UNLIMITED = 1_000_000_000  # the limit that the headers show while none is set
+UNLIMITED = 1_000_000_000  # the limit that the headers show if the settings have none
 
 
 @dataclass(frozen=True)
 class RateLimit:
-    """A caller's rate limit after a request has been counted.
+    """The state of a caller's rate limit after a request has been counted.
 
     ``limit``: requests allowed per minute.
-    ``remaining``: requests left of these.
-    ``reset_s``: seconds until counting starts again.
+    ``remaining``: requests still allowed in this minute.
+    ``reset_s``: seconds until the next minute starts.
     ``exceeded``: whether this request is beyond the limit.
     """
 
@@ -45,6 +48,7 @@ class RateLimit:
             raise ApiError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=self.reset_s)
 
     def headers(self) -> dict[str, str]:
+        """Return OpenAI's rate limit headers for the response."""
         return {
             "X-RateLimit-Limit-Requests": str(self.limit),
             "X-RateLimit-Remaining-Requests": str(self.remaining),
@@ -53,15 +57,16 @@ class RateLimit:
 
 
 def untouched() -> RateLimit:
-    """Return a caller's rate limit before any request has been counted."""
+    """Return the state of a caller's rate limit before any request has been counted."""
     limit = settings.VOICE_RATE_LIMIT or UNLIMITED
     return RateLimit(limit, limit, 0.0)
 
 
 async def spend(caller: Caller) -> RateLimit:
-    """Count one request of the caller. Return the rate limit, which is also stored for the response's headers.
+    """Count one request of the caller, and return the state of the rate limit.
 
-    While Redis is unavailable, nobody is limited.
+    The state is also stored in the request's context, for the response's headers. While Redis is unavailable, requests
+    are not limited.
     """
     rate = untouched()
     if settings.VOICE_RATE_LIMIT:

@@ -1,8 +1,8 @@
-"""Circuit breaker for Redis: an outage is noticed once, and then no request waits for Redis until it is back.
+"""Circuit breaker for Redis: after an outage is discovered, no request waits until Redis is back.
 
-Every call on a request's path goes through ``RedisHealth.call``. The first calls to a Redis that does not answer wait
-for ``CALL_TIMEOUT_S``. After that, calls fail at once with ``RedisUnavailable`` and the callers do without, while one
-task checks every ``PROBE_EVERY_S`` whether Redis is back.
+All Redis calls of requests go through ``RedisHealth.call``. The first calls in an outage wait for ``CALL_TIMEOUT_S``.
+After that, calls fail at once with ``RedisUnavailable``, and their callers do without Redis. A task checks every
+``PROBE_EVERY_S`` whether Redis is back.
 
 Threads: a ``RedisHealth`` belongs to one event loop.
 """
@@ -20,7 +20,7 @@ from core.per_loop import PerLoop
 logger = logging.getLogger(__name__)
 
 SOCKET_TIMEOUT_S = 1.0
-CALL_TIMEOUT_S = 1.5  # enough for one try and the beginning of a second on a fresh connection
+CALL_TIMEOUT_S = 1.5  # enough for one try and the start of a second one on a new connection
 PROBE_EVERY_S = 1.0
 
 T = TypeVar("T")
@@ -31,10 +31,10 @@ class RedisUnavailable(OSError):
 
 
 def redis_options() -> dict[str, Any]:
-    """Return the options of every asynchronous Redis client here. They keep waits short while Redis is unavailable.
+    """Return the options for the service's asynchronous Redis clients.
 
-    The clients retry once, without a pause: a restart of Redis may have closed an idle connection. The retries that
-    redis-py makes by default take up to seven seconds.
+    They keep waits short while Redis is unavailable. The clients retry once, without a pause, because a restart of
+    Redis may have closed an idle connection. By default, redis-py would retry for up to seven seconds.
     """
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
@@ -53,13 +53,14 @@ class RedisHealth:
 
     @property
     def is_away(self) -> bool:
+        """Whether Redis is known to be unavailable."""
         return self._probing is not None
 
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
-        """Await ``make()`` and return its result.
+        """Await the Redis call that ``make`` creates, and return its result.
 
-        Raises ``RedisUnavailable`` at once while Redis is known to be unavailable, and after ``CALL_TIMEOUT_S`` without
-        an answer. Other failures raise the client's own error (redis-py's errors, ``StorageError``, ``OSError``).
+        Raises ``RedisUnavailable`` at once while Redis is known to be unavailable, or after ``CALL_TIMEOUT_S`` without
+        an answer. Any other failure raises the client's own error (redis-py's errors, ``StorageError``, ``OSError``).
         """
         if self.is_away:
             raise RedisUnavailable("Redis does not answer")
@@ -75,7 +76,7 @@ class RedisHealth:
             raise
 
     async def ping(self) -> None:
-        """Check that Redis answers. Raises the errors of ``call``."""
+        """Check that Redis answers. Raises the errors of ``call`` if it does not."""
         await self.call(self._ping)
 
     async def _ping(self) -> None:
@@ -88,7 +89,7 @@ class RedisHealth:
     def _note_away(self, error: Exception) -> None:
         if self._probing is None:
             logger.warning("Redis is away", extra={"reason": str(error)[:200]})
-            # An empty context: the probe belongs to no request, so none can cancel it.
+            # With an empty context, the probe belongs to no request, so no request can cancel it.
             loop = asyncio.get_running_loop()
             self._probing = loop.create_task(self._probe(), context=contextvars.Context())
 
@@ -104,13 +105,16 @@ class RedisHealth:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 await self._ping()
-        except Exception:  # noqa: BLE001 - after any error Redis is not back; the outage has been logged
+        except Exception:  # noqa: BLE001 - any error means that Redis is not back; the outage has been logged
             return False
         return True
 
 
 def _is_about_the_connection(error: BaseException | None) -> bool:
-    """Return True if the error or a cause of it means that Redis cannot be reached, not that it refused a command."""
+    """Return True if the error, or one of its causes, means that Redis cannot be reached.
+
+    An error with which Redis refuses a command does not mean this.
+    """
     from redis import exceptions as redis_errors
 
     while error is not None:
@@ -124,7 +128,7 @@ _healths: PerLoop[dict[str, RedisHealth]] = PerLoop(dict)
 
 
 def redis_health(url: str) -> RedisHealth:
-    """Return this event loop's ``RedisHealth`` for that Redis."""
+    """Return the running event loop's ``RedisHealth`` for the Redis at ``url``."""
     healths = _healths()
     if url not in healths:
         healths[url] = RedisHealth(url)
@@ -132,16 +136,16 @@ def redis_health(url: str) -> RedisHealth:
 
 
 async def unless_unavailable(call: Awaitable[T], warning: str) -> T | None:
-    """Await ``call``, for limits that do not apply while Redis is unavailable. Return None if Redis did not serve it.
+    """Await ``call``, which uses Redis, and return its result; None if Redis is unavailable.
 
-    ``warning``: the message to log, except while the outage is known, because ``RedisHealth`` has logged it.
+    ``warning``: message to log. A known outage is not logged again.
     """
     try:
         return await call
     except RedisUnavailable:
         return None
     except Exception as error:
-        # The libraries' errors by their module: redis-py is imported only where it is used.
+        # The libraries' errors are recognised by their module, because redis-py is imported only where it is used.
         if not isinstance(error, OSError) and not type(error).__module__.startswith(("redis", "limits")):
             raise
         logger.warning(warning, exc_info=True)

@@ -1,4 +1,4 @@
-"""The state directory: files that one copy of the service keeps (database, generated secrets, the demo's sample)."""
+"""The state directory, which holds the files of one installation (database, generated secrets, the demo's sample)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def state_directory(path: str | Path) -> Path:
-    """Return the absolute path of the state directory. If it is missing, create it, accessible to its owner only."""
+    """Return the absolute path of the state directory. Create a missing one, accessible only to its owner."""
     directory = Path(path).expanduser().resolve()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory
 
 
 def write_private(path: Path, content: str) -> None:
-    """Write a file that only its owner can read. An existing file is replaced as a whole, never half written."""
+    """Write a file that only its owner can read. An existing file is replaced atomically."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(content)
@@ -24,7 +24,12 @@ def write_private(path: Path, content: str) -> None:
 
 
 def kept_secret(path: Path, *, prefix: str = "", bytes_of_entropy: int = 48) -> str:
-    """Return the secret in ``path``, generating it on first use. Processes that start together agree on one."""
+    """Return the secret in the file ``path``. If there is no such file, generate the secret.
+
+    Processes that start at the same time get the same secret.
+
+    ``prefix``: text that a generated secret begins with.
+    """
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         write_private(draft, prefix + secrets.token_urlsafe(bytes_of_entropy))

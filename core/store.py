@@ -1,7 +1,7 @@
-"""Short-lived values that a request leaves for later ones: in this process, bounded in bytes, or in Redis.
+"""Short-lived values that a request stores for later requests, in the memory of this process or in Redis.
 
-The values may hold what users said. So this service never writes them to disk, and they expire soon. While Redis is
-unavailable, every call raises ``StoreUnavailable`` within seconds; the caller decides whether that matters.
+The values may contain what users said, so they expire soon, and this service never writes them to disk. While Redis is
+unavailable, every call raises ``StoreUnavailable`` within seconds.
 """
 
 from __future__ import annotations
@@ -18,31 +18,34 @@ from core.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)
 
-OVERHEAD_BYTES = 512  # memory that an entry takes besides its value
+OVERHEAD_BYTES = 512  # memory that an entry takes in addition to its value
 
 T = TypeVar("T")
 
 
 class StoreUnavailable(Exception):
-    """Raised when Redis cannot be reached, so that stored values are unknown."""
+    """Redis cannot be reached, so the stored values are unknown."""
 
 
 class Store(Protocol):
-    """A store of values that expire. Every call raises ``StoreUnavailable`` while Redis is unavailable."""
+    """A store of values that expire. All methods raise ``StoreUnavailable`` while Redis is unavailable."""
 
     async def get(self, name: str) -> bytes | None: ...
 
     async def put(self, name: str, value: bytes) -> None:
-        """Store ``value`` under ``name`` for the store's lifetime.
+        """Store ``value`` under ``name`` for the lifetime that the store was made with.
 
-        A value that is too large is not stored; an earlier one under that name is removed.
+        A value that is too large is not stored, and an earlier value of that name is removed.
         """
 
     async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
-        """Store ``value`` for ``lifetime_s`` unless the name is taken. Returns True if it was free."""
+        """Store ``value`` for ``lifetime_s`` seconds if the name is free. Return True if it was free."""
 
     async def renew(self, name: str, lifetime_s: float) -> None:
-        """Extend an existing claim to ``lifetime_s`` from now. A longer remaining lifetime is not shortened."""
+        """Extend the lifetime of an existing value to ``lifetime_s`` seconds from now.
+
+        A longer remaining lifetime is not shortened.
+        """
 
     async def drop(self, name: str) -> None: ...
 
@@ -52,6 +55,12 @@ def _size(value: bytes) -> int:
 
 
 class MemoryStore:
+    """A store in the memory of this process.
+
+    ``max_bytes``: limit to the size of all values together.
+    ``lifetime_s``: seconds for which a value is kept.
+    """
+
     def __init__(self, max_bytes: int, lifetime_s: float) -> None:
         self._values: TTLCache[str, bytes] = TTLCache(
             max_bytes, lifetime_s, getsizeof=lambda v: len(v) + OVERHEAD_BYTES
@@ -66,7 +75,8 @@ class MemoryStore:
             self._values[name] = value
 
     async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
-        # No ``lifetime_s`` here: it frees the claims of processes that die. A live process always puts or drops.
+        # ``lifetime_s`` frees the claims of processes that have died. Here it is not needed: a live process always
+        # calls ``put`` or ``drop``.
         if name in self._values:
             return False
         await self.put(name, value)
@@ -80,6 +90,13 @@ class MemoryStore:
 
 
 class RedisStore:
+    """A store in Redis.
+
+    ``namespace``: part of the Redis keys that separates this store's values from those of other stores.
+    ``max_bytes``: limit to the size of each value.
+    ``lifetime_s``: seconds for which ``put`` keeps a value.
+    """
+
     def __init__(self, url: str, namespace: str, max_bytes: int, lifetime_s: int) -> None:
         import redis.asyncio  # slow to import, so only where it is used
 
@@ -123,9 +140,9 @@ class RedisStore:
 
 
 def make_store(namespace: str, max_bytes: int, lifetime_s: int) -> PerLoop[Store]:
-    """Make a store that lives in Redis if Redis is configured, otherwise in this process.
+    """Return a store in Redis if Redis is configured, otherwise in the memory of this process.
 
-    ``max_bytes``: bound of all values together in this process, or of each value in Redis.
+    ``max_bytes``: limit to the size of all values together in this process, or of each value in Redis.
     ``lifetime_s``: seconds for which ``put`` keeps a value.
     """
 

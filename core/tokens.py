@@ -1,4 +1,7 @@
-"""Verify the chat product's JSON Web Tokens: HS256 by a shared secret, RS256 by the public keys at a JWKS URL."""
+"""Verify the chat product's JSON Web Tokens.
+
+They are signed by HS256 with a shared secret, or by RS256 with a key whose public part is at a JWKS URL.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,17 @@ from core.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
-LEEWAY_S = 10  # allowed difference between the signer's clock and this one's
+LEEWAY_S = 10  # allowed difference between the clocks of the signer and this machine
 KEYS_KEPT_S = 300
-REFRESH_PAUSE_S = 10  # tokens with made-up key ids must not cause a fetch each
+REFRESH_PAUSE_S = 10  # shortest time between two fetches, because anybody can send tokens with unknown key ids
 FETCH_TIMEOUT_S = 5
 
 
 async def subject(token: str) -> str:
-    """Validate a token and return the end user in its ``sub`` claim. Raises ``ApiError`` 401 or 503."""
+    """Verify a token and return the end user's id in its ``sub`` claim.
+
+    Raises ``ApiError``: 401 for an invalid token, 503 if the public keys cannot be fetched.
+    """
     try:
         header = jwt.get_unverified_header(token)
         key, algorithm = await _key_for(header)
@@ -45,9 +51,10 @@ async def subject(token: str) -> str:
 
 
 async def _key_for(header: dict[str, object]) -> tuple[str | jwt.PyJWK, str]:
-    """Return the key and the algorithm to verify a token with. Raises ``InvalidAlgorithmError`` if there is none.
+    """Return the key and the algorithm with which to verify a token. ``header``: the token's header.
 
-    The algorithm is one for which the settings hold a key; a token's header cannot choose any other.
+    The token can choose only an algorithm for which the settings have a key. Raises ``InvalidAlgorithmError`` for any
+    other.
     """
     match header.get("alg"):
         case "HS256" if settings.VOICE_JWT_SECRET:
@@ -59,9 +66,9 @@ async def _key_for(header: dict[str, object]) -> tuple[str | jwt.PyJWK, str]:
 
 
 class PublicKeys:
-    """The public keys at a JWKS URL, cached.
+    """A cache of the public keys at a JWKS URL.
 
-    They are fetched on first use, again when they are old, and when a token names an unknown key.
+    The keys are fetched on first use, when they are old, and when a token names an unknown key.
     """
 
     def __init__(self, url: str) -> None:
@@ -74,10 +81,10 @@ class PublicKeys:
     async def find(self, key_id: str) -> jwt.PyJWK:
         """Return the public key with this id.
 
-        Keys older than ``KEYS_KEPT_S`` are refreshed in the background, so that callers do not wait. Callers wait only
-        for an unknown key, or for keys more than twice that old, which may have been withdrawn.
+        Keys older than ``KEYS_KEPT_S`` are refreshed in the background. Callers wait only for an unknown key, or if the
+        keys are twice as old as that, because a key may then have been withdrawn.
 
-        Raises ``PyJWTError`` for an unknown key, ``ApiError`` 503 while no keys are known.
+        Raises ``PyJWTError`` for an unknown key, and ``ApiError`` 503 if no keys could be fetched yet.
         """
         known = self._keys.get(key_id)
         if known is None or self._age_s > 2 * KEYS_KEPT_S:  # a key this old may have been withdrawn
@@ -96,7 +103,10 @@ class PublicKeys:
         return time.monotonic() - self._fetched_at
 
     async def _refresh(self) -> None:
-        """Fetch the keys, at most once per ``REFRESH_PAUSE_S``. Raises ``ApiError`` 503 while no keys are known."""
+        """Fetch the keys, at most once per ``REFRESH_PAUSE_S``.
+
+        Raises ``ApiError`` 503 if no keys could be fetched yet.
+        """
         async with self._fetching:
             if self._age_s > REFRESH_PAUSE_S:
                 await self._fetch()

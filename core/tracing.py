@@ -1,9 +1,12 @@
-"""OpenTelemetry traces, from the request or socket to the engine and across the inference tier.
+"""OpenTelemetry traces, which follow a request or a socket to the engine, also through the inference tier.
 
-Tracing is off unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set. While it is off, OpenTelemetry is not imported and opening
-a span costs one function call. Spans hold names, numbers and ids. They never hold text, audio, credentials or the
-message of an exception, which may quote any of these. Call ``start`` and ``stop`` once per process; spans may be opened
-in any task or thread.
+Tracing is off unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set. While it is off, OpenTelemetry is not imported, and
+opening a span costs one function call.
+
+Spans contain names, numbers and ids. They never contain text, audio, credentials or the message of an exception, which
+may quote any of these.
+
+Call ``start`` and ``stop`` once per process. Spans may be opened in any task or thread.
 """
 
 from __future__ import annotations
@@ -30,16 +33,16 @@ class SpanRole(Enum):
 
 
 class _Tracing:
-    """The state that ``start`` sets up; all None while tracing is off."""
+    """The state that ``start`` sets up. All attributes are None while tracing is off."""
 
     provider: Any = None
     tracer: Any = None
 
 
 def start(service: str) -> None:
-    """Start sending traces under the service name ``service``, unless no endpoint is configured.
+    """Start sending traces, if an endpoint is configured.
 
-    ``OTEL_SERVICE_NAME``, if set, replaces ``service``.
+    ``service``: name of the service in the traces, unless ``OTEL_SERVICE_NAME`` is set.
     """
     endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT
     if not endpoint or _Tracing.provider is not None:
@@ -58,7 +61,7 @@ def start(service: str) -> None:
 
 
 def stop() -> None:
-    """Send the remaining spans and stop tracing. Blocks while the collector is slow."""
+    """Send the remaining spans and stop tracing. Blocks as long as the collector takes."""
     provider = _Tracing.provider
     _Tracing.provider = None
     _Tracing.tracer = None
@@ -67,12 +70,13 @@ def stop() -> None:
 
 
 class Span:
-    """An open span, or a no-op while traces are off."""
+    """An open span. While tracing is off, its methods do nothing."""
 
     def __init__(self, span: Any = None) -> None:
         self._span = span
 
     def note(self, **attributes: Value) -> None:
+        """Set attributes of the span."""
         if self._span is not None:
             self._span.set_attributes(attributes)
 
@@ -86,8 +90,9 @@ def span(
 ) -> Iterator[Span]:
     """Open a span around the block. An exception marks the span as failed and is passed on.
 
-    ``parent``: headers received from a caller (W3C Trace Context). Without them, the parent is the span open in this
+    ``parent``: headers received from a caller (W3C Trace Context); None: the parent is the span that is open in this
     task.
+    ``attributes``: attributes of the span.
     """
     if _Tracing.tracer is None:
         yield _NO_SPAN
@@ -111,9 +116,9 @@ def span(
 
 
 def origin() -> dict[str, str]:
-    """Return what another process needs to continue this trace.
+    """Return the data with which another process can continue this trace.
 
-    That is the request's id, and the open span as headers (W3C Trace Context).
+    These are the id of the request and the headers of the open span (W3C Trace Context).
     """
     told: dict[str, str] = {}
     if (context := maybe_current()) is not None:

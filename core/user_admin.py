@@ -1,4 +1,4 @@
-"""Admin pages for the people who log in and for their roles: Django's own, styled like the others."""
+"""Admin pages for staff accounts and their roles: Django's own pages, in the style of the others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
     list_display = ["username", "full_name", "email", "roles", "state", "last_login"]
     list_filter = ["groups", "is_superuser", "is_active"]
     ordering = ["username"]
-    # Permissions come only with roles, so that the name of a role says what somebody may do.
+    # Permissions are given only by roles, so that an account's roles show what it may do.
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
         ("Person", {"fields": ["first_name", "last_name", "email"]}),

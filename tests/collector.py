@@ -1,4 +1,4 @@
-"""An OTLP receiver for tests, which keeps the spans it receives with the names of the services that sent them."""
+"""An OTLP receiver for tests, which keeps all spans with the name of the service that sent each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Let Django empty the database between tests, although the ledger's triggers refuse DELETE (``usage.guards``)."""
+"""Allow Django to empty the database between tests.
+
+Without this, the ledger's triggers refuse DELETE (``usage.guards``).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Open every page of the admin and the help of every command.
+"""Open every page of the admin, and read the help of every command.
 
-Run it as ``python -c`` in a folder that contains the product, so that all imports come from that folder.
+Run this file as ``python -c`` in a folder that contains the product. All imports then come from that folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.test import Client  # noqa: E402
 
 
 def open_pages() -> int:
-    """Open every page and return how many there are."""
+    """Open every page, and return the number of pages."""
     client = Client(raise_request_exception=True)
     client.force_login(User.objects.create_superuser("opens-everything"))
     pages = ["/", "/docs/", "/schema/", "/metrics", "/healthz", "/dashboard/", "/admin/", "/admin/now.json"]
@@ -40,7 +40,7 @@ def open_pages() -> int:
 
 
 def read_help() -> list[str]:
-    """Format the help of each of the product's own commands and return their names."""
+    """Format the help of each command of the product, and return the names of the commands."""
     here = Path.cwd()
     names = []
     for name, app in get_commands().items():

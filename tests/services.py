@@ -1,4 +1,4 @@
-"""Temporary servers for tests (PostgreSQL, Redis, the service itself) on free ports, with directories of their own."""
+"""Temporary servers for tests, on free ports and with separate folders: PostgreSQL, Redis and the service itself."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ def free_port() -> int:
 
 
 def lasting_port() -> int:
-    """Return a port outside the range of ephemeral ports, so that no client takes it while a server restarts."""
+    """Return a free port outside the range of ephemeral ports.
+
+    No outgoing connection can take such a port while a server restarts.
+    """
     while True:
         port = random.randint(15_000, 30_000)
         with socket.socket() as probe, suppress(OSError):
@@ -80,7 +83,10 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 class Neighbour:
-    """A server that the service uses, which a test can stop and start again. ``url``: its address."""
+    """A server that the service depends on, which a test can stop and start again.
+
+    ``url``: the address of the server.
+    """
 
     def __init__(
         self,
@@ -106,7 +112,10 @@ class Neighbour:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Stop the server's processes, so that it accepts connections but does not answer."""
+        """Suspend the server's processes within this context.
+
+        The suspended server still accepts connections, but does not respond.
+        """
         assert self._process is not None
         whole = [self._process.pid, *_children(self._process.pid)]
         for pid in whole:
@@ -141,7 +150,7 @@ def _started(neighbour: Neighbour) -> Iterator[Neighbour]:
 
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[Neighbour]:
-    """Run PostgreSQL with an empty database; ``folder`` gets its log."""
+    """Run PostgreSQL with an empty database. The log is written to ``folder``."""
     newest_first = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
     initdb = _program("initdb", *newest_first)
     server = _program("postgres", *newest_first)
@@ -169,7 +178,7 @@ def _initialised(as_user: list[str], initdb: str, server: str, data: str, port: 
 
 
 def _wait_until_it_answers(url: str) -> None:
-    """Wait until PostgreSQL accepts logins, which is later than when it begins to listen."""
+    """Wait until PostgreSQL accepts logins. It begins to listen before that."""
     import psycopg
 
     deadline = time.monotonic() + START_TIMEOUT_S
@@ -185,9 +194,9 @@ def _wait_until_it_answers(url: str) -> None:
 
 @contextmanager
 def redis_server(folder: Path, *, is_durable: bool = False) -> Iterator[Neighbour]:
-    """Run an empty Redis.
+    """Run an empty Redis server.
 
-    ``is_durable``: write every change to the disk; otherwise nothing is written.
+    ``is_durable``: whether to write every change to disk; otherwise nothing is written.
     """
     port = lasting_port()
     command = [_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
@@ -204,7 +213,7 @@ def postgres(folder: Path) -> Iterator[str]:
 
 
 def database(server: str, template: str = "template1") -> str:
-    """Make a database on a PostgreSQL server as a copy of ``template``; return its URL."""
+    """Create a database on a PostgreSQL server, as a copy of ``template``; return its URL."""
     import psycopg
 
     name = f"voice_{secrets.token_hex(4)}"
@@ -215,14 +224,20 @@ def database(server: str, template: str = "template1") -> str:
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
-    """Run an empty Redis that writes nothing to the disk; yield its URL."""
+    """Run an empty Redis server that writes nothing to disk; yield its URL."""
     with redis_server(folder) as neighbour:
         yield neighbour.url
 
 
 @dataclass(frozen=True)
 class Served:
-    """A running ``manage.py serve --demo``."""
+    """A running ``manage.py serve --demo``.
+
+    ``url``: its address.
+    ``key``: an API key for it.
+    ``log``: the file of its output.
+    ``process``: its process.
+    """
 
     url: str
     key: str
@@ -233,7 +248,7 @@ class Served:
         return {"Authorization": f"Bearer {self.key}", **more}
 
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 30) -> int:
-        """Send the signal and return the exit status."""
+        """Send the signal ``number`` to the service, and return its exit status."""
         self.process.send_signal(number)
         return self.process.wait(timeout_s)
 
@@ -249,13 +264,15 @@ def served(
     is_first_start: bool = False,
     **environment: str,
 ) -> Iterator[Served]:
-    """Run the service with its state in ``folder``; yield it once it is ready.
+    """Run the service with its state in ``folder``; yield it when it is ready.
 
-    ``arguments``: further arguments of ``manage.py serve``.
-    ``is_ready``: if false, wait only until it listens.
-    ``code``: the folder of its ``manage.py``.
-    ``is_first_start``: let it make its tables and demo data; otherwise they exist already, as at every later start.
-    ``environment``: further settings.
+    ``arguments``: additional arguments of ``manage.py serve``.
+    ``port``: the port; 0 for a free one.
+    ``is_ready``: if false, wait only until the service listens.
+    ``python``: the Python interpreter.
+    ``code``: the folder that contains ``manage.py``.
+    ``is_first_start``: whether the service must create its tables and demo data. Otherwise they already exist.
+    ``environment``: additional environment variables.
     """
     port = port or free_port()
     log = folder / "serve.log"
@@ -295,7 +312,10 @@ def served(
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:
-    """Return a folder that ``make`` has filled once for all workers, or once for this process outside a test run."""
+    """Return a folder that ``make`` fills only once for all workers of a test run.
+
+    Outside a test run, the folder is filled once for this process.
+    """
     place = _shared_folder() / name
     with place.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -316,9 +336,10 @@ def _shared_folder() -> Path:
 
 
 def state_of_the_demo() -> Path:
-    """Return the state directory of a service that has been started once with ``KEY`` and ``ADMIN_PASSWORD``.
+    """Return the state folder of a service that has been started once with ``KEY`` and ``ADMIN_PASSWORD``.
 
-    It has all tables and the data of ``--demo``. Making them takes longer than a start, so all tests share them.
+    It contains all tables and the demo data. All tests share it, because making it takes longer than starting a
+    service.
     """
     return made_once("demo", _make_demo_state)
 
@@ -329,14 +350,17 @@ def _make_demo_state(folder: Path) -> None:
 
 
 def run_python(state: Path, *arguments: str, **settings: str) -> None:
-    """Run Python with the service's settings and a state directory."""
+    """Run Python with the settings of the service and the state folder ``state``."""
     about = {**DEMO, "VOICE_STATE_DIR": str(state), "DATABASE_URL": "", "REDIS_URL": "", **settings}
     environment = {**os.environ, **about, "DJANGO_SETTINGS_MODULE": "voiceproject.settings"}
     subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=True)
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until ``/readyz`` answers that the service is ready."""
+    """Wait until ``/readyz`` reports that the service is ready.
+
+    Raises ``RuntimeError`` if the process ends, and ``TimeoutError`` after ``START_TIMEOUT_S``.
+    """
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -350,7 +374,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @dataclass(frozen=True)
 class InferenceTier:
-    """A running ``manage.py serve_inference``."""
+    """A running ``manage.py serve_inference``: its address and its process."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -358,7 +382,7 @@ class InferenceTier:
 
 @contextmanager
 def inference_tier(folder: Path, *engines: str, port: int = 0, **environment: str) -> Iterator[InferenceTier]:
-    """Run an inference tier with these engines (by default all); yield it once its models are warm."""
+    """Run an inference tier with these engines (by default all); yield it when its models are warm."""
     port = port or lasting_port()
     settings = {"PORT": str(port), "VOICE_STATE_DIR": str(folder / "state"), "VOICE_INFERENCE_URL": "", **environment}
     with (folder / f"tier-{port}.log").open("ab") as output:

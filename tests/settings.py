@@ -1,4 +1,4 @@
-"""The service's settings for a test run, with state in a temporary directory."""
+"""The settings of the service for a test run, with its state in a temporary folder."""
 
 from __future__ import annotations
 

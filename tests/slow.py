@@ -1,10 +1,10 @@
-"""The slow test files, and why each is worth its time.
+"""The slow test files, and why each of them is worth its time.
 
-They start first, so that no worker is left with one at the end (see ``conftest.py``). Seconds are for one of three
-workers on an idle two-core machine.
+They start first. Otherwise one worker could still be busy with a slow file when all others have finished (see
+``conftest.py``). The numbers of seconds are for one of three workers on an idle machine with two cores.
 
-Tests that take longer have make targets of their own: ``test-hostile``, ``test-damaged``, ``test-faults``,
-``test-schema``, ``test-images`` and ``test-axe``.
+Even slower tests have separate make targets: ``test-hostile``, ``test-damaged``, ``test-faults``, ``test-schema``,
+``test-images`` and ``test-axe``.
 """
 
 from __future__ import annotations

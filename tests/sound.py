@@ -30,7 +30,7 @@ CONTAINERS = {
 
 
 def said(text: str, voice: str = "ms", rate: int = 175) -> Audio:
-    """Return speech with 0.3 s of silence before and after it, float32 mono at 16 kHz."""
+    """Return speech with 0.3 s of silence before and after it, as float32 mono at 16 kHz."""
     samples = speak(text, voice, rate=rate).astype(np.float32) / 32768
     return np.concatenate([silence(0.3), soxr.resample(samples, ESPEAK_RATE, RATE), silence(0.3)])
 
@@ -49,7 +49,7 @@ def tone(seconds: float, hertz: float = 440.0) -> Audio:
 
 
 def hold_music(seconds: float) -> Audio:
-    """Return a plucked tune over a chord, like the music of telephone queues."""
+    """Return a plucked tune over a chord, like the hold music of a telephone queue."""
     notes = [392, 440, 494, 523, 587, 523, 494, 440]
     time = np.arange(int(0.4 * RATE)) / RATE
     bars = []
@@ -75,7 +75,11 @@ def wav(audio: Audio, rate: int = RATE) -> bytes:
 
 
 def encoded(audio: Audio, name: str, *, channels: int = 1, bit_rate: int = 96_000) -> bytes:
-    """Return the audio as a file in one of ``CONTAINERS``."""
+    """Return the audio as a file of the type ``name``, a key of ``CONTAINERS``.
+
+    ``channels``: the number of channels, which are all equal.
+    ``bit_rate``: bits per second, for lossy codecs.
+    """
     container_name, codec, rate, sample_format = CONTAINERS[name]
     resampled = soxr.resample(audio, RATE, rate)
     data = (np.clip(resampled, -1, 1) * 32767).astype(np.int16)

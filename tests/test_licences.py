@@ -1,4 +1,4 @@
-"""Libraries inside wheels are in docs/licences.md, and in NOTICE if their licences require more than their names."""
+"""docs/licences.md names all libraries inside wheels; NOTICE has those whose licences require more than a name."""
 
 from __future__ import annotations
 

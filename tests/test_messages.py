@@ -1,4 +1,4 @@
-"""Every message has a Malay translation, and the API answers in the requested language."""
+"""Every message has a Malay translation, and the API responds in the requested language."""
 
 from __future__ import annotations
 

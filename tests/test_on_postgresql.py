@@ -1,6 +1,6 @@
-"""Tests that depend on the database, which otherwise use SQLite, pass on PostgreSQL too.
+"""Tests that use SQLite, and whose result depends on the database, also pass on PostgreSQL.
 
-They run again in one inner pytest run, because making the tables takes seconds.
+They are run again in a single inner pytest run, because creating the tables takes seconds.
 """
 
 from __future__ import annotations

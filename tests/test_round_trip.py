@@ -1,4 +1,4 @@
-"""A paragraph is spoken and transcribed again, in every audio format of the service."""
+"""A paragraph is spoken, and the audio is transcribed, in every audio format of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names use the field's terms: former names that only the authors understood do not come back."""
+"""Names use the field's terms: former names that only the authors understood do not return."""
 
 from __future__ import annotations
 

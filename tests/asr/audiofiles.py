@@ -1,4 +1,4 @@
-"""Unusual audio files: gaps in the timestamps, several tracks, pictures, headers with wrong sizes."""
+"""Unusual audio files: with gaps in the timestamps, several tracks, pictures, or wrong sizes in the headers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KINDS = {
 class Track:
     """A track of a container.
 
-    ``parts``: pairs of start time, in seconds of the container's clock, and audio.
+    ``parts``: pairs of audio and its start time in seconds of the container's clock, the time first.
     ``default``: the track's default flag; None leaves it unset.
     """
 
@@ -88,7 +88,11 @@ def _packets(stream: av.AudioStream, track: Track, rate: int, sample_format: str
 
 
 def riff(samples: bytes, *, announced: int, kind: bytes = b"RIFF", rate: int = 16_000, channels: int = 1) -> bytes:
-    """Return a 16-bit WAV file whose header announces ``announced`` bytes of samples."""
+    """Return a 16-bit WAV file whose header claims ``announced`` bytes of samples.
+
+    ``samples``: the bytes of samples that the file really has.
+    ``kind``: the four bytes at the beginning of the file. With any except RIFF, the sizes are written in a ds64 chunk.
+    """
     byte_rate = (2 * rate * channels) & 0xFFFFFFFF
     description = struct.pack("<HHIIHH", 1, channels, rate, byte_rate, (2 * channels) & 0xFFFF, 16)
     total = (announced + 36) & 0xFFFFFFFF
@@ -111,8 +115,8 @@ def w64(samples: bytes, *, announced: int) -> bytes:
 def flac_bomb(*, frames: int, rate: int = 8) -> bytes:
     """Return a small FLAC file that decodes to hours of audio.
 
-    Each frame has a few bytes for 65,535 equal samples at a very low rate. The STREAMINFO block and the frame headers
-    follow RFC 9639, and both checksums are right.
+    Each frame takes a few bytes and has 65,535 equal samples at a very low sample rate. The STREAMINFO block and the
+    frame headers follow RFC 9639, and both checksums are correct.
     """
     block = 65_535
     info = struct.pack(">HH", block, block) + bytes(6)
@@ -141,7 +145,7 @@ def _crc(data: bytes, bits: int, polynomial: int) -> int:
 
 
 def mp4_with_table(entries: int) -> bytes:
-    """Return an MP4 whose audio track claims ``entries`` samples of one byte each, in one chunk."""
+    """Return an MP4 file whose audio track claims ``entries`` samples of one byte each, all in one chunk."""
 
     def box(name: bytes, *parts: bytes) -> bytes:
         body = b"".join(parts)

@@ -10,7 +10,7 @@ from asr.whisper_engine import WhisperEngine
 
 @pytest.fixture
 async def engine() -> AsyncIterator[WhisperEngine]:
-    """The real engine on the bundled model, for this test only."""
+    """A real engine with the bundled model, made for one test only."""
     engine = WhisperEngine(configured())
     await engine.load()
     yield engine

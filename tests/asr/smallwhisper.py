@@ -1,4 +1,4 @@
-"""A Whisper checkpoint with random weights, small enough to make in a test. It loads, but its words mean nothing."""
+"""Make a Whisper checkpoint with random weights, small enough for a test. It loads, but its output has no meaning."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ LANGUAGES = ["en", "zh", "ms", "ta", "id", "jw"]
 
 
 def make(directory: Path) -> Path:
-    """Write a multilingual checkpoint with the files of ``ct2-transformers-converter``; return the directory."""
+    """Write a multilingual checkpoint and return its directory.
+
+    It has the files that ``ct2-transformers-converter`` writes.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     pieces = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = ["", "<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in LANGUAGES)]

@@ -1,4 +1,4 @@
-"""A WebSocket client for tests, which keeps the events it receives."""
+"""A WebSocket client for tests, which keeps all events that it receives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ def pcm16(audio: sound.Audio) -> bytes:
 
 
 class Client:
-    """A client of a socket. ``events``: the JSON messages received so far."""
+    """A client with an open WebSocket connection.
+
+    ``connection``: the connection.
+    ``events``: the JSON messages received so far.
+    """
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
@@ -56,7 +60,7 @@ class Client:
         return event
 
     async def close_code(self) -> int:
-        """Read until the connection closes; return its close code."""
+        """Read until the server closes the connection; return the close code."""
         try:
             while True:
                 await self.event()
@@ -70,7 +74,7 @@ class Client:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The last error event."""
+        """The error in the last error event."""
         return self.of("error")[-1]["error"]
 
 
@@ -85,7 +89,7 @@ async def opened(
 
 
 async def quiet() -> None:
-    """Wait until no stream is left in this process; check that no stream slot and no checkpoint is left either."""
+    """Wait until this process has no open stream, then check that no stream slot and no checkpoint is left over."""
     for _ in range(1500):
         if lifecycle().requests == 0:
             break
@@ -96,13 +100,13 @@ async def quiet() -> None:
 
 
 async def rows() -> list[LedgerEntry]:
-    """Wait until no stream is left in this process; return the ledger's rows."""
+    """Wait until this process has no open stream; return the rows of the ledger."""
     await quiet()
     return [row async for row in LedgerEntry.objects.order_by("id")]
 
 
 async def whole(address: str, key: str, audio: sound.Audio, **start: Any) -> Client:
-    """Stream a clip from start to stop and read until the connection closes; return the client."""
+    """Stream a clip from ``start`` to ``stop``, and read until the server closes the connection; return the client."""
     async with opened(address, key) as client:
         await client.send(START | start)
         await client.speak(audio)

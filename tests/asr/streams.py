@@ -1,4 +1,4 @@
-"""Streaming sessions without sockets, for tests of live recognition."""
+"""Streaming sessions without WebSockets, for tests of live recognition."""
 
 from __future__ import annotations
 
@@ -49,7 +49,11 @@ async def speak(stream: StreamingSession, audio: sound.Audio, pause_s: float = 0
 
 
 class BusyEngine:
-    """An engine that reports a queue and an estimated wait of 3 s. ``refuse``: it refuses every unit."""
+    """An engine that always reports a queue and an estimated wait of 3 s.
+
+    ``refuse``: whether the engine refuses every unit.
+    ``live``: for each submitted unit, whether it was live.
+    """
 
     def __init__(self, engine: WhisperEngine, *, refuse: bool = False) -> None:
         self.engine = engine

@@ -1,4 +1,4 @@
-"""Every answer of the transcription endpoints conforms to ``/schema/``."""
+"""Every response of the transcription endpoints conforms to ``/schema/``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams whose engine is busy, fails or is slow, and streams whose engine is idle."""
+"""Streams while the engine is busy, slow, failing or idle."""
 
 from __future__ import annotations
 

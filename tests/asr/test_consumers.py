@@ -47,7 +47,7 @@ async def test_partials_while_speaking(server_address: str, api_key: str) -> Non
 
 
 async def test_the_last_words_are_waited_for(server_address: str, api_key: str, settings, monkeypatch) -> None:
-    """The idle timer does not run while finals are in progress."""
+    """The idle timeout does not end a stream while its final results are still being computed."""
     settings.VOICE_WS_IDLE_S = 0.3
     submit = whisper().submit
 

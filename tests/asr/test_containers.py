@@ -1,4 +1,4 @@
-"""Containers: timestamps and the choice of tracks are respected, but sizes and rates in headers are not trusted."""
+"""Containers: their timestamps and track choices are respected; sizes and rates in their headers are not trusted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BEEP = sound.tone(1.0)
 
 
 def loud_seconds(recording: Recording) -> list[tuple[float, float]]:
-    """Return start and end in seconds of each part that is not silent."""
+    """Return the start and end in seconds of each part that is not silent."""
     loud = np.flatnonzero(np.abs(recording.samples) > 2000)
     if not len(loud):
         return []
@@ -118,7 +118,7 @@ def test_nothing_cancels_out(weights: tuple[float, ...], least: float) -> None:
 @pytest.mark.parametrize("silent_s", [0.0, 6.0])
 @pytest.mark.parametrize("louder", [1.0, 0.4])
 def test_speech_in_opposite_phase_is_heard_like_any_other(rate: int, silent_s: float, louder: float) -> None:
-    """This holds after any silence, and when one channel is louder than the other."""
+    """Two channels in opposite phase do not cancel out, even after silence or if one of them is louder."""
     left = soxr.resample(sound.joined([sound.silence(silent_s), sound.said("selamat pagi semua")]), sound.RATE, rate)
     straight = decode(pcm([left, louder * left], rate), max_duration_s=60)
     turned = decode(pcm([left, -louder * left], rate), max_duration_s=60)
@@ -151,14 +151,14 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", list(BOMBS))
 def test_a_bomb_is_refused_with_little_memory(name: str) -> None:
-    """The limit holds for the peak memory of this process while the decoder process works."""
+    """Refusing the file takes little memory in this process, because another process decodes it."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert code(BOMBS[name], 3600) in ("invalid_audio", "audio_too_long")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000
 
 
 def test_the_bomb_is_a_real_flac() -> None:
-    """At a usual sample rate the same frames decode, so the bomb is not refused for being malformed."""
+    """The same frames decode at a usual sample rate, so the bomb is not refused for being malformed."""
     assert decode(audiofiles.flac_bomb(frames=3, rate=48_000), max_duration_s=60).duration_s == pytest.approx(
         4.1, abs=0.1
     )
@@ -242,7 +242,10 @@ def test_formats(form: tuple[str, str, int, str]) -> None:
 
 
 def test_raw_gsm() -> None:
-    """A frame of 33 bytes is 20 ms. FFmpeg cannot encode GSM here, so the frames are zeros with the format's mark."""
+    """A frame of 33 bytes is 20 ms of audio.
+
+    FFmpeg cannot encode GSM here, so each frame is the format's mark followed by zeros.
+    """
     frame = bytes([0xD0]) + bytes(32)
     assert decode(frame * 100, max_duration_s=9).duration_s == pytest.approx(2, abs=0.03)
 

@@ -1,4 +1,4 @@
-"""The code in docs/realtime.md works as printed."""
+"""The code examples in docs/realtime.md work as printed."""
 
 from __future__ import annotations
 

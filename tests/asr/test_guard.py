@@ -1,4 +1,4 @@
-"""The guard removes text that models invent, and keeps the same text if people really said it."""
+"""The guard removes text that models invent, but keeps the same text if it was really said."""
 
 from __future__ import annotations
 
@@ -45,7 +45,11 @@ def heard(text: str, **changes: float) -> Hypothesis:
 
 
 def checked(hypothesis: Hypothesis, *, speech_s: float, audio: sound.Audio | None = None) -> Hypothesis | None:
-    """Check a hypothesis against audio; by default against ``speech_s`` seconds of speech."""
+    """Return what the guard makes of a hypothesis; None if it removes the hypothesis.
+
+    ``speech_s``: how many seconds of speech the audio contains.
+    ``audio``: the audio; by default ``speech_s`` seconds of speech.
+    """
     talk = TALK[int(0.3 * sound.RATE) :][: int(speech_s * sound.RATE)]
     return guard.checked(hypothesis, audio=talk if audio is None else audio, speech_s=speech_s)
 
@@ -62,7 +66,7 @@ def test_captions_that_were_said_stay(text: str) -> None:
 
 @pytest.mark.parametrize("text", CAPTIONS)
 def test_captions_that_the_audio_does_not_bear_out_go(text: str) -> None:
-    """Each kind of evidence is enough by itself."""
+    """A single piece of evidence is enough to remove the text."""
     assert checked(heard(text, no_speech_prob=0.5), speech_s=2.5) is None
     assert checked(heard(text, avg_logprob=-1.3), speech_s=2.5) is None
     assert checked(heard(text), speech_s=25) is None
@@ -89,7 +93,10 @@ def test_the_same_caption_again_needs_more_evidence() -> None:
 
 @pytest.mark.parametrize("text", ["Oh", "you", "I don't know what you're doing", "Merea"])
 def test_notes_that_pass_for_speech_have_no_words(text: str) -> None:
-    """The no-speech probability is the one that Whisper base gives for such notes."""
+    """Music that is taken for speech gives no words.
+
+    The no-speech probability is one that Whisper base gives for such music.
+    """
     notes = sound.hold_music(0.6)
     assert checked(heard(text, no_speech_prob=0.55, avg_logprob=-0.7), speech_s=0.6, audio=notes) is None
     assert checked(heard("ya", no_speech_prob=0.2, avg_logprob=-0.8), speech_s=0.6) is not None

@@ -1,4 +1,4 @@
-"""A short word does not change the detected language around it; a whole sentence in another language does."""
+"""A short word does not change the detected language around it, but a whole sentence in another language does."""
 
 from __future__ import annotations
 

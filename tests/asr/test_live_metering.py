@@ -1,4 +1,4 @@
-"""Live streams are metered when their process is stopped or killed."""
+"""Live streams are metered even if their process is stopped or killed."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def test_one_row_however_often_it_was_noted(entry: Entry) -> None:
 
 
 async def test_a_note_whose_caller_is_cancelled_is_not_counted_twice(entry: Entry) -> None:
-    """A user interrupts the speech while its checkpoint is being written."""
+    """The stream is interrupted while its checkpoint is being written."""
     checkpoint = UsageCheckpoint()
     noting = asyncio.create_task(checkpoint.note(heard(entry, 10_000)))
     await asyncio.sleep(0)
@@ -131,7 +131,7 @@ async def test_a_note_whose_caller_is_cancelled_is_not_counted_twice(entry: Entr
 
 
 async def test_a_stream_that_was_given_up_too_early_is_not_counted_twice(entry: Entry) -> None:
-    """A process was frozen for so long that another one settled its stream."""
+    """A process was suspended for so long that another process settled its stream."""
     checkpoint = UsageCheckpoint()
     await checkpoint.note(heard(entry, 10_000))
     assert await sync_to_async(recover)(0) == 1

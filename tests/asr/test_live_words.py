@@ -1,4 +1,4 @@
-"""Live speech has the words that the same audio has as a file: Whisper base, and one way to cut and to recognise."""
+"""Live speech gets the same words as the same audio sent as a file, with Whisper base."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHORT = sound.said("terima kasih", rate=150)
 
 
 def cut_off(audio: sound.Audio) -> sound.Audio:
-    """Without the silence at its end, and begun in the middle of the silence before it."""
+    """Remove the silence at the end, and most of the silence at the beginning."""
     loud = np.flatnonzero(np.abs(audio) > 0.05)
     return audio[max(0, loud[0] - 1_000) : loud[-1]]
 
@@ -51,7 +51,7 @@ async def base(whisper_base: Path) -> AsyncIterator[WhisperEngine]:
 
 
 def on_the_line(audio: sound.Audio) -> sound.Audio:
-    """The samples as the file of ``of_file`` has them."""
+    """Return the audio after the same conversion to 16 bits that ``of_file`` applies."""
     recording = decode(sound.wav(audio), max_duration_s=120)
     return recording.float32(0, len(recording.samples))
 
@@ -83,7 +83,11 @@ async def live(
 
 @pytest.mark.parametrize("name", TALKS)
 async def test_live_words_are_the_files(base: WhisperEngine, name: str) -> None:
-    """With a microphone that stays open, one that is cut off, and one whose client says where the utterance ends."""
+    """The words are the same for all kinds of clients.
+
+    The first client keeps its microphone open, the second stops sending right after the speech, and the third marks the
+    end of the utterance itself.
+    """
     audio = on_the_line(TALKS[name])
     language = None if name == "two languages" else "ms"
     words = await of_file(base, TALKS[name], language)

@@ -1,4 +1,4 @@
-"""Errors caused by a short context are corrected with a bounded number of model calls."""
+"""Errors that a short context causes are corrected with a limited number of model calls."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ CLIP = sound.noise(2.0, 0.1)
 class Script:
     """The scripted output of the decoder, and a record of its calls.
 
-    ``texts``, ``scores``: the text and score of each call; the last ones repeat.
+    ``texts``: the text of each call. After the last text, that text repeats.
+    ``scores``: the score of each call. After the last score, that score repeats.
     ``languages``: the detected languages with their probabilities.
-    ``encoded``: seconds of the context of each encoding.
+    ``encoded``: the context of each encoding, in seconds.
     ``generated``: the arguments of each call.
     """
 
@@ -42,7 +43,7 @@ class Script:
 
 
 class ScriptedModel:
-    """The real model with scripted words, because no small model can be made to loop."""
+    """The real model with scripted output, because no small model can be made to produce such errors."""
 
     def __init__(self, model: Any, tokenizer: Any, script: Script) -> None:
         self._model = model
@@ -162,7 +163,7 @@ async def test_a_letter_over_and_over_after_other_words_is_heard_again(engine: W
 async def test_a_text_that_breaks_off_long_before_the_speech_is_heard_again(
     engine: WhisperEngine, seconds: float, tries: int
 ) -> None:
-    """Such a text has no closing timestamp and few words for the length of the audio."""
+    """A text without a closing timestamp, and with few words for the length of the audio, is recognised again."""
     script = Script(["<|0.00|> selamat", "<|0.00|> selamat pagi semua<|3.00|>"])
     real = engine._model.model
     engine._model.model = ScriptedModel(real, engine._model.hf_tokenizer, script)
@@ -230,9 +231,9 @@ async def test_mandarin_is_written_in_simplified_characters(engine: WhisperEngin
 async def test_half_a_character_is_in_no_format(
     engine: WhisperEngine, language: str, pieces: list[str | bytes], kept: str
 ) -> None:
-    """Parts of characters are dropped, but a character that a timestamp splits is kept.
+    """Incomplete characters are dropped, but a character that a timestamp splits is kept.
 
-    The small checkpoint has a token for each byte.
+    The small checkpoint has one token for each byte.
     """
     script = Script([_tokens(engine, pieces)])
     engine._model.model = ScriptedModel(engine._model.model, engine._model.hf_tokenizer, script)

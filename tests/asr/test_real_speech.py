@@ -98,7 +98,10 @@ NAMES = [
 
 
 async def test_keywords_help_with_names(base: WhisperEngine) -> None:
-    """Count over all sentences, because a near tie in one may go either way in another batch or on another machine."""
+    """The names are counted over all sentences, because a single sentence may be a near tie.
+
+    A near tie can go either way in another batch or on another machine.
+    """
     plain = 0
     helped = 0
     for language, text, listed in NAMES:

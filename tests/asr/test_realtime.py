@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("settled")
 
 
 def encoded(audio: sound.Audio, rate: int = 24_000) -> list[str]:
-    """Return the audio as base64 messages of 100 ms, resampled to ``rate``."""
+    """Resample audio to ``rate``, and return it as base64 messages of 100 ms each."""
     data = pcm16(soxr.resample(audio, 16_000, rate))
     size = 2 * rate // 10
     return [base64.b64encode(data[start : start + size]).decode() for start in range(0, len(data), size)]
@@ -40,7 +40,10 @@ def sdk(served_service: Served) -> openai.AsyncOpenAI:
 
 
 async def transcribed(connection: Any, audio: sound.Audio, *, commit: bool) -> list[Any]:
-    """Send audio; return all events until the transcript is completed. ``commit``: also commit the buffer."""
+    """Send audio, and return all events until the transcript is completed.
+
+    ``commit``: whether to commit the audio buffer after the audio.
+    """
     for audio_message in encoded(audio):
         await connection.input_audio_buffer.append(audio=audio_message)
     if commit:

@@ -1,4 +1,4 @@
-"""Speech that the model left out is recognised in a second run, and nothing is recognised twice."""
+"""Speech that the model left out is recognised in a second run, and no speech is recognised twice."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def said(*phrases: tuple[str, float, float], closed: bool = True) -> Hypothesis:
 
 @dataclass
 class Script:
-    """An engine whose answers depend on the length of a unit, because no test can make a real model give them.
+    """An engine whose answers depend only on the length of a unit, because a real model cannot be controlled like this.
 
-    ``answer``: returns the answer for a unit of this many seconds.
-    ``asked``: the units it got.
+    ``answer``: returns the hypothesis for a unit of this many seconds.
+    ``asked``: the submitted units.
     """
 
     answer: Callable[[float], Hypothesis]

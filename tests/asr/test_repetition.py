@@ -1,4 +1,4 @@
-"""Detection of texts that repeat themselves, and of texts that are too long for the time."""
+"""Detection of texts that repeat themselves, and of texts that are too long for the duration of the audio."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_people_repeat_themselves_a_little(text: str) -> None:
 
 
 def test_speech_is_slower_than_loops() -> None:
-    """A fast sentence in each language is below the limit of pace; the same twice in that time is above it."""
+    """A fast sentence in each language is below the limit, and the same sentence twice in the same time is above it."""
     spoken = {"The hotel was huge.": 1.3, "给我来个张杰最新的歌": 2.2, "எனக்கு ஒரு உதவி வேண்டும்": 1.9}
     for text, seconds in spoken.items():
         assert pace(text, seconds) <= MAX_REPEATED_PACE

@@ -32,7 +32,7 @@ async def test_silence_on_the_line(server_address: str, api_key: str, settings) 
 async def test_a_failing_database_does_not_end_the_watch(
     server_address: str, api_key: str, settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the check whether voice is still on fails, the other limits still end the stream."""
+    """If the periodic check of the user's access fails, the other limits still end the stream."""
     asked = 0
 
     async def fails(_work: Work) -> None:
@@ -112,7 +112,7 @@ async def test_a_reader_that_sleeps_is_cut(server_address: str, api_key: str, mo
 
 
 async def test_pings_are_answered_while_a_handler_waits(server_address: str, api_key: str, monkeypatch) -> None:
-    """Clients hang up if their pings are not answered, and the engine may be busy for longer than that."""
+    """Clients close the connection if pings are not answered, and the engine may be busy for longer than they wait."""
     from asr.consumers import PlainConsumer
 
     free = asyncio.Event()

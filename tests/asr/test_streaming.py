@@ -1,4 +1,4 @@
-"""The streaming session without sockets, with real voice activity detection and the real engine (bundled model)."""
+"""Streaming sessions without WebSockets, with real voice activity detection and a real engine (bundled model)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_turns_close_together_do_not_overlap(
 
 @pytest.mark.parametrize("detection", [None, TurnDetection()])
 async def test_nothing_starts_before_a_clear(engine: WhisperEngine, detection: TurnDetection | None) -> None:
-    """Even where the digital silence before it pads what follows."""
+    """No result starts before a clear, even if the silence before it would be used as padding."""
     word = sound.said("terima kasih")
     word = word[np.flatnonzero(np.abs(word) > 0.05)[0] :]
     listener = Listener()
@@ -260,7 +260,7 @@ SENTENCES = [
 
 
 async def test_the_final_words_are_those_of_the_file(engine: WhisperEngine) -> None:
-    """Required: over at least 20 clips, the word error rates differ by at most 2 percentage points."""
+    """Over at least 20 clips, the word error rates of streams and files must differ by at most 2 percentage points."""
     assert len(SENTENCES) >= 20
     live = []
     file = []
@@ -303,7 +303,7 @@ async def test_whisper_base_has_the_files_words_live_too(whisper_base: Path, set
 
 
 class Noting:
-    """Notes what it is given to recognise."""
+    """An engine that records the audio of each submitted unit."""
 
     def __init__(self, engine: WhisperEngine) -> None:
         self._engine = engine

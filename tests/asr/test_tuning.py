@@ -1,4 +1,4 @@
-"""The tuning table is measured, written and read, and used only on the machine and model that it is for."""
+"""The tuning table is measured, written and read, and is used only for the machine and model that it was made for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def table(**changes: object) -> dict[str, object]:
 
 
 def test_it_works(state: Path, capsys, monkeypatch) -> None:
-    """The engine reads the table that the command has written."""
+    """The engine reads the table that the command wrote."""
     monkeypatch.setattr(measuring, "BATCHES", (1, 2))
     call_command("tune_asr", device="cpu", seconds=0.2)
     told = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Sizes in WAV headers: those from pipes are placeholders, those of truncated files are the real ones."""
+"""WAV headers: the sizes in streamed files are placeholders, and truncated files announce more than they contain."""
 
 from __future__ import annotations
 

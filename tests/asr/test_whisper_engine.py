@@ -1,4 +1,4 @@
-"""The engine on the bundled model: the same words as faster-whisper, in batches, and none that were not said."""
+"""The engine with the bundled model: the same words as faster-whisper, also in batches, and no invented words."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""One of several processes: ``python -m tests.capacity.holder asr:aminah tts:aminah ...``.
+"""A process of the service that has users: ``python -m tests.capacity.holder asr:aminah tts:aminah ...``.
 
-It serves these end users until it is killed. Without any, it repeatedly prints the numbers of users in all processes:
-``asr tts together``.
+The process serves these end users until it is killed. Without arguments, it repeatedly prints the number of users in
+all processes: ``asr tts together``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Alerts in simulated time, with a real receiver of webhooks and a real mail server."""
+"""Alerts in simulated time, with a real webhook receiver and a real mail server."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def answer_in(ms: int, kind: str) -> Change:
 
 
 def fail(share: int) -> Change:
-    """Return a change after which one of ``share`` requests fails."""
+    """Return a change that makes one of ``share`` requests fail."""
     ok = [("speech", 900, 200)] * (share - 1)
     return lambda world: setattr(world, "requests", [*ok, ("speech", 900, 503)])
 
 
 def set_cost(usd: int) -> Change:
-    """Return a change that sets the monthly cost of the whole infrastructure."""
+    """Return a change that sets the monthly cost of the whole infrastructure in US dollars."""
 
     def change(_world: World) -> None:
         InfrastructureCost.objects.update_or_create(

@@ -1,4 +1,4 @@
-"""Concurrent users are counted as distinct people over all live processes."""
+"""Concurrent users are counted as distinct people in all live processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LEASE_S = 2.0
 
 @pytest.fixture
 def here(monkeypatch, settings) -> PerLoop[Leases]:
-    """This process's leases, empty and with a short heartbeat."""
+    """The leases of this process, empty and with a short heartbeat."""
     settings.VOICE_LEASE_S = 0.4
     fresh = PerLoop(Leases)
     monkeypatch.setattr(concurrent_users, "leases", fresh)
@@ -105,7 +105,7 @@ def test_who_is_served_by_two_processes_counts_once() -> None:
 
 
 async def test_a_request_costs_no_query(here: PerLoop[Leases], settings) -> None:
-    """This test has no database, so that any query would fail."""
+    """Any query would fail here, because this test has no database."""
     settings.VOICE_LEASE_S = 60
     for number in range(100):
         async with concurrency_slot(1, f"u{number}", Feature.ASR):
@@ -183,7 +183,7 @@ def process(environment: dict[str, str], *work: str) -> Iterator[subprocess.Pope
 
 
 def wait_for(reader: subprocess.Popen[str], expected: str) -> float:
-    """Wait until the reader prints this line; return the seconds that it took."""
+    """Wait until the reader prints this line; return how many seconds that took."""
     started = time.monotonic()
     assert reader.stdout is not None
     for line in reader.stdout:
@@ -195,7 +195,7 @@ def wait_for(reader: subprocess.Popen[str], expected: str) -> float:
 
 @pytest.fixture(params=["sqlite", "postgres", "redis"])
 def environment(request, tmp_path: Path) -> dict[str, str]:
-    """The settings of a store that several processes share."""
+    """The environment variables for a store that several processes share."""
     shared = {
         "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
         "VOICE_STATE_DIR": str(tmp_path),

@@ -1,4 +1,4 @@
-"""Notifications arrive, even if their receivers fail in between."""
+"""Notifications arrive, even if their receivers fail at first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def fired(world: World) -> World:
-    """A world with one alert to notify about."""
+    """A world in which one alert fires."""
     Rule.objects.filter(severity="warning").update(is_enabled=False)
     world.users = 90
     return world

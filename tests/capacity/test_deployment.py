@@ -1,4 +1,4 @@
-"""A change of phase needs no restart, because settings that differ between phases are re-read from files."""
+"""A change of phase needs no restart, because settings that differ between phases are read again from files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from capacity import deployment
 
 @pytest.fixture
 def later(monkeypatch):
-    """A function that lets enough simulated time pass for files to be read again."""
+    """A function that advances simulated time until files are read again."""
     now = [0.0]
     monkeypatch.setattr("capacity.deployment.time.monotonic", lambda: now[0])
 

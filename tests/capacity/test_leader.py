@@ -1,4 +1,4 @@
-"""Only one process leads; another takes over when the leader stops or dies."""
+"""Only one process is the leader; another process takes over when the leader stops or dies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The measurements that alert rules are evaluated on."""
+"""The measurements on which alert rules are evaluated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The phase follows from measured use, and so does the time of the next phase."""
+"""The current phase, and the time of the next phase, follow from measured use."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_thresholds_that_people_set_are_no_share_of_the_phase(seeded) -> None:
 
 
 def test_a_process_of_the_version_before_can_insert(seeded) -> None:
-    """The previous version inserts rows without the columns that it does not know."""
+    """A process of the previous version can insert rows, although it does not know the newest columns."""
     rule = Rule.objects.get(severity="critical", metric="users")
     client = ClientApplication.objects.create(name="chat-web")
     flag = Flag.objects.create(name="one")

@@ -48,7 +48,7 @@ def test_it_counts_samples_and_stops(tmp_path: Path) -> None:
 
 
 def test_a_full_gpu_of_the_tier_is_told(tmp_path: Path) -> None:
-    """NVIDIA's library in the tier reports a full GPU; a service without a GPU writes the sample and the alert."""
+    """A full GPU of the inference tier raises an alert in a service that has no GPU itself."""
     tier_settings = {
         "DJANGO_SETTINGS_MODULE": "tools.benchmarks.throttled_settings",
         "THROTTLED_UNITS_S": "8",

@@ -1,4 +1,4 @@
-"""The whole watcher, with its threads, a database and a service that it probes."""
+"""The whole watcher, with its threads, a database, and a service that it probes."""
 
 from __future__ import annotations
 
@@ -134,9 +134,9 @@ class NvmlError(Exception):
 
 
 def nvml(*percent: int, driver: bool = True) -> SimpleNamespace:
-    """Return a stand-in for NVIDIA's library on a machine whose GPUs are this busy.
+    """Return a replacement for NVIDIA's library that reports GPUs with these utilisations.
 
-    ``driver``: if false, the library finds no driver.
+    ``driver``: if false, the library fails because there is no driver.
     """
 
     def initialise() -> None:

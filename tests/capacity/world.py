@@ -31,15 +31,15 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # 17:00 in Kuala Lumpur
 
 @pytest.fixture
 def seeded(db) -> None:
-    """Make sure that the migration's rules and phases exist, even if an earlier test has emptied the database."""
+    """Ensure that the rules and phases of the migration exist, even if an earlier test has emptied the database."""
     import_module("capacity.migrations.0002_rules_and_phases").seed(apps, None)
 
 
 class Webhook:
-    """A receiver of webhooks.
+    """A webhook receiver.
 
-    ``received``: the bodies of successful requests.
-    ``statuses``: statuses of the next answers; then 200.
+    ``received``: the bodies of requests that it answered with status 200.
+    ``statuses``: the statuses of its next responses. When the list is empty, the status is 200.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Mailbox(Message):
 
 @pytest.fixture
 def mailbox(settings) -> Iterator[Mailbox]:
-    """A mail server that receives the service's mail."""
+    """A mail server that receives the mail of the service."""
     received = Mailbox()
     controller = Controller(received, hostname="127.0.0.1", port=free_port())
     controller.start()
@@ -105,7 +105,7 @@ def mailbox(settings) -> Iterator[Mailbox]:
 
 
 class World:
-    """Simulated time, load and traffic; evaluated every 15 s, as by the leading watcher."""
+    """Simulated time, users and requests, with alert rules evaluated every 15 s as by the real watcher."""
 
     def __init__(self) -> None:
         self.now = START
@@ -119,9 +119,9 @@ class World:
         return Presence(people, frozenset(), people, self.gpu_percent)
 
     def wait(self, time: timedelta, every: timedelta = watch.EVALUATE_EVERY) -> None:
-        """Let time pass with evaluations at the interval ``every``.
+        """Let time pass, with an evaluation at each interval ``every``.
 
-        A longer interval saves time where the test does not depend on it; an hour has 240 evaluations.
+        A longer interval makes the test faster: with the default, an hour takes 240 evaluations.
         """
         end = self.now + time
         while self.now < end:
@@ -149,7 +149,7 @@ def world(seeded, settings) -> World:
 
 @pytest.fixture
 def seeded_site(seeded) -> None:
-    """Make sure that the migrations' rules, phases, flags and roles exist, even in an emptied database."""
+    """Ensure that the rules, phases, flags and roles of the migrations exist, even in an emptied database."""
     Flag.objects.get_or_create(name=VOICE, defaults={"percent": 0, "note": "Voice"})
     for feature in Feature:
         Flag.objects.get_or_create(name=feature, defaults={"note": f"{feature} in words"})

@@ -1,4 +1,4 @@
-"""Tests with third-party clients, each in an environment of its own: ``make test-clients``."""
+"""Tests with third-party clients, each in a separate environment: ``make test-clients``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Real client libraries work with ``manage.py serve`` (small models) when only their base URL and key are changed.
 
-Each is used by a program in an environment of its own. Open WebUI and LibreChat are applications; their requests are
-repeated here.
+For each library there is a program, which runs in a separate environment. Open WebUI and LibreChat are applications,
+not libraries; these tests repeat the requests that they make.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Serve
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sentence at 24 kHz, the rate that OpenAI's realtime sessions assume by default."""
+    """A WAV file with a sentence at 24 kHz, the default rate of OpenAI's realtime sessions."""
     path = tmp_path_factory.mktemp("clip") / "clip.wav"
     said = sound.said(SENTENCE)
     seconds = len(said) / sound.RATE
@@ -108,7 +108,7 @@ async def test_voice_js_has_the_types_that_it_says(clip: Path) -> None:
 class Relay:
     """Forwards connections to a service whose process may be replaced, as a load balancer does.
 
-    ``backend``: the address for new connections.
+    ``backend``: the address to which new connections are forwarded.
     """
 
     def __init__(self, backend: str) -> None:
@@ -139,7 +139,7 @@ ROLLING = {"openai-python": ["openai_reconnects.py"], "livekit": ["livekit_agent
 
 @pytest.mark.parametrize("arguments", ROLLING.values(), ids=ROLLING)
 async def test_a_rolling_deploy(arguments: list[str], clip: Path, tmp_path: Path) -> None:
-    """New connections go to the new process while the old one drains; a live session goes on with the new one."""
+    """While the old process drains, new connections go to the new one, and a live session continues there."""
     program, *rest = arguments
     folders = [tmp_path / name for name in ("old", "new")]
     for folder in folders:
@@ -166,7 +166,7 @@ def recording(clip: Path) -> bytes:
 
 
 async def test_open_webui(service: services.Served, recording: bytes) -> None:
-    """Open WebUI's settings page makes requests without a key; the others are as in its ``routers/audio.py``."""
+    """Make the requests of Open WebUI: without a key, as its settings page does, and as in its ``routers/audio.py``."""
     async with httpx.AsyncClient(base_url=f"{service.url}/v1", timeout=60) as client:
         voices = (await client.get("/audio/voices")).json()["voices"]
         models = (await client.get("/audio/models")).json()["models"]
@@ -182,7 +182,7 @@ async def test_open_webui(service: services.Served, recording: bytes) -> None:
 
 
 async def test_librechat(service: services.Served, recording: bytes) -> None:
-    """Send the requests of LibreChat's ``STTService`` and ``TTSService`` with provider ``openai`` and a ``url``."""
+    """Make the requests of LibreChat's ``STTService`` and ``TTSService`` with provider ``openai`` and a ``url``."""
     async with httpx.AsyncClient(base_url=f"{service.url}/v1", headers=service.headers(), timeout=60) as client:
         files = {"file": ("audio.wav", recording, "audio/wav")}
         heard = await client.post("/audio/transcriptions", files=files, data={"model": "whisper-1", "language": "ms"})

@@ -1,4 +1,4 @@
-"""Schemathesis makes requests from ``/schema/`` and checks that every answer is documented and fits its schema.
+"""Every response to the requests that Schemathesis generates is documented in ``/schema/`` and matches its schema.
 
 ``make test-schema`` makes more requests, from two seeds.
 """
@@ -31,7 +31,7 @@ parameters = {{ "path.request_id" = "{transcription}" }}
 
 
 async def answered_requests(service: services.Served) -> str:
-    """Make requests that can be rated and corrected; return a Schemathesis configuration with their ids."""
+    """Make requests that can be rated and corrected; return a Schemathesis configuration that contains their ids."""
     async with httpx.AsyncClient(base_url=f"{service.url}/v1/audio", headers=service.headers(), timeout=60) as client:
         speech = await client.post("/speech", json={"input": "Selamat pagi."})
         files = {"file": ("clip.wav", sound.wav(sound.said("selamat pagi")))}

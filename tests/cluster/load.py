@@ -1,7 +1,7 @@
-"""Load by many end users at once, who behave as clients should.
+"""A load of many concurrent end users, whose clients behave as documented.
 
-Each request has an ``Idempotency-Key``. If a connection breaks or the answer is 503, the same request is sent again to
-the next address.
+Each request has an ``Idempotency-Key``. If a connection breaks or the response is 503, the same request is sent again
+to the next address.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ SENTENCES = ("selamat pagi semua", "berapa harga nasi lemak ini", "tolong buka l
 
 @dataclass
 class Seen:
-    """What the users got.
+    """The results of the requests.
 
-    ``succeeded``: ids of the requests that got their answer.
-    ``lost``: requests that never got one.
-    ``answers``: the number of tries by their result.
+    ``succeeded``: ids of the requests that succeeded.
+    ``lost``: requests that never succeeded.
+    ``answers``: the number of attempts, by result.
     """
 
     succeeded: list[str] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Load:
         self._users = [asyncio.create_task(self._user(number)) for number in range(users)]
 
     async def stop(self) -> None:
-        """Let every user finish the current request, then stop."""
+        """Let each user finish the current request, then stop."""
         self._stopping.set()
         await asyncio.gather(*self._users)
 

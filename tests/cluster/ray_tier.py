@@ -1,6 +1,6 @@
-"""Deploy the inference tier on a running Ray: ``python -m tests.cluster.ray_tier ADDRESS PORT``.
+"""Deploy the inference tier on a running Ray cluster: ``python -m tests.cluster.ray_tier ADDRESS PORT``.
 
-The tier keeps running when this program ends, as with KubeRay.
+As with KubeRay, the tier keeps running after this program ends.
 """
 
 from __future__ import annotations

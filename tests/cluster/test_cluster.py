@@ -1,8 +1,8 @@
-"""A cluster under load while parts of it are killed: Ray with two replicas of each engine, PostgreSQL, Redis, two APIs.
+"""A cluster under load while parts of it are killed: Ray, two replicas of each engine, PostgreSQL, Redis, two APIs.
 
-No admitted request is lost. Clients see a success, a 503, or a broken connection to a killed process, and then get
-their answer by asking again. The ledger has each finished request exactly once. Recovery times are printed, but are not
-meaningful on a busy two-core machine.
+No admitted request is lost: after a 503 or a broken connection, the client asks again and gets its answer. The ledger
+contains each finished request exactly once. Recovery times are printed, but have little meaning on a busy machine with
+two cores.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LOSES_HEADS = os.environ.get("VOICE_TEST_RAY_HEADS", "1") == "1"  # a minute mor
 
 
 async def replicas(client: httpx.AsyncClient, tier: str, name: str) -> set[int]:
-    """Return the process ids of an engine's replicas that reported in the last seconds."""
+    """Return the process ids of an engine's replicas that have reported within the last seconds."""
     status = (await client.get(f"{tier}/units/v1/status")).json()
     return {int(one["process"].split(":")[1]) for one in status["engines"][name] if one["ready"]}
 
@@ -80,15 +80,15 @@ def tier(ray: RayTier) -> str:
 
 
 def long_unit() -> bytes:
-    """Return the frame of a unit of 9 s of speech."""
+    """Return the wire frame of a unit with 9 s of speech."""
     audio = np.tile(sound.said("tolong buka lampu di ruang tamu"), 10)[: 9 * SAMPLE_RATE]
     return PackedUnit(SpeechCodec(), SpeechUnit(audio=audio, options=Options(language="ms"))).frame()
 
 
 async def units_done(client: httpx.AsyncClient, tier: str) -> int:
-    """Wait until both replicas are idle; return how many units they have run in total.
+    """Wait until both replicas are idle; return the total number of units that they have run.
 
-    An idle tier reports only one replica at a time, so this may take several readings.
+    An idle tier reports only one replica at a time, so several readings may be needed.
     """
     while True:
         status = (await client.get(f"{tier}/units/v1/status")).json()["engines"]["asr"]
@@ -159,7 +159,7 @@ async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: 
         await tell("(warm-up)", time.monotonic())
 
         async def kill_one(engine: str) -> int:
-            """Wait until the engine has two replicas and kill one of them; return its process id."""
+            """Wait until the engine has two replicas, and kill one of them; return its process id."""
 
             async def full() -> bool:
                 return len(await replicas(client, tier, engine)) == 2
@@ -245,7 +245,7 @@ async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: 
 
 
 def is_traced_across(collector: Collector) -> bool:
-    """Return True if some trace reaches from an API process to a replica's engine."""
+    """Return True if a trace reaches from an API process to the engine of a replica."""
     for unit in collector.named("unit asr", "voice-api"):
         for there in collector.below(unit, "tier asr", "voice-tier"):
             if collector.below(there, "engine asr", "voice-tier"):

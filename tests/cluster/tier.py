@@ -1,7 +1,7 @@
 """Run the inference tier on a Ray cluster on this machine, with the same parts as in ``k8s/base``.
 
-A head runs no replica, a worker runs all replicas, and a Redis keeps the head's state. VOICE_TEST_CLUSTER_PYTHON names
-a Python that has Ray (``scripts/test_cluster.sh`` makes it).
+The head node runs no replicas, the worker node runs all of them, and a Redis server keeps the state of the head. The
+environment variable VOICE_TEST_CLUSTER_PYTHON names a Python that has Ray (``scripts/test_cluster.sh`` makes it).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OBJECT_STORE_BYTES = 80_000_000
 
 
 class RayNode:
-    """A Ray node: ``ray start`` and its processes, with a session and a folder of its own, as on a separate machine."""
+    """A Ray node with its own session and folder, as on a separate machine: ``ray start`` and all its processes."""
 
     def __init__(self, folder: Path, name: str, arguments: list[str], environment: dict[str, str]) -> None:
         ray = Path(os.environ[PYTHON]).with_name("ray")
@@ -57,15 +57,15 @@ class RayNode:
             )
 
     def start_elsewhere(self) -> None:
-        """Start in a new folder, as on another machine."""
+        """Start the node in a new folder, as on another machine."""
         self._folder = _short_folder()
         self._folders.append(self._folder)
         self.start()
 
     def supervise(self) -> None:
-        """Start the node again if it has ended, as KubeRay does with a head's container.
+        """Restart the node if it has ended, as KubeRay restarts the container of a head.
 
-        A node ends if its agents do not start within 15 s, which may happen on a busy machine.
+        On a busy machine a node may end by itself, because its agents must start within 15 s.
         """
         if self.has_ended:
             self.kill()
@@ -76,7 +76,7 @@ class RayNode:
         return self._process is None or self._process.poll() is not None
 
     def kill(self) -> None:
-        """Kill all processes of the node at once, as if its machine failed."""
+        """Kill all processes of the node at once, as if its machine had failed."""
         process = self._process
         self._process = None
         if process is not None:
@@ -94,12 +94,12 @@ class RayNode:
 
 
 def _short_folder() -> Path:
-    """Return a folder with a short path, because paths of sockets may have at most 107 bytes."""
+    """Make a folder with a short path, because the path of a Unix socket may have at most 107 bytes."""
     return Path(tempfile.mkdtemp(prefix="ray-"))
 
 
 def _descendants(pid: int) -> list[int]:
-    """Return the ids of all descendants of a process, which Ray spreads over several process groups."""
+    """Return the process ids of all descendants. Ray puts them into several process groups."""
     found: list[int] = []
     with suppress(FileNotFoundError):
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
@@ -109,7 +109,12 @@ def _descendants(pid: int) -> list[int]:
 
 @dataclass(frozen=True)
 class RayTier:
-    """A running tier at ``url``. ``redis``: keeps the state of the head."""
+    """A running inference tier.
+
+    ``url``: its address.
+    ``head``: the head node of the Ray cluster.
+    ``redis``: the Redis server that keeps the state of the head.
+    """
 
     url: str
     head: RayNode
@@ -118,7 +123,7 @@ class RayTier:
 
 @contextmanager
 def ray_tier(folder: Path, **settings: str) -> Iterator[RayTier]:
-    """Run the tier; yield it once it serves requests."""
+    """Run the inference tier; yield it when it serves requests."""
     port = lasting_port()
     gcs = lasting_port()
     address = f"127.0.0.1:{gcs}"

@@ -1,8 +1,8 @@
-"""Make VITS checkpoints small enough for tests, with the real architecture and random weights. They only hum.
+"""Make VITS checkpoints that are small enough for tests, with the real architecture and random weights.
 
     python -m tests.coqui.checkpoint FOLDER
 
-makes ``FOLDER/satu``, with one speaker, and ``FOLDER/ramai``, with three.
+This makes ``FOLDER/satu`` with one speaker, and ``FOLDER/ramai`` with three. Their speech is only a hum.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ SAMPLE_RATE = 16_000
 
 
 def make_checkpoint(folder: Path, *, speakers: int = 0, about: str = "") -> Path:
-    """Write config.json, model.pth (and voice.toml, if ``about`` is its text) into ``folder``."""
+    """Write a checkpoint to ``folder``: config.json and model.pth.
+
+    ``speakers``: the number of speakers; 0 for a model without speakers.
+    ``about``: the text of voice.toml; if empty, that file is not written.
+    """
     folder.mkdir(parents=True)
     torch.manual_seed(0)
     arguments = VitsArgs(

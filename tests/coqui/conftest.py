@@ -1,4 +1,4 @@
-"""Tests of Coqui: ``make test-coqui`` makes a checkpoint and runs them in an environment with Coqui."""
+"""Tests of Coqui: ``make test-coqui`` makes a checkpoint, and runs these tests in an environment with Coqui."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every address of the admin: an unknown id is a 404, a refusal is a page, a failure is logged with its request id."""
+"""Every address of the admin: unknown ids give a 404, refusals give a page, failures are logged with the request id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IDS = ("999999", "abc", "9" * 30, "_00")
 
 
 def addresses(patterns: list[Any], prefix: str = "") -> Iterator[str]:
-    """Yield the paths that contain an id, with a placeholder for it."""
+    """Yield the admin's paths that contain an id, with a placeholder in its place."""
     for entry in patterns:
         route = prefix + str(entry.pattern)
         if hasattr(entry, "url_patterns"):

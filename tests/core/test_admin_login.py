@@ -1,4 +1,4 @@
-"""Password guessing is limited by address and by name, and does not affect speech requests."""
+"""Password guessing is limited by address and by user name. Speech requests are not affected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The admin's lists make a bounded number of queries, however many rows they show."""
+"""The admin's lists make a limited number of queries, however many rows they show."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class TestLists(TestCase):
                 assert len(many) <= MAX_QUERIES
 
     def test_there_are_rows_to_show(self) -> None:
-        """Without rows the test above would prove nothing."""
+        """The other test of this class proves nothing for a list without rows."""
         empty = {model.__name__ for model, _admin in LISTS if model._default_manager.count() <= 2}
         assert empty <= {"ApiKey", "ExchangeRate", "Group", "OpenStream", "ListedUser", "Outage", "LoadTestRun"}, empty
 

@@ -1,6 +1,6 @@
-"""Outages: the service in another process goes on while PostgreSQL or Redis is stopped and started again.
+"""Outages: a service in another process keeps working while PostgreSQL or Redis is stopped and started again.
 
-Clients give up after ``TIMEOUT_S``, so that a request that hangs fails its test.
+Clients give up after ``TIMEOUT_S``, so a request that hangs fails its test.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def spooled(folder: Path) -> list[Path]:
 
 
 def wait_until_posted(postgres: Neighbour, folder: Path, requests: list[str]) -> None:
-    """Wait until the ledger has each of these requests exactly once and the spool is empty."""
+    """Wait until the spool is empty, and check that the ledger has each of these requests exactly once."""
     while spooled(folder):
         time.sleep(0.05)
     assert {name: count for name, count in posted(postgres).items() if name in requests} == dict.fromkeys(requests, 1)
@@ -138,7 +138,7 @@ async def test_without_redis_only_what_needs_it_is_refused(tmp_path: Path) -> No
 
 
 async def test_a_redis_that_is_silent_is_waited_for_once(tmp_path: Path) -> None:
-    """Redis accepts connections but never answers. Only the first requests wait for it; later ones do not."""
+    """Redis accepts connections but never responds. Only the first requests wait for it."""
     with ExitStack() as stack:
         redis = stack.enter_context(services.redis_server(tmp_path))
         server = stack.enter_context(served(tmp_path, REDIS_URL=redis.url, VOICE_RATE_LIMIT="1000"))

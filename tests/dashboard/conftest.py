@@ -21,5 +21,5 @@ __all__ = [
 
 @pytest.fixture(autouse=True)
 def migrated_rows(db: None) -> None:
-    """Make sure that the migrations' flags, rates and rules exist, whichever tests ran before."""
+    """Ensure that the flags, rates and rules of the migrations exist, whichever tests ran before."""
     restore_migrated_rows()

@@ -36,13 +36,16 @@ def days_between(first: date, last: date) -> list[date]:
 
 
 def spans(last: date) -> list[tuple[date, date]]:
-    """Return date ranges: the whole history, the newest week, a part in the middle, one day."""
+    """Return date ranges: the whole history, the last week, a part in the middle, and one day."""
     ago = [last - timedelta(days=days) for days in range(DAYS)]
     return [(ago[-1], last), (ago[6], last), (ago[29], ago[12]), (ago[3], ago[3])]
 
 
 def over_spans(test: Callable[[Any, tuple[date, date]], None]) -> Callable[[Any, date], None]:
-    """Run a test on all date ranges of one history, because making a history for each would take long."""
+    """Run a test on all date ranges of one history.
+
+    Making a separate history for each range would take too long.
+    """
 
     def over_all(self: Any, used: date) -> None:
         for span in spans(used):

@@ -1,4 +1,4 @@
-"""The product dashboard's page and files: their contents, who may see them, and how many queries they make."""
+"""The page and the files of the product dashboard: their contents, who may see them, and how many queries they make."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TestFiles:
                     assert value[:1] not in ("=", "+", "@"), (name, line)
 
     async def test_they_are_streamed(self) -> None:
-        """The files are sent piece by piece. Django would first collect a synchronous iterator as a whole."""
+        """The files are sent piece by piece. From a synchronous iterator, Django would collect the whole file first."""
         pieces = views._in_pieces(lambda: iter([b"1", b"2"]))
         assert [piece async for piece in pieces] == [b"1", b"2"]
 

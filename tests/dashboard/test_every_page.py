@@ -1,4 +1,4 @@
-"""Every role opens every admin page of every app, with rows in every table."""
+"""Every role can open every admin page of every app, with rows in every table."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def something_everywhere(seeded_site) -> None:
 
 
 def fill_everything() -> None:
-    """Make at least one row in every table that has a page."""
+    """Make at least one row in every table that has an admin page."""
     now = timezone.now()
     for name in ("Operators", "Product"):
         Group.objects.get_or_create(name=name)

@@ -51,7 +51,7 @@ def fire(severity: str = "critical", metric: str = "users", value: float = 93) -
 
 
 def words(html: str) -> str:
-    """Return the visible text of a page, without scripts, tags and repeated spaces."""
+    """Return the visible text of a page, without scripts and tags, and with single spaces."""
     body = html[html.index('id="content"') :] if 'id="content"' in html else html
     plain = re.sub(r"<script.*?</script>|<[^>]+>", " ", body, flags=re.S)
     return re.sub(r"\s+", " ", plain.replace("&gt;", ">").replace("&lt;", "<"))

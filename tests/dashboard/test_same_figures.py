@@ -1,6 +1,6 @@
-"""A figure that several pages or files show has the same value on all of them.
+"""A figure that several pages or files show has the same value in all of them.
 
-The data is a demo quarter and some real requests.
+The data are a demo quarter and some real requests.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def streamed(response: Any) -> str:
 
 
 def figure(html: str, name: str) -> str:
-    """Return the value next to a name on the admin's first page."""
+    """Return the value that the admin's first page shows next to a name."""
     found = re.search(rf"<dt>{re.escape(name)}</dt>\s*<dd class=\"value\">([^<]*)<", html)
     assert found is not None, name
     return found.group(1).strip()
@@ -166,7 +166,10 @@ def test_the_figures_at_the_top_are_those_of_the_tables(pages: Client, quarter: 
 
 
 def test_a_client_application_and_its_people(pages: Client, quarter: date) -> None:
-    """The busiest person's figures agree: in the client's list, on the person's page, in its file, in /v1/usage."""
+    """The figures of the busiest end user agree in all four places.
+
+    These are the client's list of users, the user's page, the file on that page, and /v1/usage.
+    """
     client = ClientApplication.objects.get(name="chat-web")
     month = Board(preset("month", timezone.now()), Filters(client="chat-web", client_id=client.pk))
     people = rows_of("people", month)
@@ -210,7 +213,7 @@ def test_money_is_the_statements_and_the_rates(pages: Client, quarter: date) -> 
 
 
 def test_what_happened_is_told_alike(pages: Client, quarter: date) -> None:
-    """Each change of a percentage on the dashboard is in the audit trail, part of which the home page shows."""
+    """Changes of percentages are described alike on the dashboard, in the audit trail and on the home page."""
     told = [event.text for event in board("90").events if "→" in event.text]
     assert any("as voice" in text for text in told)
     for change in Change.objects.filter(subject__in=["voice", "realtime"], after__has_key="percent"):

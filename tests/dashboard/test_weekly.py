@@ -1,4 +1,4 @@
-"""The weekly summary (page, mail and PDF) has the dashboard's numbers; also revenue, cost and margin."""
+"""The weekly summary (page, mail and PDF) has the numbers of the dashboard, and also revenue, cost and margin."""
 
 from __future__ import annotations
 

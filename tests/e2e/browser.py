@@ -1,7 +1,8 @@
 """Headless Chromium for tests, with a WAV file as its microphone.
 
-Starting a browser takes longer than most pages, so the pages of one worker share a browser; each has its own cookies
-and storage. The microphone is an option of the whole browser, so a page with a microphone gets a browser of its own.
+The pages of one worker share a browser, because starting one takes longer than most pages. Each page has separate
+cookies and storage. The microphone is an option of the whole browser, so a page with a microphone gets a separate
+browser.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def chromium() -> str | None:
 
 
 class Shared:
-    """The driver and the browser that this worker's pages share, started for the first page."""
+    """The Playwright driver and the browser that the pages of this worker share. Both start with the first page."""
 
     def __init__(self) -> None:
         self._open = AsyncExitStack()
@@ -39,7 +40,7 @@ class Shared:
         self._browser: Browser | None = None
 
     async def launch(self, *flags: str) -> Browser:
-        """Start another browser with these extra flags."""
+        """Start another browser with additional command-line flags."""
         if self._playwright is None:
             self._playwright = await self._open.enter_async_context(async_playwright())
         return await self._playwright.chromium.launch(executable_path=chromium(), args=[*_FLAGS, *flags])
@@ -68,10 +69,13 @@ async def page(
     javascript: bool = True,
     cookies: StorageState | None = None,
 ) -> AsyncIterator[tuple[Page, list[str]]]:
-    """Open a page; yield it and a list that collects the errors on its console.
+    """Open a page; yield it with a list to which the errors on its console are added.
 
-    ``microphone``: a WAV file to speak into the microphone.
-    ``refused``: whether the use of the microphone is refused.
+    ``size``: width and height of the window in pixels.
+    ``microphone``: a WAV file that the microphone plays; None for no microphone.
+    ``refused``: whether the user refuses the use of the microphone.
+    ``dark``: whether the user prefers dark colours.
+    ``javascript``: whether scripts may run.
     ``cookies``: the cookies and storage of another page, for example after signing in.
     """
     if microphone is None:

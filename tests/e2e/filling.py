@@ -1,4 +1,4 @@
-"""Write an ordinary day of the service into the database of a running service, through its models.
+"""Write an ordinary day of use into the database of a running service.
 
 VOICE_STATE_DIR=... python -m tests.e2e.filling [people|day|steady|rush]
 """
@@ -24,20 +24,20 @@ STEP = timedelta(minutes=5)
 def fill(service: Served, what: str) -> None:
     """Write data into the database of a running service.
 
-    ``what``:
+    ``what`` is one of these:
 
     - ``people``: an operator and a product manager;
-    - ``day``: also history, load, an alert that will fire, and a running ramp;
-    - ``steady``: as ``day``, without the ramp;
-    - ``rush``: so many more users that a critical alert fires.
+    - ``day``: also past use, current load, an alert that will fire, and a running ramp;
+    - ``steady``: the same as ``day``, without the ramp;
+    - ``rush``: so many additional users that a critical alert fires.
     """
     services.run_python(service.log.parent / "state", "-m", "tests.e2e.filling", what)
 
 
 def give(folder: Path, what: str) -> None:
-    """Copy a filled state directory into ``folder``, for a service that starts later.
+    """Copy a filled state directory into ``folder``, for a service that will start later.
 
-    The state is made once and shared by all workers. ``what``: as for ``fill``.
+    The data is made only once and shared by all workers. ``what`` has the same meaning as for ``fill``.
     """
 
     def make(state: Path) -> None:
@@ -48,7 +48,7 @@ def give(folder: Path, what: str) -> None:
 
 
 def run(service: Served, program: str) -> None:
-    """Run Python code with the service's database."""
+    """Run Python code in the settings and with the database of a service."""
     services.run_python(service.log.parent / "state", "manage.py", "shell", "--no-imports", "-c", program)
 
 
@@ -63,7 +63,10 @@ def make_people() -> None:
 
 
 def make_load(users: int) -> None:
-    """Let another process seem to serve ``users`` at once for an hour, and let the warning about users fire at once."""
+    """Make it look as if another process served ``users`` at once for an hour.
+
+    The warning about the number of users then fires at once.
+    """
     from django.utils import timezone
 
     from capacity.models import ProcessLease, Rule
@@ -79,7 +82,7 @@ def make_load(users: int) -> None:
 
 
 def make_rush(users: int) -> None:
-    """As ``make_load``, and let the critical alert about users fire at once."""
+    """Do the same as ``make_load``, but let the critical alert about the number of users also fire at once."""
     from capacity.models import ProcessLease, Rule
 
     Rule.objects.filter(severity=Rule.Severity.CRITICAL, metric="users").update(pending_for=timedelta(0))
@@ -88,7 +91,7 @@ def make_rush(users: int) -> None:
 
 
 def make_day(now: datetime) -> None:
-    """Write samples of yesterday and today, thirteen weeks of peaks and active users, and the month's probes."""
+    """Write samples of yesterday and today, peaks and active users of thirteen weeks, and the probes of a month."""
     from django.utils import timezone
 
     from capacity.models import ActiveUsers, HourlyPeak, ProbeDay, Sample
@@ -134,7 +137,7 @@ def make_day(now: datetime) -> None:
 
 
 def _load(moment: datetime) -> float:
-    """Return the concurrent users of an ordinary day, with peaks at noon and in the evening."""
+    """Return the number of concurrent users on an ordinary day, with peaks at noon and in the evening."""
     from django.utils import timezone
 
     local = timezone.localtime(moment)
@@ -145,7 +148,7 @@ def _load(moment: datetime) -> float:
 
 
 def make_traffic(now: datetime) -> None:
-    """Write requests from some minutes before to some minutes after now, and a month's use with its cost."""
+    """Write requests from ten minutes before ``now`` to ten minutes after it, and a month of use with its costs."""
     from django.db import transaction
 
     from core.models import ApiKey, ClientApplication
@@ -231,7 +234,7 @@ def make_rollout(*, is_ramping: bool) -> None:
 
 
 def make_alerts(now: datetime) -> None:
-    """Write past alerts. The watcher itself raises current ones, because of the load."""
+    """Write past alerts. Current alerts are raised by the watcher itself, because of the load."""
     from capacity.models import Alert, Rule
 
     for hours, severity, metric, value, by in (

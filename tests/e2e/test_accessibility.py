@@ -1,6 +1,7 @@
-"""axe-core finds no serious problem on any page, and pages work by keyboard, on a phone and enlarged.
+"""axe-core finds no serious problem on any page, and pages work by keyboard, on a phone, and enlarged.
 
-By default only the most visited pages are tested; with ``AXE=all`` every page of the admin (``make test-axe``).
+By default only the most visited pages are tested. With ``AXE=all`` every page of the admin is tested (``make
+test-axe``).
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 async def cookies(service: Served) -> StorageState:
-    """The cookies of a signed-in superuser."""
+    """The cookies and storage of a signed-in superuser."""
     async with browser.page() as (page, _errors):
         await page.goto(f"{service.url}/admin/login/?next=/dashboard/")
         await page.fill("#id_username", "admin")
@@ -57,7 +58,7 @@ async def cookies(service: Served) -> StorageState:
 
 
 async def findings(page: Page, address: str) -> list[str]:
-    """Return the problems on a page that axe-core calls serious or critical."""
+    """Open a page, and return the problems that axe-core calls serious or critical."""
     await page.goto(address)
     await page.wait_for_load_state("networkidle")
     found = (await Axe().run(page)).response["violations"]
@@ -154,7 +155,7 @@ SHIFT = """
 
 
 async def test_the_keyboard_reaches_and_shows_everything(service: Served, cookies: StorageState) -> None:
-    """Filters, definitions and downloads of the dashboard get the focus in reading order."""
+    """Filters, definitions and downloads of the dashboard receive the focus in reading order."""
     async with browser.page(cookies=cookies) as (page, _errors):
         await page.goto(f"{service.url}/dashboard/?range=30")
         reached = []

@@ -1,4 +1,4 @@
-"""A developer tries the playground: without a key, with a key, a recording, an interrupted conversation, in Malay."""
+"""A developer tries the playground: without and with a key, with a recording, in conversation, and in Malay."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture
 def microphone(tmp_path: Path) -> Path:
-    """A WAV file for the microphone: somebody speaks, listens to the answer for a while, and interrupts it."""
+    """A WAV file for the microphone, in which a user asks, listens to the reply for a while, and interrupts it."""
     path = tmp_path / "spoken.wav"
     question = sound.said(SPOKEN)
     again = sound.said("terima kasih banyak")
@@ -36,7 +36,7 @@ def recording(tmp_path: Path) -> Path:
 
 
 async def picture(page: Page, name: str) -> None:
-    """Take a screenshot; ``make screenshots`` keeps it."""
+    """Take a screenshot if ``make screenshots`` runs the test."""
     if folder := os.environ.get("SCREENSHOTS"):
         await page.screenshot(path=Path(folder) / f"developer-{name}.png", full_page=True)
 

@@ -1,4 +1,4 @@
-"""The example in docs/frontend.md on another origin: token, live text, reading aloud, barge-in, reconnecting."""
+"""The example in docs/frontend.md on another origin: token, live text, reading aloud, interruption, reconnecting."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def page_server(service: services.Served) -> Generator[str, None, None]:
 
 @pytest.fixture
 def microphone(tmp_path: Path) -> Path:
-    """A WAV file for the microphone: somebody asks, listens to the answer for a while, and interrupts it."""
+    """A WAV file for the microphone, in which a user asks, listens to the reply for a while, and interrupts it."""
     path = tmp_path / "spoken.wav"
     question = sound.said("selamat pagi semua")
     again = sound.said("terima kasih banyak")

@@ -1,4 +1,4 @@
-"""A day of an operator (no superuser) in a real browser, on a real service whose watcher runs."""
+"""A day of an operator (not a superuser) in a real browser, with a real service whose watcher runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ async def sign_in(page: Page, service: Served, name: str = filling.OPERATOR) -> 
 
 
 async def speak(service: Served, seconds: float = 0) -> httpx.Response:
-    """Request speech as the chat does; with ``seconds``, repeat it until it is refused or the time is over."""
+    """Request speech as the chat does, and return the response.
+
+    ``seconds``: how long to repeat the request, unless it is refused earlier.
+    """
     body = {"model": "tts-1", "voice": "alloy", "input": "Selamat pagi."}
     deadline = time.monotonic() + seconds
     async with httpx.AsyncClient(base_url=service.url, headers=service.headers()) as client:
@@ -51,7 +54,10 @@ async def speak(service: Served, seconds: float = 0) -> httpx.Response:
 
 
 async def fits_one_thumb(page: Page) -> None:
-    """Check that the page does not scroll sideways and that controls, except links in text, are at least 44 px high."""
+    """Check that the page does not scroll sideways, and that controls are large enough for a thumb (44 px).
+
+    Links in text may be smaller.
+    """
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     small = await page.evaluate(
         """[...document.querySelectorAll("#content a, #content button, #content select, #content input[type=text]")]
@@ -74,7 +80,7 @@ MISSED = """
 
 
 async def test_a_day(tmp_path: Path) -> None:
-    """On a desktop and on a phone at once: each change is made on one of them and appears on both."""
+    """The service is used on a desktop and on a phone at once. A change on one of them appears on both."""
     filling.give(tmp_path, "steady")
     with services.served(tmp_path) as service:
         async with browser.page(browser.DESKTOP) as (desk, errors), browser.page(browser.PHONE) as (phone, more_errors):
@@ -165,7 +171,7 @@ async def a_day(service: Served, desk: Page, phone: Page) -> None:
 
 
 async def press(page: Page, action: str) -> None:
-    """Press one of a page's actions; on a phone they are in a menu."""
+    """Press one of the page's actions. On a phone, the actions are in a menu."""
     link = page.get_by_role("link", name=re.compile(f"{action}$"))  # the name of an icon comes before it
     more = page.locator("text=more_horiz >> visible=true")
     await link.or_(more).first.wait_for()  # wait for either of them
@@ -175,9 +181,9 @@ async def press(page: Page, action: str) -> None:
 
 
 async def one_renewal_keeps(page: Page, selector: str) -> bool:
-    """Return True if an element is kept by a renewal of the page that does not change it.
+    """Return True if the page keeps an element when it renews itself without changing that element.
 
-    Some renewals do change it, such as the clock of a ramp, so this tries several.
+    Some renewals change the element, for example the clock of a ramp. So several renewals are tried.
     """
     for _attempt in range(4):
         before = await page.evaluate(f"(it = document.querySelector('{selector}')).isTheSame = true, it.outerHTML")
@@ -239,7 +245,7 @@ PAGES = {"home": "/admin/", "flag": "/admin/rollout/flag/4/change/", "alerts": "
 async def test_the_pages_fit_and_can_be_photographed(
     service: Served, names: Iterable[str], size: tuple[int, int], dark: bool
 ) -> None:
-    """The pages fit each screen size. ``make screenshots`` keeps the pictures."""
+    """The pages fit every screen size. ``make screenshots`` keeps screenshots of them."""
     look = f"{'phone' if size == browser.PHONE else 'desktop'}-{'dark' if dark else 'light'}"
     async with browser.page(size, dark=dark) as (page, errors):
         await sign_in(page, service)

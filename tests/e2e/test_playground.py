@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A WAV file for the microphone: two seconds of silence, speech, and silence."""
+    """A WAV file for the microphone: two seconds of silence, speech, and silence again."""
     path = tmp_path_factory.mktemp("microphone") / "spoken.wav"
     path.write_bytes(sound.wav(sound.joined([sound.silence(2), sound.said(SPOKEN), sound.silence(20)])))
     return path
@@ -168,7 +168,7 @@ async def test_it_says_that_the_demo_model_is_on(served_service: Served) -> None
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [browser.PHONE, browser.DESKTOP], ids=["phone", "desktop"])
 async def test_the_page_fits_and_can_be_photographed(served_service: Served, size: tuple[int, int], dark: bool) -> None:
-    """The page fits each screen size. ``make screenshots`` keeps the pictures."""
+    """The page fits every screen size. ``make screenshots`` keeps screenshots of it."""
     async with browser.page(size, dark=dark) as (page, errors):
         await ready(page, served_service)
         assert await page.evaluate(GROUND) == (DARK if dark else LIGHT)

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A service with the demo quarter."""
+    """A service that contains a demo quarter."""
     with services.served(tmp_path_factory.mktemp("product")) as running:
         filling.run(running, HISTORY)
         yield running
@@ -49,14 +49,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 async def cookies(service: Served) -> StorageState:
-    """The cookies of the signed-in product manager."""
+    """The cookies and storage of a signed-in product manager."""
     async with browser.page() as (page, _errors):
         await sign_in(page, service)
         return await page.context.storage_state()
 
 
 async def sign_in(page: Page, service: Served, query: str = "", name: str = NAME) -> None:
-    """Sign in on the admin's login page, which leads back to the dashboard."""
+    """Sign in on the admin's login page, which then returns to the dashboard."""
     await page.goto(f"{service.url}/dashboard/{query}")
     await page.fill("#id_username", name)
     await page.fill("#id_password", PASSWORD)
@@ -117,7 +117,7 @@ async def test_a_product_managers_day(service: Served) -> None:
 
 
 async def test_from_a_question_to_one_person_and_the_weekly_mail(service: Served, cookies: StorageState) -> None:
-    """Filter, compare with the days before, drill down, download the CSV, open the weekly summary."""
+    """Filter, compare with the period before, drill down, download a CSV file, and open the weekly summary."""
     async with browser.page(cookies=cookies) as (page, errors):
         await page.goto(f"{service.url}/dashboard/?range=30")
         await drawn(page)
@@ -208,7 +208,7 @@ async def test_bad_days_are_explained(service: Served, cookies: StorageState) ->
 
 
 async def test_nothing_can_be_changed(service: Served, cookies: StorageState) -> None:
-    """A product manager can change none of the pages that the admin shows."""
+    """A product manager cannot change anything on the pages that the admin shows."""
     async with browser.page(cookies=cookies) as (page, _errors):
         await page.goto(f"{service.url}/admin/")
         links = await page.eval_on_selector_all("a[href^='/admin/']", "links => links.map(link => link.pathname)")
@@ -250,7 +250,7 @@ async def test_who_may_not_look_is_told_so(service: Served) -> None:
 async def test_the_page_fits_and_can_be_photographed(
     service: Served, cookies: StorageState, size: tuple[int, int], dark: bool
 ) -> None:
-    """The page fits each screen size. ``make screenshots`` keeps the pictures."""
+    """The page fits every screen size. ``make screenshots`` keeps screenshots of it."""
     async with browser.page(size, dark=dark, cookies=cookies) as (page, errors):
         await page.goto(f"{service.url}/dashboard/?range=90")
         await drawn(page)

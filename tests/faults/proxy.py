@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a dependency, which can fail in each of the ways in which a network can."""
+"""A TCP proxy in front of a dependency, which can fail in the ways in which networks fail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class State(StrEnum):
 
 
 class Proxy:
-    """Listens on ``port`` and forwards to ``target_port``, both on this machine."""
+    """A proxy that listens on ``port`` and forwards to ``target_port``, both on this machine."""
 
     def __init__(self, target_port: int) -> None:
         self.port = lasting_port()
@@ -34,7 +34,7 @@ class Proxy:
         self._open: set[asyncio.StreamWriter] = set()
 
     async def put(self, state: State) -> None:
-        """Change to a state. Data held back by ``SILENT`` then passes."""
+        """Change to another state. When ``SILENT`` ends, the data that it held back passes."""
         self._state = state
         if state is State.SILENT:
             self._may_pass.clear()

@@ -1,13 +1,13 @@
-"""Every dependency fails in each of four ways, and the disk is full, while callers use the service.
+"""Each dependency fails in each of four ways, and the disk is full, while callers use the service.
 
-``make test-faults`` runs this and prints a table of what callers saw and how long recovery took. It requires that
+``make test-faults`` runs this test and prints a table of responses and recovery times. The requirements are:
 
 - no request takes longer than its deadline;
-- every answer is a success or a 503;
+- every response is a success or a 503;
 - recovery takes less than ``MAX_RECOVERY_S``;
 - each answered request has exactly one row in the ledger.
 
-The service has recovered when callers are served again and the service finds every dependency available.
+The service has recovered when callers are served again and the service finds all dependencies available.
 """
 
 from __future__ import annotations
@@ -49,7 +49,12 @@ pytestmark = pytest.mark.skipif("VOICE_TEST_FAULTS" not in os.environ, reason="m
 
 @dataclass
 class Seen:
-    """What callers saw during one fault."""
+    """What callers experienced during one fault.
+
+    ``answers``: the number of responses by status; errors count under their name.
+    ``took_s``: the duration of each request in seconds.
+    ``recovery_s``: the seconds from the end of the fault until the service had recovered.
+    """
 
     answers: Counter[int | str] = field(default_factory=Counter)
     took_s: list[float] = field(default_factory=list)
@@ -58,11 +63,12 @@ class Seen:
 
 @dataclass
 class Load:
-    """Callers who request speech to text and text to speech in turn, with short pauses, while ``run`` lasts.
+    """A load of callers who request speech to text and text to speech in turn, with short pauses.
 
-    ``seen``: what callers see during the current fault.
+    ``service``: the service.
+    ``seen``: what callers experience during the current fault.
     ``served``: ids of the requests that succeeded.
-    ``in_a_row``: successes since the last failure.
+    ``in_a_row``: number of successes since the last failure.
     """
 
     service: Served
@@ -141,7 +147,7 @@ Fault = AbstractAsyncContextManager[None]
 
 
 def _faults(world: World) -> dict[tuple[str, str], Fault]:
-    """Return the faults by dependency and kind, in the order of the table."""
+    """Return the faults by dependency and kind, in the order of the printed table."""
     states = (State.GONE, State.REFUSING, State.SILENT, State.SLOW)
     faults: dict[tuple[str, str], Fault] = {
         (name, str(state)): _in_state(proxy, state) for name, proxy in world.proxies.items() for state in states
@@ -165,7 +171,7 @@ async def _in_state(proxy: Proxy, state: State) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _full_disk(pid: int) -> AsyncIterator[None]:
-    """Stop all processes of the service from making files longer, so that writes fail as on a full disk."""
+    """Forbid all processes of the service to enlarge files, so writes fail as on a full disk."""
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     _bound_files(pid, (0, before[1]))
     try:
@@ -186,7 +192,10 @@ async def _both(first: Fault, second: Fault) -> AsyncIterator[None]:
 
 
 class _Service:
-    """``services.served`` in a thread, because the proxies need the event loop meanwhile."""
+    """``services.served`` as an async context manager, which runs it in a thread.
+
+    The proxies need the event loop meanwhile.
+    """
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self._context = services.served(folder, **settings)
@@ -222,7 +231,7 @@ async def test_every_dependency_in_every_state(world: World) -> None:
 
 
 async def _until_well(load: Load) -> float:
-    """Return the seconds until all callers are served again and the service finds all its dependencies."""
+    """Wait until all callers are served again and ``/readyz`` reports success; return the seconds that this took."""
     began = time.monotonic()
     load.in_a_row = 0
     async with httpx.AsyncClient(base_url=load.service.url, timeout=DEADLINE_S) as client:

@@ -1,4 +1,4 @@
-"""Requests under overload are refused before the body is read, with an error envelope, Retry-After and a ledger row."""
+"""Under overload, requests are refused before their bodies are read, with error code, Retry-After and ledger row."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def unlimited() -> AdmissionController:
 
 
 async def empty(controller: AdmissionController, api: httpx.AsyncClient) -> None:
-    """Wait until the controller is empty, because the server leaves a request only after the last byte was sent."""
+    """Wait until the controller counts no requests.
+
+    It counts a request until the last byte of the response has been sent.
+    """
     for _ in range(500):
         if controller._inside == 0:
             break
@@ -38,7 +41,10 @@ async def empty(controller: AdmissionController, api: httpx.AsyncClient) -> None
 
 
 async def written() -> LedgerEntry:
-    """Wait for the only ledger row and return it. An early refusal is answered before its row is written."""
+    """Wait for the only row of the ledger, and return it.
+
+    The row of an early refusal is written after the response has been sent.
+    """
     async with asyncio.timeout(20):
         while not await LedgerEntry.objects.aexists():
             await asyncio.sleep(0.05)
@@ -81,7 +87,7 @@ async def test_availability_says_so(api: httpx.AsyncClient, monkeypatch) -> None
 async def test_the_connection_of_a_refused_upload_is_good_for_the_next_request(
     api: httpx.AsyncClient, monkeypatch
 ) -> None:
-    """The unread body does not disturb the next request."""
+    """The body that was not read does not disturb the next request on the same connection."""
     await fill(monkeypatch, Feature.ASR)
     for _ in range(3):
         assert (await transcribe(api, bytes(4_000_000))).status_code == 503

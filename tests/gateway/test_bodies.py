@@ -1,4 +1,4 @@
-"""Request bodies and heads that are slow, never end or are too large do not block other requests."""
+"""Bodies and headers that are slow, endless or too large do not block other requests."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ async def test_a_body_with_its_head_is_no_large_head(api: httpx.AsyncClient) -> 
 async def test_who_reads_slowly_holds_no_place(
     api: httpx.AsyncClient, server_address: str, controller: AdmissionController
 ) -> None:
-    """Clients request more than the kernel's buffers hold, read nothing and stay connected."""
+    """Clients request more data than the kernel's buffers hold, read nothing, and stay connected."""
     key = api.headers["Authorization"].removeprefix("Bearer ")
     body = json.dumps({"input": "Ini ayat yang panjang untuk dibaca. " * 110, "response_format": "wav"}).encode()
     async with AsyncExitStack() as slow:

@@ -1,4 +1,4 @@
-"""Pages of other origins: preflight requests, answers, errors, the origins of sockets, and refused origins."""
+"""Pages of other origins: preflight requests, responses, errors, WebSockets, and refused origins."""
 
 from __future__ import annotations
 

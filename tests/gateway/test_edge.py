@@ -1,4 +1,4 @@
-"""Headers of every response, and requests that are refused before their bodies are read."""
+"""The headers of every response, and requests that are refused before their bodies are read."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""No endpoint or socket does speech work for callers who may not have it; they are found by walking all routes.
+"""No endpoint or WebSocket does speech work for callers without access.
 
-A new route must refuse strangers and users outside the roll-out, or be listed below with the reason why it need not.
+The tests find all routes by themselves. A new route must refuse unauthenticated callers and users outside the roll-out.
+Otherwise it must be listed below with the reason.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def endpoints() -> list[Endpoint]:
 
 
 def pages() -> list[str]:
-    """Return the paths in and below ``FOR_SIGNED_IN_PEOPLE``."""
+    """Return the paths in ``FOR_SIGNED_IN_PEOPLE``, and all paths below them."""
     resolvers = [entry for entry in get_resolver().url_patterns if str(entry.pattern) in FOR_SIGNED_IN_PEOPLE]
     assert len(resolvers) == len(FOR_SIGNED_IN_PEOPLE)
     below = [routes(entry.url_patterns, str(entry.pattern)) for entry in resolvers]
@@ -148,7 +149,7 @@ async def test_no_endpoint_works_over_the_quota(api: httpx.AsyncClient, no_quota
 
 
 async def first_and_last(url: str, **headers: str) -> tuple[str | bytes, int]:
-    """Return the first message of a socket that the server closes, and its close code."""
+    """Return the first message of a WebSocket that the server closes, and the close code."""
     async with connect(url, additional_headers=headers) as socket:
         message = await socket.recv()
         await socket.wait_closed()

@@ -66,7 +66,7 @@ async def test_an_upload_is_compared_by_its_content(api: httpx.AsyncClient) -> N
 
 
 async def test_work_that_is_done_again_is_charged_again(api: httpx.AsyncClient) -> None:
-    """The kept answer was evicted, so the work was done again."""
+    """The stored response was evicted, so the work was done again."""
     await speak(api, "k-8")
     store = idempotency._store()
     assert isinstance(store, MemoryStore)
@@ -105,7 +105,7 @@ async def test_a_key_that_cannot_be_one(api: httpx.AsyncClient) -> None:
 
 
 async def test_work_that_was_charged_is_not_charged_again_when_its_answer_is_lost(api: httpx.AsyncClient) -> None:
-    """A process was killed before it kept the answer, so a retry repeats the work."""
+    """A process was killed before it stored the response, so a retry repeats the work."""
     first = await speak(api, "k-7")
     store = idempotency._store()
     assert isinstance(store, MemoryStore)

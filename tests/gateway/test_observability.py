@@ -1,4 +1,4 @@
-"""Metrics, logs, health checks and the API's schema."""
+"""Metrics, logs, health checks, and the schema of the API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.logs import JsonFormatter, RequestIdFilter
 
 
 async def sample(client: httpx.AsyncClient, name: str, **labels: str) -> float:
-    """Return the sum of a metric's series that have these labels."""
+    """Return the sum of all series of a metric that have these labels."""
     families = text_string_to_metric_families((await client.get("/metrics")).text)
     found = (one for family in families for one in family.samples if one.name == name)
     return sum(one.value for one in found if labels.items() <= one.labels.items())
@@ -114,7 +114,7 @@ def test_an_exception_is_one_line_too() -> None:
 
 @pytest.mark.parametrize("format_", ["%00", "nonsense"])
 async def test_a_schema_in_a_format_that_is_not_there(stranger: httpx.AsyncClient, format_: str) -> None:
-    """The error is YAML, like the schema."""
+    """The error response is YAML, like the schema."""
     response = await stranger.get(f"/schema/?format={format_}")
     assert (response.status_code, yaml.safe_load(response.text)["error"]["code"]) == (404, "not_found")
 

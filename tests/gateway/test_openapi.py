@@ -1,4 +1,4 @@
-"""The API's schema is complete, is generated without warnings, and has examples that work."""
+"""The schema of the API is complete, is generated without warnings, and has examples that work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stream that uses up its quota is ended."""
+"""A stream is ended when it has used up the quota."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams of a revoked key or a disabled client end soon; a browser's token is for one end user only."""
+"""Streams of a revoked key or a disabled client end soon. A browser's token is valid for one end user only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limit on open streams for each end user, kept in this process or in Redis."""
+"""The limit on open streams per end user, counted in this process or in Redis."""
 
 from __future__ import annotations
 

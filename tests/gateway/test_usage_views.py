@@ -20,7 +20,10 @@ def code(response: httpx.Response) -> tuple[int, str]:
 
 
 async def add(request_id: str, user: str = "ali", transcript: str | None = None, **fields: object) -> LedgerEntry:
-    """Write a finished request of the tests' client, with its transcript still in the cache."""
+    """Write the ledger row of a finished request; return the row.
+
+    ``transcript``: the transcript to store in the cache, so that feedback can use it; None for none.
+    """
     key = await ApiKey.objects.aget()
     values = {"kind": "transcription", "status": 200, **fields}
     row = await LedgerEntry.objects.acreate(request_id=request_id, client_id=key.client_id, user=user, **values)

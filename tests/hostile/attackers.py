@@ -1,8 +1,9 @@
-"""Hostile clients in a process of their own, so that their CPU use is not the service's.
+"""Hostile clients in a separate process, so their CPU use does not count as the service's.
 
     python -m tests.hostile.attackers http://127.0.0.1:8000 KEY [KIND ...]
 
-The program runs until its standard input closes. It then prints how many attacks were made and how they were answered.
+The program runs until its standard input closes. Then it prints the number of attacks and the statuses of the
+responses.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Attackers:
     """Attacks a service in several ways.
 
     ``done``: the number of attacks by kind.
-    ``answers``: the number of answers by status.
+    ``answers``: the number of responses by status.
     """
 
     def __init__(self, url: str, key: str) -> None:
@@ -44,7 +45,7 @@ class Attackers:
         self._clip = flac_bomb(frames=4)
 
     def tasks(self, only: Sequence[str] = ()) -> list[asyncio.Task[None]]:
-        """Start attacks of all kinds, or of these kinds only; return their tasks."""
+        """Start the attacks of all kinds, or only of the kinds in ``only``; return their tasks."""
         kinds: list[tuple[Callable[[], Awaitable[None]], int, float]] = [
             (self.slow_head, 20, 0.1),
             (self.slow_body, 20, 0.1),
@@ -65,15 +66,15 @@ class Attackers:
             await asyncio.sleep(pause_s)
 
     async def slow_head(self) -> None:
-        """Send headers one after another without ever ending the head."""
+        """Send one header after another, and never end the list of headers."""
         await self._drip(b"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\n", b"X-More: 1\r\n")
 
     async def slow_body(self) -> None:
-        """Send a complete head with a key, then one byte of the body per second."""
+        """Send all headers, including a key, and then one byte of the body per second."""
         await self._drip(self._head(100_000), b" ")
 
     async def slow_reader(self) -> None:
-        """Request a lot of speech and do not read it."""
+        """Request much speech, and do not read the response."""
         writer = await self._ask(LONG_TEXT)
         try:
             await asyncio.sleep(15)
@@ -81,7 +82,7 @@ class Attackers:
             writer.close()
 
     async def flood(self) -> None:
-        """Send requests with bodies but without a key."""
+        """Send many requests with bodies, but without a valid key."""
         async with httpx.AsyncClient(timeout=10) as client:
             url = f"{self._url}/v1/audio/transcriptions"
             headers = {"Authorization": "Bearer vk_nobody"}
@@ -91,7 +92,7 @@ class Attackers:
                 await asyncio.sleep(0.05)
 
     async def bomb(self) -> None:
-        """Send small requests that expand to a lot of work."""
+        """Send small requests that cause much work."""
         async with httpx.AsyncClient(timeout=60, base_url=self._url, headers=self._headers) as client:
             files = {"file": ("a.flac", self._clip)}
             answer = await client.post("/v1/audio/transcriptions", files=files, data={"model": "whisper-1"})
@@ -100,13 +101,13 @@ class Attackers:
             self.answers[answer.status_code] += 1
 
     async def abandoned_request(self) -> None:
-        """Send a request and hang up before the answer."""
+        """Send a request, and close the connection before the response."""
         writer = await self._ask(LONG_TEXT)
         await asyncio.sleep(0.1)
         writer.transport.abort()
 
     async def abandoned_socket(self) -> None:
-        """Begin to stream speech and break the connection."""
+        """Start to stream text to be spoken, and break the connection."""
         url = self._url.replace("http", "ws")
         async with connect(f"{url}/ws/tts", additional_headers=self._headers) as socket:
             await socket.send(json.dumps({"type": "start"}))
@@ -151,10 +152,11 @@ class Attackers:
 
 @dataclass
 class Attack:
-    """The results of an attack, filled in at its end.
+    """The results of an attack. They are filled in at its end.
 
     ``done``: the number of attacks by kind.
-    ``answers``: the number of answers by status.
+    ``answers``: the number of responses by status.
+    ``process``: the process of the hostile clients.
     """
 
     done: dict[str, int] = field(default_factory=dict)
@@ -164,7 +166,10 @@ class Attack:
 
 @asynccontextmanager
 async def attacked(service: Served, *kinds: str) -> AsyncIterator[Attack]:
-    """Attack a service while the block runs; with all kinds of attacks if none is named."""
+    """Attack a service within this context.
+
+    ``kinds``: the kinds of attacks; all kinds if none is given.
+    """
     attack = Attack()
     process = attack.process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.hostile.attackers", service.url, service.key, *kinds),

@@ -1,4 +1,4 @@
-"""Measure the memory of a service and its child processes: now, and the peak since the last reset."""
+"""Measure the memory of a service and its child processes: at present, and the peak since the last reset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GONE = (FileNotFoundError, ProcessLookupError)
 
 
 def family(pid: int) -> Iterator[int]:
-    """Yield the ids of a process and of all its descendants."""
+    """Yield the process id, and those of all descendants of the process."""
     yield pid
     with suppress(*GONE):
         for thread in Path(f"/proc/{pid}/task").iterdir():
@@ -23,7 +23,10 @@ def resident_mib(pid: int) -> float:
 
 
 def peak_mib(pid: int) -> float:
-    """Return the sum of the processes' peaks, which is at least the peak of their sum."""
+    """Return the sum of the peaks of all processes in MiB.
+
+    This is at least the peak of their sum.
+    """
     return _sum(pid, "VmHWM")
 
 

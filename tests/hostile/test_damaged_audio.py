@@ -1,6 +1,8 @@
 """A running service answers damaged audio files in time, with a transcript or a refusal, and with little memory.
 
-``VOICE_DAMAGED_FILES``: how many files to send (``make test-damaged``: 3,000).
+Environment variables:
+
+``VOICE_DAMAGED_FILES``: how many files to send (3,000 with ``make test-damaged``).
 ``VOICE_DAMAGED_SEED``: the seed of the random damage.
 """
 

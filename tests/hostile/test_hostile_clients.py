@@ -1,8 +1,8 @@
-"""Normal callers are served well while hostile clients attack: slow, flooding, abandoning, and with bombs.
+"""Normal callers are served well while hostile clients attack the service.
 
-``make test-hostile`` takes ten minutes. The callers ask at a fixed pace, so that their throughput with and without
-attacks can be compared. Runs with a ``DURATION_S`` below a minute are too short for the bounds on throughput and p95 on
-a busy machine. They only print these figures, and require that callers are answered and that memory does not grow.
+``make test-hostile`` takes ten minutes. The callers ask at a fixed rate, so their throughput with and without attacks
+can be compared. If ``DURATION_S`` is below a minute, throughput and p95 vary too much on a busy machine to be judged.
+They are then only printed, and the test only requires that callers are answered and that memory does not grow.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ MAX_GROWTH_MIB = 200.0
 
 @dataclass
 class Seen:
-    """What the callers got in one phase.
+    """What the normal callers experienced in one phase.
 
     ``seconds``: the length of the phase.
-    ``took_s``: seconds of each successful request.
+    ``took_s``: the duration of each successful request in seconds.
     ``refused``: the status or error of each other request.
     """
 

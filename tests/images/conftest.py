@@ -1,4 +1,7 @@
-"""Tests that run both images' file trees together: ``make test-images``. It installs seven gigabytes in .venv-gpu."""
+"""Tests that run the file trees of both images together: ``make test-images``.
+
+They install seven gigabytes in .venv-gpu.
+"""
 
 from __future__ import annotations
 

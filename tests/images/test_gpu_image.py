@@ -1,7 +1,7 @@
-"""The inference tier and an API process run from their images' exact packages and folders, as in the manifests.
+"""The inference tier and an API process run from exactly the packages and folders of their images.
 
 There is no GPU: Ray is configured with one that does not exist, and the models run on the CPU. Everything else is as in
-the image: lock file, folders, settings, and the models that ``manage.py models install`` installs.
+the images and the manifests: lock file, folders, settings, and the models that ``manage.py models install`` installs.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def venv() -> Path:
 
 @pytest.fixture(scope="module")
 def image(venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image's root folder without the packages."""
+    """The root folder of the image, without its packages."""
     root = tmp_path_factory.mktemp("gpu")
     (root / "app").mkdir()
     (root / "state").mkdir()
@@ -63,7 +63,7 @@ def image(venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:
-    """Return the image's environment variables with the paths of this machine."""
+    """Return the environment variables of the image, with the paths of this machine."""
     places = {
         "/venv": str(VENV),
         "/app": str(root / "app"),
@@ -84,7 +84,7 @@ def test_nothing_asks_for_another_version(venv: Path) -> None:
 
 
 def test_ctranslate2_finds_cublas(image: Path) -> None:
-    """The library that CTranslate2 opens is found on the library path that the image sets, and only there."""
+    """cuBLAS, which CTranslate2 opens, is on the library path that the image sets, and nowhere else."""
     told = environment(image)
     opening = [VENV / "bin" / "python", "-c", "import ctypes; ctypes.CDLL('libcublas.so.12')"]
     subprocess.run(opening, check=True, env=told)
@@ -93,26 +93,26 @@ def test_ctranslate2_finds_cublas(image: Path) -> None:
 
 
 def test_compose_is_valid() -> None:
-    """compose.yaml is valid for Compose's published schema."""
+    """compose.yaml is valid according to the published schema of Compose."""
     checker = [UV, "tool", "run", "check-jsonschema@0.39.0", "--builtin-schema", "vendor.compose-spec"]
     subprocess.run([*checker, "compose.yaml"], check=True, cwd=ROOT)
 
 
 def models(image: Path) -> dict[str, str]:
-    """Return the settings of ``k8s/site/models.env`` with the models of this test."""
+    """Return the settings of ``k8s/site/models.env``, with the models of this test."""
     return {"VOICE_ASR_MODEL": MODELS[0], "VOICE_TTS_MODEL": MODELS[1], "VOICE_COQUI_MODELS": f"{image}/models/coqui"}
 
 
 @pytest.fixture
 def short() -> Iterator[str]:
-    """A folder with a short path for Ray's sockets, whose paths may have at most 107 bytes."""
+    """A folder with a short path for Ray's sockets. Their paths may have at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         yield folder
 
 
 @contextmanager
 def ray_tier(image: Path, tmp_path: Path, short: str) -> Iterator[str]:
-    """Run ``ray start`` and deploy the manifest's Serve configuration, as KubeRay does; yield the tier's address."""
+    """Start Ray and deploy the manifest's Serve configuration, as KubeRay does; yield the address of the tier."""
     config = serve_config(1)
     port = config["http_options"]["port"] = free_port()
     config["http_options"]["host"] = "127.0.0.1"
@@ -141,7 +141,7 @@ def ray_tier(image: Path, tmp_path: Path, short: str) -> Iterator[str]:
 
 
 def _wait_for_cluster(folder: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until Ray has written its address, which ``--address=auto`` reads."""
+    """Wait until Ray has written the file from which ``--address=auto`` reads the address."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while not (folder / "ray" / "ray_current_cluster").exists():
         assert process.poll() is None, "Ray ended"

@@ -1,4 +1,4 @@
-"""Admission control: which requests are admitted or refused, and when refused callers should return.
+"""Admission control: which requests are admitted, and when refused callers should return.
 
 Time is simulated.
 """
@@ -12,8 +12,9 @@ from inference.errors import OverCapacity
 
 
 class Shop:
-    """Admission control of an engine that does ``per_second`` requests of 1000 bytes (cost 1), in order of arrival.
+    """Admission control with a simulated engine, which handles requests in the order of their arrival.
 
+    ``per_second``: how many requests of 1000 bytes (cost 1) the engine handles per second.
     ``changes``: other arguments for the controller.
     """
 
@@ -46,7 +47,7 @@ class Shop:
                 self.inside.pop(0).leave(done=True)
 
     def warm_up(self) -> None:
-        """Keep the engine busy until its rate is measured, then let it finish all requests."""
+        """Keep the engine busy until its rate has been measured, then let it finish all requests."""
         for _ in range(70):
             self.arrive(2 * BUSY - len(self.inside))
             self.work(0.1)
@@ -70,7 +71,7 @@ def test_nobody_is_refused_before_anything_is_known() -> None:
 
 
 def test_a_slow_start_refuses_nobody() -> None:
-    """A process is slowest in its first seconds, which must not count as its rate."""
+    """A process is slowest in its first seconds. They must not count as its rate."""
     shop = Shop(per_second=1.5)
     for _ in range(4):
         shop.arrive(10 - len(shop.inside))
@@ -83,7 +84,7 @@ def test_a_slow_start_refuses_nobody() -> None:
 
 
 def test_small_batches_are_not_taken_for_a_slow_engine() -> None:
-    """Five callers get half the rate of ten. When ten are back, the engine can do as much as before."""
+    """With five callers the rate is half as high as with ten, but this does not mean that the engine can do less."""
     shop = Shop()
     shop.warm_up()
     shop.per_second = 5
@@ -95,7 +96,7 @@ def test_small_batches_are_not_taken_for_a_slow_engine() -> None:
 
 
 def test_those_who_came_together_do_not_make_it_look_slow() -> None:
-    """In a large batch the first request ends late, but soon after it all the others."""
+    """In a large batch, the first request ends late, and all others soon after it."""
     shop = Shop(per_second=50)
     shop.warm_up()
     shop.arrive(90)
@@ -115,7 +116,7 @@ def test_without_a_limit_only_heads_count() -> None:
 
 
 def test_what_was_let_in_is_done_in_time_at_four_times_what_can_be_done() -> None:
-    """Under four times the possible load, admitted requests end in time, and the engine is never idle."""
+    """At four times the possible load, admitted requests end in time, and the engine is never idle."""
     shop = Shop()
     shop.warm_up()
     entered: dict[int, float] = {}
@@ -154,7 +155,7 @@ def test_the_true_cost_counts_once_it_is_known() -> None:
 
 
 def test_what_a_byte_costs_is_learnt() -> None:
-    """The cost per byte adapts to compressed audio, which is longer than its size suggests."""
+    """The estimated cost per byte adapts to compressed audio, which is longer than its size suggests."""
     shop = Shop()
     shop.warm_up()
     shop.per_second /= 4

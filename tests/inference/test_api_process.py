@@ -1,4 +1,4 @@
-"""An API process with ``VOICE_INFERENCE_URL`` is the same service, but loads no model itself."""
+"""An API process with ``VOICE_INFERENCE_URL`` is the same service, but loads no models."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def connected(server: Served, path: str):
 
 
 def listened(server: Served) -> str:
-    """Return the final text of live recognition."""
+    """Return the final transcript of live recognition."""
     pcm = np.round(CLIP * 32767).astype("<i2").tobytes()
     with connected(server, "/ws/asr") as socket:
         socket.send(json.dumps({"type": "start", "sample_rate": 16000, "language": "ms"}))
@@ -105,7 +105,10 @@ def test_one_that_starts_before_its_tier(folder: Path) -> None:
 
 
 def test_pages_need_no_tier(folder: Path) -> None:
-    """Without a tier at start, pages are ready; traffic is not before the tier has been reached once."""
+    """If the tier cannot be reached at start, pages are ready, but speech requests are not.
+
+    Speech requests are ready as soon as the tier has been reached once.
+    """
     state = folder / "alone"
     state.mkdir()
     with served(state, is_ready=False, VOICE_INFERENCE_URL=f"http://127.0.0.1:{lasting_port()}") as server:

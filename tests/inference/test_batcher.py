@@ -1,4 +1,4 @@
-"""The batcher: which units share a batch, which go first, and which are refused or dropped."""
+"""The batcher: which units share a batch, which units go first, and which units are refused or dropped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ class Number(Unit):
 
 
 class Model:
-    """A model that doubles numbers. While ``free`` is cleared, batches do not end, as on a slow machine."""
+    """A model that doubles numbers.
+
+    ``free``: while this event is cleared, batches do not end, as on a slow machine.
+    ``batches``: the batches so far.
+    """
 
     def __init__(self) -> None:
         self.free = threading.Event()
@@ -53,7 +57,7 @@ def batcher(model: Model) -> Iterator[Batcher[Number, int]]:
 
 
 async def blocked(batcher: Batcher[Number, int], model: Model) -> asyncio.Task[int]:
-    """Submit a unit that keeps the only worker busy until ``model.free`` is set; return its task."""
+    """Submit a unit that keeps the only worker busy until ``model.free`` is set; return the unit's task."""
     model.free.clear()
     task = asyncio.create_task(batcher.submit(Number(value=0)))
     await until(lambda: bool(model.batches))
@@ -230,7 +234,8 @@ async def test_a_failure_says_nothing_of_the_pace() -> None:
 class Steps:
     """A model in which each batch ends when the test sets its event.
 
-    ``ends``: the events by the first unit of the batch.
+    ``batches``: the batches so far.
+    ``ends``: the events, by the first unit of the batch.
     """
 
     def __init__(self) -> None:
@@ -252,9 +257,9 @@ def steps() -> Steps:
 
 @pytest.fixture
 async def pair(steps: Steps, monkeypatch) -> AsyncIterator[tuple[Batcher[Number, int], list[asyncio.Task[int]]]]:
-    """A batcher with two workers, busy with the units 0 and 1, and their tasks.
+    """A batcher whose two workers are busy with the units 0 and 1, and the tasks of these units.
 
-    Free workers wait for more units for as long as units follow each other.
+    A free worker waits for more units as long as new units keep arriving.
     """
     monkeypatch.setattr("inference.batcher.ARRIVAL_GAP_S", 0.2)
     monkeypatch.setattr("inference.batcher.GATHER_S", 5.0)
@@ -301,7 +306,7 @@ async def test_a_free_worker_waits_for_those_who_follow_each_other(pair, steps: 
 
 
 async def one_behind_three(pair, steps: Steps, **unit: Any) -> list[asyncio.Task[int]]:
-    """Let worker 0 run [2, 3], and free worker 1, which finds only unit 4 although its share is two."""
+    """Let worker 0 run [2, 3], then free worker 1, which finds only unit 4 although its share is two."""
     batcher, tasks = pair
     tasks += await submit(batcher, Number(value=2), Number(value=3))
     steps.ends[0].set()

@@ -1,4 +1,4 @@
-"""What the tier reports about its machines to an API process: GPUs, and how many replicas may still start."""
+"""What the tier reports about its machines to an API process: its GPUs, and how many replicas may still start."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ async def test_a_tier_that_says_nothing_and_one_that_was_heard_long_ago(monkeypa
 
 
 class Growing:
-    """Admission control with a wait of at most 2 s, for an engine that does 10 units per second.
+    """Admission control with a wait of at most 2 s, for an engine that handles 10 units per second.
 
-    ``growth``: by which factor the engine may still grow.
+    ``growth``: the factor by which the engine may still grow.
     """
 
     def __init__(self, growth: float) -> None:
@@ -86,12 +86,12 @@ class Growing:
 
 @pytest.mark.parametrize(("growth", "let_in"), [(1.0, 21), (3.0, 61)])
 def test_admission_lets_in_what_the_replicas_that_come_will_do(growth: float, let_in: int) -> None:
-    """The last one has 2 s of work of all possible replicas before it: 20 units for each replica."""
+    """With 2 s of work for all possible replicas before the last request, there are 20 units for each replica."""
     assert Growing(growth).filled() == let_in
 
 
 def test_what_has_waited_for_replicas_stands_in_nobodys_way_when_they_have_come() -> None:
-    """Three replicas do 30 per second. Nobody is refused before that rate has been measured."""
+    """When three replicas run, nobody is refused, even before their rate (30 units per second) has been measured."""
     growing = Growing(3.0)
     assert growing.filled() == 61
     assert growing.controller.wait_s == pytest.approx(6.1, rel=0.01)

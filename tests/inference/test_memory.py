@@ -1,4 +1,4 @@
-"""A model's large buffers stay mapped: the second run of the same work takes hardly any new pages from the kernel."""
+"""A model's large buffers stay mapped: repeating the same work takes hardly any new pages from the kernel."""
 
 from __future__ import annotations
 

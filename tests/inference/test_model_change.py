@@ -1,6 +1,6 @@
-"""A change of model without downtime, as in docs/operations.md.
+"""A change of model without downtime, as described in docs/operations.md.
 
-A second tier starts next to the first. When it is ready, traffic moves to it, and the first tier finishes its requests.
+A second tier starts beside the first. When it is ready, traffic moves to it, and the first tier finishes its requests.
 Callers notice nothing.
 """
 
@@ -26,7 +26,10 @@ PATIENT = {"VOICE_ASR_WAIT_S": "0", "VOICE_TTS_WAIT_S": "0"}  # no limit, so tha
 
 
 class Balancer:
-    """One address for changing servers: new connections go to ``target``, and open ones stay where they are."""
+    """One address for a server that can be replaced.
+
+    New connections go to ``target``. Open connections stay where they are.
+    """
 
     def __init__(self, target: int) -> None:
         self.port = lasting_port()

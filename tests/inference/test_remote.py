@@ -53,7 +53,7 @@ async def hang(_frame: bytes):
 
 @pytest.fixture(autouse=True)
 def own_checkpoint(monkeypatch) -> None:
-    """Forget after the test which checkpoint a tier has reported."""
+    """After each test, forget the checkpoint that a tier has reported."""
     monkeypatch.setattr("asr.checkpoint._adopted", None)
 
 
@@ -136,7 +136,7 @@ FIELDS_OF_0_3_0 = {
 
 
 async def test_a_reading_has_no_field_that_a_process_of_0_3_0_does_not_know() -> None:
-    """Version 0.3.0 rejects readings with unknown fields, so newer fields are sent in another part of the message."""
+    """Version 0.3.0 rejects readings with unknown fields. Newer fields are therefore in another part of the message."""
     header, _payload = parse(spoken().body)
     assert set(header["stats"]) == FIELDS_OF_0_3_0
     async with handler(speak) as (_, url), httpx.AsyncClient() as client:

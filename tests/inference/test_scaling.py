@@ -1,6 +1,6 @@
-"""How many replicas the tier asks for, given their measurements.
+"""How many replicas the tier asks for, given measurements of its replicas.
 
-Time is simulated. A replica works on one unit after another.
+Time is simulated. A replica handles one unit after another.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ONGOING = 24
 
 
 class Replica:
-    """A replica that does ``per_second`` units, one after another."""
+    """A replica that handles ``per_second`` units per second, one after another."""
 
     def __init__(self, per_second: float) -> None:
         self.now = 100.0
@@ -26,7 +26,7 @@ class Replica:
         self.per_second = per_second
 
     def work(self, seconds: float, *, holding: int) -> None:
-        """Work for some seconds with ``holding`` units in progress all the time."""
+        """Work for some seconds, with ``holding`` units in progress all the time."""
         for _ in range(holding):
             self.meter.begin()
         for _ in range(round(seconds * self.per_second)):
@@ -42,7 +42,7 @@ class Replica:
 
 @dataclass
 class Asked:
-    """The argument that Ray's controller passes to the policy."""
+    """The argument that Ray's controller passes to the scaling policy."""
 
     total_num_requests: float
     replicas: list[Replica]
@@ -72,14 +72,14 @@ def test_it_works() -> None:
 
 @pytest.mark.parametrize("per_second", [1.5, 8, 40, 300])
 def test_a_full_replica_asks_for_another_however_fast_it_is(per_second: float) -> None:
-    """The units that admission control allows before it refuses are more than one replica should have."""
+    """Admission control must allow more units than one replica should have. Otherwise no replica would be added."""
     replica = Replica(per_second)
     replica.work(20, holding=8)
     assert wanted(per_second * LONGEST_S, replica) > 1.5
 
 
 def test_who_is_needed_stays() -> None:
-    """Three replicas that share 16 units per second have no queue, but one alone could not handle them."""
+    """Three replicas that share 16 units per second have no queue, but a single one could not handle them."""
     replicas = [Replica(8) for _ in range(3)]
     for replica in replicas:
         replica.work(5, holding=8)

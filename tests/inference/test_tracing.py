@@ -1,4 +1,4 @@
-"""A trace reaches a collector with all its spans: caller, API process, inference tier and engine."""
+"""A trace reaches a collector with all its spans: caller, API process, inference tier, and engine."""
 
 from __future__ import annotations
 

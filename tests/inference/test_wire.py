@@ -1,4 +1,4 @@
-"""Units and results are the same after packing into a frame and unpacking."""
+"""Units and results are unchanged after they have been packed into a frame and unpacked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unit servers for tests, on this process's event loop and real sockets, with a handler of the test's choice."""
+"""Unit servers for tests, on this process's event loop and real sockets, with a handler that the test chooses."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ IDLE = EngineStats(True, 0, 0, 0, 0, 0, 0.0, 0.0, backlog_s=1.5, seconds_per_cos
 
 
 class ScriptedUnitHandler:
-    """The unit handler of a tier with one engine, ``espeak-ng``.
+    """The unit handler of a tier with a single engine, ``espeak-ng``.
 
     ``reply``: returns the reply to a frame.
     ``frames``: the frames received.
-    ``cancelled``: how many were cancelled.
-    ``gpus``, ``replicas``: reported in the tier's status.
+    ``cancelled``: the number of cancelled frames.
+    ``gpus``: the GPUs to report in the tier's status.
+    ``replicas``: the replicas to report in the tier's status.
     """
 
     __test__ = False

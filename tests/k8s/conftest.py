@@ -14,13 +14,13 @@ from tests.k8s.programs import found, listening
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
-    """The path of promtool, Prometheus's checker of rules."""
+    """The path of promtool, the program that checks Prometheus rules."""
     return found("promtool")
 
 
 @pytest.fixture
 def prometheus(tmp_path: Path, server_address: str) -> Iterator[str]:
-    """The URL of a Prometheus that scrapes the service in this process every second and has the rules."""
+    """The URL of a Prometheus with the project's rules, which scrapes the service in this process every second."""
     rules = yaml.safe_load((K8S / "monitoring" / "rules.yaml").read_text())["spec"]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules).replace("interval: 15s", "interval: 1s"))
     target = {"targets": [server_address.removeprefix("http://")], "labels": {"pod": "asr-api-1"}}
@@ -43,7 +43,7 @@ def prometheus(tmp_path: Path, server_address: str) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def migrated_rows(request: pytest.FixtureRequest) -> None:
-    """Make sure that the rows of the migrations exist, whichever tests ran before."""
+    """Ensure that the rows of the migrations exist, whichever tests ran before."""
     if request.node.get_closest_marker("django_db") or "db" in request.fixturenames:
         request.getfixturevalue("db")
         restore_migrated_rows()

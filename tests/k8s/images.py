@@ -1,4 +1,4 @@
-"""Build an image's file tree without a container runtime, from what its Dockerfile installs, copies and sets."""
+"""Build the file tree of an image without a container runtime, by reading its Dockerfile."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Image:
         return [rest.split()[0] for rest in self.all_of("FROM") if not rest.startswith("scratch")]
 
     def python(self) -> str:
-        """The interpreter's version, such as 3.11."""
+        """The version of Python in the image, such as 3.11."""
         versions = {re.match(r"python:(\d+\.\d+)\.\d+-", base) for base in self.bases()}
         (found,) = {match[1] for match in versions if match}
         return found
 
     def requirements(self) -> list[Path]:
-        """The requirements files that pip installs."""
+        """The requirements files from which pip installs."""
         (line,) = (rest for rest in self.all_of("RUN") if "/pip install" in rest)
         return [ROOT / name.lstrip("/") for name in re.findall(r"-r (\S+)", line)]
 
@@ -61,7 +61,7 @@ class Image:
         return told
 
     def copy_to(self, folder: Path) -> None:
-        """Copy the contents of the image's ``/app`` into a folder."""
+        """Copy the contents of the image's ``/app`` to a folder."""
         for source in self.sources():
             if (ROOT / source).is_dir():
                 shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
@@ -69,7 +69,7 @@ class Image:
                 shutil.copy(ROOT / source, folder / source)
 
     def install_to(self, venv: Path) -> None:
-        """Make the image's ``/venv`` with its version of Python. This uses uv, because pip takes a minute."""
+        """Make the image's ``/venv``, with its version of Python. This uses uv, because pip takes a minute."""
         files = [part for file in self.requirements() for part in ("-r", str(file))]
         here = ["--python", str(venv)]
         for command in (["venv", "--python", self.python(), str(venv)], ["pip", "install", *here, *files]):

@@ -1,4 +1,4 @@
-"""The manifests that kustomize builds from the overlays, and functions to look into them."""
+"""The manifests that kustomize builds from the overlays, and functions that look into them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def overlay(phase: int) -> tuple[Manifest, ...]:
 
 @cache
 def built(folder: Path) -> tuple[Manifest, ...]:
-    """Build the manifests of a folder with the kustomize of kubectl, which a development requirement installs."""
+    """Build the manifests of a folder with the kustomize in kubectl, which is a development requirement."""
     kubectl = Path(sys.executable).parent / "kubectl"
     done = subprocess.run([kubectl, "kustomize", folder], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -38,14 +38,16 @@ def built(folder: Path) -> tuple[Manifest, ...]:
 
 
 def of_kind(kind: str, phase: int = 1) -> dict[str, Manifest]:
-    """Return the objects of a kind by their names."""
+    """Return the objects of a kind, by name."""
     return {one["metadata"]["name"]: one for one in overlay(phase) if one["kind"] == kind}
 
 
 @dataclass(frozen=True)
 class Workload:
-    """An object that makes pods.
+    """An object that creates pods, such as a Deployment.
 
+    ``name``: the name of the object.
+    ``kind``: the kind of the object.
     ``template``: the template of its pods.
     ``claims``: the names of the volumes that each pod gets.
     """
@@ -92,7 +94,7 @@ def workloads(phase: int = 1) -> Iterator[Workload]:
 
 
 def environment(container: Manifest, phase: int = 1) -> dict[str, str | None]:
-    """Return the environment of a container; the value is None if it comes from a secret."""
+    """Return the environment variables of a container. A value that comes from a Secret is None."""
     told: dict[str, str | None] = {}
     for source in container.get("envFrom", []):
         told |= of_kind("ConfigMap", phase)[source["configMapRef"]["name"]]["data"]

@@ -1,4 +1,4 @@
-"""Find and start Debian programs that the tests need."""
+"""Find and start the Debian programs that the tests need."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ PATIENCE_S = 60.0
 
 
 def found(name: str) -> str:
-    """Return a program's path. If it is missing, the test is skipped; in CI it fails, so that no check is left out."""
+    """Return the path of a program.
+
+    If the program is missing, the test is skipped. In CI the test fails instead, so no check is left out unnoticed.
+    """
     path = shutil.which(name)
     if path is None:
         message = f"{name} is not installed (make services installs it as root)"
@@ -33,7 +36,10 @@ def found(name: str) -> str:
 def listening(
     command: Sequence[str], port: int, log: Path, environment: Mapping[str, str] = os.environ
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a server and yield it once it accepts connections; stop it at the end."""
+    """Start a server; yield its process when it accepts connections, and stop it at the end.
+
+    ``log``: the file for its output.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
     try:

@@ -1,4 +1,4 @@
-"""The references in compose.yaml match, and its commands work when they are run without a container runtime."""
+"""The references within compose.yaml match, and its commands work when they are run without a container runtime."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ GIVEN = {"VOICE_HOST_NAME": "voice.example.com", "SECRET_KEY": "only-for-this-te
 
 
 def filled(text: str, **given: str) -> str:
-    """Fill in variables as Compose does. Variables that are not given have their default or are empty."""
+    """Substitute variables as Compose does. A variable that is not in ``given`` has its default, or is empty."""
 
     def value(match: re.Match[str]) -> str:
         default = re.search(r":?-([^}]*)\}", match[0])

@@ -63,7 +63,7 @@ def selectors(query: str) -> list[promql_parser.VectorSelector]:
 
 
 def grouped_by(query: str) -> set[str]:
-    """Return the labels that a query's aggregations keep."""
+    """Return the labels by which the aggregations of a query group."""
     kept: set[str] = set()
 
     def note(part: Any) -> None:
@@ -76,7 +76,7 @@ def grouped_by(query: str) -> set[str]:
 
 @pytest.fixture
 async def exported(api: httpx.AsyncClient, server_address: str, api_key: str) -> AsyncIterator[Exported]:
-    """The metrics that /metrics exports after each kind of work and with a capacity sample."""
+    """The metrics that /metrics exports after each kind of work, with a capacity sample in the database."""
     values = {"users": 3, "asr_users": 2, "tts_users": 1, "asr_p95_s": 0.5, "tts_p95_s": 0.4}
     more = {"error_percent": 0.1, "gpu_percent": 40.0, "gpu_memory_percent": 50.0, "month_cost_usd": 600.0}
     await sync_to_async(restore_migrated_rows)()
@@ -185,14 +185,14 @@ def test_legends_name_labels_that_are_left() -> None:
 
 
 def test_numbers_of_the_sample_are_never_added_up() -> None:
-    """Every process exports the same sample, so its numbers must not be summed."""
+    """Every process exports the same sample, so its values must not be summed over processes."""
     for title, query in queries():
         if "voice_capacity_" in query:
             assert query.startswith(("max(", "max by ", "min(")), title
 
 
 def test_numbers_of_the_whole_inference_tier_are_never_added_up() -> None:
-    """With an inference tier, every API process exports the numbers of the whole tier."""
+    """With an inference tier, every API process exports the values of the whole tier."""
     for title, query in queries():
         if re.search("voice_queue_length|voice_units_running|voice_estimated_wait", query):
             assert query.startswith("max by "), title

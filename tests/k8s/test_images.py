@@ -78,7 +78,7 @@ def test_both_images_have_the_same_code_and_the_same_base() -> None:
 
 @each_image
 def test_what_is_installed_is_locked_and_fits_together(image: Image) -> None:
-    """The locked versions can be installed together for the image's Python, without any other package."""
+    """The locked versions are compatible with each other and with the image's Python, and no package is missing."""
     (file,) = image.requirements()
     lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
     assert all(re.match(r"[A-Za-z0-9_.\[\],-]+==\S+", line) for line in lines)
@@ -91,12 +91,12 @@ def test_what_is_installed_is_locked_and_fits_together(image: Image) -> None:
 
 
 def _version(line: str) -> str:
-    """Return a requirement as ``name==version``, without extras and conditions."""
+    """Return a requirement as ``name==version``, without extras and markers."""
     return re.sub(r"\[.*?\]", "", line.split(" ")[0].split(";")[0]).lower()
 
 
 def test_both_images_have_the_same_versions_of_what_both_have() -> None:
-    """A unit is packed by a program of one image and unpacked by one of the other."""
+    """Units are packed by a program in one image and unpacked by a program in the other."""
     api, gpu = (dict(line.split("==") for line in _lock(image)) for image in IMAGES)
     assert {name: gpu[name] for name in api} == api
 
@@ -132,7 +132,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def venv(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment for the image's Python with only the packages that the image installs."""
+    """An environment with the image's Python and only the packages that the image installs."""
     folder = tmp_path_factory.mktemp("packages") / "venv"
     API_IMAGE.install_to(folder)
     # Unlike pip, uv does not compile the packages. Without this, each start would compile them, as it may not write.
@@ -169,7 +169,10 @@ def told(venv: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str
 
 
 def line_of(name: str, container: int = -1) -> list[str]:
-    """Return a container's command line: its command, or the image's entry point with its arguments."""
+    """Return the command line of a container.
+
+    This is the container's own command if there is one, otherwise the image's entry point, with the arguments.
+    """
     (pod,) = (one for one in workloads() if one.name == name)
     one = pod.containers[container]
     (entry,) = API_IMAGE.all_of("ENTRYPOINT")
@@ -181,7 +184,7 @@ def run(line: list[str], app: Path, told: dict[str, str]) -> subprocess.Complete
 
 
 def test_every_page_and_every_command(app: Path, venv: Path, tmp_path: Path) -> None:
-    """Every page and command works with rows in every table; one that imported a developer tool would fail."""
+    """Every page and command works with rows in every table. One that imported a developer tool would fail."""
     told = {
         **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
         "VOICE_STATE_DIR": str(tmp_path),
@@ -242,7 +245,7 @@ def test_as_in_the_cluster(app: Path, told: dict[str, str]) -> None:
 
 
 def _probed(port: str, serving: subprocess.Popen[str]) -> None:
-    """Probe the service as the kubelet does, by the pod's address instead of the service's name."""
+    """Probe the service as the kubelet does, which uses the pod's address instead of the service's name."""
     (pod,) = (one for one in workloads() if one.name == API[0])
     container = pod.containers[-1]
     deadline = time.monotonic() + PATIENCE_S
@@ -263,7 +266,7 @@ def _probed(port: str, serving: subprocess.Popen[str]) -> None:
 
 
 def _used(port: str, key: str) -> None:
-    """Let the service speak a sentence and transcribe it again."""
+    """Let the service speak a sentence, and transcribe the audio."""
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/v1/audio", headers=headers, timeout=PATIENCE_S) as client:
         speech = client.post("/speech", json={"input": "Selamat pagi semua.", "response_format": "wav"})
@@ -274,7 +277,7 @@ def _used(port: str, key: str) -> None:
 
 
 def test_redis_wants_its_password(tmp_path: Path) -> None:
-    """This runs the container's command line with another port and folder."""
+    """The test runs the container's own command line, with another port and folder."""
     found("redis-server")
     port = services.free_port()
     command, flag, script = line_of_redis()
@@ -299,7 +302,7 @@ def line_of_redis() -> list[str]:
 
 
 def test_the_list_of_what_an_image_consists_of(tmp_path: Path) -> None:
-    """The CycloneDX list has every locked package below the project and its version."""
+    """The CycloneDX file names the project, its version, and every locked package."""
     done = subprocess.run(["scripts/sbom.sh", tmp_path], cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for image in IMAGES:

@@ -46,7 +46,7 @@ def programs(tmp_path: Path) -> Path:
 
 
 def run(block: str, programs: Path) -> list[dict]:
-    """Run a block of commands; return the secrets that it creates."""
+    """Run a block of commands; return the Secrets that it creates."""
     made = programs.parent / "made.json"
     made.write_text("")
     for name in ("voice.crt", "voice.key"):

@@ -32,10 +32,12 @@ REQUIRED_HPA = {
 
 
 def grown(what: str, phase: Phase) -> tuple[int, int]:
-    """Return the lower and upper number of ``pods`` or ``gpus`` of a phase.
+    """Return the lower and upper number of pods or GPUs of a phase.
 
-    A phase that scales automatically begins at the upper number of the phase before. Its own upper number is for its
-    peak of users, with as many users for each pod or GPU as in the phase before.
+    The lower number of a phase that autoscales is the upper number of the previous phase. Its upper number is computed
+    for its peak of users, with as many users per pod or GPU as in the previous phase.
+
+    ``what``: "pods" or "gpus".
     """
     low = getattr(phase, f"{what}_from")
     high = getattr(phase, f"{what}_to")
@@ -110,7 +112,7 @@ def test_replicas_fit_the_machines(number: int) -> None:
 
 @pytest.mark.parametrize("number", PHASES)
 def test_alerts_come_before_refusals(number: int) -> None:
-    """The limit of users is the end of the next phase, so that alerts come well before the first refusal."""
+    """The limit on users is the upper end of the next phase, so alerts fire well before the first refusal."""
     reached = Phase.objects.filter(number__in=(number, number + 1)).values_list("concurrent_to", flat=True)
     for one in of_kind("ConfigMap", number).values():
         if "VOICE_MAX_CONCURRENT_USERS" in one["data"]:
@@ -118,7 +120,7 @@ def test_alerts_come_before_refusals(number: int) -> None:
 
 
 def test_changing_phase_restarts_nothing() -> None:
-    """Pod templates are the same in every phase, so that no stream is cut and no job has to be deleted first.
+    """Pod templates are the same in every phase. So no stream is interrupted, and no Job has to be deleted first.
 
     Settings that differ between phases are read from files (``voice-phase``).
     """
@@ -129,7 +131,7 @@ def test_changing_phase_restarts_nothing() -> None:
 
 
 def test_growing_is_nothing_but_more() -> None:
-    """Phases differ only in numbers, and in the inference tier only in what KubeRay can change without a restart."""
+    """Phases differ only in numbers. In the inference tier, KubeRay can change these numbers without a restart."""
     for number in PHASES[1:]:
         (before,), (after,) = (of_kind("RayService", one).values() for one in (number - 1, number))
         before_cluster, after_cluster = (copy.deepcopy(one["spec"]["rayClusterConfig"]) for one in (before, after))

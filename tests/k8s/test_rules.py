@@ -1,4 +1,4 @@
-"""The Prometheus rules have the numbers of the rule rows in the database, and fire when they should."""
+"""The Prometheus rules have the same thresholds as the rules in the database, and fire when they should."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_the_window_and_what_counts_are_the_watchers() -> None:
 
 
 def test_response_times_are_compared_exactly() -> None:
-    """Every threshold is the bound of a bucket; otherwise Prometheus would interpolate."""
+    """Every threshold is the bound of a histogram bucket. Otherwise Prometheus would interpolate."""
     for rule in Rule.objects.filter(metric=Metric.P95):
         assert rule.threshold in metrics._SECONDS
 
@@ -139,9 +139,9 @@ def test_the_manifest_carries_them() -> None:
 
 
 def gauge(name: str, quiet: float, loud: float) -> dict[str, str]:
-    """Return a gauge that is quiet, loud and quiet again.
+    """Return a gauge that first has the value ``quiet``, then ``loud``, then ``quiet`` again.
 
-    Two pods export the same values, because the sum of both must not count.
+    Two pods export the same values, because the rules must not sum them.
     """
     values = f"{quiet}x{QUIET} {loud}x{LOUD} {quiet}x{2 * QUIET}"
     labels = '{pod="%s"}' if "{" not in name else ""
@@ -151,7 +151,10 @@ def gauge(name: str, quiet: float, loud: float) -> dict[str, str]:
 
 
 def counter(name: str, quiet: float, loud: float) -> dict[str, str]:
-    """Return a counter that grows by ``quiet`` or ``loud`` per step, split between two pods that share the work."""
+    """Return a counter that grows by ``quiet`` per step, then by ``loud``, then by ``quiet`` again.
+
+    The growth is split evenly between two pods.
+    """
     first = quiet / 2 * QUIET
     second = first + loud / 2 * LOUD
     parts = (f"0+{quiet / 2}x{QUIET}", f"{first}+{loud / 2}x{LOUD}", f"{second}+{quiet / 2}x{2 * QUIET}")
@@ -159,7 +162,12 @@ def counter(name: str, quiet: float, loud: float) -> dict[str, str]:
 
 
 def answers(slow: float, threshold: float, rate: float, kind: str) -> dict[str, str]:
-    """Return response times; while it is loud, the share ``slow`` of them is above the threshold."""
+    """Return a histogram of response times of which, during the loud period, the share ``slow`` is above the threshold.
+
+    ``threshold``: the threshold in seconds.
+    ``rate``: requests per step.
+    ``kind``: the kind of request.
+    """
     higher = 2 * threshold
     series = counter(f'voice_request_seconds_bucket{{kind="{kind}",le="{threshold / 2}"}}', rate, 0)
     series |= counter(f'voice_request_seconds_bucket{{kind="{kind}",le="{threshold}"}}', rate, rate * (1 - slow))
@@ -169,14 +177,23 @@ def answers(slow: float, threshold: float, rate: float, kind: str) -> dict[str, 
 
 
 def outcomes(failing: float, rate: float) -> dict[str, str]:
-    """Return requests; while it is loud, the share ``failing`` fails and many are refused, which must not count."""
+    """Return counters of requests of which, during the loud period, the share ``failing`` fails.
+
+    Many more requests are then refused with 429, which must not count as failures.
+
+    ``rate``: requests per step.
+    """
     series = counter('voice_requests_total{kind="speech",status="200"}', rate, rate * (1 - failing))
     series |= counter('voice_requests_total{kind="speech",status="503"}', 0, rate * failing)
     return series | counter('voice_requests_total{kind="speech",status="429"}', rate, 10 * rate)
 
 
 def series_for(rule: Rule, *, above: bool, rate: float = 100) -> dict[str, str]:
-    """Return series for a rule that, while it is loud, are above its threshold or exactly at it."""
+    """Return series that, during the loud period, are above the threshold of a rule, or exactly at it.
+
+    ``above``: whether the values are above the threshold.
+    ``rate``: requests per step.
+    """
     level = rule.threshold * 1.01 if above else rule.threshold
     match Metric(rule.metric):
         case Metric.USERS:
@@ -207,7 +224,7 @@ def played(series: dict[str, str], checks: list[dict[str, Any]]) -> dict[str, An
 
 
 def verdict(promtool: str, folder: Path, tests: list[dict[str, Any]]) -> str:
-    """Run promtool's tests; return "" if they pass, otherwise its output."""
+    """Run promtool's tests; return "" if they pass, otherwise promtool's output."""
     (folder / "rules.yaml").write_text(yaml.safe_dump(SPEC))
     plan = {"rule_files": ["rules.yaml"], "evaluation_interval": f"{STEP_S}s", "tests": tests}
     (folder / "tests.yaml").write_text(yaml.safe_dump(plan))
@@ -249,7 +266,7 @@ def test_none_fires_at_its_threshold(promtool: str, tmp_path: Path) -> None:
 
 
 def test_the_admins_thresholds_count(promtool: str, tmp_path: Path) -> None:
-    """Thresholds changed in the admin apply, both lower and higher ones than those of the migrations."""
+    """Thresholds that were changed in the admin apply, whether they are lower or higher than the original ones."""
     plan = []
     for row in Rule.objects.exclude(metric=Metric.P95):
         own = f'voice_capacity_threshold{{metric="{row.metric}",severity="{row.severity}",pod="a"}}'
@@ -264,7 +281,7 @@ BY_PHASE = {0: (60, 80, 2000), 1: (60, 80, 2000), 2: (60, 80, 2000), 3: (120, 16
 
 @pytest.mark.parametrize("phase", BY_PHASE)
 def test_thresholds_are_the_deployed_phases(settings, phase: int) -> None:
-    """The number of users that raises an alert in phase 2 is an ordinary evening in phase 4."""
+    """Thresholds depend on the phase: a number of users that raises an alert in phase 2 is normal in phase 4."""
     settings.VOICE_PHASE = phase
     *users, cost = BY_PHASE[phase]
     assert sorted(rule.level for rule in Rule.objects.filter(metric=Metric.USERS)) == users
@@ -281,7 +298,7 @@ def test_each_overlay_says_its_phase(phase: int) -> None:
 
 
 def test_few_requests_say_nothing(promtool: str, tmp_path: Path) -> None:
-    """One request in ten steps makes two in the window, which are too few to fire."""
+    """With one request in ten steps, there are only two in the window, which are too few to fire an alert."""
     plan = [
         played(series_for(row, above=True, rate=0.1), [fires(name_of(row), MINUTES["loud"], None)])
         for row in Rule.objects.filter(metric__in=(Metric.P95, Metric.ERRORS))
@@ -305,7 +322,7 @@ def test_the_inference_tiers_gpus_count(promtool: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("alert", OPERATIONS)
 def test_what_only_operators_notice(promtool: str, tmp_path: Path, alert: str) -> None:
-    """Alerts about the cluster fire after three hours of their condition."""
+    """An alert about the cluster fires after three hours of its condition."""
     well, ill = OPERATIONS[alert]
     severity = RULES[alert]["labels"]["severity"]
     checks = [(series, None) for series in well] + [(series, severity) for series in ill]
@@ -314,7 +331,7 @@ def test_what_only_operators_notice(promtool: str, tmp_path: Path, alert: str) -
 
 
 def fires_with_any_labels(alert: str, minute: int, *, is_firing: bool) -> dict[str, Any]:
-    """Expect an alert to fire or not, whatever labels it has."""
+    """Return a promtool check that an alert fires or does not fire, whatever labels it has."""
     firing = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}})'
     return {"expr": firing, "eval_time": f"{minute}m", "exp_samples": [{"labels": "{}", "value": 1}] * is_firing}
 

@@ -19,7 +19,7 @@ COMPONENT = K8S / "components" / "scale-by-users"
 
 @pytest.fixture(scope="module")
 def scalers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
-    """The autoscalers of the base with the component, by name."""
+    """The autoscalers of the base with this component, by name."""
     folder = tmp_path_factory.mktemp("site", numbered=True)
     base, component = (Path("/").joinpath(*one.parts) for one in (K8S / "base", COMPONENT))
     up = Path(*[".."] * (len(folder.resolve().parts) - 1))
@@ -44,7 +44,7 @@ def test_it_works(scalers: dict[str, dict]) -> None:
 
 @pytest.mark.django_db
 def test_the_target_is_the_first_phases(scalers: dict[str, dict]) -> None:
-    """The target is phase 1's number of people for each of its pods."""
+    """The target is the number of concurrent users per pod in phase 1."""
     phase = Phase.objects.get(number=1)
     for scaler in scalers.values():
         (_cpu, users) = scaler["spec"]["metrics"]

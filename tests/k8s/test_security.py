@@ -1,4 +1,4 @@
-"""Pods have few rights, no secret is in the repository, and network policies allow only the connections needed."""
+"""Pods have few rights, the repository contains no Secret, and network policies allow only necessary connections."""
 
 from __future__ import annotations
 

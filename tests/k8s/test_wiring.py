@@ -46,7 +46,7 @@ def containers(phase: int) -> Iterator[tuple[Workload, Manifest]]:
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_images(phase: int) -> None:
-    """There are two images of this project, with the same version, and a Dockerfile for each."""
+    """There are two images of this project, with the same version and one Dockerfile each."""
     versions = set()
     for pod, container in containers(phase):
         if pod.name in REDIS:
@@ -144,7 +144,7 @@ def routes() -> Iterator[tuple[Manifest, Manifest]]:
 
 
 def served_by(address: str) -> str | None:
-    """Return the service of a path as an ingress controller chooses it: an exact match, else the longest prefix."""
+    """Return the backend that an ingress controller chooses for a path: an exact match, else the longest prefix."""
     found: list[tuple[int, str]] = []
     for path, backend in routes():
         prefix = path["path"].rstrip("/")
@@ -247,7 +247,7 @@ def test_the_host_name_is_the_same_everywhere() -> None:
 
 
 def test_what_an_operator_edits_is_in_one_folder(tmp_path: Path) -> None:
-    """Every value of ``k8s/site`` that other manifests use gets there, and no placeholder is left."""
+    """Every value in ``k8s/site`` reaches the manifests that use it, and no placeholder is left over."""
     shutil.copytree(K8S, tmp_path / "k8s")
     plan = tmp_path / "k8s" / "site" / "kustomization.yaml"
     (literals,) = (
@@ -327,7 +327,7 @@ def test_ray_is_the_one_that_is_installed() -> None:
 
 
 def test_every_file_is_used() -> None:
-    """A manifest that no kustomization names would never be applied, without any error."""
+    """A manifest that no kustomization names would never be applied, and nothing would report this."""
     for folder in {path.parent for path in K8S.rglob("*.yaml")}:
         text = (folder / "kustomization.yaml").read_text()
         plan = yaml.safe_load(text)

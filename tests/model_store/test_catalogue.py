@@ -1,4 +1,4 @@
-"""The catalogue file is valid, and settings choose the right model."""
+"""The catalogue file is valid, and each setting chooses the right model."""
 
 from __future__ import annotations
 

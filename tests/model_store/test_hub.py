@@ -1,4 +1,4 @@
-"""A model hub as the source of a model, served by the tests."""
+"""Models from a model hub that the tests serve."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ except ModelStoreError as error:
 
 
 def run_installer(models: Path, hub: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the installer in another process, because the hub's library reads the address when it is imported."""
+    """Run the installer in another process, because ``huggingface_hub`` reads the hub's address when it is imported."""
     environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(models.parent / "hf"), "HF_HUB_DISABLE_XET": "1"}
     return subprocess.run(
         [sys.executable, "-c", SCRIPT, str(models), REVISION, *arguments],

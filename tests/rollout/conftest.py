@@ -11,7 +11,7 @@ from rollout.models import Flag
 
 @pytest.fixture
 def flags(db) -> dict[str, Flag]:
-    """The flags: voice is off, and its features have no percentage of their own."""
+    """The flags: voice is at 0 %, and the features have no percentages of their own."""
     policy.forget()
     voice = Flag.objects.get_or_create(name=VOICE, defaults={"percent": 0})[0]
     return {VOICE: voice, **{name: Flag.objects.get_or_create(name=name)[0] for name in Feature}}

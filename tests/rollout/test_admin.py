@@ -40,7 +40,7 @@ def page_of(row: Model) -> str:
 
 
 def act(client: Client, row: Model, action: str, why: str = "because") -> str:
-    """Choose an action and confirm it; return the page that follows."""
+    """Choose an action for a row and confirm it; return the HTML of the next page."""
     url = page_of(row).replace("change/", f"{action}/")
     assert "Cancel" in client.get(url).content.decode()
     return client.post(url, {"why": why}, follow=True).content.decode()

@@ -1,4 +1,4 @@
-"""Every change of the roll-out has a row in the audit trail: who, what, before, after, why."""
+"""Every change of the roll-out has a row in the audit trail: who, what, before, after, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The migration of three flags to one takes nothing from any user; and the dashboard's funnel is monotone."""
+"""The migration from three flags to one takes voice from no user, and the dashboard's funnel never rises."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def parts(db) -> dict[str, Flag]:
 
 
 def had_before(clients: list[int]) -> set[tuple[int, str, str]]:
-    """Return who had which feature by the previous version's rules: each feature by its own flag and order of users."""
+    """Return who had which feature in the previous version: client, user and feature.
+
+    That version had one flag per feature, each with a different order of users.
+    """
     rows = {(row.flag_id, row.client_id): row.kept_percent for row in ClientShare.objects.all()}
     return set(_had_before(clients, rows))
 

@@ -36,7 +36,7 @@ def test_export(chat: ClientApplication) -> None:
 
 @pytest.mark.parametrize("user", ["voice", "5", "asr", "testers", "allow"])
 def test_an_id_that_is_also_a_word(chat: ClientApplication, user: str) -> None:
-    """A word counts as a user's id only in fields for users; a flag's history belongs to nobody."""
+    """A word counts as a user's id only in fields that contain users. The history of a flag belongs to no user."""
     for flag in Flag.objects.all():
         flag.percent = 5
         flag.save()

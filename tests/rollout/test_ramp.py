@@ -17,7 +17,7 @@ TICK = timedelta(minutes=1)
 
 
 class Watch:
-    """Ticks the ramps every minute; the real ``watch_capacity`` ticks more often."""
+    """Ticks the ramps every simulated minute. The real ``watch_capacity`` ticks more often."""
 
     def __init__(self) -> None:
         self.now = START

@@ -63,5 +63,5 @@ def test_another_process_has_the_same_places() -> None:
 
 
 def test_places_never_change() -> None:
-    """A change of the places would give voice to some users and take it from others."""
+    """If the places of users changed, some users would get voice and others would lose it."""
     assert place("user-1") == 0x1E3E297492303658

@@ -1,8 +1,8 @@
-"""Measure two hundred patterns on which text rules may be slow, each repeated to a given length.
+"""Measure two hundred patterns on which text rules may be slow, each repeated to the same length.
 
     python -m tests.spoken_text.hostile [CHARACTERS]
 
-For each pattern, worst first, the time and the number of spoken characters for each written one are printed.
+The output has one line per pattern, slowest first: the time, and the ratio of spoken to written characters.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _TABLES = (
 
 
 def patterns(chars: int = 4096) -> list[str]:
-    """Return every pattern, repeated to ``chars`` characters."""
+    """Return each pattern, repeated to a length of ``chars`` characters."""
     units = [unit for unit in _UNITS.split("|") if unit] + ["|", "| a ", *_TABLES]
     return [(unit * chars)[:chars] for unit in dict.fromkeys(units)]
 
 
 def measure(text: str, language: str = "ms") -> tuple[float, float]:
-    """Return the milliseconds that a text takes, and the spoken characters for each written one."""
+    """Return the CPU time for a text in milliseconds, and the ratio of spoken to written characters."""
     started = time.process_time()  # CPU time, so that other programs do not count
     spoken = speakable(text, language)
     return (time.process_time() - started) * 1000, len(spoken) / len(text)

@@ -1,4 +1,4 @@
-"""Paragraphs in which not every full stop ends a sentence, with their correct sentences."""
+"""Paragraphs that contain full stops within sentences, and their correct division into sentences."""
 
 from __future__ import annotations
 

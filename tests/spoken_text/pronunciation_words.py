@@ -1,4 +1,4 @@
-"""Data of the pronunciation tests: words with both kinds of e, names, English words in Malay sentences."""
+"""Data for the pronunciation tests: words with both kinds of e, names, and Malay sentences with English words."""
 
 from __future__ import annotations
 

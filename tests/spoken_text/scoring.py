@@ -1,9 +1,9 @@
-"""Score spoken forms against a table with the columns language, kind, text and accepted forms.
+r"""Score spoken forms against a table with the columns language, kind, text, and accepted forms.
 
     python -m tests.spoken_text.scoring CASES.tsv [--kind KIND] [--quiet]
 
-In a text, "\\n" is a line feed. Accepted forms are separated by " || ". Case and punctuation do not count. For Tamil, a
-case lists words that must occur, plain or as "written=spoken", because the text around a number is not changed.
+In a text, "\n" is a line feed. Accepted forms are separated by " || ". Case and punctuation are ignored. For Tamil, a
+case lists words that must occur, either plain or as "written=spoken", because the text around a number is unchanged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Case(NamedTuple):
 
 
 def read_cases(path: Path) -> list[Case]:
-    """Return the cases of a tab-separated file, one for each line."""
+    """Return the cases in a tab-separated file, which has one case per line."""
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     return [Case(row[0], row[1], row[2].replace("\\n", "\n"), row[3].split(" || ")) for row in rows]
 
@@ -42,7 +42,7 @@ def words(text: str) -> str:
 
 
 def is_right(case: Case, spoken: str) -> bool:
-    """Return True if ``spoken`` is an accepted form of the case; in Chinese, spaces do not count."""
+    """Return True if ``spoken`` is an accepted form of the case. In Chinese, spaces are ignored."""
     said = words(spoken)
     if case.language == "ta":
         parts = [part.partition("=")[2] or part for part in re.split(r"\s+(?=\d+=)", case.accepted[0])]

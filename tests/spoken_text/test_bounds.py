@@ -1,4 +1,4 @@
-"""The length of the spoken text and the time to make it are bounded by the length of the input.
+"""Both the length of the spoken text and the time to make it are limited by the length of the input.
 
 ``hostile.py`` prints the figures.
 """

@@ -1,4 +1,4 @@
-"""Which words count as the same for the error rate, although they are written differently, and which do not."""
+"""Differences in writing that the error rate ignores, and differences that it counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phonemes of words: letters, e pepet and taling, names, English in Malay sentences, other scripts.
+"""The phonemes of words: letters, e pepet and e taling, names, English words in Malay sentences, other scripts.
 
 eSpeak NG provides the phonemes of English words.
 """
@@ -34,7 +34,7 @@ english = partial(espeak.phonemes, voice="en-us")
 
 
 def sounds(text: str, language: str = "ms") -> str:
-    """Return the IPA of ``text`` without stress marks."""
+    """Return the IPA of ``text``, without stress marks."""
     said = phonemes(text, language, english=english)
     return " ".join(word.ipa for word in said).replace("ˈ", "").replace("ˌ", "")
 
@@ -114,7 +114,7 @@ def test_malay_words_that_are_english_too(text: str) -> None:
     "word", "tungging mencempung melacung cembung gonggong bangkung rewang tebing kangkung buruj".split()
 )
 def test_malay_words_that_no_list_has_are_malay(word: str) -> None:
-    """Unlisted words in -ng are mostly Malay; only few English words with this ending are not in the list."""
+    """Words in -ng that are in no list count as Malay. Few English words with this ending are not in the list."""
     assert words.word_language(word, [word], 0, "ms") == "ms"
 
 
@@ -202,7 +202,7 @@ def test_everything_that_is_said_has_a_symbol(text: str) -> None:
 
 
 def test_the_neural_voice_has_a_symbol_for_every_sound() -> None:
-    """The neural voice's input keeps every vowel, so none is dropped for lack of a symbol."""
+    """The input of the neural voice keeps every vowel, so no vowel is dropped for lack of a symbol."""
     vocabulary = dict.fromkeys([*"AIOQWYʧʤ ", *SYMBOLS], 1)
     for word in [*WORDS, *NAMES, *(line.replace("*", "") for line in MANGLISH)]:
         ipa = " ".join(said.ipa for said in phonemes(word.replace("é", "e"), english=english))

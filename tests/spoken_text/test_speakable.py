@@ -14,9 +14,9 @@ from spoken_text.speakable import LANGUAGES, detect_language, speakable
 
 
 def _cases() -> list[tuple[str, str, str]]:
-    """Return the table's cases: language, text and spoken form.
+    r"""Return the cases of the table: language, text and spoken form.
 
-    In the file, "\\n" in a text is a line feed, and a line without tabs, such as "# ...", is a heading.
+    In the file, "\n" in a text is a line feed. A line without tabs, such as "# ...", is a heading.
     """
     lines = Path(__file__).with_name("speakable_cases.tsv").read_text(encoding="utf-8").split("\n")
     rows = [line.split("\t") for line in lines if "\t" in line]

@@ -1,4 +1,4 @@
-"""A tool without its extra requirements prints at once a single line that says what to install."""
+"""A tool whose extra requirements are missing immediately prints a single line that says what to install."""
 
 from __future__ import annotations
 

@@ -23,7 +23,11 @@ pytestmark = pytest.mark.usefixtures("settled")
 
 
 class Reader:
-    """A client of ``/ws/tts``, with the ``events`` and the ``audio`` received so far."""
+    """A client of ``/ws/tts``.
+
+    ``events``: the events received so far.
+    ``audio``: the audio received so far.
+    """
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection

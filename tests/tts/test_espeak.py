@@ -13,9 +13,9 @@ SENTENCE = "Selamat pagi, apa khabar semua?"
 
 
 def alike(one: npt.NDArray[np.int16], other: npt.NDArray[np.int16]) -> bool:
-    """Return True if two recordings are similarly long and loud at each moment.
+    """Return True if two recordings have about the same length, and about the same loudness at each moment.
 
-    The library's timing is partly random, so the samples themselves differ.
+    The samples themselves differ, because the timing of the library is partly random.
     """
     hop = SAMPLE_RATE // 100
     if abs(len(one) - len(other)) > 2 * hop:

@@ -1,4 +1,4 @@
-"""How libespeak-ng pronounces Malay text, by the phonemes that it traces while it speaks."""
+"""How libespeak-ng pronounces Malay text, tested by the phonemes that it reports while it speaks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ english = partial(espeak.phonemes, voice="en")
 
 @pytest.fixture
 def said(tmp_path: Path) -> Say:
-    """Speak a text as the engine does and return the IPA that the library traces, without stress marks."""
+    """A function that speaks a text as the engine does, and returns the IPA without stress marks."""
     library = espeak._library()._lib
     libc = ctypes.CDLL(None)
     libc.fopen.restype = ctypes.c_void_p

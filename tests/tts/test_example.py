@@ -15,7 +15,7 @@ ANSWER = ["Char kuey ", "teow dan ", "asam la", "ksa. Har", "ganya RM", "8.50 sa
 
 
 async def chat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer as the streaming endpoint of an OpenAI-compatible chat."""
+    """Respond like the streaming endpoint of an OpenAI-compatible chat."""
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
     for text in ANSWER:

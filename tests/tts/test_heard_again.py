@@ -1,4 +1,4 @@
-"""The default voices are intelligible: Whisper base transcribes what Kokoro says. Needs both models."""
+"""The default voices are intelligible: Whisper base transcribes what Kokoro says. Both models are needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Kokoro engine: a failure of the model loses no sentence, and a failure of the engine loses no reply."""
+"""The Kokoro engine: if the model fails, no sentence is lost; if the engine fails, no reply is lost."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ VOICES = {voice.id: voice for voice in kokoro_voices(None)}
 
 
 class Model:
-    """A model that speaks a tenth of a second. Its first ``failures`` calls fail."""
+    """A model that speaks for a tenth of a second. Its first ``failures`` calls fail."""
 
     def __init__(self, failures: int) -> None:
         self.failures = failures
@@ -55,9 +55,9 @@ class Model:
 
 @pytest.fixture
 def offered() -> Any:
-    """Offer Kokoro's voices and engine for one test.
+    """Offer Kokoro's voices during one test.
 
-    Returns a function that sets the engine to use.
+    The value is a function that sets the engine for them.
     """
     before = catalogue().all()
     offer_kokoro(None)
@@ -142,7 +142,7 @@ async def test_a_model_that_does_not_load_is_replaced_by_its_fallback_and_the_se
 
 
 class Busy:
-    """An engine that reports a given queue."""
+    """An engine that reports an estimated wait of ``wait_s``."""
 
     def __init__(self, wait_s: float) -> None:
         self.wait_s = wait_s

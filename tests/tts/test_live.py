@@ -1,4 +1,4 @@
-"""The live speech session without a socket: order, pacing, cancel, flush."""
+"""Live speech sessions without a WebSocket: order, pacing, cancel, flush."""
 
 from __future__ import annotations
 

@@ -74,11 +74,11 @@ async def test_many_voices_at_once_keep_their_own_words(espeak: None) -> None:
 
 
 class SlowEngine:
-    """An engine that takes ``seconds`` for each sentence and speaks as many thousand samples as its text says.
+    """An engine that takes ``seconds`` for each sentence. The text of a unit is the number of samples, in thousands.
 
-    ``asked``: the texts it got.
-    ``dropped``: the texts whose work was cancelled.
-    ``most``: the most sentences in progress at once.
+    ``asked``: the texts of all units.
+    ``dropped``: the texts of units that were cancelled.
+    ``most``: the highest number of sentences in progress at once.
     """
 
     def __init__(self, seconds: float = 0.0) -> None:

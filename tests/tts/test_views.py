@@ -270,7 +270,7 @@ async def test_an_engine_without_a_sound_is_no_empty_file(
 
 
 class PacedEngine:
-    """The default engine, but every sentence after the first waits until the test releases it."""
+    """The default engine, except that every sentence after the first waits until the test sets ``go``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go = asyncio.Event()

@@ -33,8 +33,9 @@ OUTCOMES = [(200, "")] * 180 + [
 def history(last: date, days: int, *, people: int = 60, seed: int = 7) -> None:
     """Write the ledger with its roll-ups, and the data that the capacity app would have measured.
 
-    ``last``: the last day.
+    ``last``: the last day of the history.
     ``days``: the length of the history in days.
+    ``people``: the number of users.
     """
     chance = random.Random(seed)
     chat, web = (

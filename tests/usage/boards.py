@@ -1,4 +1,4 @@
-"""Read the dashboard's numbers from its files."""
+"""Read the numbers of the dashboard from its files."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def small_plan(db) -> Plan:
 
 @pytest.fixture
 def fill(chat: ClientApplication) -> Fill:
-    """A function that writes one ledger row of so many units, with its roll-ups."""
+    """A function that writes a ledger row with a number of units, and updates the roll-ups."""
 
     def fill(units: int, kind: Kind = Kind.SPEECH, *, at: datetime | None = None, **fields: Any) -> LedgerEntry:
         amount = "characters" if kind.measure is Measure.CHARACTERS else "audio_ms"
@@ -68,7 +68,7 @@ def fill(chat: ClientApplication) -> Fill:
 
 @pytest.fixture
 def used(db) -> date:
-    """The last day of a history that is written to the ledger."""
+    """The last day of a history that has been written to the ledger."""
     today = timezone.localdate()
     history(today, DAYS, people=40)
     return today

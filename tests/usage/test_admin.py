@@ -65,7 +65,7 @@ def url(row: Model, action: str = "change") -> str:
 
 
 def act(client: Client, row: Model, action: str, **fields: object) -> str:
-    """Choose an action and confirm it; return the page that follows."""
+    """Choose an action for a row and confirm it; return the HTML of the next page."""
     assert "Cancel" in client.get(url(row, action)).content.decode()
     return client.post(url(row, action), fields, follow=True).content.decode()
 

@@ -1,4 +1,4 @@
-"""Database triggers keep ledger rows as they were written."""
+"""Database triggers prevent changes of ledger rows."""
 
 from __future__ import annotations
 

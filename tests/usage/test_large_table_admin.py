@@ -1,4 +1,4 @@
-"""Admin lists of large tables: searched by whole ids, filtered by month, without reading all rows."""
+"""Admin lists of large tables are searched by whole ids and filtered by month, without reading all rows."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_nothing_reads_every_row_for_its_month(boss: Client, rows: list[LedgerEn
 class TestPages:
     @pytest.fixture
     def many(self, fill: Fill) -> list[str]:
-        """The users of many rows, newest row first."""
+        """The users of many rows, those of the newest row first."""
         return [fill(1, user=f"u{number}").user for number in range(237)][::-1]
 
     @pytest.mark.parametrize("page", [1, 2, 3, 4, 5])

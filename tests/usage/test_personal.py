@@ -159,7 +159,7 @@ def test_erase(a_life: None) -> None:
 class TestTrails:
     @pytest.fixture
     def traces(self, a_life: None, admin_user: User) -> LedgerEntry:
-        """Notes and log entries by staff: about the user's rows, and about other rows."""
+        """A ledger entry of the user, with notes and log entries of the staff about this user and about others."""
         entry = LedgerEntry.objects.filter(user="aminah", kind=Kind.SPEECH).latest("pk")
         take_back(entry, why="Puan Aminah rang up", by="siti")
         for row, words in [
@@ -203,7 +203,7 @@ class TestTrails:
     def test_an_id_that_is_also_a_word(
         self, chat: ClientApplication, small_plan: Plan, admin_user: User, user: str
     ) -> None:
-        """A word counts as a user's id only in fields for users."""
+        """A word counts as a user's id only in fields that contain users."""
         elsewhere = [
             "Gave voice to 5 %, as for the small plan.",
             [{"changed": {"fields": ["Voice", "5", "small"]}}],

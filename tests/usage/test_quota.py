@@ -309,7 +309,10 @@ async def test_without_the_database_the_last_standing_decides(caller: Caller, sm
 
 
 class TestTheLookUp:
-    """The look-up of a user's quota, which each request makes unless the user's last one was a moment ago."""
+    """The database look-up of a user's quota.
+
+    Each request makes it, unless the user's last request was only a moment ago.
+    """
 
     def test_it_costs_one_query(self, caller: Caller, django_assert_num_queries) -> None:
         plan = Plan.objects.create(name="small", hard_characters=100, is_default=True)

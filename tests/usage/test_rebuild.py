@@ -1,4 +1,4 @@
-"""Rebuilt roll-ups agree with the ledger, even if it is written to meanwhile."""
+"""Rebuilt roll-ups agree with the ledger, even if rows are written to it meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ledger entries that the database could not take are spooled and settled exactly once."""
+"""Ledger entries that could not be written to the database are spooled, and settled exactly once."""
 
 from __future__ import annotations
 
@@ -205,9 +205,9 @@ async def test_the_writer_spools_and_drains(gone, client: ClientApplication, set
 async def test_a_stream_that_was_noted_counts_once(
     client: ClientApplication, settings, tmp_path, monkeypatch, is_recovered: bool
 ) -> None:
-    """A stream ends while the database is gone.
+    """A stream ends while the database is unavailable.
 
-    Another process may settle the stream's checkpoint before the spooled entry is settled.
+    Another process may settle the checkpoint of the stream before the spooled entry is settled.
     """
     checkpoint = UsageCheckpoint()
     total = entry_of(client, characters=40)

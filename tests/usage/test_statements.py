@@ -1,4 +1,4 @@
-"""Statements agree with the ledger to the unit and the millionth of a ringgit; final ones never change."""
+"""Statements agree with the ledger to the unit and to the millionth of a ringgit. Final statements never change."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def moment(month: date, day: int = 5) -> datetime:
 
 @pytest.fixture
 def final(chat: ClientApplication, small_plan: Plan, fill: Fill) -> Statement:
-    """The final statement of a user with 1,000 spoken characters beyond the included 500: 20 sen."""
+    """The final statement of a user who has used 1,000 characters more than the included 500, which costs 20 sen."""
     fill(1500, at=moment(last_month()))
     draft_month(last_month())
     return finalise(Statement.objects.get(user="aminah"), by="siti")
@@ -115,7 +115,7 @@ class TestTenThousandRows:
                 cursor.execute(query)
 
     def independent(self, rows: list[LedgerEntry], plans: dict) -> dict[tuple[int, str, date], int]:
-        """Compute the same sums in another way: with fractions, row by row."""
+        """Compute the amounts of the statements in another way: row by row, with fractions."""
         used: dict[tuple[int, str, date, str], int] = defaultdict(int)
         for row in rows:
             if row.status in (200, 499):

@@ -1,4 +1,4 @@
-"""Two processes that share a PostgreSQL database together allow exactly what the plan allows."""
+"""Two processes that share a PostgreSQL database together allow exactly as much use as the plan allows."""
 
 from __future__ import annotations
 

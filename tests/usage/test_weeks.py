@@ -1,4 +1,4 @@
-"""Weekly and daily user counts, which are kept without names, agree with the ledger."""
+"""Weekly and daily counts of users, which are stored without user ids, agree with the ledger."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from usage.rebuild import rebuild
 
 
 def who(first: date, last: date) -> set[tuple[int, str]]:
-    """Return the users (client and id) served in a date range, from the ledger."""
+    """Return the users who were served in a date range, as client and user id, computed from the ledger."""
     rows = LedgerEntry.objects.filter(status=200)
     return {(row.client_id, row.user) for row in rows if first <= day_of(row.created_at) <= last}
 
 
 def cohorts() -> dict[date, dict[date, int]]:
-    """Return the weekly cohorts, computed from the ledger."""
+    """Return the size of each weekly cohort in each week, computed from the ledger."""
     served: dict[tuple[int, str], set[date]] = defaultdict(set)
     for row in LedgerEntry.objects.filter(status=200):
         served[(row.client_id, row.user)].add(weeks.week_of(day_of(row.created_at)))

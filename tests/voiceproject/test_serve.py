@@ -1,4 +1,4 @@
-"""``manage.py serve`` as a process: it starts, prints how to begin, survives outages of its dependencies, and stops."""
+"""``manage.py serve`` as a process: it starts, prints instructions, survives outages of its dependencies, and stops."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONG = "Selamat pagi semua. Hari ini hujan turun dengan lebat sekali. Kami duduk
 
 
 def printed_curls(server: Served) -> list[str]:
-    """Return the curl commands that the service printed, ready for a shell."""
+    """Return the curl commands that the service printed, each as one line for a shell."""
     text = server.log.read_text().replace("\\\n", " ")
     return [line.strip() for line in text.splitlines() if line.strip().startswith("curl ")]
 
@@ -114,7 +114,7 @@ def test_a_taken_port_is_said_plainly(served_service: Served, tmp_path: Path) ->
 
 
 def test_a_database_that_cannot_be_used_is_said_plainly(tmp_path: Path) -> None:
-    """Examples are a full disk and a server that cannot be reached."""
+    """The service prints one plain sentence instead of a traceback."""
     with pytest.raises(RuntimeError, match="ended with 1"), served(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}"):
         pass
     printed = (tmp_path / "serve.log").read_text()

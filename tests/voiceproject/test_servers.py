@@ -1,4 +1,4 @@
-"""uvicorn and Daphne pass the same tests: what starts with the service, what it refuses, how it stops."""
+"""uvicorn and Daphne pass the same tests: start-up tasks, refusals, and a clean stop."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def address(server: Served) -> tuple[str, int]:
 
 
 def answer_to(server: Served, *parts: bytes, pause_s: float = 0.0) -> bytes:
-    """Send bytes with pauses between them; return everything that the server sends until it hangs up."""
+    """Send these bytes with pauses between them, and return everything that the server sends.
+
+    Raises ``TimeoutError`` if the server does not close the connection.
+    """
     with socket.create_connection(address(server), timeout=PATIENCE_S) as connection:
         for part in parts:
             connection.sendall(part)
@@ -107,7 +110,7 @@ def test_bodies_are_bounded(server: Served) -> None:
 
 @each_server
 def test_bodies_reach_no_disk(server: Served) -> None:
-    """The body is neither in a named file nor in one whose name has been removed."""
+    """A body is written to no file, not even to one that has already been deleted but is still open."""
     key = f"Authorization: Bearer {server.key}\r\n".encode()
     with socket.create_connection(address(server), timeout=PATIENCE_S) as connection:
         connection.sendall(upload(2_000_000).replace(b"Host: x\r\n", b"Host: x\r\n" + key))
@@ -121,7 +124,7 @@ def test_bodies_reach_no_disk(server: Served) -> None:
 
 @each_server
 def test_only_trusted_proxies_are_believed(server: Served) -> None:
-    """Proxies on this machine are trusted, so the scheme that they report counts."""
+    """Proxies on this machine are trusted, so the service uses the scheme that they report."""
     secure = httpx.get(f"{server.url}/admin/login/", headers={"X-Forwarded-Proto": "https"})
     plain = httpx.get(f"{server.url}/admin/login/")
     assert "strict-transport-security" in secure.headers
@@ -146,9 +149,9 @@ def test_sockets(server: Served) -> None:
 
 @pytest.mark.parametrize("name", ["uvicorn", "daphne"])
 def test_it_starts_its_chores_and_ends_well(name: str, tmp_path: Path) -> None:
-    """Entries spooled by a dead process are settled at start, without any request.
+    """At start, the service settles entries that a dead process spooled, without waiting for a request.
 
-    SIGTERM lets downloads finish, tells streams to reconnect, and ends the process with status 0.
+    After SIGTERM, downloads finish, streams are told to reconnect, and the process ends with status 0.
     """
     with served(tmp_path, "--server", name, **SHORT_TIMES) as first:
         assert first.stop() == 0

@@ -1,4 +1,4 @@
-"""Settings that cannot work are reported at start by name, with the allowed values."""
+"""Settings that cannot work are reported at start, by name and with the allowed values."""
 
 from __future__ import annotations
 

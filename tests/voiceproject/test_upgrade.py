@@ -1,7 +1,7 @@
-"""A database of the previous version, with data in every app's tables, can be migrated and used further.
+"""A database of the previous version, with data in the tables of every app, can be migrated and then used.
 
-``database_0_1.sql.gz`` is a SQLite dump of a database of version 0.1: requests, roll-ups, statements, flags with their
-audit trail, alerts, a load test, an API key.
+``database_0_1.sql.gz`` is a SQLite dump of a database of version 0.1. It contains requests, roll-ups, statements, flags
+with their audit trail, alerts, a load test, and an API key.
 """
 
 from __future__ import annotations

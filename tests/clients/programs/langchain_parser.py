@@ -1,4 +1,4 @@
-"""LangChain's parser of audio files uses the service."""
+"""Transcribe a file with LangChain's parser of audio files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LiteLLM uses the service as an OpenAI-compatible provider."""
+"""Use the service through LiteLLM, as an OpenAI-compatible provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""LiveKit's openai plugin: a file, a stream, speech. With ``restart``, the server stops during the stream."""
+"""Use LiveKit's openai plugin: transcribe a file and a stream, and generate speech.
+
+With the argument ``restart``, the server stops during the stream.
+"""
 
 from __future__ import annotations
 

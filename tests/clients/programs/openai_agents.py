@@ -1,4 +1,4 @@
-"""openai-agents' voice pipeline: a recording in, the agent's spoken reply out; then the same with live audio."""
+"""Use the voice pipeline of openai-agents: send a recording, then live audio, and get the agent's spoken reply."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ URL, KEY, CLIP, SENTENCE = (os.environ[f"CLIENT_{name}"] for name in ("URL", "KE
 
 
 class Repeats(VoiceWorkflowBase):
-    """An agent that repeats the text it gets."""
+    """An agent that repeats what it is told."""
 
     def __init__(self) -> None:
         self.told: list[str] = []

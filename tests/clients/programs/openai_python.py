@@ -1,4 +1,4 @@
-"""openai-python uses the service: the newest version and 1.x."""
+"""Use the service with openai-python, both the newest version and 1.x."""
 
 from __future__ import annotations
 

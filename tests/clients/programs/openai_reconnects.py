@@ -1,4 +1,4 @@
-"""openai-python's realtime session reconnects when its server stops and another one has taken its place."""
+"""Reconnect a realtime session of openai-python when its server stops and another one has taken its place."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ EVENTS = {
 
 
 def disagreements() -> list[str]:
-    """Return a line for each name that is in the types but not in the tables, or the other way round."""
+    """Return a line for each name that only the types or only the tables contain."""
     page = PAGE.read_text()
     listed = set(_parameters(page))
     known = {(group, name) for group, form in PARAMETERS.items() for name in form.__annotations__} | IN_A_SUBCLASS
@@ -67,7 +67,7 @@ def _rows(section: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _members(union: Any) -> tuple[Any, ...]:
-    """Return the members of a plain union or of ``Annotated[Union[...], ...]``."""
+    """Return the members of a union, which may be plain or ``Annotated[Union[...], ...]``."""
     first = get_args(union)[0]
     return get_args(first) or get_args(union)
 

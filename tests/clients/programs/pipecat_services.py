@@ -1,4 +1,7 @@
-"""Pipecat's OpenAI services with their default models. Only the language is set, because its default is English."""
+"""Use Pipecat's OpenAI services with their default models.
+
+Only the language is set, because its default is English.
+"""
 
 from __future__ import annotations
 

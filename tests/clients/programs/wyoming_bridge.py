@@ -1,4 +1,4 @@
-"""wyoming-openai as a bridge between the service and a Wyoming client such as Home Assistant."""
+"""Use wyoming-openai as a bridge between the service and a Wyoming client such as Home Assistant."""
 
 from __future__ import annotations
 

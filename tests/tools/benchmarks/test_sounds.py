@@ -1,4 +1,4 @@
-"""Missed Malay sounds are counted from the text and its transcript."""
+"""Malay sounds that were not recognised are counted from a text and its transcript."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo quarter before it is written: drawn from a seed, with use as plausible in Malaysia."""
+"""The demo quarter before it is written: drawn from a seed, with use that is plausible in Malaysia."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_nothing_is_in_the_future_or_before_the_quarter(quarter: Quarter, reques
 
 
 def test_only_who_has_a_feature_uses_it(quarter: Quarter, requests: list[Request]) -> None:
-    """The request gate's rules for percentages would let each user make the requests that the demo gives them."""
+    """By the request gate's rules for percentages, each user may make the requests that the demo draws."""
     for request in requests:
         feature = {"speech": Feature.TTS, "realtime": Feature.REALTIME}.get(request.kind.value, Feature.ASR)
         percent = quarter.percent(feature, (request.at.date() - quarter.first).days)

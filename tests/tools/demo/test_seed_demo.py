@@ -60,7 +60,7 @@ def _all_but_id(model: Any) -> list[str]:
 
 
 class TestTheQuarter(TestCase):
-    """The database is filled once for all tests of this class."""
+    """The tests of this class share one database, which is filled only once."""
 
     filled: Filled
 
@@ -151,7 +151,7 @@ class TestTheQuarter(TestCase):
         assert hardware.running(NOW).against(outlook.phase) == "what this phase needs"
 
     def test_its_pages_do_not_contradict_each_other(self) -> None:
-        """The cost fits the shown phase; without receivers, no notification of the firing alert exists."""
+        """The cost fits the phase that is shown. Without receivers, the firing alert has no notification."""
         outlook = phases.outlook(NOW)
         assert outlook is not None
         forecast = month_cost(NOW).forecast_micros / MICROS
@@ -238,7 +238,7 @@ def real_request(db) -> LedgerEntry:
 
 @pytest.mark.parametrize("moment", ["2026-11-01T00:20:00", "2026-12-01T00:30:00", "2027-01-02T09:00:00"])
 def test_at_the_turn_of_a_month(db, moment: str) -> None:
-    """The last month's statements are not final before all its requests can have been settled."""
+    """The statements of the last month are not final before all of its requests can have been settled."""
     now = datetime.fromisoformat(moment).replace(tzinfo=timezone.get_default_timezone())
     fill(days=40, users=40, rows=800, now=now)
     assert LedgerEntry.objects.aggregate(last=Max("created_at"))["last"] <= now

@@ -1,4 +1,4 @@
-"""Make the facts of a load test without running it."""
+"""Make the report data of a load test without running it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def facts(
     host: str = "http://127.0.0.1:8000",
     refused_each: int = 50,
 ) -> dict[str, Any]:
-    """Return the facts of a minute in which one of ``refused_each`` requests is refused."""
+    """Return the report data of a load of one minute, in which one of ``refused_each`` requests is refused.
+
+    ``why``: the reason of the refusals.
+    """
     tally = Tally(STARTED)
     number = 0
     for second in range(60):

@@ -79,7 +79,7 @@ def test_it_works(served_service: Served, tmp_path: Path) -> None:
 
 
 def test_refusals_are_counted_apart_and_waited_out(tmp_path: Path) -> None:
-    """Users who are refused wait until the minute of the rate limit ends, so there are few refusals."""
+    """Refused users wait until the minute of the rate limit is over, so there are few refusals."""
     (tmp_path / "service").mkdir()
     with services.served(tmp_path / "service", VOICE_RATE_LIMIT="6") as service:
         at = ["--host", service.url, "--key", service.key, "--no-store"]
@@ -94,9 +94,9 @@ def test_refusals_are_counted_apart_and_waited_out(tmp_path: Path) -> None:
 
 
 def refused(*options: str) -> CommandError:
-    """Call the command with options that it refuses before it starts anything; return its error.
+    """Call the command with options that it refuses before it starts anything; return the error.
 
-    The error's return code is the exit status of the process.
+    The ``returncode`` of the error is the exit status of the process.
     """
     with pytest.raises(CommandError) as error:
         call_command("loadtest", "baseline", *options, *TINY)
@@ -125,7 +125,7 @@ def test_options_that_make_no_sense(wrong: list[str]) -> None:
 
 
 def started(line: list[str], environment: dict[str, str], until: str) -> tuple[subprocess.Popen[str], str]:
-    """Start the command and read its output up to the text ``until``; return the process and the output."""
+    """Start the command, and read its output up to the text ``until``; return the process and this output."""
     process = subprocess.Popen(
         line, cwd=services.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -139,7 +139,7 @@ def started(line: list[str], environment: dict[str, str], until: str) -> tuple[s
 
 
 def test_an_interrupted_run_still_reports(tmp_path: Path) -> None:
-    """The run is against a temporary service that the command starts."""
+    """The run loads a temporary service that the command itself starts."""
     options = ["normal_load", "--users-scale", "0.1", "--scale-time", "0.05", "--no-warm-up"]
     process, seen = started(*command(tmp_path / "state", tmp_path / "report", *options), " 5 users, ")
     process.send_signal(signal.SIGINT)
@@ -170,7 +170,7 @@ def test_a_service_that_dies(tmp_path: Path) -> None:
 
 
 class Silent(BaseHTTPRequestHandler):
-    """A service that seems ready but never answers requests."""
+    """A service that seems ready but never answers speech requests."""
 
     def do_GET(self) -> None:
         if self.path.startswith("/ws/"):

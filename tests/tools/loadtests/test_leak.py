@@ -1,4 +1,4 @@
-"""What counts as a memory leak, on made-up readings."""
+"""Which memory readings count as a leak. The readings are made up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of the load tests: clips, checks of answers, reading ``/metrics``, the report's curves."""
+"""Parts of the load tests: clips, checks of responses, reading ``/metrics``, and the curves of the report."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_memory_that_is_not_told() -> None:
     ],
 )
 def test_a_process_that_died(seen: str, replaced: int) -> None:
-    """``seen``: the process that answered each reading in order, one letter for each process."""
+    """``seen`` has one letter per reading, which names the process that answered; a full stop is a failed reading."""
     watch = Watch("http://nowhere", 1)
     watch.processes = {float(ord(name)): Process(float(ord(name))) for name in set(seen) - {"."}}
     watch.readings = [watch.processes.get(float(ord(name))) for name in seen]

@@ -1,4 +1,4 @@
-"""Verdicts on made-up load tests."""
+"""The verdicts on made-up load tests."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ WELL = Server(trends=[FLAT], replaced=0, is_ready=True)
 
 
 def tally(ok: int = 100, refused: int = 0, failed: int = 0, hung: int = 0, users: int = 100, seconds=None) -> Tally:
-    """Return the tally of a made-up run.
+    """Return the tally of a made-up run, with the same numbers of requests for each kind of work.
 
-    ``seconds``: the latency by kind of work, if it is not 0.1 s.
+    ``seconds``: the latency by kind of work, where it is not 0.1 s.
     """
     told = Tally(0.0)
     told.add(Pulse(1.0, users, 0, 0.0))

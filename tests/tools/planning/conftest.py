@@ -1,4 +1,4 @@
-"""The planner's tests use the capacity app's fixtures, because plans read its phases and costs."""
+"""The planner's tests use the fixtures of the capacity app, because plans read its phases and costs."""
 
 from __future__ import annotations
 

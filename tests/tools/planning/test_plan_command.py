@@ -1,4 +1,4 @@
-"""``manage.py plan_capacity`` and the parts behind it."""
+"""``manage.py plan_capacity``, and the modules behind it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def unpriced(seeded) -> None:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch) -> None:
-    """Simulate only a quarter of the requests, which is enough here."""
+    """Simulate only a quarter of the requests, which is enough for these tests."""
     monkeypatch.setattr(plan, "EVENTS", 2_000)
     monkeypatch.setattr(plan, "SHORTEST_S", 120.0)
 
@@ -75,7 +75,7 @@ def test_it_works(unpriced, capsys) -> None:
 
 
 def test_fits_is_said_only_of_what_was_measured(unpriced, capsys, tmp_path: Path) -> None:
-    """Without a measured T4, a table for several assumed speeds of a GPU is printed instead."""
+    """Without a measured T4, the command prints a table for several assumed speeds instead."""
     of_gpu = tmp_path / "gpu.json"
     replace(read(RATES), device="GPU, Tesla T4", asr_model=PLANNED_ASR, tts_engine=PLANNED_TTS).write(of_gpu)
     assert "1 Launch: fits" in run(capsys, "--rates", str(of_gpu))
@@ -106,7 +106,7 @@ def test_the_planned_models_are_the_tiers() -> None:
 
 
 def test_a_device_that_is_too_slow_as_it_is(unpriced, capsys, tmp_path: Path) -> None:
-    """The device is a CPU. That no number of CPUs is enough does not mean that no number of T4s is."""
+    """The measured device is a CPU. A load that no number of CPUs can handle may still be possible with T4s."""
     slow = tmp_path / "slow.json"
     read(RATES).faster(0.005, "slow").write(slow)
     text = run(capsys, "--rates", str(slow))
@@ -118,7 +118,7 @@ def test_a_device_that_is_too_slow_as_it_is(unpriced, capsys, tmp_path: Path) ->
 
 
 def test_the_first_phases_stay_within_their_cost(seeded) -> None:
-    """This holds with the phase's GPUs, and with pods that cost their requested share of a machine."""
+    """The costs are those of the phase's GPUs, and of pods that cost the share of a machine that they request."""
     paid = prices(timezone.now(), pod_share=Goals.pod_cores / 2)
     for phase in Phase.objects.filter(number__in=(1, 2)):
         month = phase.gpus_to * paid.t4_month_usd + len(DEPLOYMENTS) * phase.pods_to * paid.pod_month_usd
@@ -293,7 +293,7 @@ PEOPLE = (20, 80, 20)
 
 @pytest.fixture(scope="module")
 def stepped() -> dict[str, Run]:
-    """Runs with few people, then more than a slow GPU can answer, then few again."""
+    """Runs with few people, then with more than a slow GPU can serve, then with few again."""
     plan = planner()
     plan.adopt(plan.rates.faster(0.25, "a slow GPU"))
     plan.crowd = Crowd(0, 0.5, (1.0, 0.0, 0.0))

@@ -1,4 +1,4 @@
-"""The autoscaler's rules, on examples worked out by hand from Kubernetes' documentation."""
+"""The rules of the autoscaler, on examples worked out by hand from the Kubernetes documentation."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_pods_without_a_reading() -> None:
 
 
 def sync(scaler: Autoscaler, count: int, percent: float, times: int, start: float = 0.0) -> list[int]:
-    """Return the number of pods after each sync, with all pods ready and equally busy."""
+    """Return the number of pods after each sync. All pods are ready and use ``percent`` of their CPU request."""
     seen = []
     for number in range(times):
         count = scaler.sync(start + number * hpa.SYNC_PERIOD_S, count, ready(*[percent] * count))
@@ -147,7 +147,7 @@ def test_never_beyond_its_limits() -> None:
 
 
 def test_it_begins_with_the_pods_that_it_finds() -> None:
-    """The initial number counts as a recommendation, so the first change also waits for the whole window."""
+    """The initial number of pods counts as a recommendation, so the first change also waits for the whole window."""
     assert sync(Autoscaler(API), 2, 300, 5) == [2, 2, 2, 2, 4]
 
 

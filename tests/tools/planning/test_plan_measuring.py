@@ -1,4 +1,4 @@
-"""``manage.py measure_rates`` measures a real service, and a plan can be made from the result."""
+"""``manage.py measure_rates`` measures a real service, and its result can be used for a plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queueing formulas agree with known results and with the simulation."""
+"""The queueing formulas agree with known results and with the simulation."""
 
 from __future__ import annotations
 

@@ -75,7 +75,10 @@ def test_threads_take_jobs_in_order() -> None:
 
 # --- Batches ----------------------------------------------------------------------------------------------------------
 def brute_force(arrivals: list[tuple[float, float]], time: BatchTime) -> list[float]:
-    """Return when each arrival (time, size) ends on one server, computed batch by batch without events."""
+    """Return when each arrival is finished by a single server, computed batch by batch without events.
+
+    ``arrivals``: pairs of time and size.
+    """
     waiting = sorted(range(len(arrivals)), key=lambda each: arrivals[each][0])
     ends: dict[int, float] = {}
     now = 0.0
@@ -215,7 +218,7 @@ def test_a_deadline_that_cannot_be_met_refuses_and_one_that_has_passed_drops() -
 
 # --- Laws that hold for every queue -----------------------------------------------------------------------------------
 def test_a_machine_with_one_core_is_an_m_g_1_queue() -> None:
-    """The simulated wait of a thread is that of the Pollaczek–Khinchine formula."""
+    """The mean wait of a thread equals that of the Pollaczek–Khinchine formula."""
     chance = random.Random(5)
     clock = Clock()
     waits = []
@@ -234,7 +237,7 @@ def test_a_machine_with_one_core_is_an_m_g_1_queue() -> None:
 
 
 def test_littles_law(rates: Rates) -> None:
-    """The mean number of people equals the arrival rate times the mean stay, in a closed loop with think time."""
+    """In a closed loop with think time, the mean number of people equals the arrival rate times the mean stay."""
     for users, think in ((30, 0.5), (30, 3.0)):
         answers = one_machine(rates, ClosedLoop(users, 120, 0.5, think_s=(think, think), warm_up_s=30), cores=2.0)
         mean = sum(answers.all()) / len(answers.all())

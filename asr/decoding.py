@@ -283,7 +283,8 @@ class Decoder:
         units = [batch[index] for index in unsure]
         found = self._generate(units, others, _rows(encoded, unsure), beam_size, temperature)
         for index, language, draft in zip(unsure, others, found, strict=True):
-            if draft.text and not draft.is_doubtful and draft.avg_logprob > drafts[index].avg_logprob:
+            is_usable = bool(draft.text) and not draft.is_doubtful and not draft.is_invented
+            if is_usable and draft.avg_logprob > drafts[index].avg_logprob:
                 languages[index] = language
                 drafts[index] = draft
 

@@ -32,6 +32,9 @@ FIRST_TOKENS_PER_SECOND_IN_BYTES = 21
 SPARE_TOKENS = 16
 FIRST_SPARE_TOKENS = 24
 SLOWEST_PACE = 6.0  # letters a second; slow speech has 9, including pauses for breath
+#: A unit shorter than this, padding included, holds at most one short word. 234 such words, spoken alone, made units of
+#: 0.53 s or more, and none was implausible.
+BRIEF_S = 0.5
 _WORD_TOKENS = frozenset(("ms", "en", "zh", "id", "jw", "de", "fr", "es", "it", "pt", "nl", "tl", "yue", "ja", "ko"))
 
 
@@ -112,6 +115,14 @@ class Draft:
         return self.is_cut_off or repetition.pace(self.text, self.seconds) > most
 
     @property
+    def is_invented(self) -> bool:
+        """Whether the unit is too short for its text, which was written for a click or a cough.
+
+        It is not decoded again: full context would take twenty times the work, for a sound without words.
+        """
+        return self.seconds < BRIEF_S and self.repetition is None and self.is_implausible
+
+    @property
     def is_clear_loop(self) -> bool:
         """Whether the draft is a plausible text that is repeated implausibly often, and hardly anything else."""
         again = self.repetition
@@ -122,7 +133,7 @@ class Draft:
     @property
     def is_doubtful(self) -> bool:
         """Whether the unit should be decoded again with more context."""
-        if self.is_clear_loop:
+        if self.is_clear_loop or self.is_invented:
             return False
         again = self.repetition
         if self.is_implausible or (again is not None and again.period >= repetition.LONG_REPETITION):
@@ -132,10 +143,12 @@ class Draft:
         return self.is_broken_off and repetition.pace(self.text, self.seconds) < SLOWEST_PACE
 
     def once(self, tokenizer: Tokenizer) -> Draft:
-        """Return the draft with only the first occurrence of the phrase that it repeats.
+        """Return the draft without text that nobody said.
 
-        A plausible draft, or one without a repeated phrase, is returned unchanged.
+        An invented text is dropped. If the text is implausible and repeats a phrase, only the first occurrence stays.
         """
+        if self.is_invented:
+            return replace(self, tokens=[], text="", compression_ratio=0.0, is_cut_off=False)
         again = self.repetition
         if again is None or not self.is_implausible:
             return self

@@ -159,6 +159,22 @@ async def test_a_letter_over_and_over_after_other_words_is_heard_again(engine: W
     assert script.encoded[1:] == [FULL_CONTEXT_S]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text", "expected", "tries"),
+    [
+        (0.3, "terima kasih kerana", "", 1),  # a click: no word of it can have been said
+        (0.3, "ya", "ya", 1),
+        (0.6, "terima kasih kerana menonton video", "ya", 2),  # long enough for a short word
+    ],
+)
+async def test_a_sound_too_short_for_its_words_has_none_and_costs_one_try(
+    engine: WhisperEngine, seconds: float, text: str, expected: str, tries: int
+) -> None:
+    hypothesis, script = await heard(engine, text, "ya", audio=sound.noise(seconds, 0.1))
+    assert (hypothesis.text, hypothesis.tries, len(script.generated)) == (expected, tries, tries)
+    assert bool(hypothesis.phrases) == bool(expected)
+
+
 @pytest.mark.parametrize(("seconds", "tries"), [(4.0, 2), (1.0, 1)])
 async def test_a_text_that_breaks_off_long_before_the_speech_is_heard_again(
     engine: WhisperEngine, seconds: float, tries: int

@@ -1,4 +1,4 @@
-"""The product team's dashboard: who uses voice, how much, how well, and at what cost.
+"""The product team's dashboard (active users, usage, quality and cost), and the admin's first page and side bar.
 
-It reads roll-ups and not the ledger, except on the page of a single end user.
+The dashboard reads roll-ups instead of the ledger, except for the page of a single end user.
 """

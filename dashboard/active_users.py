@@ -1,6 +1,6 @@
 """Active users, adoption among chat users, adoption by client application, and retention.
 
-All counts of people come from ``usage.weeks``.
+All counts of active users come from ``usage.weeks``.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ FEATURES = {
 
 
 def active_by_day(span: DateRange, filters: Filters) -> Table:
+    """Return the table of active users by day, over 1, 7 and 30 days."""
     days = weeks.active_by_day(span.first, span.last, filters.people)
     before = weeks.active_by_day(span.before.first, span.before.last, filters.people)
     return Table(
@@ -56,20 +57,20 @@ def active_by_day(span: DateRange, filters: Filters) -> Table:
 
 
 def enabled_by_client(clients: Iterable[int]) -> dict[int, Reach]:
-    """Return how far the current roll-out reaches, by client application id."""
+    """Return the share of end users who have voice under the present roll-out, by client application id."""
     rules = policy.load_percentages()
     return {client_id: policy.reach(rules, client_id) for client_id in clients}
 
 
 @dataclass(frozen=True)
 class Funnel:
-    """Numbers of people from chat users to daily voice users; each group contains the next one.
+    """Numbers of end users, from all chat users down to daily voice users. Each group contains the next one.
 
-    ``eligible``: the reported number of chat users, or ``enabled`` where that is larger.
-    ``enabled``: people who have any part of voice under the current roll-out, or used it in the last 30 days.
-    ``month``: people active in the last 30 days.
-    ``week``: people active in the last 7 days.
-    ``day``: people active on the last day.
+    ``eligible``: the reported number of chat users, or ``enabled`` if that is larger.
+    ``enabled``: users who have any part of voice under the present roll-out, or ``month`` if that is larger.
+    ``month``: users active in the last 30 days.
+    ``week``: users active in the last 7 days.
+    ``day``: users active on the last day.
     """
 
     eligible: int
@@ -80,7 +81,11 @@ class Funnel:
 
     @classmethod
     def of(cls, chat_users: int, reach: float, active: Active) -> Funnel:
-        """Return the funnel of one client application. ``reach``: share (0 to 1) of its users who have voice."""
+        """Return the funnel of one client application.
+
+        ``chat_users``: the reported number.
+        ``reach``: share (0 to 1) of its users who have voice under the present roll-out.
+        """
         enabled = max(min(round(chat_users * reach), chat_users), active.month)
         return cls(max(chat_users, enabled), enabled, active.month, active.week, active.day)
 
@@ -113,10 +118,13 @@ class Step:
 class Adoption:
     """Adoption of voice among chat users.
 
-    ``eligible``: chat users as in ``Funnel``; None if no client application has reported a number.
-    ``rate``: share of them who were active in the last 30 days.
+    ``steps``: the funnel.
+    ``eligible``: chat users as in ``Funnel``; None if no number has been reported.
+    ``rate``: share of the chat users who were active in the last 30 days; None if their number is unknown.
+    ``verdict``: the rate compared with its target.
     ``untold``: names of client applications with active users but no reported number of chat users.
-    ``features``: name of each feature, and how far the roll-out reaches for it.
+    ``by_client``: adoption by client application.
+    ``features``: pairs of a feature's name and the percentage of users who have it.
     """
 
     steps: tuple[Step, ...]
@@ -129,11 +137,12 @@ class Adoption:
 
     @property
     def aim(self) -> str:
+        """The target for the rate, as text."""
         return ADOPTION.in_words
 
     @property
     def gauge(self) -> dict[str, float]:
-        """Positions of the target's bounds and of the rate, in per cent of a scale that covers both."""
+        """The target's lower bound and width, and the position of the rate, in per cent of the gauge's scale."""
         low, high = ADOPTION_BAND
         top = max(1.5 * high, 1.1 * (self.rate or 0))
         places = {"low": low / top, "width": (high - low) / top, "at": (self.rate or 0) / top}
@@ -154,10 +163,12 @@ class Adoption:
 
 
 def adoption(span: DateRange, filters: Filters, clients: Mapping[int, str], active: Mapping[int, Active]) -> Adoption:
-    """Compute adoption.
+    """Compute the adoption on the last day of the range.
 
-    ``active``: active users on the span's last day, by client application id. With a language filter the number of chat
-    users is unknown, because it is not reported by language.
+    ``clients``: names of all client applications by id.
+    ``active``: active users on the last day, by client application id.
+
+    With a language filter the number of chat users is unknown, because it is not reported by language.
     """
     told = {} if filters.language else ChatUsers.known_on(span.last)
     if filters.client_id is not None:
@@ -204,7 +215,10 @@ def adoption(span: DateRange, filters: Filters, clients: Mapping[int, str], acti
 
 
 def _percents(enabled: Mapping[int, Reach], feature: Feature) -> str:
-    """Format how far a feature reaches: ``7 %``, or ``5–10 %`` if client applications differ."""
+    """Return the percentage of users who have a feature, as text: ``7 %``, or ``5–10 %`` if clients differ.
+
+    ``enabled``: result of ``enabled_by_client``.
+    """
     found = sorted({round(100 * one.parts[feature], 2) for one in enabled.values()}) or [0.0]
     low = f"{found[0]:g}"
     high = f"{found[-1]:g}"
@@ -247,16 +261,18 @@ def _by_client(
 
 
 def names_of_clients() -> dict[int, str]:
+    """Return the names of all client applications by id."""
     return dict(ClientApplication.objects.values_list("pk", "name"))
 
 
 @dataclass(frozen=True)
 class CohortCell:
-    """People of one cohort who used voice in one week.
+    """The end users of one cohort who used voice in one week.
 
-    ``share``: fraction of the cohort.
-    ``heat``: 0 to 10, for the cell's colour.
-    ``is_partial``: True if the week is not over.
+    ``users``: their number.
+    ``share``: their fraction of the cohort.
+    ``heat``: 0 to 10, for the colour of the cell.
+    ``is_partial``: whether the week is not over yet.
     """
 
     users: int
@@ -271,6 +287,13 @@ class CohortCell:
 
 @dataclass(frozen=True)
 class Cohort:
+    """The end users who first used voice in one week.
+
+    ``week``: the Monday of the week.
+    ``size``: their number.
+    ``cells``: their use in that week and in each later week.
+    """
+
     week: date
     size: int
     cells: tuple[CohortCell, ...]
@@ -282,12 +305,13 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Retention:
-    """For each week's new voice users, the number who used voice in that week and in each later one."""
+    """The cohorts of new voice users by week, with their use of voice in later weeks."""
 
     cohorts: tuple[Cohort, ...]
 
     @property
     def offsets(self) -> range:
+        """The numbers of weeks after the first use that any cohort has."""
         return range(max((len(cohort.cells) for cohort in self.cohorts), default=0))
 
     @property
@@ -313,9 +337,9 @@ class Retention:
 
 
 def retention(span: DateRange, filters: Filters) -> Retention:
-    """Compute retention by week of first use, for the weeks in the span.
+    """Compute the retention by week of first use, for the weeks of the range.
 
-    There are at least ``MIN_COHORTS`` weeks, and at most the newest ``MAX_COHORTS``.
+    A short range is extended backwards to ``MIN_COHORTS`` weeks. Of a long one, only the last ``MAX_COHORTS`` count.
     """
     last = weeks.week_of(span.last)
     first = max(

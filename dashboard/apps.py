@@ -1,4 +1,4 @@
-"""Django app of the dashboard and the admin's first page, which join data of the apps below."""
+"""The Django app for the dashboard and the admin's first page, which combine data of several other apps."""
 
 from __future__ import annotations
 

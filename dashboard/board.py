@@ -1,4 +1,4 @@
-"""All data of the dashboard for a span of days and some filters, for the page and for the CSV files."""
+"""All data of the dashboard for a date range and filters. The page and the CSV files show it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ EVERYTHING = "daily-mix"  # a CSV file that is not a table of the page
 class Tile:
     """A headline figure.
 
-    ``change``: relative change since the previous period of equal length, as a fraction; None if it cannot be compared.
-    ``about``: name of the definition (``DEFINITIONS``) to show beside the figure.
+    ``change``: relative change since the previous period of equal length, as a fraction; None if not comparable.
+    ``about``: key in ``DEFINITIONS`` of the definition to show beside the figure.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Board:
         return urlencode({**self.span.parts, **self.filters.parts})
 
     def link(self, **changed: str) -> str:
-        """Return the page's address with these filters changed. An empty filter is left out."""
+        """Return the URL of the page with some filters changed. An empty value removes the filter."""
         parts = {name: value for name, value in {**self.filters.parts, **changed}.items() if value}
         return f"{reverse('dashboard')}?{urlencode({**self.span.parts, **parts})}"
 
@@ -86,7 +86,7 @@ class Board:
 
     @cached_property
     def _whole(self) -> usage_totals.UsageTotals:
-        """Usage totals of the whole service, whatever the filters, because costs cover the whole service."""
+        """The usage totals of the whole service, without the filters, because costs are those of the whole service."""
         return usage_totals.work(self.span) if self.filters.is_any else self._work
 
     @cached_property
@@ -95,7 +95,7 @@ class Board:
 
     @cached_property
     def active(self) -> int:
-        """Number of people served in the 30 days that end with the span."""
+        """The number of end users active in the 30 days up to the last day of the range."""
         return sum(one.month for one in self._active.values())
 
     @cached_property
@@ -108,7 +108,7 @@ class Board:
 
     @property
     def marks(self) -> list[dict[str, Any]]:
-        """The events that charts mark, as JSON-serialisable values."""
+        """The events to mark in the charts, as JSON-serialisable values."""
         return [event.as_json for event in self.events]
 
     @cached_property
@@ -199,7 +199,7 @@ class Board:
     @cached_property
     def tiles(self) -> list[Tile]:
         now = self._work.total(self.span.days)
-        whole = self._work.total(self.span.finished_days)  # today is not over and would make every figure fall
+        whole = self._work.total(self.span.finished_days)  # without today, which is not over and would lower the change
         before = self._before.total(self.span.compared_days)
         recognised = _change(whole.audio_ms, before.audio_ms)
         minutes = usage_totals.minutes(now.audio_ms)
@@ -231,7 +231,7 @@ class Board:
 
     @property
     def _active_tile(self) -> Tile:
-        """Active users of the chosen days if they are one day or one week, otherwise of the 30 days to the last one."""
+        """The tile for active users: of the range if it has 1 or 7 days, else of the 30 days up to its last day."""
         window, words = {1: ("day", _("on %s")), 7: ("week", _("in the 7 days to %s"))}.get(
             len(self.span.days), ("month", _("in the 30 days to %s"))
         )
@@ -240,7 +240,10 @@ class Board:
         return Tile(_("Active users"), f"{users:,}", note, self._change_of_active(window), about="active users")
 
     def _change_of_active(self, window: str) -> float | None:
-        """Return the relative change of active users between the newest finished day and the comparable earlier day."""
+        """Return the relative change of active users between the last finished day and the same day one period before.
+
+        ``window``: "day", "week" or "month".
+        """
         if not self.span.finished_days:
             return None
         last = self.span.finished_days[-1]
@@ -250,6 +253,7 @@ class Board:
 
     @property
     def has_use(self) -> bool:
+        """True if there was any request."""
         return self._work.total(self.span.days).requests > 0
 
 
@@ -282,7 +286,7 @@ OF_A_CLIENT: dict[str, Callable[[Board], Table]] = {"people": lambda board: boar
 
 
 def csv_of(name: str, board: Board) -> Iterator[bytes]:
-    """Yield the named table as CSV. Tables in ``OF_A_CLIENT`` need a chosen client application."""
+    """Yield a table as CSV. Tables in ``OF_A_CLIENT`` require a filter for one client application."""
     if name in OF_A_CLIENT:
         return OF_A_CLIENT[name](board).lines()
     if name == EVERYTHING:
@@ -291,7 +295,7 @@ def csv_of(name: str, board: Board) -> Iterator[bytes]:
 
 
 class _Pipe:
-    """Write-only file for ``zipfile``. ``taken`` returns the bytes written since its last call."""
+    """A write-only file for ``zipfile``. ``taken`` returns the bytes written since the last call of ``taken``."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -310,7 +314,7 @@ class _Pipe:
 
 
 def zip_of(board: Board) -> Iterator[bytes]:
-    """Yield a ZIP of all CSV files, compressed while the data are read."""
+    """Yield a ZIP archive of all CSV files. It is compressed while the data are read."""
     pipe = _Pipe()
     moment = board.span.now.timetuple()[:6]
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""Costs, quality and peaks, and the scorecard that compares them with the targets."""
+"""Costs, quality and peaks of concurrent users, and the scorecard, which compares them with the targets."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ MS_PER_HOUR = 3_600_000
 
 @dataclass(frozen=True)
 class UnitCost:
-    """Cost of one half of the service (speech to text or text to speech), and the work that it did.
+    """The cost per unit of speech to text or of text to speech.
 
     ``spent_micros``: total cost in millionths of a US dollar.
-    ``done``: work in milliseconds of audio or in characters.
+    ``done``: work done, in milliseconds of audio or in characters.
     ``micros``: cost of one hour of audio or of 1,000 characters; None if no work was done.
     """
 
@@ -41,13 +41,13 @@ class UnitCost:
 
 @dataclass(frozen=True)
 class Money:
-    """Cost of a span.
+    """The costs in a date range.
 
     ``micros``: total in millionths of a US dollar.
     ``heard``: cost of speech to text.
     ``spoken``: cost of text to speech.
-    ``month``: cost of the month that contains the span's last day.
-    ``is_known``: True if the span has any cost.
+    ``month``: cost of the month that contains the last day of the range.
+    ``is_known``: whether the range has any cost; otherwise no prices have been entered.
     """
 
     micros: int
@@ -59,6 +59,7 @@ class Money:
 
 
 def money(span: DateRange, found: UsageTotals) -> Money:
+    """Compute the costs in a date range. ``found`` are the usage totals of the whole service in that range."""
     days = cost.costs_by_day(span.days, span.now)
     heard, spoken = _unit_costs(days, found)
     last = min(span.now, end_of_month(span.last) - timedelta(microseconds=1))
@@ -104,7 +105,7 @@ def _unit_column(metric: Metric, name: str, label: str) -> Column:
 
 
 def _unit_costs(days: Sequence[DayCost], found: UsageTotals) -> tuple[UnitCost, UnitCost]:
-    """Return the unit costs of audio recognised and of characters spoken."""
+    """Return the cost per unit of speech to text and of text to speech."""
     done = [found.of_day(day.day) for day in days]
     heard = sum(day.speech_to_text_micros for day in days)
     audio_ms = sum(one.audio_ms for one in done)
@@ -125,6 +126,12 @@ def _by_week(days: Sequence[DayCost]) -> list[tuple[date, list[DayCost]]]:
 
 @dataclass(frozen=True)
 class Quality:
+    """Measured quality in a date range.
+
+    ``words``: word error rate.
+    ``opinion``: mean opinion score.
+    """
+
     words: Estimate
     opinion: Estimate
     by_week: Table
@@ -174,7 +181,7 @@ def measured_quality(span: DateRange, filters: Filters = ALL) -> Quality:
 
 
 def _estimate_columns(name: str, label: str, form: Form, target: Target) -> list[Column]:
-    """Return the columns of an estimate and of the ends of its confidence interval."""
+    """Return three columns: an estimate, and the lower and upper ends of its confidence interval."""
     low = f"{name}_low"
     high = f"{name}_high"
     return [
@@ -214,12 +221,12 @@ def peaks(span: DateRange) -> Table:
 
 @dataclass(frozen=True)
 class Score:
-    """One line of the scorecard.
+    """One line of the scorecard: a measured value and its target.
 
-    ``value``: the figure in the target's unit; None if there is no figure.
-    ``shown``: the figure as text.
-    ``basis``: what the figure is based on, as text.
-    ``is_enough``: False if there are too few observations for a verdict.
+    ``value``: the measured value in the unit of the target; None if nothing was measured.
+    ``shown``: the value as text.
+    ``basis``: the data on which the value is based, as text.
+    ``is_enough``: whether there are enough observations for a verdict.
     ``low``: lower end of the confidence interval.
     ``high``: upper end of the confidence interval.
     ``count``: number of observations.
@@ -254,9 +261,9 @@ WHOLE = {
 
 
 def scorecard(span: DateRange, filters: Filters, costs: Money, good: Quality, active: int) -> list[Score]:
-    """Return the scores in the order of ``GOALS``.
+    """Return the lines of the scorecard in the order of ``GOALS``.
 
-    ``active``: number of people served in the 30 days that end with the span.
+    ``active``: number of end users active in the 30 days up to the last day of the range.
     """
     up = probe.uptime_of_days(span.first, span.last)
     month = date_format(month_of(span.end - timedelta(days=1)), "F Y")
@@ -324,9 +331,13 @@ def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float
 
 
 def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: str) -> Score:
-    """Score a cost per unit. ``per``: amount of work in one of the units that ``basis`` names.
+    """Return the score for a cost per unit.
 
-    Machines cost the same however little they do, so the basis also tells how much work would meet the target.
+    ``per``: amount of ``one.done`` in one unit of ``basis``.
+    ``basis``: format string with the fields ``spent``, ``done`` and ``needed``.
+
+    Machines cost the same whatever their load. So ``needed`` is the amount of work that would meet the target at the
+    present total cost.
     """
     goal = GOAL[metric]
     if one.micros is None or not costs.is_known:
@@ -339,7 +350,7 @@ def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: st
 
 
 def _demand(span: DateRange) -> Score:
-    """Score the peak of concurrent users in the span. It has no target, since a low peak is not a failure."""
+    """Return the score for the peak of concurrent users in the range. It has no target: a low peak is no failure."""
     most = board.peak(span.first, span.last)
     if most is None:
         return Score(GOAL[Metric.PEAK_USERS], None, "–", _("nobody watched in these days"))
@@ -349,7 +360,7 @@ def _demand(span: DateRange) -> Score:
 
 
 def _proven() -> Score:
-    """Score the number of concurrent users that the service handled in the stored load tests."""
+    """Return the score for the number of concurrent users that stored load tests have proven."""
     goal = GOAL[Metric.CONCURRENT_USERS]
     run = loadtests.proven()
     if run is None:

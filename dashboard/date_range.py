@@ -1,4 +1,4 @@
-"""The days that the dashboard shows: a preset or a custom range, from the page's address."""
+"""The date range that the dashboard shows: a preset or a custom range, from the query string of the page."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PRESETS = {
 
 
 class BadQuery(ValueError):
-    """Raised when the address requests something that cannot be shown.
+    """Raised when a query parameter is invalid.
 
-    ``message``: the reason, for people.
-    ``field``: name of the query parameter to blame.
+    ``message``: the reason, translated, to be shown on the page.
+    ``field``: name of the parameter.
     """
 
     def __init__(self, message: str, field: str) -> None:
@@ -38,10 +38,10 @@ class BadQuery(ValueError):
 
 @dataclass(frozen=True)
 class DateRange:
-    """The days from ``first`` to ``last`` inclusive.
+    """The days from ``first`` to ``last`` inclusive, in the service's time zone.
 
-    ``now``: the present moment.
-    ``preset``: name in ``PRESETS``; empty for a custom range.
+    ``now``: the present time; decides which days are over.
+    ``preset``: name in ``PRESETS``; "" for a custom range.
     """
 
     first: date
@@ -59,18 +59,18 @@ class DateRange:
 
     @property
     def end(self) -> datetime:
-        """The first moment after the span."""
+        """The end of the range: the midnight after its last day."""
         return start_of(self.last + timedelta(days=1))
 
     @property
     def before(self) -> DateRange:
-        """The span of equal length that ends on the day before this one begins."""
+        """The range of equal length directly before this one."""
         length = timedelta(days=len(self.days))
         return DateRange(self.first - length, self.last - length, self.now)
 
     @property
     def parts(self) -> dict[str, str]:
-        """The query parameters that request this span."""
+        """The query parameters that select this range."""
         if self.preset:
             return {"range": self.preset}
         return {"from": self.first.isoformat(), "to": self.last.isoformat()}
@@ -81,17 +81,17 @@ class DateRange:
 
     @property
     def unfinished(self) -> date | None:
-        """Today if it is in the span, else None."""
+        """The present day if it is in the range, else None."""
         return self.last if self.includes_today else None
 
     @property
     def unfinished_week(self) -> date | None:
-        """The Monday of the current week if that week is in the span, else None."""
+        """The Monday of the present week if the present day is in the range, else None."""
         return week_of(self.last) if self.includes_today else None
 
     @property
     def finished_days(self) -> list[date]:
-        """The days that are over. Only these are compared with earlier days."""
+        """The days of the range that are over. Only these are compared with the days of ``before``."""
         return self.days[:-1] if self.includes_today else self.days
 
     @property
@@ -100,7 +100,7 @@ class DateRange:
         return self.before.days[: len(self.finished_days)]
 
     def in_words(self) -> str:
-        """Format the span, for example ``1–30 November 2026``."""
+        """Return the range as text, for example ``1–30 November 2026``."""
         first = self.first
         last = self.last
         if first == last:
@@ -112,7 +112,7 @@ class DateRange:
 
 
 def preset(name: str, now: datetime) -> DateRange:
-    """Return the span of a preset that ends today. Raises ``BadQuery`` if there is no such preset."""
+    """Return the date range of a preset, which ends today. Raises ``BadQuery`` for an unknown preset."""
     today = day_of(now)
     if name == "month":
         return DateRange(today.replace(day=1), today, now, name)
@@ -125,7 +125,10 @@ def preset(name: str, now: datetime) -> DateRange:
 
 
 def asked(query: Mapping[str, str], now: datetime) -> DateRange:
-    """Return the span that the parameters ``range``, or ``from`` and ``to``, request. Raises ``BadQuery``."""
+    """Return the date range that the query parameters select. Raises ``BadQuery`` if they are invalid.
+
+    ``query``: has either ``range`` (a preset), or ``from`` and ``to`` (days), or none of them.
+    """
     own = {field: query.get(field, "").strip() for field in ("from", "to")}
     if not any(own.values()):
         return preset(query.get("range", "").strip() or DEFAULT, now)

@@ -1,4 +1,4 @@
-"""Definitions of the dashboard's numbers: shown on the page and in docs/dashboard.md; a test compares both."""
+"""The definitions of the dashboard's numbers. They are shown on the page and in docs/dashboard.md (a test compares)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ DEFINITIONS = {
     ),
 }
 
-# The definition that is shown beside a table, by the table's name.
+# Name of a table → key of the definition that is shown beside it.
 OF_TABLE = {
     "active-users": "active users",
     "adoption": "adoption",
@@ -95,5 +95,5 @@ OF_TABLE = {
 
 
 def of_table(name: str) -> str:
-    """Return the definition of a table's numbers, or "" if it needs none."""
+    """Return the definition of the numbers in a table, or "" if there is none."""
     return str(DEFINITIONS[OF_TABLE[name]]) if name in OF_TABLE else ""

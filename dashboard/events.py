@@ -1,4 +1,4 @@
-"""Events in the days that the dashboard shows: changes of the roll-out, outages, phases of growth. Charts mark them."""
+"""Events in a date range: changes of the roll-out, outages and new growth phases. The dashboard's charts mark them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Event:
-    """An event that charts mark. ``place`` is its number in the charts and in the list."""
+    """An event to mark in charts. ``place`` is its number in the charts and in the list of events, from 1."""
 
     place: int
     day: date
@@ -43,7 +43,7 @@ class Event:
 
 
 def events(span: DateRange) -> list[Event]:
-    """Return the span's events in order of time."""
+    """Return the events in a date range, in order of time."""
     found = sorted([*_rollout(span), *_outages(span), *_phases(span)], key=lambda one: one[0])
     return [Event(place, day_of(at), str(kind), text) for place, (at, kind, text) in enumerate(found, 1)]
 
@@ -69,7 +69,10 @@ _Found = tuple[datetime, Any, str]
 
 
 def _rollout(span: DateRange) -> Iterator[_Found]:
-    """Yield changes of percentages and switches. The same change of several flags on one day is one event."""
+    """Yield changes of the flags' percentages and switches.
+
+    If several flags are changed in the same way on one day, that is one event.
+    """
     flags = list(Flag.objects.values_list("name", flat=True))
     changes = Change.objects.filter(subject__in=flags, at__gte=span.start, at__lt=span.end).order_by("at", "id")
     same: dict[tuple[date, str, str], list[tuple[datetime, str]]] = defaultdict(list)
@@ -82,7 +85,7 @@ def _rollout(span: DateRange) -> Iterator[_Found]:
 
 
 def _in_words(before: dict[str, Any], after: dict[str, Any]) -> str:
-    if not before:  # the flag itself is new
+    if not before:  # the flag was created
         return ""
     if after.get("killed") is True:
         return _("switched off by the kill switch")
@@ -96,7 +99,7 @@ def _in_words(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 
 def _percent(value: object) -> str:
-    """Format a percentage. A part of voice without its own percentage reaches as far as voice."""
+    """Return a flag's percentage as text. None means that the flag has none of its own and follows the flag "voice"."""
     return _("as voice") if value is None else f"{float(str(value)):g} %"
 
 
@@ -119,7 +122,7 @@ def _outages(span: DateRange) -> Iterator[_Found]:
 
 
 def _phases(span: DateRange) -> Iterator[_Found]:
-    """Yield, for each phase of growth, the first day with more active users than the phases before it allow."""
+    """Yield an event for the first day on which the active users exceeded the limits of all earlier growth phases."""
     first = DailyActive.objects.aggregate(first=Min("day"))["first"]
     if first is None or first > span.last:
         return

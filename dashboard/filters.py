@@ -1,4 +1,4 @@
-"""Filters of the dashboard, from the page's address: one client application, one feature, one language."""
+"""The filters of the dashboard, from the query string of the page: client application, feature and language."""
 
 from __future__ import annotations
 
@@ -38,7 +38,13 @@ FIELDS = ("client", "feature", "language")
 
 @dataclass(frozen=True)
 class Filters:
-    """The chosen filters. A filter without a value selects everything."""
+    """The chosen filters. An empty filter selects everything.
+
+    ``client``: name of a client application.
+    ``feature``: key in ``FEATURES``.
+    ``language``: language code.
+    ``client_id``: id of the client application; None without that filter.
+    """
 
     client: str = ""
     feature: str = ""
@@ -47,21 +53,22 @@ class Filters:
 
     @property
     def is_any(self) -> bool:
+        """True if any filter is set."""
         return any((self.client, self.feature, self.language))
 
     @property
     def parts(self) -> dict[str, str]:
-        """The query parameters that request these filters."""
+        """The query parameters that select these filters."""
         return {name: value for name in FIELDS if (value := getattr(self, name))}
 
     @property
     def rows(self) -> Q:
-        """Condition for rows of a roll-up that has client, kind and language."""
+        """The condition for rows of a table with the columns ``client``, ``kind`` and ``language``."""
         return self._rows()
 
     @property
     def entries(self) -> Q:
-        """Condition for rows that refer to a ledger entry."""
+        """The condition for rows of a table with a foreign key ``entry`` to the ledger."""
         return self._rows("entry__")
 
     @property
@@ -73,7 +80,7 @@ class Filters:
         return [kind for kind in Kind if self.feature in ("", kind.feature)]
 
     def in_words(self) -> str:
-        """Format the filters, for example ``chat-web, Text to speech, Malay``."""
+        """Return the filters as text, for example ``chat-web, Text to speech, Malay``."""
         named = [self.client, FEATURES.get(self.feature, ""), name_of_language(self.language) if self.language else ""]
         return ", ".join(str(name) for name in named if name)
 
@@ -92,7 +99,7 @@ ALL = Filters()
 
 
 def asked(query: Mapping[str, str]) -> Filters:
-    """Parse the filters from the query parameters named in ``FIELDS``. Raises ``BadQuery`` if one is invalid."""
+    """Return the filters that the query parameters select (``FIELDS``). Raises ``BadQuery`` if one is invalid."""
     client, feature, language = (query.get(name, "").strip() for name in FIELDS)
     for name, value in zip(FIELDS, (client, feature, language), strict=True):
         if "\0" in value:  # PostgreSQL does not accept null characters

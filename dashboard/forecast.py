@@ -1,7 +1,7 @@
-"""Forecast the effects of another percentage of the roll-out: people added, peak, machines and cost.
+"""Forecast the effects of a change of a flag's percentage: end users added, peak, machines and cost.
 
-The forecast is in proportion to the use measured in the last 30 days. If nothing was measured yet, it follows the
-phases of growth.
+The forecast is proportional to the use measured in the last 30 days. Without measurements, it follows the growth
+phases.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ Resource = InfrastructureCost.Resource
 
 @dataclass(frozen=True)
 class Population:
-    """People who have voice, or a part of it, at given percentages.
+    """The end users who have voice, or one part of voice, at given percentages.
 
-    ``share``: fraction of all chat users.
+    ``share``: their fraction of all chat users.
     ``people``: their number; None if the number of chat users is unknown.
     """
 
@@ -43,7 +43,10 @@ class Population:
 
 
 def effects(flag: Flag, percent: Decimal) -> list[Effect]:
-    """Return the effects of setting the flag to ``percent``. ``flag`` must be as stored in the database."""
+    """Return the effects of setting a flag to ``percent``.
+
+    ``flag``: with the values that are stored in the database.
+    """
     now = timezone.now()
     rules = policy.load_percentages()
     told = {client: row.users for client, row in ChatUsers.known_on(timezone.localdate(now)).items()}
@@ -84,7 +87,7 @@ def _people(flag: Flag, before: Population, after: Population) -> Effect:
 
 
 def _peaks(use: phases.MeasuredUse, before: Population, after: Population) -> tuple[int | None, int, str]:
-    """Return the present peak of concurrent users, the expected one, and the basis of the expectation."""
+    """Return the present peak of concurrent users, the expected peak, and the basis of the forecast as text."""
     if use.peak_concurrent and before.share > 0:
         at = math.ceil(use.peak_concurrent * after.share / before.share)
         return use.peak_concurrent, at, "in proportion to the last 30 days"

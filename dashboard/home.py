@@ -1,7 +1,7 @@
-"""Data of the admin's first page: ``live`` is requested every few seconds, ``slow`` once a minute.
+"""Collect the data of the admin's first page.
 
-Both return plain values for the templates in templates/admin/home/. ``dashboard.homepage`` leaves out what the viewer
-may not see.
+The page requests the data of ``live`` every few seconds and those of ``slow`` once a minute. Both return values for the
+templates in templates/admin/home/. ``dashboard.homepage`` checks the viewer's permissions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CHART_HEADROOM = 1.1  # height of the chart, as a multiple of the highest level 
 
 
 class Tone(StrEnum):
-    """How a value compares with the thresholds of the rules."""
+    """How a value compares with the thresholds of the alert rules."""
 
     OK = "ok"
     WARNING = "warning"
@@ -35,7 +35,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """Thresholds of one metric's enabled rules. None if there is no such rule."""
+    """The lowest thresholds of the enabled alert rules for one metric. None if there is no such rule."""
 
     warning: float | None = None
     critical: float | None = None
@@ -50,9 +50,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Reading:
-    """One measured value for display.
+    """A measured value, formatted for the page.
 
-    ``value``: the value with its unit, or "–".
+    ``name``: its label.
+    ``value``: the value with its unit; "–" if there is none.
     ``note``: the thresholds, or the reason why there is no value.
     """
 
@@ -64,10 +65,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Gauge:
-    """Concurrent users on a scale with the alert levels.
+    """The number of concurrent users on a scale with the alert levels.
 
-    ``percent``: position of the users, in per cent of the scale.
-    ``marks``: position in per cent and label of each level.
+    ``users``: None if unknown.
+    ``percent``: position of the number of users, in per cent of the scale.
+    ``marks``: pairs of the position in per cent and the label of each level.
     """
 
     users: Users | None
@@ -77,7 +79,7 @@ class Gauge:
 
 
 def limits() -> dict[str, Limits]:
-    """Return the thresholds of the enabled rules, by metric."""
+    """Return the lowest thresholds of the enabled alert rules, by metric."""
     lowest: dict[str, dict[str, float]] = {}
     for rule in Rule.objects.filter(is_enabled=True):
         of_metric = lowest.setdefault(rule.metric, {})
@@ -89,7 +91,10 @@ def limits() -> dict[str, Limits]:
 
 
 def live(now: datetime) -> dict[str, Any]:
-    """Return the readings of this moment, the firing alerts, and whether the watcher runs."""
+    """Return the data that change within seconds: the newest sample, concurrent users and firing alerts.
+
+    ``sample`` is None if the watcher does not run.
+    """
     sample = board.latest(now)
     known = limits()
     return {
@@ -103,7 +108,7 @@ def live(now: datetime) -> dict[str, Any]:
 
 
 def slow(now: datetime) -> dict[str, Any]:
-    """Return the figures that change within hours: the month's cost, uptime and growth phase."""
+    """Return the data that change within hours: the month's cost, the uptime and the growth phase."""
     today = timezone.localdate(now)
     cost = month_cost(now)
     outlook = phases.outlook(now)
@@ -123,7 +128,7 @@ def slow(now: datetime) -> dict[str, Any]:
 
 
 def _cost_alert() -> str:
-    """Describe the threshold of the cost alert. The page shows it beside the target cost, which is another value."""
+    """Return the threshold of the cost alert as text. It is not the target cost, which the page shows beside it."""
     levels = limits().get(Metric.COST, Limits())
     level = levels.warning if levels.warning is not None else levels.critical
     return "no alert watches it" if level is None else f"the alert comes above USD {level:,.0f}, the review level"
@@ -143,7 +148,11 @@ def scale_end(levels: Levels, values: list[int]) -> float:
 
 
 def readings(sample: Sample | None, known: dict[str, Limits]) -> list[Reading]:
-    """Return the readings for p95 of ASR and of TTS, error rate and GPU load. Without a sample they have no values."""
+    """Return the readings for the page: p95 of ASR and of TTS, error rate and GPU utilisation.
+
+    ``sample``: None if there is no recent one; then the readings have no values.
+    ``known``: result of ``limits``.
+    """
     p95 = known.get(Metric.P95, Limits())
     asr, tts, errors, gpu = (
         (sample.asr_p95_s, sample.tts_p95_s, sample.error_percent, sample.gpu_percent) if sample else (None,) * 4
@@ -165,8 +174,9 @@ def readings(sample: Sample | None, known: dict[str, Limits]) -> list[Reading]:
 def _reading(name: str, value: float | None, form: str, known: Limits, why_none: str, more: str = "") -> Reading:
     """Return one reading.
 
-    ``form``: format string for the value, with its unit at the end. ``why_none``: note if there is no value. ``more``:
-    text to put before the thresholds.
+    ``form``: format string for the value, with the unit at its end.
+    ``why_none``: note to show if there is no value.
+    ``more``: text to put before the thresholds in the note.
     """
     if value is None:
         return Reading(name, "–", Tone.UNKNOWN, why_none)
@@ -180,7 +190,10 @@ def _reading(name: str, value: float | None, form: str, known: Limits, why_none:
 
 
 def curve(now: datetime, first_step: int = 0) -> dict[str, Any]:
-    """Return today's measurements, one per ``CURVE_STEP``, from step number ``first_step`` (0: midnight) to now."""
+    """Return today's numbers of concurrent users, one per ``CURVE_STEP``, up to now.
+
+    ``first_step``: index of the step to begin with; 0 is midnight.
+    """
     today = timezone.localdate(now)
     last = step_of(now)
     first = min(first_step, last)
@@ -188,7 +201,7 @@ def curve(now: datetime, first_step: int = 0) -> dict[str, Any]:
 
 
 def chart(now: datetime) -> dict[str, Any]:
-    """Return the data of the day's chart: today, yesterday, and the levels."""
+    """Return the data for the chart of concurrent users: today, yesterday and the alert levels."""
     today = timezone.localdate(now)
     levels = board.levels()
     before = board.day_curve(today - timedelta(days=1))
@@ -214,7 +227,12 @@ def _columns(points: list[CurvePoint]) -> dict[str, list[int | None]]:
 
 
 def still(drawn: dict[str, Any]) -> dict[str, Any]:
-    """Return the chart ``drawn`` as lines of an SVG of 288 x 100, for a browser without JavaScript."""
+    """Return the chart as SVG lines, for browsers without JavaScript.
+
+    ``drawn``: result of ``chart``.
+
+    The SVG is 288 units wide (one per step of the day) and 100 high.
+    """
     levels = Levels(**drawn["levels"])
     known = [value for value in (*drawn["today"]["together"], *drawn["yesterday"]) if value is not None]
     end = scale_end(levels, known)
@@ -227,7 +245,7 @@ def still(drawn: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lines(values: list[int | None], end: float) -> list[str]:
-    """Return the points of one polyline for each stretch without a gap."""
+    """Return the points of the SVG polylines for a curve: one polyline for each run of values other than None."""
     lines: list[list[str]] = [[]]
     for step, value in enumerate(values):
         if value is None:

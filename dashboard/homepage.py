@@ -1,6 +1,6 @@
-"""The admin's first page: the capacity now.
+"""The admin's first page, which shows the capacity now.
 
-With JavaScript, the page updates itself from ``fresh``. Without it, the page stays as it was loaded.
+With JavaScript, the page updates itself from the view ``fresh``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SLOW_PARTS = ("cost", "phase", "timeline")
 
 @dataclass(frozen=True)
 class PagePermissions:
-    """What the viewer of the page may see and do."""
+    """The permissions of the viewer: which parts of the page to show, and which buttons."""
 
     capacity: bool
     rollout: bool
@@ -47,11 +47,12 @@ class PagePermissions:
 
     @property
     def is_anything(self) -> bool:
+        """True if the viewer may see any part of the page."""
         return self.capacity or self.rollout or self.cost
 
 
 def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the page's data to ``context``. This is unfold's ``DASHBOARD_CALLBACK``."""
+    """Add the page's data to the template context. unfold calls this function as ``DASHBOARD_CALLBACK``."""
     now = timezone.now()
     permissions = PagePermissions.of(request)
     context |= {"title": "Capacity now", "sight": permissions, "now": now, "renewal": _renewal()}
@@ -64,9 +65,12 @@ def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 @require_safe
 def fresh(request: HttpRequest) -> JsonResponse:
-    """Return as JSON the parts of the page that may have changed, and the end of the day's curve.
+    """Return, as JSON, parts of the page as HTML and the end of the day's curve.
 
-    ``?step=`` is the first step of the curve to return. ``?slow`` includes the parts that change slowly.
+    Query parameters:
+
+    - ``step``: index of the first step of the curve to return;
+    - ``slow``: if present, the parts that change slowly are included.
     """
     now = timezone.now()
     permissions = PagePermissions.of(request)
@@ -85,7 +89,7 @@ def fresh(request: HttpRequest) -> JsonResponse:
 
 
 def _step(request: HttpRequest) -> int:
-    """Return the requested step of the curve. An invalid one gives 0, and so the whole day."""
+    """Return the first step of the curve that the client requests, or 0 (the whole day) if it is invalid."""
     text = request.GET.get("step", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
 

@@ -1,4 +1,4 @@
-"""Mail the weekly summary to its recipients, each in their language, and only once."""
+"""Mail the weekly summary to its recipients, to each one in their language and only once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dashboard.weekly import Summary, last_whole_week
 
 
 class NotMailed(Exception):
-    """Raised when some recipients did not get the summary. The message says who and why.
+    """Raised when the summary could not be mailed to some recipients. The message has their addresses and the errors.
 
-    ``got``: recipients who got it.
-    ``reasons``: the error for each address that did not get it.
+    ``got``: recipients to whom it was mailed.
+    ``reasons``: the errors by address.
     """
 
     def __init__(self, got: list[Recipient], reasons: dict[str, Exception]) -> None:
@@ -28,22 +28,25 @@ class NotMailed(Exception):
 
 
 class NotOver(Exception):
-    """Raised when the week is not over.
+    """Raised when a summary is to be mailed before its week is over.
 
-    Its summary would be incomplete, and the complete one would not be mailed again on Monday.
+    It would be incomplete, and the complete summary would not be mailed later.
     """
 
 
 def recipients() -> list[Recipient]:
-    """Return the recipients named in the settings."""
+    """Return the recipients in the setting ``VOICE_SUMMARY_EMAILS``."""
     return [Recipient.of(text) for text in settings.VOICE_SUMMARY_EMAILS]
 
 
 def send(week: date, now: datetime, to: Iterable[Recipient], *, again: bool = False) -> list[Recipient]:
-    """Mail the summary to recipients who do not have it yet (with ``again``, to all). Return those who got it.
+    """Mail the summary of a week. Return the recipients to whom it was mailed.
 
-    Raises ``NotOver``. Raises ``NotMailed`` at the end for the recipients whose mail failed; the next run tries them
-    again.
+    ``week``: the Monday of the week.
+    ``again``: whether to mail it also to recipients who have it already.
+
+    Raises ``NotOver`` if the week is not over. If some mails fail, the others are sent first, then ``NotMailed`` is
+    raised; the next call tries the failed ones again.
     """
     if week > last_whole_week(now):
         raise NotOver
@@ -65,9 +68,10 @@ def send(week: date, now: datetime, to: Iterable[Recipient], *, again: bool = Fa
 
 
 def _send(mail: EmailMessage, week: date, recipient: Recipient, *, again: bool) -> bool:
-    """Mail the summary to one recipient. Return False if they already have it.
+    """Mail the summary to one recipient. Return False if they have it already.
 
-    This runs outside of a transaction: on SQLite nobody else could write while the mail server takes its time.
+    The mail is not sent within a transaction, because on SQLite that would block all writers until the mail server has
+    answered.
     """
     row, is_new = MailedSummary.objects.get_or_create(week=week, reader=recipient.address)
     if not is_new and not again:
@@ -84,5 +88,5 @@ def _send(mail: EmailMessage, week: date, recipient: Recipient, *, again: bool) 
 
 
 def mailed(week: date) -> list[str]:
-    """Return the addresses that already have this week's summary."""
+    """Return the addresses to which the summary of a week has been mailed."""
     return list(MailedSummary.objects.filter(week=week).order_by("reader").values_list("reader", flat=True))

@@ -1,7 +1,7 @@
 """Revenue, cost and margin of each client application, in ringgit.
 
-They cover whole months, because statements do. Cost is shared out by work: that of speech to text by the audio
-recognised, the rest by the characters spoken.
+They cover whole months, because statements do. The cost of speech to text is divided among the client applications by
+the audio recognised, that of text to speech by the characters spoken.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from usage.period import day_of, month_after, month_of
 
 @dataclass
 class Margin:
-    """Revenue and cost in millionths of a ringgit."""
+    """The revenue from one client application, and its share of the cost, in millionths of a ringgit."""
 
     revenue_micros: int = 0
     cost_micros: int = 0
 
     @property
     def micros(self) -> int:
+        """The margin in millionths of a ringgit."""
         return self.revenue_micros - self.cost_micros
 
     @property
@@ -45,12 +46,12 @@ class Margin:
 
 @dataclass(frozen=True)
 class Margins:
-    """Margins by client application.
+    """The margins of all client applications.
 
     ``months``: first days of the months covered.
-    ``rate``: exchange rate of the span's last day; None if no rate is known.
-    ``by_client``: margin by client application id. The cost of a month without any usage is under None.
-    ``drafts``: True if any statement is not final.
+    ``rate``: exchange rate on the last day of the range; None if no rate is known.
+    ``by_client``: margin by client application id. The key None has the cost of months without any usage.
+    ``drafts``: whether any statement is still a draft.
     """
 
     months: tuple[date, ...]
@@ -68,7 +69,7 @@ class Margins:
 
 
 def margins(span: DateRange) -> Margins:
-    """Return the margins of the months that the span touches, up to now."""
+    """Return the margins of all months that overlap the range, up to now."""
     months = _months(span)
     by_client: dict[int | None, Margin] = defaultdict(Margin)
     statements = Statement.objects.filter(user="", month__in=months)
@@ -76,8 +77,8 @@ def margins(span: DateRange) -> Margins:
     for client_id, micros, state in statements.values_list("client_id", "total_micros", "state"):
         by_client[client_id].revenue_micros += micros
         drafts = drafts or state == Statement.State.DRAFT
-    # Only credit notes on client applications' own statements, since revenue is counted by these. The statements of end
-    # users are parts of them.
+    # Only credit notes on the statements of client applications count, because revenue is taken from these statements.
+    # The statements of end users are parts of them.
     credited = CreditNote.objects.filter(statement__user="", statement__month__in=months)
     notes = credited.order_by().values_list("statement__client_id")
     for client_id, sen in notes.annotate(Sum("amount_sen")):
@@ -99,9 +100,9 @@ def _months(span: DateRange) -> tuple[date, ...]:
 
 
 def _cost(months: Sequence[date], span: DateRange) -> dict[tuple[date, int | None], int]:
-    """Return the cost in millionths of a US dollar by month and client application.
+    """Return the cost in millionths of a US dollar, by month and client application id.
 
-    The client application is None for the cost of a month in which nobody used what was paid for.
+    The id is None for the cost of speech to text, or of text to speech, in a month in which nobody used it.
     """
     last = min(month_after(months[-1]) - timedelta(days=1), day_of(span.now))
     days = [months[0] + timedelta(days=number) for number in range((last - months[0]).days + 1)]

@@ -1,4 +1,4 @@
-"""Table of the weekly summaries that have been mailed."""
+"""The table of the weekly summaries that have been mailed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from django.utils import timezone
 
 
 class MailedSummary(models.Model):
-    """A weekly summary that one reader has.
+    """A weekly summary that has been mailed to one address (``reader``).
 
-    The row is written before the mail is sent, and deleted if sending fails. So neither a second run nor a simultaneous
-    one mails it again.
+    The row is written before the mail is sent, and deleted if sending fails. Therefore neither a later run nor a
+    simultaneous one mails the summary again.
     """
 
     week = models.DateField()

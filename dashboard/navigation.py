@@ -1,6 +1,6 @@
 """The admin's side bar and tabs: sections, each with the pages that the viewer may see.
 
-A model that is not named here appears at the end of its section, so that no page can be forgotten.
+A model that is not listed here appears at the end of the section of its app.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from django.urls import reverse
 
 @dataclass(frozen=True)
 class MenuEntry:
-    """One line of the side bar. If it has several models, they are shown as tabs."""
+    """One line of the side bar. If it has several models, their pages are tabs.
+
+    ``icon``: name of a Material symbol.
+    ``models``: labels such as ``capacity.alert``.
+    """
 
     title: str
     icon: str
@@ -26,6 +30,11 @@ class MenuEntry:
 
 @dataclass(frozen=True)
 class Section:
+    """A titled group of lines in the side bar.
+
+    ``apps``: labels of the Django apps whose models belong to the section.
+    """
+
     title: str
     apps: tuple[str, ...]
     entries: tuple[MenuEntry, ...] = field(default=())
@@ -93,7 +102,7 @@ LINKS = (
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return unfold's ``SIDEBAR.navigation``. Sections of which the viewer may see nothing are left out."""
+    """Return the side bar for unfold's setting ``SIDEBAR.navigation``, without sections that the viewer may not see."""
     home = {"title": "Capacity now", "icon": "speed", "link": reverse("admin:index")}
     groups: list[dict[str, Any]] = [{"items": [home]}]
     for section in SECTIONS:
@@ -105,7 +114,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def tabs(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return unfold's ``TABS``, for models that share a line of the side bar."""
+    """Return the tabs for unfold's setting ``TABS``: one group for each line of the side bar with several models."""
     found = []
     for section in SECTIONS:
         for entry in section.entries:

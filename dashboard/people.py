@@ -1,7 +1,8 @@
-"""One end user under a pseudonym, and a client application's busiest end users.
+"""The page of one end user under a pseudonym, and the table of a client application's busiest end users.
 
-The pseudonym is that of ``usage.weeks``: always the same for the same person, and made with the service's secret key.
-It cannot be reversed. So a person is found by computing the pseudonym of every end user of the client application.
+An end user always has the same pseudonym (``usage.weeks.pseudonym``). It is computed with the service's secret key and
+cannot be reversed. To find the end user of a pseudonym, the pseudonyms of all end users of the client application are
+computed.
 """
 
 from __future__ import annotations
@@ -28,24 +29,30 @@ from usage.weeks import PSEUDONYM, PSEUDONYM_DIGITS, pseudonym
 
 SHOWN_PEOPLE = 15
 SHOWN_REQUESTS = 50
-SHORT = 10  # digits that people see
+SHORT = 10  # digits of a pseudonym that are shown
 
 
 def digits_of(client_id: int, user: str) -> str:
-    """Return the hexadecimal digits of an end user's pseudonym."""
+    """Return the hexadecimal digits of an end user's pseudonym.
+
+    ``user``: the original id, or the pseudonym.
+    """
     known = user if user.startswith(PSEUDONYM) else pseudonym(client_id, user)
     return known.removeprefix(PSEUDONYM)
 
 
 def short(digits: str) -> str:
+    """Return the shortened pseudonym that is shown on pages."""
     return f"p-{digits[:SHORT]}"
 
 
 def busiest(span: DateRange, filters: Filters, link: Callable[[str], str], limit: int | None = SHOWN_PEOPLE) -> Table:
-    """Return the end users of the chosen client application that made the most requests.
+    """Return the table of the end users who made the most requests.
 
-    A language filter has no effect, because usage by day and end user has no language. ``link`` returns the address of
-    a person's page.
+    ``filters``: must select a client application. A language filter has no effect, because usage by day and end user
+    has no language.
+    ``link``: function that returns the URL of an end user's page for the digits of their pseudonym.
+    ``limit``: maximum number of rows; None for all.
     """
     assert filters.client_id is not None
     rows = DailyUse.objects.filter(client_id=filters.client_id, day__range=(span.first, span.last))
@@ -58,7 +65,7 @@ def busiest(span: DateRange, filters: Filters, link: Callable[[str], str], limit
         .order_by("-n", "user")
     )
     known = list(sums[:limit])
-    # Days on which a request succeeded, only for the people who are shown: counting for everybody takes much longer.
+    # Days with a successful request, only for the end users who are shown, because counting for all takes much longer.
     shown = rows if limit is None else rows.filter(user__in=[user for user, *_sums in known])
     served = Count("day", distinct=True, filter=Q(requests__gt=F("failed")))
     days = dict(shown.order_by().values_list("user").annotate(served=served))
@@ -87,16 +94,18 @@ def busiest(span: DateRange, filters: Filters, link: Callable[[str], str], limit
 
 
 def find(client: ClientApplication, digits: str) -> list[str]:
-    """Return the user ids under which the ledger has this person: the original, the pseudonym, or both.
+    """Return the ids under which the ledger has the end user with a pseudonym; [] if there is none.
 
-    The list is empty if there is no such person.
+    ``digits``: all hexadecimal digits of the pseudonym.
+
+    The ids are the original one, the pseudonym itself (if entries have been anonymised), or both.
     """
     if len(digits) != PSEUDONYM_DIGITS or set(digits) - set("0123456789abcdef"):
         return []
     gone = f"{PSEUDONYM}{digits}"
     mine = {"client": client}
     found = [gone] if DailyUse.objects.filter(user=gone, **mine).exists() else []
-    for model in (Consumption, DailyUse):  # Consumption is small and has almost everybody
+    for model in (Consumption, DailyUse):  # Consumption first: it is small and has almost all end users
         users = model._default_manager.filter(**mine).order_by().values_list("user", flat=True).distinct()
         own = next((user for user in users.iterator() if pseudonym(client.pk, user) == gone), None)
         if own is not None:
@@ -115,7 +124,10 @@ class _Sums:
 
 
 class Person:
-    """What one end user did in a span, read from the ledger."""
+    """The usage of one end user in a date range, read from the ledger.
+
+    ``users``: the ids from ``find``.
+    """
 
     def __init__(self, client: ClientApplication, users: list[str], span: DateRange, filters: Filters) -> None:
         self._all = LedgerEntry.objects.filter(client=client, user__in=users)
@@ -130,7 +142,7 @@ class Person:
 
     @cached_property
     def seen(self) -> tuple[date, date] | None:
-        """The first and the last day on which the ledger has this person, whatever the span."""
+        """The days of the end user's first and last ledger entries, whatever the date range; None without any."""
         found = self._all.order_by().aggregate(first=Min("created_at"), last=Max("created_at"))
         return (day_of(found["first"]), day_of(found["last"])) if found["first"] else None
 

@@ -1,4 +1,4 @@
-"""Response times, error rate, and errors by code."""
+"""Response times, the error rate, and errors by code."""
 
 from __future__ import annotations
 
@@ -75,12 +75,15 @@ def _whose(code: str) -> str:
         return _(Fault.CALLER.value)
 
 
-Histogram = dict[int, int]  # requests by ceiling, in ms
+Histogram = dict[int, int]  # number of requests by the upper bound of the bucket in ms
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Response times of a whole span, 95th percentile in seconds; None without requests."""
+    """The response times in a date range.
+
+    ``asr_p95``, ``tts_p95``: 95th percentiles over the whole range in seconds; None without requests.
+    """
 
     asr_p95: float | None
     tts_p95: float | None
@@ -92,7 +95,7 @@ RANKS = (50, 95)
 
 
 def speed(span: DateRange, filters: Filters) -> Speed:
-    """Return the response times of files and texts. Live streams last as long as people talk, so they do not count."""
+    """Return the response times of requests with a file or a text. Live streams have no response time."""
     halves = _histograms(span, filters)
     earlier = _histograms(span.before, filters)
     plots = {"asr": FEATURES["asr"], "tts": FEATURES["tts"]}
@@ -141,6 +144,6 @@ def _together(histograms: Iterable[Histogram]) -> Histogram:
 
 
 def _seconds_below(histogram: Histogram, percent: float) -> float | None:
-    """Return the upper bound in seconds of the histogram bucket that contains this percentile."""
+    """Return a percentile of a histogram: the upper bound of its bucket in seconds, or None without requests."""
     ceiling_ms = histogram_percentile(histogram, percent)
     return None if ceiling_ms is None else ceiling_ms / 1000

@@ -1,6 +1,6 @@
-"""Tables of the dashboard: shown with a chart on the page, and exported as CSV with plain numbers.
+"""The tables of the dashboard. The page shows each one with a chart, and a CSV file has its unformatted numbers.
 
-The charts are drawn from the tables on the page, so that both always agree.
+The charts are drawn from the tables in the page, so that both always agree.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MICRO_DIGITS = 6
 
 
 class Form(StrEnum):
-    """How a column's values are formatted for people. In CSV they are plain."""
+    """How the values of a column are formatted on the page. In CSV they are not formatted."""
 
     TEXT = "text"
     DAY = "day"
@@ -57,12 +57,13 @@ class Column:
     ``name``: its heading in the CSV.
     ``label``: its heading on the page.
     ``form``: how its values are formatted.
-    ``bar``: show a bar beside each number.
-    ``is_drawn``: draw it in the chart.
+    ``bar``: whether to show a bar beside each number.
+    ``is_drawn``: whether to draw it in the chart.
     ``plot``: name of the plot in which to draw it.
-    ``target``: a level that the plot marks.
+    ``target``: a value at which the plot has a line.
+    ``target_label``: label of that line.
     ``band``: names of the columns with the ends of its confidence interval.
-    ``is_ghost``: draw it faintly, as the period before.
+    ``is_ghost``: whether to draw it faintly, because it is of the previous period.
     """
 
     name: str
@@ -82,13 +83,13 @@ class Table:
     """A table with its chart.
 
     ``name``: name of the CSV file.
-    ``chart``: ``line``, ``bars`` or "".
-    ``note``: a remark for readers.
-    ``empty``: text to show without rows.
-    ``shown_rows``: number of rows that the page shows; None for all.
-    ``links``: address behind each row's first cell.
-    ``is_whole``: True if it covers the whole service, whatever the filters.
-    ``unfinished``: the day that is not over, which the chart keeps apart from whole days.
+    ``chart``: ``line``, ``bars`` or "" for no chart.
+    ``note``: a remark to show with the table.
+    ``empty``: text to show if there are no rows.
+    ``shown_rows``: maximum number of rows on the page; None for all.
+    ``links``: for each row, the URL to which its first cell links.
+    ``is_whole``: whether it covers the whole service, whatever the filters.
+    ``unfinished``: the day or week that is not over yet; the chart separates it from the others.
     """
 
     name: str
@@ -105,7 +106,7 @@ class Table:
 
     @property
     def has_data(self) -> bool:
-        """True if any column but the first has a number that is not zero."""
+        """True if any column except the first has a number other than zero."""
         return any(value for row in self.rows for value in row[1:] if not isinstance(value, str | date))
 
     @property
@@ -118,13 +119,13 @@ class Table:
 
     @property
     def left_out(self) -> int:
-        """Number of rows that the page leaves out. The CSV has all rows."""
+        """The number of rows that the page leaves out. The CSV file has all rows."""
         return max(0, len(self.rows) - self.shown_rows) if self.shown_rows is not None else 0
 
     def body(self) -> SafeString:
         """Return the rows as HTML.
 
-        No template is used, because rendering a year of days by one takes ten times as long.
+        A template is not used, because it would take ten times as long for a table of 365 days.
         """
         scales = [
             max((abs(row[place]) for row in self.rows if isinstance(row[place], int | float)), default=0)  # type: ignore[arg-type]
@@ -144,7 +145,7 @@ class Table:
         return mark_safe("\n".join(rows))  # nosec B308 B703 # noqa: S308 - its texts are escaped
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the table as CSV in pieces."""
+        """Yield the table as CSV, in pieces."""
         yield from csv_lines([column.name for column in self.columns], map(self._plain, self.rows))
 
     def _plain(self, row: Sequence[Value]) -> list[str]:
@@ -165,9 +166,9 @@ def csv_lines(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[b
 
 
 def plain(value: Value, form: Form) -> str:
-    """Format a value for CSV: no thousands separators and no units.
+    """Return a value as text for CSV, without thousands separators and units.
 
-    Days are written like 2026-11-24, shares as fractions, money as a decimal number.
+    Days have the form 2026-11-24, shares are fractions, and money is a decimal number. None is "".
     """
     if value is None:
         return ""
@@ -181,7 +182,7 @@ def plain(value: Value, form: Form) -> str:
 
 
 def shown(value: Value, form: Form) -> str:
-    """Format a value for people."""
+    """Return a value as text for the page."""
     if value is None:
         return NOTHING
     if isinstance(value, date):
@@ -209,7 +210,11 @@ def shown(value: Value, form: Form) -> str:
 
 
 def usd(micros: int, places: int) -> str:
-    """Format micro-dollars with ``places`` decimals, for example ``USD 1,234.56``."""
+    """Return an amount as text, for example ``USD 1,234.56``.
+
+    ``micros``: millionths of a US dollar.
+    ``places``: number of decimals.
+    """
     rounded = divide_half_up(micros, 10 ** (MICRO_DIGITS - places))
     sign, (whole, part) = "-" if rounded < 0 else "", divmod(abs(rounded), 10**places)
     return f"{sign}USD {whole:,}.{part:0{places}d}"

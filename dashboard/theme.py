@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
-# White text on 600 or 700, and text in 500 on a dark background, has a contrast of at least 4.5 to 1.
+# White text on colours 600 and 700, and text of colour 500 on a dark background, have a contrast of at least 4.5 to 1.
 TEAL = {
     "50": "#f0fdfa",
     "100": "#d9efec",
@@ -21,5 +21,5 @@ TEAL = {
 
 
 def primary(_request: HttpRequest) -> dict[str, str]:
-    """Return unfold's ``COLORS.primary``."""
+    """Return the colours for unfold's setting ``COLORS.primary``."""
     return dict(TEAL)  # a copy, because unfold writes into it

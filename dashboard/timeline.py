@@ -1,4 +1,4 @@
-"""Recent events for the admin's first page: ramps and rollbacks, switches, alerts, outages, deployments."""
+"""The recent events on the admin's first page: ramps, rollbacks, switches, alerts, outages and deployments."""
 
 from __future__ import annotations
 
@@ -38,9 +38,11 @@ PLAIN = "unknown"
 class TimelineEvent:
     """One event of the timeline.
 
-    ``why``: the cause as recorded.
-    ``who``: the person or ramp that caused it; empty if nobody did.
-    ``tone``: one of the constants above, for its colour.
+    ``what``: the event in words.
+    ``why``: its recorded reason.
+    ``who``: the user or the ramp that caused it; "" if neither did.
+    ``tone``: ``BAD``, ``GOOD`` or ``PLAIN``; decides its colour.
+    ``link``: URL of the admin page about it.
     """
 
     at: datetime
@@ -52,7 +54,10 @@ class TimelineEvent:
 
 
 def latest(now: datetime, *, rollout: bool, capacity: bool) -> list[TimelineEvent]:
-    """Return the newest events that the viewer may see, the newest first."""
+    """Return the newest events, the newest first.
+
+    ``rollout``, ``capacity``: whether the viewer may see events of the roll-out, and of capacity.
+    """
     found: list[TimelineEvent] = []
     if rollout:
         found += _rollout(now - DAYS)
@@ -67,7 +72,7 @@ def _rollout(since: datetime) -> Iterator[TimelineEvent]:
         of_ramp |= Q(subject__startswith=f"{name}: ramp ")
     rows = Change.objects.filter(Q(subject__in=FLAGS) | of_ramp, at__gte=since).order_by("-id")
     changes = list(rows[: 5 * LATEST])
-    # A rollback changes a ramp and a flag, but is one event: the ramp's row, which tells the cause.
+    # A rollback changes a ramp and a flag, but is shown as one event. Only the ramp's row is used: it has the reason.
     rolled_back = {change.who for change in changes if change.after.get("state") == Ramp.State.ROLLED_BACK}
     for change in changes:
         flag, _, ramp = change.subject.partition(": ")

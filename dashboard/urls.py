@@ -1,3 +1,5 @@
+"""The URL paths of the dashboard."""
+
 from __future__ import annotations
 
 from django.urls import path

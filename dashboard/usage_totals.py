@@ -1,4 +1,4 @@
-"""Usage of a span: minutes recognised and characters spoken, by day, language, voice and client application."""
+"""Usage totals: requests, audio recognised and characters spoken, by day, language, voice and client application."""
 
 from __future__ import annotations
 
@@ -22,16 +22,20 @@ from usage.weeks import Active
 MS_PER_MINUTE = 60_000
 SHOWN_VOICES = SHOWN_CLIENTS = 10
 
-# Error codes of the service's own failures, and of requests that were neither served nor failed (as in
-# capacity.measure). All other codes are mistakes in the request.
+# Error codes of the service's own failures, and of requests that count neither as served nor as failed (as in
+# capacity.measure). All other codes are for invalid requests.
 FAILURES = {code.value for code in ErrorCode if code.fault is Fault.SERVICE}
 REFUSALS = {code.value for code in ErrorCode if code.fault in (Fault.POLICY, Fault.LEFT)}
-ENOUGH_REQUESTS = 20  # an error rate of fewer requests says nothing
+ENOUGH_REQUESTS = 20  # with fewer requests no error rate is shown
 
 
 @dataclass
 class Amount:
-    """An amount of usage. ``audio_ms`` and ``characters`` are the charged amounts, less counter-entries."""
+    """An amount of usage.
+
+    ``audio_ms``: charged audio in milliseconds, less counter-entries.
+    ``characters``: charged characters, less counter-entries.
+    """
 
     requests: int = 0
     audio_ms: int = 0
@@ -45,13 +49,13 @@ class Amount:
 
 @dataclass
 class UsageTotals:
-    """Usage totals of a span.
-
-    Its methods count milliseconds only of kinds measured by audio, and characters only of kinds measured by characters.
+    """The usage totals in a date range.
 
     ``by_day``: amounts by day and kind.
     ``by_code``: amounts by error code; "" is success.
-    ``codes_by_day``: number of requests by day and error code.
+    ``codes_by_day``: numbers of requests by day and error code.
+
+    The methods count each kind in its own measure only: audio of speech to text, and characters of text to speech.
     """
 
     by_day: dict[tuple[date, Kind], Amount] = field(default_factory=lambda: defaultdict(Amount))
@@ -59,6 +63,7 @@ class UsageTotals:
     codes_by_day: dict[tuple[date, str], int] = field(default_factory=lambda: defaultdict(int))
 
     def of_day(self, day: date, kinds: Iterable[Kind] = Kind) -> Amount:
+        """Return the usage on one day, of all kinds or of some."""
         total = Amount()
         for kind in kinds:
             if (day, kind) in self.by_day:
@@ -68,6 +73,7 @@ class UsageTotals:
         return total
 
     def total(self, days: Iterable[date]) -> Amount:
+        """Return the usage on several days together."""
         total = Amount()
         for day in days:
             one = self.of_day(day)
@@ -82,13 +88,15 @@ class UsageTotals:
         return found
 
     def codes_of(self, day: date) -> dict[str, int]:
-        """Return the day's number of requests by error code; "" is success."""
+        """Return the numbers of requests on a day by error code; "" is success."""
         return self._codes.get(day, {})
 
     def failure_rate(self, day: date | None = None) -> float | None:
-        """Return the service's own failures as a share of the requests that it served or failed.
+        """Return the service's own failures as a fraction of all requests except refused and abandoned ones.
 
-        None if there are fewer than ``ENOUGH_REQUESTS``. Without ``day``, the whole span counts.
+        ``day``: None means the whole range.
+
+        Return None if there are fewer than ``ENOUGH_REQUESTS`` such requests.
         """
         days = self._codes.values() if day is None else [self.codes_of(day)]
         counted = [(code, number) for codes in days for code, number in codes.items() if code not in REFUSALS]
@@ -98,6 +106,7 @@ class UsageTotals:
 
 
 def work(span: DateRange, filters: Filters = ALL) -> UsageTotals:
+    """Read the usage totals in a date range from the roll-up ``DailyMix``."""
     found = UsageTotals()
     for day, kind, code, *amounts in _mix(span, filters, "day", "kind", "error_code"):
         found.by_day[day, Kind(kind)].add(*amounts)
@@ -117,7 +126,7 @@ def minutes(ms: int) -> float:
 
 
 def before_column(name: str, form: Form, *, plot: str = "", label: str = "") -> Column:
-    """Return the column of the same number in the period before; charts draw it behind the column ``name``."""
+    """Return the column for the values of column ``name`` in the previous period. Charts draw it faintly behind."""
     return Column(f"{name}_before", label or _("Before"), form, plot=plot, is_ghost=True)
 
 
@@ -228,7 +237,12 @@ def by_client(
     active: Mapping[int, Active],
     link: Callable[[str], str],
 ) -> Table:
-    """Return the table of client applications. ``link`` returns the address for a client application's name."""
+    """Return the table of usage by client application, the busiest first.
+
+    ``clients``: names of the client applications by id.
+    ``active``: active users by client application id.
+    ``link``: function that returns the URL for the name of a client application.
+    """
     found: dict[int, Amount] = defaultdict(Amount)
     for client, kind, requests, audio_ms, characters in _mix(span, filters, "client_id", "kind"):
         is_audio = Kind(kind).measure is Measure.AUDIO
@@ -283,7 +297,7 @@ _EVERYTHING = {
 
 
 def everything(span: DateRange, filters: Filters = ALL) -> Iterator[bytes]:
-    """Yield the roll-up that most of the page is made of (``DailyMix``) as CSV."""
+    """Yield the roll-up ``DailyMix``, on which most tables of the page are based, as CSV."""
     fields = ["client__name" if name == "client" else name for name in _EVERYTHING]
     rows = DailyMix.objects.filter(filters.rows, day__range=(span.first, span.last)).order_by(*fields[:7])
     forms = list(_EVERYTHING.values())

@@ -1,4 +1,4 @@
-"""Views of the dashboard, for people who are signed in: page, CSV and ZIP files, one end user, weekly summary."""
+"""The views of the dashboard: page, CSV and ZIP files, page of one end user, and weekly summary."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from dashboard.weekly import Summary, asked_week
 CSV = "text/csv; charset=utf-8"
 PERMISSION = "usage.view_dashboard"
 _POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
-_MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"  # a mail contains its styles
+_MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"  # a mail has inline styles only
 
 View = Callable[..., HttpResponseBase]
 
 
 def for_the_product_team(view: View) -> View:
-    """Decorate a view for people with the permission to see the dashboard.
+    """Restrict a view to users who may see the dashboard (``PERMISSION``), and set security headers.
 
-    People who are not signed in are sent to the login page. Those without the permission get a page that says so (403).
+    Users who are not signed in are redirected to the login page. Those without the permission get an error page (403).
     """
 
     @require_safe
@@ -86,12 +86,12 @@ def page(request: HttpRequest) -> HttpResponseBase:
 
 
 def _board(request: HttpRequest, now: datetime) -> Board:
-    """Return the board that the address requests. Raises ``BadQuery``."""
+    """Return the board for the request's query parameters. Raises ``BadQuery`` if they are invalid."""
     return Board(asked(request.GET, now), filters.asked(request.GET))
 
 
 def _choices(board: Board) -> list[tuple[str, str, str, list[tuple[str, str]]]]:
-    """Return, for each filter, its field, its name, the chosen value, and the possible values with their names."""
+    """Return the form fields of the filters: query parameter, label, chosen value, and choices (value, label)."""
     chosen = board.filters
     languages = {code: str(name) for code, name in filters.LANGUAGES.items() if code}
     if chosen.language:
@@ -156,7 +156,7 @@ def _person(client: str, digits: str, board: Board) -> people.Person:
 
 @for_the_product_team
 def weekly(request: HttpRequest) -> HttpResponseBase:
-    """Show the weekly summary as it is mailed."""
+    """Show the weekly summary in the form in which it is mailed."""
     now = timezone.now()
     problem = None
     try:
@@ -196,7 +196,7 @@ def weekly_pdf(request: HttpRequest) -> HttpResponseBase:
 
 
 def _summary(request: HttpRequest) -> Summary:
-    """Return the summary that the address requests. Raises ``BadQuery``."""
+    """Return the summary of the week in the request's query parameters. Raises ``BadQuery`` if it is invalid."""
     now = timezone.now()
     return Summary(asked_week(request.GET.get("week", "").strip(), now), now)
 
@@ -233,7 +233,10 @@ def _refused(error: BadQuery) -> JsonResponse:
 
 
 async def _in_pieces(make: Callable[[], Iterator[bytes]]) -> AsyncIterator[bytes]:
-    """Yield each piece as it is read. Django would read a synchronous iterator to its end before sending anything."""
+    """Yield the pieces of a synchronous iterator one by one.
+
+    Under ASGI, Django would read a synchronous iterator to its end before it sends anything.
+    """
     pieces = await sync_to_async(lambda: iter(make()))()
     while (piece := await sync_to_async(lambda: next(pieces, None))()) is not None:
         yield piece

@@ -1,4 +1,4 @@
-"""A week of voice in one mail: HTML, plain text, and a PDF. Its numbers are the dashboard's for that week."""
+"""The weekly summary as a mail in HTML and plain text with a PDF. Its numbers are those of the dashboard."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHOWN_ROWS = 10
 
 @dataclass(frozen=True)
 class Section:
-    """A table formatted for people: every cell is text."""
+    """A table of the summary. All cells are formatted text."""
 
     title: str
     head: Sequence[str]
@@ -34,14 +34,14 @@ class Section:
 
 
 def last_whole_week(now: datetime) -> date:
-    """Return the Monday of the newest week that is over."""
+    """Return the Monday of the last week that is over."""
     return week_of(day_of(now)) - timedelta(weeks=1)
 
 
 def asked_week(text: str, now: datetime) -> date:
-    """Return the Monday of the week that contains the day in ``text``. Raises ``BadQuery``.
+    """Return the Monday of the requested week. Raises ``BadQuery`` if ``text`` is invalid or the week is in the future.
 
-    If ``text`` is empty, return the Monday of the last whole week.
+    ``text``: any day of the week, such as 2026-11-24; "" means the last week that is over.
     """
     if not text:
         return last_whole_week(now)
@@ -55,7 +55,7 @@ def asked_week(text: str, now: datetime) -> date:
 
 
 class Summary:
-    """Summary of the week that begins on the Monday ``week``."""
+    """The summary of one week. ``week`` is its Monday."""
 
     def __init__(self, week: date, now: datetime) -> None:
         self.board = Board(DateRange(week, min(week + timedelta(days=6), day_of(now)), now))
@@ -90,7 +90,7 @@ class Summary:
 
     @property
     def figures(self) -> list[tuple[str, str, str]]:
-        """The headline figures: name, value and remark."""
+        """The headline figures, each as name, value and remark."""
         found = []
         for tile in self.tiles:
             change = _("%s on the week before") % tile.change_in_words if tile.change_in_words else ""

@@ -1,7 +1,7 @@
-"""The weekly summary as PDF on A4, made with ReportLab: it needs no browser and no installed fonts.
+"""Make the weekly summary as an A4 PDF, with ReportLab. This needs no browser and no installed fonts.
 
-PDF's built-in fonts have Latin letters only. Chinese is written in an Adobe font of which every PDF reader has a copy.
-Arrows and other symbols are replaced by words or by simpler characters.
+PDF's standard fonts have only Latin letters. Chinese characters use an Adobe font that PDF readers provide. Arrows and
+other symbols are replaced by words or simpler characters.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ FIGURE = ParagraphStyle("figure", parent=BODY, fontName="Helvetica-Bold", fontSi
 
 
 def made(title: str, figures: Sequence[tuple[str, str, str]], sections: Sequence[Section]) -> bytes:
-    """Return the weekly summary as a PDF file. Each of ``figures`` is a headline figure: name, value and remark."""
+    """Return the weekly summary as a PDF file.
+
+    ``figures``: the headline figures, each as name, value and remark.
+    """
     pdfmetrics.registerFont(UnicodeCIDFont(CHINESE))
     file = io.BytesIO()
     document = SimpleDocTemplate(
@@ -73,7 +76,7 @@ def _words(text: str, style: ParagraphStyle) -> Paragraph:
 
 
 def _tiles(figures: Sequence[tuple[str, str, str]]) -> Table:
-    """Lay the figures out as tiles, three in a row."""
+    """Return a table that shows the headline figures as tiles, three in a row."""
     cells = [[_words(name, SMALL), _words(value, FIGURE), _words(note, SMALL)] for name, value, note in figures]
     rows = [cells[start : start + 3] for start in range(0, len(cells), 3)]
     rows[-1] += [[]] * (3 - len(rows[-1]))

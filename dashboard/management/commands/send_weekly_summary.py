@@ -1,4 +1,4 @@
-"""``manage.py send_weekly_summary``: mail a week's summary, for cron on Mondays. A second run mails nobody twice."""
+"""``manage.py send_weekly_summary``: mail the summary of a week. Meant for cron on Mondays; safe to run again."""
 
 from __future__ import annotations
 

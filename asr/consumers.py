@@ -45,6 +45,8 @@ class State(StrEnum):
 
 
 class StartSerializer(RecognitionSerializer):
+    """The ``start`` message of ``/ws/asr``."""
+
     encoding = serializers.ChoiceField([encoding.value for encoding in Encoding], default=Encoding.PCM16.value)
     sample_rate = serializers.IntegerField(required=False, help_text="Of PCM16; 8000 for G.711, 48000 for Opus")
     turn_detection = TurnDetectionSerializer(required=False, allow_null=True)

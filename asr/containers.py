@@ -59,6 +59,10 @@ class UnusableAudio(Exception):
 
 
 def invalid(template: str, **values: int | float) -> UnusableAudio:
+    """Return the error for an invalid file.
+
+    ``template``: the message, with placeholders for ``values``.
+    """
     return UnusableAudio(ErrorCode.INVALID_AUDIO, template, **values)
 
 

@@ -102,10 +102,15 @@ class Draft:
         return cls(tokens, text, logprob, ratio, no_speech, temperature, seconds, is_cut_off, is_broken_off)
 
     def text_tokens(self, eot: int) -> list[int]:
+        """Return the tokens of the text, without special tokens and timestamps.
+
+        ``eot``: id of the end-of-text token; all special tokens and timestamps have higher ids.
+        """
         return [token for token in self.tokens if token < eot]
 
     @cached_property
     def repetition(self) -> repetition.Repetition | None:
+        """The longest repetition in the text; None if there is none that is long enough to matter."""
         return repetition.repetition(self.text)
 
     @cached_property

@@ -57,6 +57,8 @@ class UnsupportedField(serializers.Field[None, Any, None, Any]):
 
 
 class TurnDetectionSerializer(serializers.Serializer[dict[str, Any]]):
+    """OpenAI's ``turn_detection`` object."""
+
     type = serializers.ChoiceField(["server_vad", "semantic_vad"], default="server_vad")
     eagerness = serializers.ChoiceField(list(SILENCE_BY_EAGERNESS_MS), required=False, allow_null=True)
     threshold = serializers.FloatField(required=False, min_value=0.05, max_value=0.95)

@@ -54,12 +54,16 @@ class _Audio(serializers.Serializer[dict[str, Any]]):
 
 
 class GaSerializer(serializers.Serializer[dict[str, Any]]):
+    """The ``session`` object of the current API."""
+
     type = serializers.ChoiceField(["transcription"], default="transcription")
     audio = _Audio(required=False)
     include = serializers.ListField(child=serializers.CharField(max_length=100), required=False, allow_null=True)
 
 
 class BetaSerializer(serializers.Serializer[dict[str, Any]]):
+    """The ``session`` object of the beta API."""
+
     input_audio_format = serializers.ChoiceField(list(_BETA_FORMATS), required=False, allow_null=True)
     input_audio_transcription = RecognitionSerializer(required=False, allow_null=True)
     turn_detection = TurnDetectionSerializer(required=False, allow_null=True)

@@ -74,6 +74,8 @@ class ChunkingStrategyField(serializers.Field[str, Any, str, Any]):
 
 
 class TranslationSerializer(serializers.Serializer[dict[str, Any]]):
+    """The form of ``POST /v1/audio/translations``."""
+
     file = serializers.FileField(allow_empty_file=True, help_text="Audio in any container that FFmpeg reads, ≤ 25 MB.")
     model = serializers.CharField(required=False, max_length=200, help_text="A model of `GET /v1/models`.")
     language = serializers.CharField(
@@ -116,6 +118,8 @@ class TranslationSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class TranscriptionSerializer(TranslationSerializer):
+    """The form of ``POST /v1/audio/transcriptions``."""
+
     response_format = serializers.ChoiceField(
         TRANSCRIPTION_FORMATS,
         required=False,

@@ -97,9 +97,14 @@ class Transcript:
 
     @property
     def language(self) -> str:
+        """The code of the language that is spoken most."""
         return self.languages[0]
 
     def json(self, *, logprobs: bool = False) -> dict[str, Any]:
+        """Return the body of a ``json`` response.
+
+        ``logprobs``: whether to list the tokens with their log probabilities.
+        """
         body: dict[str, Any] = {"text": self.text}
         if self.detected:
             body["languages"] = self._languages_listed()
@@ -137,12 +142,14 @@ class Transcript:
         return body | {"usage": self.usage()} | self._warnings()
 
     def srt(self) -> str:
+        """Return the transcript as subtitles in SubRip's format."""
         return "".join(
             f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_srt_text(cue)}\n\n"
             for number, cue in enumerate(self._cues(), 1)
         )
 
     def vtt(self) -> str:
+        """Return the transcript as subtitles in WebVTT's format."""
         timed = [f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_vtt_text(cue)}\n\n" for cue in self._cues()]
         return "WEBVTT\n\n" + "".join(timed)
 

@@ -79,6 +79,7 @@ class Tuning:
         return same and self.cores in (0, cores) and set(self.batches) <= set(checkpoint.contexts_s)
 
     def write(self, path: Path) -> None:
+        """Write the table to a file as JSON. An earlier file is replaced atomically."""
         table = {"version": VERSION, **asdict(self)}
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -174,6 +175,7 @@ def allow_avx512() -> None:
 
 
 def cores_here() -> int:
+    """Return the number of cores to use: ``VOICE_ASR_THREADS``, or all cores if that is 0."""
     return settings.VOICE_ASR_THREADS or os.cpu_count() or 1
 
 

@@ -57,6 +57,7 @@ class RetryBudget:
         self._saved = RETRIES_SAVED
 
     def earn(self) -> None:
+        """Add the tokens for one unit that is sent."""
         self._saved = min(RETRIES_SAVED, self._saved + RETRIES_PER_UNIT)
 
     def take(self) -> bool:

@@ -27,7 +27,7 @@ from gateway.strict_json import StrictCharField
 
 
 class State(StrEnum):
-    """What a connection has reached in the protocol; decides which messages are allowed next."""
+    """How far a connection has got in the protocol. The state decides which messages are allowed."""
 
     NEW = "waiting for start"
     STREAMING = "streaming"

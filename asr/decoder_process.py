@@ -52,9 +52,10 @@ class _Crashed(Exception):
 
 
 def decoded(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
-    """Decode a file in a child process, and yield the chunks of ``asr.containers.chunks``.
+    """Run ``asr.containers.chunks`` in a child process, and yield its chunks.
 
-    Raises ``UnusableAudio``, also if the child crashes, and ``DecoderUnavailable`` if no child can be started.
+    Raises ``UnusableAudio`` if the file cannot be decoded or the child crashes, and ``DecoderUnavailable`` if no child
+    can be started.
     """
     process = _take()
     finished = False

@@ -6,9 +6,9 @@ other units:
 
 - Each unit is encoded once per context length. A second try at a higher temperature uses the same encoder output.
 - The length of the audio limits the number of tokens, which stops an endless repetition early.
-- A text that only repeats itself is cut after the first repeat (``asr.drafts``).
+- A text that only repeats one phrase is cut after the first occurrence of the phrase (``asr.drafts``).
 - A text that is doubtful for another reason goes back to the engine, which decodes the unit again in the full context.
-  Only if the text is implausible even then, it is decoded once more, at a higher temperature.
+  If the text is still implausible, it is decoded once more, at a higher temperature.
 - A low log probability alone does not make a text doubtful. It is normal in languages that the model knows badly.
 
 Threads: several threads may call a ``Decoder``. It keeps no state between calls except caches, which the GIL protects.
@@ -226,10 +226,10 @@ class Decoder:
         ]
 
     def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
-        """Return the likeliest of the languages that the request allows; if it names none, of those on offer.
+        """Choose the likeliest of the allowed languages: those that the request names, or else all on offer.
 
-        A detected language that is not among these counts as its relative in ``RELATIVES``: Indonesian, for example,
-        counts as Malay. If the model finds none of these languages, return the likeliest of all languages.
+        A language that the model detects but that is not allowed counts as its relative in ``RELATIVES``. For example,
+        Indonesian counts as Malay. If the model detects no allowed language, choose among all languages.
         """
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
         summed = dict.fromkeys(item.unit.options.candidates or self._languages, 0.0)
@@ -266,10 +266,10 @@ class Decoder:
         beam_size: int,
         drafts: list[Draft],
     ) -> None:
-        """Decode weak texts again in their second language, if that is nearly as likely as the first.
+        """Decode weak texts again in the second likeliest language, and keep the likelier text of the two.
 
-        Keep the likelier text of the two. A model that is told the wrong language translates the speech, and does so
-        badly. Change ``languages`` and ``drafts`` in place.
+        This is done only if the second language is nearly as likely as the first. A model that is told the wrong
+        language translates the speech, and does so badly. Change ``languages`` and ``drafts`` in place.
         """
         unsure = [
             index

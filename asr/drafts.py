@@ -1,11 +1,11 @@
 """Drafts: single attempts to decode the text of a unit, and the reasons to doubt them.
 
-A draft is **implausible** if nobody can say its text in the unit's time. It is **doubtful** if the unit should be
-decoded again with more context. An implausible draft that only repeats one phrase needs no second try: cut after the
-first repeat, it is as good as any other.
+A draft is **implausible** if the unit is too short for anybody to say its text. It is **doubtful** if the unit should
+be decoded again with more context. An implausible draft that only repeats one phrase needs no second try: cut after the
+first occurrence of the phrase, it is as good as any other.
 
 A text that begins with a timestamp should end with one. If it does not, the decoder stopped too early. Then the draft
-is doubtful if its text is short for the unit's time, or repeats itself.
+is doubtful if its text is short for the unit's length, or repeats itself.
 """
 
 from __future__ import annotations
@@ -115,21 +115,22 @@ class Draft:
 
     @cached_property
     def is_implausible(self) -> bool:
-        """Whether nobody can say this text in the unit's time, or the decoder was stopped at the token limit."""
+        """Whether the unit is too short for anybody to say this text, or the decoder was stopped at the token limit."""
         most = repetition.MAX_PACE if self.repetition is None else repetition.MAX_REPEATED_PACE
         return self.is_cut_off or repetition.pace(self.text, self.seconds) > most
 
     @property
     def is_invented(self) -> bool:
-        """Whether the unit is too short for its text, which was written for a click or a cough.
+        """Whether the text is implausible and the unit is too short for any word, like a click or a cough.
 
-        It is not decoded again: full context would take twenty times the work, for a sound without words.
+        Such a unit is not decoded again. The full context would take twenty times as much work, for a sound without
+        words.
         """
         return self.seconds < BRIEF_S and self.repetition is None and self.is_implausible
 
     @property
     def is_clear_loop(self) -> bool:
-        """Whether the draft is a plausible text that is repeated implausibly often, and hardly anything else."""
+        """Whether the draft consists of one plausible text that is repeated implausibly often."""
         again = self.repetition
         if again is None or not self.is_implausible or not again.is_whole or again.start:
             return False
@@ -148,9 +149,10 @@ class Draft:
         return self.is_broken_off and repetition.pace(self.text, self.seconds) < SLOWEST_PACE
 
     def once(self, tokenizer: Tokenizer) -> Draft:
-        """Return the draft without text that nobody said.
+        """Return the draft without text that nobody can have said.
 
-        An invented text is dropped. If the text is implausible and repeats a phrase, only the first occurrence stays.
+        If ``is_invented`` is True, all of the text is removed. Of a phrase that an implausible text repeats, only the
+        first occurrence is kept.
         """
         if self.is_invented:
             return replace(self, tokens=[], text="", compression_ratio=0.0, is_cut_off=False)

@@ -112,7 +112,7 @@ class Rate:
 
 
 class Hearing(Protocol):
-    """A way to recognise recordings: this service's, or plain faster-whisper."""
+    """A way to recognise recordings, such as this service or plain faster-whisper."""
 
     async def load(self) -> None: ...
 

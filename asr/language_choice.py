@@ -1,9 +1,9 @@
 """Choose the language of each segment of a recording if the request names none.
 
 A model can tell the language of five seconds of speech, but hardly that of half a second. So the languages of the
-neighbouring segments count too: the shorter a segment, the more. An "okay" in the middle of a Malay call stays Malay,
-but a whole English sentence stays English. The choices depend only on the recording, not on the order in which its
-segments are recognised.
+neighbouring segments count too, and they count more for a shorter segment. An "okay" in the middle of a Malay call
+stays Malay, but a whole English sentence stays English. The choices depend only on the recording, not on the order in
+which its segments are recognised.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Evidence:
 def is_sure(own: Evidence) -> bool:
     """Return True if no neighbouring segments could change the choice of language.
 
-    Then the segment need not wait until later segments are recognised.
+    Such a segment need not wait until later segments are recognised.
     """
     ranked = sorted((_log(probability) for _, probability in own.languages), reverse=True)
     if len(ranked) < 2:

@@ -85,7 +85,7 @@ def splits(device: str, cores: int) -> list[tuple[int, int]]:
 
 
 def best(rates: dict[tuple[int, int], float]) -> tuple[int, int]:
-    """Return the pair (workers, threads of each worker) with the fewest threads in all that is nearly the fastest.
+    """Return the pair (workers, threads of each worker) that needs the fewest threads and is nearly the fastest.
 
     ``rates``: segments per second for each pair.
     """

@@ -4,8 +4,8 @@ The ``delta`` events carry words as soon as they are stable (``asr.agreement``),
 ``completed`` event carries the final text; where it differs from the deltas, the final text is right. As with OpenAI, a
 client's mistake is answered with an ``error`` event, and the session goes on.
 
-Clients of OpenAI's beta get messages in the beta's format. They are recognised by a header, a subprotocol, or a
-``transcription_session.update``.
+A client of OpenAI's beta gets messages in the beta's format. Such a client is recognised by its header, its
+subprotocol, or a ``transcription_session.update``.
 """
 
 from __future__ import annotations

@@ -73,8 +73,8 @@ async def recognise_without_echo(
 ) -> Hypothesis:
     """Recognise a unit. If its prompt and keywords seem to have spoilt the text, recognise it again without them.
 
-    They have spoilt the text if the model repeats itself, or if ``asr.guard`` finds nothing that was said, for example
-    only an echo of the prompt. If the engine is too busy for the second run, return the first result.
+    The text counts as spoilt if it repeats a phrase, or if ``asr.guard`` rejects all of it, for example as an echo of
+    the prompt. If the engine is too busy for the second run, return the first result.
 
     ``segment``: the segment from which the unit was made.
     ``audio``: function that returns the samples [start, end), counted on the segment's clock.

@@ -109,7 +109,7 @@ class AudioInput:
 class RumbleFilter:
     """Removes sound below the frequencies of speech: handling noise, wind, mains hum and a constant offset.
 
-    The filter holds back the latest samples until it has the samples after them.
+    The output comes a little later than the input, because the filter looks ahead.
     """
 
     def __init__(self) -> None:

@@ -244,10 +244,11 @@ class Segmenter:
 
 
 class SoundStarts:
-    """Finds where sound begins after digital silence, a long run of zero samples that no open microphone gives.
+    """Finds the positions at which sound begins after digital silence.
 
-    Voice activity detection restarts at these positions, with a new grid of frames. So a recording is cut in the same
-    places wherever a stream contains it.
+    Digital silence is a long run of zero samples, which an open microphone never gives. Voice activity detection
+    restarts at these positions, with a new grid of frames. So a recording is cut in the same places wherever a stream
+    contains it.
     """
 
     def __init__(self) -> None:

@@ -111,7 +111,7 @@ class Final:
     ``words``: words with their times on the stream's clock; empty unless requested.
     ``start_ms``: start of the speech on the stream's clock.
     ``end_ms``: end of the speech on the stream's clock.
-    ``audio_ms``: length of the utterance's audio. No audio counts for two utterances.
+    ``audio_ms``: length of the utterance's audio; no audio is counted in two utterances.
     ``language``: code of the recognised language.
     ``tokens``: tokens with their log probabilities; empty unless requested.
     """

@@ -72,7 +72,7 @@ class Transcript:
     ``detected``: whether the language was detected, because the request named none.
     ``warnings``: messages about requested features that were not available.
     ``queued_ms``: how long the first segment waited for its batch.
-    ``sound_s``: seconds of audio in the file, without pauses that its timestamps leave; None: same as ``duration_s``.
+    ``sound_s``: seconds of audio in the file, without pauses from gaps in its timestamps; None: same as ``duration_s``.
     """
 
     duration_s: float

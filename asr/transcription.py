@@ -77,7 +77,7 @@ class Transcription:
     def sound_s(self) -> float:
         """The seconds of audio in the file, for which the request is charged.
 
-        Pauses that the file's timestamps leave do not count.
+        Pauses from gaps in the file's timestamps do not count.
         """
         return self._recording.sound_s
 

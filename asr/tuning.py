@@ -100,7 +100,7 @@ def read(path: Path) -> Tuning:
 
 
 def tuning(checkpoint: Checkpoint, device: str, cores: int) -> Tuning:
-    """Return the tuning of this model on this device: the first table that fits, or else one made by rule.
+    """Return the tuning of this model on this device: the first table that fits, or else the default (``by_rule``).
 
     Raises ``UnusableTable`` if a table is invalid, or if ``VOICE_ASR_TUNING`` names a missing file.
     """
@@ -124,7 +124,7 @@ def table_path() -> Path:
 
 
 def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
-    """Return a table made by rule, without measurements."""
+    """Return a default table, which follows from the model's contexts instead of measurements."""
     batches = {context: max(1, BATCH_SECONDS // context) for context in checkpoint.contexts_s}
     return Tuning(checkpoint.name, device, settings.VOICE_ASR_COMPUTE_TYPE, batches, margin_s=checkpoint.margin_s)
 
@@ -132,9 +132,9 @@ def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
 def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int, int]:
     """Return the number of workers, and the number of threads of each worker.
 
-    If the table gives none, a small model gets one worker with one thread for each core, because it gains little from
-    more threads. A larger model gets one worker with a thread for each core. The workers' threads have a lower priority
-    than the threads that feed them (``inference.thread_priority``).
+    If the table gives none, a small model gets as many workers as there are cores, each with one thread, because it
+    gains little from more threads. A larger model gets one worker with as many threads as there are cores. The workers'
+    threads have a lower priority than the threads that feed them (``inference.thread_priority``).
     """
     if table.workers:
         return table.workers, max(1, table.threads)

@@ -77,10 +77,13 @@ class SpeechUnit(Unit):
 
 @dataclass(frozen=True)
 class Word:
-    """A word with its time.
+    """A word with its time, in seconds.
 
-    ``start``: start in seconds from the start of the unit or, in results, of the recording or stream.
-    ``end``: end, counted in the same way.
+    In a ``Hypothesis``, times count from the start of the unit. In transcripts and live results, they count from the
+    start of the recording or the stream.
+
+    ``start``: when the word starts.
+    ``end``: when the word ends.
     ``probability``: the model's probability, averaged over the word's tokens.
     """
 
@@ -111,8 +114,11 @@ class Token:
 class Phrase:
     """A stretch of text between two of the model's timestamp tokens.
 
-    ``start``: start in seconds from the start of the unit or, in a transcript, of the recording.
-    ``end``: end, counted in the same way.
+    In a ``Hypothesis``, times count from the start of the unit. In a transcript, they count from the start of the
+    recording.
+
+    ``start``: when the phrase starts, in seconds.
+    ``end``: when the phrase ends, in seconds.
     ``tokens``: token ids of the text.
     """
 

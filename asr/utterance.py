@@ -49,7 +49,7 @@ class UtteranceResult:
     ``end``: end of the speech, in samples on the stream's clock.
     ``language``: code of the language of the first segment.
     ``queued_ms``: total time that the segments waited for their batches.
-    ``last_text``: text of the last segment; without text, that of the segment before the utterance.
+    ``last_text``: text of the last segment; if the utterance has no text, that of the segment before the utterance.
     """
 
     text: str

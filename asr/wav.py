@@ -84,7 +84,7 @@ def _sample_bytes(data: bytes, start: int, announced: int) -> int:
 def _ends_in_chunks(data: bytes, position: int) -> bool:
     """Return True if only whole chunks follow ``position``.
 
-    Then a size of zero before them means that there are no samples, and is not a placeholder.
+    Then a size of zero before ``position`` is true; otherwise it is a placeholder.
     """
     while position + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, position)

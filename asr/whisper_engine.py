@@ -174,7 +174,7 @@ class WhisperEngine:
     def _warm_up(self, workers: int) -> None:
         """Recognise a second of noise on each worker.
 
-        The first calls of a model are slow, because it sets itself up; this way no request waits for that.
+        The first calls of a model are slow. After this, no request has to wait for them.
         """
         noise = np.random.default_rng(0).normal(0, WARM_UP_LEVEL, SAMPLE_RATE).astype(np.float32)
         item = self._prepare(SpeechUnit(audio=noise, options=Options(temperatures=(0.0,))))

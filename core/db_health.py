@@ -1,4 +1,4 @@
-"""Circuit breaker for the database: after an outage is discovered, no request waits until the database is back.
+"""Circuit breaker for the database: once an outage is known, requests no longer wait for the database.
 
 All queries of requests go through ``ask``. The first queries in an outage wait for the connection's timeout, or for
 ``PATIENCE_S`` if the database accepts connections but does not answer. After that, queries fail at once with

@@ -92,7 +92,7 @@ def answer_with(kind: type[E], answer: Callable[[E], ApiError]) -> None:
 def as_api_error(error: BaseException) -> ApiError:
     """Return the API error for an exception.
 
-    For an unknown exception, the error has status 500 and reveals nothing about it to the client.
+    An unknown exception gives an error with status 500, whose message reveals nothing about the exception.
     """
     for kind in type(error).__mro__:
         if kind in _answers:

@@ -32,7 +32,7 @@ _USER_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 @dataclass(frozen=True)
 class Caller:
-    """The client application, and if known the end user, that makes a request.
+    """The caller of a request: a client application and, if known, the end user for whom it calls.
 
     ``client_id``: primary key of the client application.
     ``client_name``: name of the client application.

@@ -1,4 +1,4 @@
-"""Database lookups that requests share, and that work for some time while the database is unavailable."""
+"""Database lookups that requests share, and that still give results for some time while the database is unavailable."""
 
 from __future__ import annotations
 

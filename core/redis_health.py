@@ -1,4 +1,4 @@
-"""Circuit breaker for Redis: after an outage is discovered, no request waits until Redis is back.
+"""Circuit breaker for Redis: once an outage is known, requests no longer wait for Redis.
 
 All Redis calls of requests go through ``RedisHealth.call``. The first calls in an outage wait for ``CALL_TIMEOUT_S``.
 After that, calls fail at once with ``RedisUnavailable``, and their callers do without Redis. A task checks every

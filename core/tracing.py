@@ -61,7 +61,7 @@ def start(service: str) -> None:
 
 
 def stop() -> None:
-    """Send the remaining spans and stop tracing. Blocks as long as the collector takes."""
+    """Send the remaining spans and stop tracing. Blocks while they are sent."""
     provider = _Tracing.provider
     _Tracing.provider = None
     _Tracing.tracer = None

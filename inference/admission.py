@@ -5,9 +5,9 @@ New work has to wait until all of it is done at the present service rate (Little
 
 The service rate is measured as follows:
 
-- A measurement counts if the engine had work all the time. With little work, the engine makes small batches and seems
-  slow; if that led to refusals, the engine would get even less work. A measurement with little work counts only if it
-  is higher than the known rate.
+- A measurement lasts while the engine is busy. An engine with little work makes small batches and seems slow. If it
+  then refused work, it would get even less work. So a measurement with little work is used only if it is higher than
+  the known rate.
 - The rate is the second best of the latest measurements. BBR takes the best one for a link's bandwidth (Cardwell et
   al., "BBR: Congestion-Based Congestion Control", 2016). But here, work counts only when it is done, so a measurement
   is too high if a long file ends during it.
@@ -17,7 +17,7 @@ The service rate is measured as follows:
 A refusal tells the client when there will be room. Each further refusal names a later time, so that the clients do not
 all come back at once.
 
-If an inference tier may get more replicas, work may wait longer by the same factor (``growth``). So everything is
+If an inference tier may get more replicas, work may wait longer by the same factor (``growth``). So all work is
 admitted that the future replicas can do in time. Nobody is refused while these replicas start, and the waiting work
 causes the tier to start them (``inference.scaling``). Rates are stored as if the tier had all its replicas, so the
 present rate rises as soon as a replica has started.

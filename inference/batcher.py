@@ -40,7 +40,7 @@ class _Waiting(Generic[U, R]):
     """A unit in the queue. Units are ordered by ``rank``, then by ``number``.
 
     ``rank``: when the unit arrived, moved forward or back by its priority, in ``time.monotonic()`` seconds.
-    ``number``: the order of arrival.
+    ``number``: number of the unit in order of arrival.
     ``gone``: whether the caller has been cancelled.
     """
 

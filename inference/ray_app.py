@@ -65,7 +65,10 @@ LOST = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError, Task
 
 
 class Replica:
-    """One process of the tier, which runs the engines ``names``. They are warm when the constructor returns."""
+    """One process of the tier, which runs the engines ``names``.
+
+    Once the constructor returns, the engines are loaded and have run a unit.
+    """
 
     async def __init__(self, names: list[str]) -> None:  # type: ignore[misc]  # Serve awaits constructors
         _export_batches()
@@ -202,8 +205,7 @@ class ReplicaCounts:
     async def read(self) -> dict[str, Fields]:
         """Return the latest counts by deployment; empty if the controller has not answered for ``COUNTS_KEPT_S``.
 
-        The fields of a count are ``running``, the replicas that run, and ``most``, the largest number that there may
-        be.
+        A count has the fields ``running``, the number of running replicas, and ``most``, the largest number allowed.
         """
         if time.monotonic() - self._asked_at < COUNTS_NEW_S:
             return self._known

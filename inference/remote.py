@@ -1,7 +1,8 @@
 """An engine whose model runs elsewhere: sends units to the inference tier over HTTP and returns the results.
 
-A unit can be sent again without harm. This happens when it is lost (a replica has died, an address has gone), and when
-it takes much longer than units usually do; then the first result is used. The tier's ``RetryBudget`` limits both.
+A unit can be sent again without harm. It is sent again if it is lost, because a replica has died or an address has
+gone. It is also sent again if it takes much longer than units usually do; then the first result is used. The tier's
+``RetryBudget`` limits both.
 
 If no address answers, the first unit of a request is refused at once. The later units of a request wait up to
 ``PATIENCE_S``, because the tier may have come back by then.

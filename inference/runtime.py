@@ -44,9 +44,9 @@ def register(
 ) -> None:
     """Register an engine under ``name``.
 
-    ``factory``: makes the engine.
-    ``codec``: packs its units and results for the inference tier.
-    ``has_fallback``: another engine takes over if this one fails to load.
+    ``factory``: creates the engine.
+    ``codec``: packs the engine's units and results for the inference tier.
+    ``has_fallback``: whether another engine takes over if this one fails to load.
     ``warm_up``: runs once in a thread of this process, wherever the engine runs, so that the first request need not
     wait.
     """

@@ -44,7 +44,7 @@ RETRIES_SAVED = 100.0  # most tokens in the bucket; enough to run all units of a
 
 
 class Lost(Exception):
-    """The unit may not have been run, but not because of the unit itself. A retry may succeed."""
+    """A unit was sent but gave no result, because of the tier or the network. A retry may succeed."""
 
 
 class RetryBudget:

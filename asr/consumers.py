@@ -20,7 +20,8 @@ from rest_framework import serializers
 
 from asr.live import LiveConsumer, Recognition, RecognitionSerializer, TurnDetectionSerializer, turn_detection
 from asr.resample import AudioInput, Encoding
-from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
+from asr.streaming import NothingToCommit
+from asr.streaming_events import Committed, Event, Failed, Final, Partial, SpeechStarted, SpeechStopped
 from core.error_codes import ErrorCode
 from core.errors import ApiError, report
 from gateway.strict_json import StrictCharField
@@ -82,7 +83,7 @@ class PlainConsumer(LiveConsumer):
             raise ApiError(
                 ErrorCode.INVALID_VALUE, _("Audio makes no sense now: {state}.").format(state=self.state.words)
             )
-        await self._streaming().append(await self.hear(data))
+        await self._streaming().append(await self.decode(data))
 
     async def on_error(self, error: Exception) -> None:
         if isinstance(error, NothingToCommit):

@@ -72,7 +72,7 @@ class Score:
     """The comparison of one recording's recognised text with its reference text.
 
     ``said``: the reference text, normalised for comparison.
-    ``heard``: the recognised text, normalised for comparison.
+    ``recognised``: the recognised text, normalised for comparison.
     ``errors``: the word errors.
     ``character_errors``: number of wrong characters.
     ``characters``: number of characters in the reference text, without spaces.
@@ -85,7 +85,7 @@ class Score:
     reference: Reference
     language: str
     said: str
-    heard: str
+    recognised: str
     errors: Errors
     character_errors: int
     characters: int
@@ -111,17 +111,17 @@ class Rate:
     high: float
 
 
-class Hearing(Protocol):
+class Transcriber(Protocol):
     """A way to recognise recordings, such as this service or plain faster-whisper."""
 
     async def load(self) -> None: ...
 
-    async def hear(self, reference: Reference) -> ClipResult: ...
+    async def transcribe(self, reference: Reference) -> ClipResult: ...
 
     async def close(self) -> None: ...
 
 
-class ServiceHearing:
+class ServiceTranscriber:
     """Recognises a recording as the service does."""
 
     def __init__(self, engine: Recogniser, checkpoint: Checkpoint, options: Options) -> None:
@@ -132,7 +132,7 @@ class ServiceHearing:
     async def load(self) -> None:
         await self._engine.load()
 
-    async def hear(self, reference: Reference) -> ClipResult:
+    async def transcribe(self, reference: Reference) -> ClipResult:
         data = reference.audio.read_bytes()
         transcription = await Transcription.open(data, self._engine, self._checkpoint, self._options)
         transcript = await transcription.whole()
@@ -143,7 +143,7 @@ class ServiceHearing:
         await self._engine.close()
 
 
-class PlainHearing:
+class PlainTranscriber:
     """Recognises a recording with faster-whisper's own ``transcribe`` on the same weights, for comparison.
 
     Compare its text rather than its speed. In this process it may be faster than on its own, because
@@ -164,7 +164,7 @@ class PlainHearing:
             compute_type=compute_type_here(),
         )
 
-    async def hear(self, reference: Reference) -> ClipResult:
+    async def transcribe(self, reference: Reference) -> ClipResult:
         return await asyncio.to_thread(self._transcribe, reference)
 
     def _transcribe(self, reference: Reference) -> ClipResult:
@@ -222,49 +222,49 @@ def _reference(path: Path, number: int, row: dict[str, str]) -> Reference:
     return Reference(resolved, text, row.get("language") or "")
 
 
-async def scores(references: Sequence[Reference], hearing: Hearing) -> AsyncIterator[Score]:
+async def scores(references: Sequence[Reference], transcriber: Transcriber) -> AsyncIterator[Score]:
     """Recognise the recordings one after another and yield their scores.
 
     Each recording runs alone, so the real-time factor is that of a single request.
 
     Raises ``BadManifest`` for a recording that cannot be decoded, or a reference text without words.
     """
-    await hearing.load()
+    await transcriber.load()
     for reference in references:
         started = time.perf_counter()
         try:
-            heard = await hearing.hear(reference)
+            result = await transcriber.transcribe(reference)
         except ApiError as error:
             raise BadManifest(f"{reference.audio}: {error.message}") from error
         try:
-            yield score(reference, heard, time.perf_counter() - started)
+            yield score(reference, result, time.perf_counter() - started)
         except ValueError as error:
             raise BadManifest(f"{reference.audio}: {error}") from error
 
 
-def score(reference: Reference, heard: ClipResult, took_s: float) -> Score:
+def score(reference: Reference, result: ClipResult, took_s: float) -> Score:
     """Compare a recording's recognised text with its reference text.
 
     ``took_s``: seconds that recognition took.
 
     Raises ``ValueError`` for a reference text without words.
     """
-    language = reference.language or heard.language
-    said, got = alike(reference.text, heard.text, language)
-    errors = compare(reference.text, heard.text, language)
+    language = reference.language or result.language
+    said, recognised = alike(reference.text, result.text, language)
+    errors = compare(reference.text, result.text, language)
     letters = said.replace(" ", "")
-    characters = jiwer.process_characters(letters, got.replace(" ", ""))
+    characters = jiwer.process_characters(letters, recognised.replace(" ", ""))
     return Score(
         reference=reference,
         language=language,
         said=said,
-        heard=got,
+        recognised=recognised,
         errors=errors,
         character_errors=characters.substitutions + characters.deletions + characters.insertions,
         characters=len(letters),
-        loops=len(set(_LOOP.findall(got)) - set(_LOOP.findall(said))),
-        fallbacks=heard.fallbacks,
-        audio_s=heard.audio_s,
+        loops=len(set(_LOOP.findall(recognised)) - set(_LOOP.findall(said))),
+        fallbacks=result.fallbacks,
+        audio_s=result.audio_s,
         took_s=took_s,
     )
 

@@ -15,7 +15,8 @@ from asr import languages
 from asr.checkpoint import configured
 from asr.endpointing import TurnDetection
 from asr.resample import AudioInput
-from asr.streaming import Committed, Event, Failed, Final, StreamingSession
+from asr.streaming import StreamingSession
+from asr.streaming_events import Committed, Event, Failed, Final
 from asr.transcript import join
 from asr.units import Options, Samples
 from asr.whisper_engine import whisper
@@ -32,7 +33,7 @@ from inference.pool import in_pool
 from usage.recent import remember
 
 MAX_WAIT_S = 2.0  # no new streams are accepted while final results wait longer than this
-HEAR_IN_POOL_BYTES = 65_536  # smaller messages are decoded here, which is faster than handing them to another thread
+DECODE_IN_POOL_BYTES = 65_536  # smaller messages are decoded here, which is faster than handing them to another thread
 
 
 #: Length of the pause that ends a turn, for each eagerness of ``semantic_vad``.
@@ -172,12 +173,12 @@ class LiveConsumer(SocketConsumer):
         )
         return self.session
 
-    async def hear(self, data: bytes) -> Samples:
+    async def decode(self, data: bytes) -> Samples:
         """Decode the audio of one message to samples, float32 (n,) at 16 kHz.
 
         Raises ``ApiError`` 400 if the data is not audio.
         """
-        return await in_pool(self.line.hear, data) if len(data) > HEAR_IN_POOL_BYTES else self.line.hear(data)
+        return await in_pool(self.line.decode, data) if len(data) > DECODE_IN_POOL_BYTES else self.line.decode(data)
 
     async def wind_down(self) -> None:
         if self.session is not None:

@@ -22,7 +22,8 @@ from rest_framework.exceptions import ValidationError
 
 from asr.live import LiveConsumer
 from asr.realtime_session import RealtimeSettings
-from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
+from asr.streaming import NothingToCommit
+from asr.streaming_events import Committed, Event, Failed, Final, Partial, SpeechStarted, SpeechStopped
 from asr.transcript import duration_usage, listed_logprobs
 from core.error_codes import ErrorCode
 from core.errors import ApiError, report
@@ -76,7 +77,7 @@ class RealtimeConsumer(LiveConsumer):
                 self._beta = True
                 self._update(self._settings.updated_by_beta(message.get("session") or {}))
             case "input_audio_buffer.append":
-                await self.session.append(await self.hear(_audio(message)))
+                await self.session.append(await self.decode(_audio(message)))
             case "input_audio_buffer.commit":
                 await self.session.commit()
             case "input_audio_buffer.clear":

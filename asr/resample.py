@@ -61,7 +61,7 @@ class AudioInput:
         self._half = b""  # first byte of a sample whose second byte comes with the next message
         self._opus = av.CodecContext.create("libopus", "r") if encoding is Encoding.OPUS else None
 
-    def hear(self, data: bytes) -> Samples:
+    def decode(self, data: bytes) -> Samples:
         """Decode a message and return the samples, float32 (n,), that are complete after it.
 
         Raises ``ApiError`` 400 for an invalid Opus packet.

@@ -24,7 +24,6 @@ import asyncio
 import copy
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -34,7 +33,8 @@ from asr.endpointing import FRAME, FRAME_MS, MIN_SPEECH_MS, Endpointer, FrameVad
 from asr.language_choice import Evidence
 from asr.recognition import Recogniser
 from asr.segmenting import FRAMES_AFTER, SoundStarts
-from asr.units import SAMPLE_RATE, Options, Samples, Token, Word
+from asr.streaming_events import Committed, Event, Failed, Final, Partial, SpeechStarted, SpeechStopped
+from asr.units import SAMPLE_RATE, Options, Samples
 from asr.utterance import Utterance
 from asr.voice_activity import SPEECH
 from inference.pool import in_pool
@@ -59,82 +59,6 @@ class WrongState(Exception):
 
 class NothingToCommit(Exception):
     """A commit without an open utterance, or with less than ``MIN_COMMIT_MS`` of audio in it."""
-
-
-@dataclass(frozen=True)
-class SpeechStarted:
-    """The event that speech has started.
-
-    ``number``: number of the utterance, counted from 0.
-    ``at_ms``: when speech started, in milliseconds on the stream's clock.
-    """
-
-    number: int
-    at_ms: int
-
-
-@dataclass(frozen=True)
-class SpeechStopped:
-    """The event that speech has stopped, so its utterance ends.
-
-    ``number``: number of the utterance, counted from 0.
-    ``at_ms``: when the end was detected, in milliseconds on the stream's clock.
-    """
-
-    number: int
-    at_ms: int
-
-
-@dataclass(frozen=True)
-class Committed:
-    """The event that an utterance is complete. Its ``Final`` or ``Failed`` event follows."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class Partial:
-    """The event of a partial result: the text of an open utterance so far.
-
-    ``stable``: the beginning of ``text``, which later partial results do not change.
-    """
-
-    number: int
-    text: str
-    stable: str
-
-
-@dataclass(frozen=True)
-class Final:
-    """The event of a final result: the text of a complete utterance.
-
-    ``words``: words with their times on the stream's clock; empty unless requested.
-    ``start_ms``: start of the speech on the stream's clock.
-    ``end_ms``: end of the speech on the stream's clock.
-    ``audio_ms``: length of the utterance's audio; no audio is counted in two utterances.
-    ``language``: code of the recognised language.
-    ``tokens``: tokens with their log probabilities; empty unless requested.
-    """
-
-    number: int
-    text: str
-    words: tuple[Word, ...]
-    start_ms: int
-    end_ms: int
-    audio_ms: int
-    language: str
-    tokens: tuple[Token, ...] = ()
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The event that an utterance could not be recognised. The stream continues."""
-
-    number: int
-    error: Exception
-
-
-Event = SpeechStarted | SpeechStopped | Committed | Partial | Final | Failed
 
 
 class StreamingSession:
@@ -216,14 +140,14 @@ class StreamingSession:
             for place in self._sound_starts.find(samples):
                 self._waiting.append(samples[begin:place])
                 self._taken += place - begin
-                await self._hear_whole_frames()
+                await self._examine_whole_frames()
                 self._begin_afresh()
                 begin = place
             self._waiting.append(samples[begin:])
             self._taken += len(samples) - begin
             ready = sum(map(len, self._waiting)) // (FRAMES_AT_ONCE * FRAME) * FRAMES_AT_ONCE
             if ready:
-                await self._hear(ready)
+                await self._examine(ready)
             while len(self._concluding) > MAX_UTTERANCES_PENDING:
                 await asyncio.shield(self._concluding[0])
 
@@ -234,7 +158,7 @@ class StreamingSession:
         """
         async with self._turn:
             self._expect("commit", State.LISTENING, State.SPEAKING)
-            await self._hear_whole_frames()
+            await self._examine_whole_frames()
             utterance = self._utterance
             if utterance is None or utterance.audio_ms + FRAME_MS < MIN_COMMIT_MS:
                 raise NothingToCommit
@@ -249,7 +173,7 @@ class StreamingSession:
         """
         async with self._turn:
             self._expect("clear", State.LISTENING, State.SPEAKING)
-            await self._hear_whole_frames()
+            await self._examine_whole_frames()
             if self._utterance is not None:
                 self._utterance.abandon()
                 self._close_utterance()
@@ -259,9 +183,9 @@ class StreamingSession:
         """End the open utterance and the session, and wait for all final results."""
         async with self._turn:
             if self.state is not State.FINISHED:
-                await self._hear_whole_frames()
+                await self._examine_whole_frames()
                 if self._utterance is not None or self._endpointer is not None:
-                    await self._hear_end()
+                    await self._examine_end()
                 if self._utterance is not None:
                     if self._endpointer is not None:
                         self._emit(SpeechStopped(self._utterance.number, self._ms(self._taken)))
@@ -286,8 +210,8 @@ class StreamingSession:
         if self.state not in states:
             raise WrongState(f"{what} makes no sense: the stream is {self.state}")
 
-    # --- hearing ------------------------------------------------------------------------------------------------------
-    async def _hear(self, count: int, *, guess: bool = True) -> None:
+    # --- audio --------------------------------------------------------------------------------------------------------
+    async def _examine(self, count: int, *, wants_partial: bool = True) -> None:
         """Run voice activity detection on the next ``count`` frames of the waiting audio, and act on the results."""
         audio = np.concatenate(self._waiting)
         frames = audio[: count * FRAME].reshape(-1, FRAME)
@@ -300,16 +224,16 @@ class StreamingSession:
             return
         for frame, probability in zip(frames, probabilities.tolist(), strict=True):
             self._take(frame, probability)
-        if self._utterance is not None and self.partials and guess:
-            self._utterance.guess()
+        if self._utterance is not None and self.partials and wants_partial:
+            self._utterance.start_partial()
 
-    async def _hear_whole_frames(self) -> None:
+    async def _examine_whole_frames(self) -> None:
         """Examine all complete frames of the waiting audio.
 
         An incomplete frame waits for more audio, so that positions on the stream's clock stay right.
         """
         if count := sum(map(len, self._waiting)) // FRAME:
-            await self._hear(count)
+            await self._examine(count)
 
     def _begin_afresh(self) -> None:
         """Skip the incomplete frame of digital silence before sound begins, and restart voice activity detection."""
@@ -322,11 +246,11 @@ class StreamingSession:
         if self._utterance is not None:
             self._utterance.begin_afresh(self._taken)
 
-    async def _hear_end(self) -> None:
+    async def _examine_end(self) -> None:
         """Examine the incomplete frame at the end of the audio, and silence after it."""
         rest = self._rest_and_silence()
         self._waiting = [rest]
-        await self._hear(len(rest) // FRAME, guess=False)
+        await self._examine(len(rest) // FRAME, wants_partial=False)
 
     def _end_in_silence(self, utterance: Utterance) -> None:
         """Feed the incomplete frame and some silence to the utterance, as at the end of a recording.
@@ -379,7 +303,7 @@ class StreamingSession:
             self._engine,
             self._checkpoint,
             self.options,
-            self._tell_partial,
+            self._emit_partial,
             threshold=threshold,
             not_before=self._free_from,
         )
@@ -403,9 +327,9 @@ class StreamingSession:
         audio_ms = self._ms(self._counted_to) - self._ms(counted_from)
         self._emit(Committed(utterance.number))
         before = self._concluding[-1] if self._concluding else None
-        self._concluding.append(asyncio.create_task(self._tell_final(utterance, before, self._taken, audio_ms)))
+        self._concluding.append(asyncio.create_task(self._emit_final(utterance, before, self._taken, audio_ms)))
 
-    async def _tell_final(
+    async def _emit_final(
         self, utterance: Utterance, before: asyncio.Task[None] | None, length: int, audio_ms: int
     ) -> None:
         """Emit the utterance's final result, after those of all earlier utterances.
@@ -418,20 +342,20 @@ class StreamingSession:
             await utterance.recognised()
             if before is not None:
                 await asyncio.wait([before])
-            heard = await utterance.heard(self._languages, self._last_text, length)
-            self._last_text = heard.last_text
+            result = await utterance.result(self._languages, self._last_text, length)
+            self._last_text = result.last_text
             event: Event = Final(
                 utterance.number,
-                heard.text,
-                heard.words,
-                self._ms(heard.start),
-                self._ms(heard.end),
+                result.text,
+                result.words,
+                self._ms(result.start),
+                self._ms(result.end),
                 audio_ms,
-                heard.language,
-                heard.tokens,
+                result.language,
+                result.tokens,
             )
-            self.queued_ms += heard.queued_ms
-            self.language = self.language or heard.language
+            self.queued_ms += result.queued_ms
+            self.language = self.language or result.language
         except Exception as error:  # noqa: BLE001 - reported; the other utterances go on
             event = Failed(utterance.number, error)
         finally:
@@ -441,7 +365,7 @@ class StreamingSession:
         self._emit(event)
         self._concluding.popleft()
 
-    def _tell_partial(self, utterance: Utterance, text: str, stable: str) -> None:
+    def _emit_partial(self, utterance: Utterance, text: str, stable: str) -> None:
         self._emit(Partial(utterance.number, text, stable))
 
     @staticmethod

@@ -1,7 +1,7 @@
 """One utterance of live speech, from audio to text.
 
 Each segment of the utterance is recognised as soon as it is complete. Meanwhile, the open segment is recognised from
-time to time to show a partial result (``guess``).
+time to time to show a partial result (``start_partial``).
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class Utterance:
     """One utterance of live speech. Call ``feed`` for each frame, and ``complete`` or ``abandon`` at the end.
 
     ``start``: where the utterance begins, in samples on the stream's clock.
-    ``tell``: called as ``tell(utterance, text, stable)`` with each partial result. Later ones do not change ``stable``,
-    which is the beginning of ``text``.
+    ``on_partial``: called as ``on_partial(utterance, text, stable)`` with each partial result. ``stable`` is
+    the beginning of ``text`` that later partial results do not change.
     ``threshold``: probability from which a frame counts as speech.
     ``not_before``: earliest sample that belongs to the utterance.
     """
@@ -90,7 +90,7 @@ class Utterance:
         engine: Recogniser,
         checkpoint: Checkpoint,
         options: Options,
-        tell: Callable[[Utterance, str, str], None],
+        on_partial: Callable[[Utterance, str, str], None],
         *,
         threshold: float,
         not_before: int = 0,
@@ -107,12 +107,12 @@ class Utterance:
         self._detects = options.language is None and len(checkpoint.languages) != 1
         self._engine = engine
         self._options = options
-        self._tell = tell
+        self._on_partial = on_partial
         self._closed: list[_Closed] = []
         self._agreement = Agreement()
-        self._guess: asyncio.Task[None] | None = None
-        self._guessed_at = start
-        self._last_guess = time.monotonic()
+        self._partial: asyncio.Task[None] | None = None
+        self._partial_position = start
+        self._last_partial_at = time.monotonic()
         self._rest_until = 0.0
         self._has_shown = False
         self._ahead: _Closed | None = None  # the segment that will be the last if the present pause ends the utterance
@@ -149,14 +149,14 @@ class Utterance:
 
     def complete(self) -> int:
         """Mark the utterance as complete, and return the end of its last segment in samples on the stream's clock."""
-        self._stop_guessing()
+        self._cancel_partial()
         self._recognise(self.segmenter.flush())
         self._drop_ahead()
         return self._closed[-1].piece.segment.end if self._closed else self.start
 
     def abandon(self) -> None:
         """Cancel all recognition that is still running."""
-        self._stop_guessing()
+        self._cancel_partial()
         self._drop_ahead()
         for closed in self._closed:
             _drop(closed.task)
@@ -165,7 +165,7 @@ class Utterance:
         """Wait until the engine has recognised all segments. Raises the engine's errors."""
         await asyncio.gather(*(closed.task for closed in self._closed))
 
-    async def heard(self, decided: list[Evidence], before: str, length: int) -> UtteranceResult:
+    async def result(self, decided: list[Evidence], before: str, length: int) -> UtteranceResult:
         """Return the final text of the utterance. Call this after ``recognised``.
 
         ``decided``: evidence of the languages in the stream so far; that of this utterance is appended.
@@ -210,26 +210,28 @@ class Utterance:
         again = await recognise_without_echo(self._engine, part.segment, self._audio, unit)
         return Part(part.segment, replace(again, languages=part.hypothesis.languages))
 
-    def guess(self) -> None:
+    def start_partial(self) -> None:
         """Start recognising a partial result of the open segment, if one is due and the engine is not busy."""
         now = time.monotonic()
         is_first = self._awaits_first_word
         every_ms = PARTIAL_EVERY_MS / 2 if is_first else PARTIAL_EVERY_MS
-        due = self.segmenter.position - self._guessed_at >= every_ms * SAMPLE_RATE / 1000
+        due = self.segmenter.position - self._partial_position >= every_ms * SAMPLE_RATE / 1000
         if is_first:
             due = due and self.segmenter.open_speech_s >= FIRST_PARTIAL_SPEECH_S
-        if not due or self._guess is not None or self._ahead is not None or now < self._rest_until:
+        if not due or self._partial is not None or self._ahead is not None or now < self._rest_until:
             return
-        is_overdue = now - self._last_guess > OVERDUE_S
+        is_overdue = now - self._last_partial_at > OVERDUE_S
         if self._engine.stats().estimated_wait_s > BUSY_S and not is_overdue:
             return
         audio = self.segmenter.open_audio
         if audio is None:
             return
-        self._guessed_at = self.segmenter.position
-        self._guess = asyncio.create_task(self._guess_at(audio, self.segmenter.open_speech_s, is_overdue=is_overdue))
+        self._partial_position = self.segmenter.position
+        self._partial = asyncio.create_task(
+            self._recognise_partial(audio, self.segmenter.open_speech_s, is_overdue=is_overdue)
+        )
 
-    async def _guess_at(self, audio: Samples, speech_s: float, *, is_overdue: bool) -> None:
+    async def _recognise_partial(self, audio: Samples, speech_s: float, *, is_overdue: bool) -> None:
         closed = list(self._closed)
         began = time.monotonic()
         waited_ms = 0.0
@@ -258,8 +260,8 @@ class Utterance:
             logger.exception("a partial could not be recognised")
             return
         finally:
-            self._guess = None
-            now = self._last_guess = time.monotonic()
+            self._partial = None
+            now = self._last_partial_at = time.monotonic()
             backoff = BUSY_PARTIAL_BACKOFF if waited_ms > WAITED_MS else PARTIAL_BACKOFF
             if waited_ms > WAITED_MS or not self._awaits_first_word:
                 self._rest_until = now + min(MAX_PARTIAL_BACKOFF_S, backoff * (now - began))
@@ -274,12 +276,12 @@ class Utterance:
         if shown:
             self._has_shown = True
             stable = self._agreement.stable
-            self._tell(self, glue.join(shown), glue.join(stable))
+            self._on_partial(self, glue.join(shown), glue.join(stable))
 
     def _recognise(self, pieces: list[Piece]) -> None:
         for piece in pieces:
-            if self._guess is not None:
-                self._stop_guessing()  # the partial result would show this segment, which is complete now
+            if self._partial is not None:
+                self._cancel_partial()  # the partial result would show this segment, which is complete now
             if self._ahead is not None and self._ahead.piece.segment == piece.segment:
                 self._closed.append(self._ahead)
                 self._ahead = None
@@ -297,8 +299,8 @@ class Utterance:
         if piece is None or self._ahead is not None:
             return
         stats = self._engine.stats()
-        if stats.queue_length == 0 and stats.running <= (self._guess is not None):
-            self._stop_guessing()
+        if stats.queue_length == 0 and stats.running <= (self._partial is not None):
+            self._cancel_partial()
             self._ahead = _Closed(piece, asyncio.create_task(self._recognised(piece)))
 
     def _drop_ahead(self) -> None:
@@ -324,11 +326,11 @@ class Utterance:
                     return replace(self._options, language=task.result()[-1].hypothesis.language)
         return self._options
 
-    def _stop_guessing(self) -> None:
-        guess = self._guess
-        self._guess = None
-        if guess is not None:
-            guess.cancel()
+    def _cancel_partial(self) -> None:
+        partial = self._partial
+        self._partial = None
+        if partial is not None:
+            partial.cancel()
 
 
 def _drop(task: asyncio.Task[list[Part]]) -> None:

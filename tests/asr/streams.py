@@ -6,7 +6,8 @@ import asyncio
 
 from asr.checkpoint import configured
 from asr.endpointing import TurnDetection
-from asr.streaming import Event, Final, StreamingSession
+from asr.streaming import StreamingSession
+from asr.streaming_events import Event, Final
 from asr.units import Options
 from asr.whisper_engine import WhisperEngine
 from inference.engine import EngineStats

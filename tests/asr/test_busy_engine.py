@@ -9,7 +9,7 @@ import jiwer
 import numpy as np
 
 from asr.endpointing import TurnDetection
-from asr.streaming import Failed, Final, Partial, SpeechStopped
+from asr.streaming_events import Failed, Final, Partial, SpeechStopped
 from asr.units import SAMPLE_RATE
 from asr.utterance import PARTIAL_BACKOFF
 from asr.whisper_engine import WhisperEngine

@@ -14,7 +14,8 @@ from asr.audio import decode
 from asr.checkpoint import CONTEXTS_S, Checkpoint
 from asr.decoding import Decoder
 from asr.endpointing import TurnDetection
-from asr.streaming import Event, Final, StreamingSession
+from asr.streaming import StreamingSession
+from asr.streaming_events import Event, Final
 from asr.transcript import join
 from asr.transcription import Transcription
 from asr.units import FALLBACK_TEMPERATURES, Options, SpeechUnit

@@ -16,7 +16,7 @@ from tests.asr.sockets import pcm16
 
 
 def heard(line: AudioInput, messages: list[bytes]) -> sound.Audio:
-    return np.concatenate([*(line.hear(message) for message in messages), line.rest()])
+    return np.concatenate([*(line.decode(message) for message in messages), line.rest()])
 
 
 def cut(data: bytes, size: int) -> list[bytes]:
@@ -52,7 +52,7 @@ def test_g711_is_the_standards_table(encoding: Encoding, codec: str) -> None:
     decoder.layout = "mono"
     [frame] = decoder.decode(av.Packet(every_byte))
     expected = frame.to_ndarray().reshape(-1) / 32768
-    np.testing.assert_allclose(AudioInput(encoding, SAMPLE_RATE).hear(every_byte), expected, atol=1e-7)
+    np.testing.assert_allclose(AudioInput(encoding, SAMPLE_RATE).decode(every_byte), expected, atol=1e-7)
 
 
 def test_opus_packets() -> None:
@@ -96,9 +96,9 @@ def test_another_rate_is_refused(rate: int) -> None:
 def test_messages_may_be_cut_within_a_sample(rate: int, size: int) -> None:
     data = bytes(np.random.default_rng(0).integers(0, 256, 6_001, np.uint8))
     line = AudioInput(Encoding.PCM16, rate)
-    pieces = [line.hear(data[start : start + size]) for start in range(0, len(data), size)]
+    pieces = [line.decode(data[start : start + size]) for start in range(0, len(data), size)]
     whole = AudioInput(Encoding.PCM16, rate)
-    expected = [whole.hear(data[:-1]), whole.rest()]
+    expected = [whole.decode(data[:-1]), whole.rest()]
     np.testing.assert_allclose(np.concatenate([*pieces, line.rest()]), np.concatenate(expected), atol=1e-6)
 
 
@@ -108,7 +108,9 @@ def test_noise_reduction_takes_rumble_and_leaves_speech_where_it_was() -> None:
     rumble = 0.5 * np.sin(2 * np.pi * 30 * seconds) + 0.2
     line = AudioInput(Encoding.PCM16, 16_000, reduces_noise=True)
     data = (32_767 * (voice + rumble)).astype("<i2").tobytes()
-    heard = np.concatenate([*(line.hear(data[start : start + 640]) for start in range(0, len(data), 640)), line.rest()])
+    heard = np.concatenate(
+        [*(line.decode(data[start : start + 640]) for start in range(0, len(data), 640)), line.rest()]
+    )
     assert len(heard) == len(voice)
     middle = slice(1_000, -1_000)  # without the ends, which are cut off abruptly
     np.testing.assert_allclose(heard[middle], voice[middle], atol=0.01)
@@ -117,5 +119,5 @@ def test_noise_reduction_takes_rumble_and_leaves_speech_where_it_was() -> None:
 @pytest.mark.parametrize("packet", [b"", b"\xff" * 40, bytes(70_000)])
 def test_what_is_no_opus_is_refused(packet: bytes) -> None:
     with pytest.raises(ApiError) as refusal:
-        AudioInput(Encoding.OPUS, 48_000).hear(packet)
+        AudioInput(Encoding.OPUS, 48_000).decode(packet)
     assert refusal.value.code == "invalid_audio"

@@ -13,16 +13,8 @@ import pytest
 from asr.audio import decode
 from asr.checkpoint import configured
 from asr.endpointing import FRAME_MS, TurnDetection
-from asr.streaming import (
-    Committed,
-    Final,
-    NothingToCommit,
-    Partial,
-    SpeechStarted,
-    SpeechStopped,
-    State,
-    WrongState,
-)
+from asr.streaming import NothingToCommit, State, WrongState
+from asr.streaming_events import Committed, Final, Partial, SpeechStarted, SpeechStopped
 from asr.transcription import Transcription
 from asr.units import SAMPLE_RATE, Hypothesis, Options, SpeechUnit
 from asr.whisper_engine import WhisperEngine

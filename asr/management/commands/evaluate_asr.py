@@ -15,7 +15,7 @@ from django.test.utils import override_settings
 
 from asr import evaluation
 from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, Checkpoint, configured
-from asr.evaluation import BadManifest, Hearing, PlainHearing, Rate, Score, ServiceHearing
+from asr.evaluation import BadManifest, PlainTranscriber, Rate, Score, ServiceTranscriber, Transcriber
 from asr.units import Options
 from asr.whisper_engine import WhisperEngine
 from inference.errors import EngineUnavailable
@@ -87,23 +87,25 @@ class Command(BaseCommand):
 
     def _measure(self, checkpoint: Checkpoint, label: str = "", *, plain: bool = False) -> list[Score]:
         how = Options(language=self.options["language"])
-        hearing: Hearing = (
-            PlainHearing(checkpoint, how) if plain else ServiceHearing(WhisperEngine(checkpoint), checkpoint, how)
+        transcriber: Transcriber = (
+            PlainTranscriber(checkpoint, how)
+            if plain
+            else ServiceTranscriber(WhisperEngine(checkpoint), checkpoint, how)
         )
         try:
-            return asyncio.run(self._scores(hearing, label or checkpoint.name))
+            return asyncio.run(self._scores(transcriber, label or checkpoint.name))
         except (BadManifest, EngineUnavailable) as error:
             raise CommandError(str(error)) from error
 
-    async def _scores(self, hearing: Hearing, label: str) -> list[Score]:
+    async def _scores(self, transcriber: Transcriber, label: str) -> list[Score]:
         results: list[Score] = []
         try:
-            async for score in evaluation.scores(self.references, hearing):
+            async for score in evaluation.scores(self.references, transcriber):
                 results.append(score)
                 if not self.options["json"]:
                     self.stderr.write(f"\r{label}: {len(results)} of {len(self.references)} recordings", ending="")
         finally:
-            await hearing.close()
+            await transcriber.close()
         if not self.options["json"]:
             self.stderr.write("")
         return results
@@ -118,7 +120,7 @@ class Command(BaseCommand):
         if len(models) == 2:
             first, second = models.values()
             change = evaluation.difference(first, second)
-            same = sum(a.heard == b.heard for a, b in zip(first, second, strict=True))
+            same = sum(a.recognised == b.recognised for a, b in zip(first, second, strict=True))
             self.stdout.write(f"same words in {same} of {len(first)} recordings")
             self.stdout.write(
                 f"WER of the second less that of the first: {100 * change.value:+.2f} points "
@@ -140,7 +142,7 @@ class Command(BaseCommand):
         for score in worst:
             if score.errors.count:
                 about = f"{score.errors.count:>3} of {score.errors.words} words wrong in {score.reference.audio.name}"
-                self.stdout.write(f"  {about}\n      said   {score.said}\n      heard  {score.heard}")
+                self.stdout.write(f"  {about}\n      said   {score.said}\n      heard  {score.recognised}")
 
 
 _ERROR_RATES: dict[str, Callable[[list[Score]], Rate]] = {

@@ -1,0 +1,83 @@
+"""Events that a ``StreamingSession`` emits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asr.units import Token, Word
+
+
+@dataclass(frozen=True)
+class SpeechStarted:
+    """The event that speech has started.
+
+    ``number``: number of the utterance, counted from 0.
+    ``at_ms``: when speech started, in milliseconds on the stream's clock.
+    """
+
+    number: int
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class SpeechStopped:
+    """The event that speech has stopped, so its utterance ends.
+
+    ``number``: number of the utterance, counted from 0.
+    ``at_ms``: when the end was detected, in milliseconds on the stream's clock.
+    """
+
+    number: int
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class Committed:
+    """The event that an utterance is complete. Its ``Final`` or ``Failed`` event follows."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Partial:
+    """The event of a partial result: the text of an open utterance so far.
+
+    ``stable``: the beginning of ``text``, which later partial results do not change.
+    """
+
+    number: int
+    text: str
+    stable: str
+
+
+@dataclass(frozen=True)
+class Final:
+    """The event of a final result: the text of a complete utterance.
+
+    ``words``: words with their times on the stream's clock; empty unless requested.
+    ``start_ms``: start of the speech on the stream's clock.
+    ``end_ms``: end of the speech on the stream's clock.
+    ``audio_ms``: length of the utterance's audio; no audio is counted in two utterances.
+    ``language``: code of the recognised language.
+    ``tokens``: tokens with their log probabilities; empty unless requested.
+    """
+
+    number: int
+    text: str
+    words: tuple[Word, ...]
+    start_ms: int
+    end_ms: int
+    audio_ms: int
+    language: str
+    tokens: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The event that an utterance could not be recognised. The stream continues."""
+
+    number: int
+    error: Exception
+
+
+Event = SpeechStarted | SpeechStopped | Committed | Partial | Final | Failed

@@ -26,7 +26,7 @@ FULL_CONTEXT_S = 30
 #: is 7 s, which holds a question of 5 s and the margin. With more contexts, the decoder would lose more time through
 #: smaller batches than the encoder would save.
 CONTEXTS_S = (7, 10, 15, 20, FULL_CONTEXT_S)
-TRAINED_SEGMENT_S = 10  # for a model trained for short contexts: the short segments of a file run in parallel
+TRAINED_SEGMENT_S = 10  # longest segment for a model trained for short contexts; a file's segments run in parallel
 MARGIN_S = 1.8  # context left after a segment and its 0.2 s of final silence; with less, a stock model repeats itself
 #: Longest segment for a stock model. It was trained on 30 s, and recognises a word better with more speech before it.
 LONGEST_SEGMENT_S = FULL_CONTEXT_S - math.ceil(MARGIN_S)

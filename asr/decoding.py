@@ -42,7 +42,7 @@ COMPRESSION_RATIO_THRESHOLD = 2.4
 LOGPROB_THRESHOLD = -1.0
 NO_SPEECH_THRESHOLD = 0.6
 BEST_OF = 2
-WEAK_LOGPROB = -0.7  # of a weak text; frequent in Malay, so it is no evidence by itself
+WEAK_LOGPROB = -0.7  # a text below this is weak; frequent in Malay, so it is no evidence by itself
 CLOSE_CALL = 0.25  # share of the likeliest language's probability from which the second language is nearly as likely
 FRAMES_PER_SECOND = 100
 LATEST_FIRST_TIMESTAMP = 50  # in steps of 20 ms: the first timestamp is within the first second
@@ -56,7 +56,7 @@ class Prepared(Unit):
     ``features``: float32 (mels, frames).
     ``context_s``: length of the encoder context to use, in seconds.
     ``prompt``: token ids to put before the decoder's start sequence.
-    ``is_second_try``: whether a first try, in a shorter context, gave a doubtful text.
+    ``is_second_try``: whether a first try, with a shorter context, gave a doubtful text.
     """
 
     unit: SpeechUnit
@@ -109,7 +109,7 @@ class _Languages:
 class Decoded:
     """The result for one unit.
 
-    ``is_doubtful``: whether the unit should be decoded again in the full context.
+    ``is_doubtful``: whether the unit should be decoded again with the full encoder context of 30 s.
     """
 
     hypothesis: Hypothesis

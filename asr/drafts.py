@@ -32,8 +32,8 @@ FIRST_TOKENS_PER_SECOND_IN_BYTES = 21
 SPARE_TOKENS = 16
 FIRST_SPARE_TOKENS = 24
 SLOWEST_PACE = 6.0  # letters a second; slow speech has 9, including pauses for breath
-#: A unit shorter than this, padding included, holds at most one short word. 234 such words, spoken alone, made units of
-#: 0.53 s or more, and none was implausible.
+#: A unit shorter than this, including its padding, holds no word. 234 short words, each spoken alone, gave units of
+#: 0.53 s or more, and all of these were plausible.
 BRIEF_S = 0.5
 _WORD_TOKENS = frozenset(("ms", "en", "zh", "id", "jw", "de", "fr", "es", "it", "pt", "nl", "tl", "yue", "ja", "ko"))
 
@@ -138,7 +138,7 @@ class Draft:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether the unit should be decoded again with more context."""
+        """Whether the unit should be decoded again with a longer encoder context."""
         if self.is_clear_loop or self.is_invented:
             return False
         again = self.repetition

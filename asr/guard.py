@@ -48,7 +48,7 @@ _REPEATED = re.compile(r"\b(.{1,60}?)(?:[\s,.!?]+\1\b){3,}", re.IGNORECASE)
 def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Options, before: str = "") -> list[Part]:
     """Return the parts without invented text. Parts that have no other text are left out.
 
-    ``audio``: function that returns the samples [start, end), counted on the clock of the parts' segments.
+    ``audio``: function that returns the samples [start, end) of the recording or stream.
     ``options``: the options with which the parts were recognised.
     ``before``: text of the segment before these parts.
     """

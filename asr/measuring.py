@@ -1,8 +1,8 @@
 """Measure which settings run a model fastest on this device, for ``manage.py tune_asr``.
 
 The first step finds the numbers of workers and threads that recognise the most speech per second, with all stages of
-the engine running. The second step finds, for each context of the model, the smallest batch size beyond which an item
-gets no cheaper. A context that is hardly cheaper than the next larger one is dropped, because each context needs a
+the engine running. The second step finds, for each length of encoder context, the smallest batch size beyond which an
+item gets no cheaper. A context that is hardly cheaper than the next longer one is dropped, because each context needs a
 queue of its own.
 """
 
@@ -103,9 +103,9 @@ def smallest_good_batch(costs: dict[int, float]) -> int:
 
 
 def contexts_worth_having(costs: dict[int, dict[int, float]]) -> list[int]:
-    """Return the contexts to use, in seconds, ascending.
+    """Return the lengths of encoder context to use, in seconds, ascending.
 
-    These are the largest context, and each one that is clearly cheaper per item than the next larger one in the result.
+    These are the longest context, and each one that is clearly cheaper per item than the next longer one in the result.
 
     ``costs``: for each context in seconds, the seconds per item for each batch size.
     """
@@ -137,7 +137,7 @@ async def _rate(checkpoint: Checkpoint, table: Tuning, speech: Samples, seconds:
 
 
 async def _costs(engine: WhisperEngine, context_s: int, speech: Samples) -> dict[int, float]:
-    """Return the seconds per item for each batch size in one context.
+    """Return the seconds per item for each batch size, in one length of encoder context.
 
     Each figure is the better of two runs. The measurement ends when larger batches get slower or take too long.
     """
@@ -172,5 +172,5 @@ def _for_people(rates: dict[tuple[int, int], float], costs: dict[int, dict[int, 
 
 
 def batches_of(table: Tuning) -> Sequence[str]:
-    """Describe a table's largest batches in words, one text for each context."""
+    """Describe a table's largest batches in words, one text for each length of encoder context."""
     return [f"up to {batch} together in {context} s" for context, batch in sorted(table.batches.items())]

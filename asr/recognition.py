@@ -27,7 +27,7 @@ _LOOP = re.compile(r"(\w{1,20}\W{0,3})\1{3,}")
 Recogniser = Engine[SpeechUnit, Hypothesis]
 
 MIN_MISSED_S = 1.0  # less speech outside the timestamps proves nothing, because they are imprecise
-MAX_EXTRA_RUNS = 3  # limit for one segment
+MAX_EXTRA_RUNS = 3  # for one segment
 _STAMP_SLACK_S = 0.3
 _JOINED_PAUSE_S = 0.8
 _LULL_S = 0.125  # long enough to be a gap between words rather than a stop consonant
@@ -43,7 +43,7 @@ async def recognise(
     """Recognise a segment and return its parts in order. ``asr.guard`` has not checked them yet.
 
     ``options``: the options for stretches that are sent again.
-    ``audio``: function that returns the samples [start, end), counted on the segment's clock.
+    ``audio``: function that returns the samples [start, end) of the recording or stream.
     ``unit``: the unit made from the segment. Stretches that are sent again have the same deadline and priority.
     """
     parts = [Part(segment, await recognise_without_echo(engine, segment, audio, unit))]
@@ -77,7 +77,7 @@ async def recognise_without_echo(
     the prompt. If the engine is too busy for the second run, return the first result.
 
     ``segment``: the segment from which the unit was made.
-    ``audio``: function that returns the samples [start, end), counted on the segment's clock.
+    ``audio``: function that returns the samples [start, end) of the recording or stream.
     """
     hypothesis = await engine.submit(unit)
     hints = unit.options.hints
@@ -98,7 +98,7 @@ async def recognise_without_echo(
 def missed_speech(part: Part, audio: Callable[[int, int], Samples]) -> list[Segment]:
     """Return the stretches of speech within the part that the model's timestamps do not cover.
 
-    ``audio``: function that returns the samples [start, end), counted on the segment's clock.
+    ``audio``: function that returns the samples [start, end) of the recording or stream.
     """
     if not part.text or part.hypothesis.text_end is None:
         return []
@@ -157,7 +157,7 @@ def _is_credible(hypothesis: Hypothesis) -> bool:
 
 
 def _lull(audio: Callable[[int, int], Samples], start: int, end: int) -> int:
-    """Return the quietest position between ``start`` and ``end``, in samples on the segment's clock."""
+    """Return the quietest position between ``start`` and ``end``, in samples of the recording or stream."""
     width = int(_LULL_S * SAMPLE_RATE)
     power = np.cumsum(np.square(audio(start, end), dtype=np.float64))
     if len(power) <= width:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 MAX_PACE = 30.0  # letters a second; fast Malay or English has 18
 MAX_REPEATED_PACE = 20.0  # of a text that repeats itself
 LONG_REPETITION = 4  # words; people repeat only shorter phrases
-STUCK = 6  # occurrences after other words that are doubtful; laughter and cheers have no other words before them
+STUCK = 6  # a phrase repeated this often after other words is doubtful; laughter and cheers have no words before them
 NEARLY_A_TURN = 0.7  # share of its words from which the last occurrence counts, if it is incomplete or ends differently
 SHORTEST_UNLIKE = 8  # words in the shortest phrase to which ``NEARLY_A_TURN`` applies
 _WEIGHT_OF_IDEOGRAPH = 3.0  # in letters; one character is a syllable

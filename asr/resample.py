@@ -109,7 +109,7 @@ class AudioInput:
 class RumbleFilter:
     """Removes sound below the frequencies of speech: handling noise, wind, mains hum and a constant offset.
 
-    The output comes a little later than the input, because the filter looks ahead.
+    The filter looks ahead, so it returns samples a little late. They are not shifted in time.
     """
 
     def __init__(self) -> None:

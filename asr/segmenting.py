@@ -68,7 +68,7 @@ class Segmenter:
         self._padding = SPEECH.speech_pad_ms * _PER_MS
         self._kept: list[Samples] = []
         self._kept_from = start
-        self._open_from: int | None = None  # start of the open span, including padding; a cut moves it to the cut
+        self._open_from: int | None = None  # start of the open span, including padding; after a cut, the cut
         self._voiced_from = 0
         self._silence_from: int | None = None
         self._ended: tuple[int, int] | None = None  # an ended span; its padding depends on the next span

@@ -1,7 +1,7 @@
 """Make subtitles that fit the screen: divide timed phrases into cues of at most two lines.
 
-The limits are those usual in broadcasting. Wide characters, such as Chinese and Japanese ones, count as two columns.
-Text in them may be broken anywhere except before closing and after opening punctuation (the kinsoku rules).
+The limits are those usual in broadcasting. Wide characters, such as Chinese and Japanese ones, count as two columns. A
+line of such characters may be broken anywhere except before closing and after opening punctuation (the kinsoku rules).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How to run a model on this device: workers, threads, contexts and batch sizes.
+"""How to run a model on this device: workers, threads, lengths of encoder context, and batch sizes.
 
 ``manage.py tune_asr`` measures these and writes them to a JSON file, the tuning table. A table for another model,
 device or number of cores is not used. Without a table, rules apply that suit the bundled model and a stock Whisper on
@@ -41,7 +41,7 @@ class UnusableTable(ValueError):
 class Tuning:
     """A tuning table: how to run one model on one device.
 
-    ``batches``: largest batch for each context, by the length of the context in seconds.
+    ``batches``: largest batch for each encoder context, by the length of the context in seconds.
     ``cores``: number of cores that the table was measured with; 0: the table holds for any number.
     ``workers``: number of batches that run in parallel; 0: the rule of ``parallelism`` applies.
     ``threads``: number of threads of each worker.
@@ -61,16 +61,16 @@ class Tuning:
 
     @property
     def contexts_s(self) -> tuple[int, ...]:
-        """The contexts to use, in seconds, ascending."""
+        """The lengths of encoder context to use, in seconds, ascending."""
         return tuple(sorted(self.batches))
 
     def context_s(self, duration_s: float) -> int:
-        """Return the shortest context, in seconds, that holds speech of ``duration_s`` and the margin."""
+        """Return the shortest encoder context, in seconds, that holds speech of ``duration_s`` and the margin."""
         needed = duration_s + self.margin_s
         return next((context for context in self.contexts_s if context >= needed), self.contexts_s[-1])
 
     def limit(self, context_s: int) -> int:
-        """Return the largest batch in that context, at most ``VOICE_ASR_BATCH``."""
+        """Return the largest batch for an encoder context of this length, at most ``VOICE_ASR_BATCH``."""
         return max(1, min(settings.VOICE_ASR_BATCH, self.batches[context_s]))
 
     def fits(self, checkpoint: Checkpoint, device: str, cores: int) -> bool:
@@ -124,7 +124,10 @@ def table_path() -> Path:
 
 
 def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
-    """Return a default table, which follows from the model's contexts instead of measurements."""
+    """Return the default table, which needs no measurements.
+
+    It has all contexts of the model, with batches of about ``BATCH_SECONDS``.
+    """
     batches = {context: max(1, BATCH_SECONDS // context) for context in checkpoint.contexts_s}
     return Tuning(checkpoint.name, device, settings.VOICE_ASR_COMPUTE_TYPE, batches, margin_s=checkpoint.margin_s)
 

@@ -22,12 +22,12 @@ from asr.transcript import Part, join
 from asr.units import SAMPLE_RATE, Options, Samples, SpeechUnit, Token, Word
 from inference.errors import InferenceError
 
-PARTIAL_EVERY_MS = 400  # least new audio between two partial results
+PARTIAL_EVERY_MS = 400  # shortest new audio between two partial results
 FIRST_PARTIAL_WITHIN_MS = 3_000
 # Together with the padding, this is about one word. Recognising less finds no word and delays the next partial result.
 FIRST_PARTIAL_SPEECH_S = 0.6
 BUSY_S = 0.25  # if the engine's wait is longer than this, a partial result is skipped unless it is overdue
-OVERDUE_S = 2.0  # after this time without one, the next partial result takes its turn among the finals
+OVERDUE_S = 2.0  # after this time without a partial result, the next one gets the priority of a final result
 PARTIAL_BACKOFF = 1.0  # pause after a partial result, as a multiple of the time it took, on an otherwise idle engine
 BUSY_PARTIAL_BACKOFF = 4.0  # the same for a partial result that had to wait, so that partial results give way first
 MAX_PARTIAL_BACKOFF_S = 1.5

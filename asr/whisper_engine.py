@@ -99,7 +99,7 @@ class WhisperEngine:
         return in_order(units, self.submit, ahead=2 * settings.VOICE_ASR_BATCH)
 
     async def _mended(self, prepared: Prepared, first: Hypothesis) -> Hypothesis:
-        """Decode the unit again in the full context.
+        """Decode the unit again with the full encoder context of 30 s.
 
         Return the first hypothesis if the second has no text or would be too late.
         """

@@ -72,7 +72,7 @@ def actor() -> Actor:
 
 
 class Change(AppendOnlyModel):
-    """One change in the audit trail, made by a member of staff or by a ramp.
+    """One change in the audit trail, made by a member of staff or by a ramp (a scheduled step of the roll-out).
 
     ``subject``: name of the changed row.
     ``before``: earlier values of the fields that differ; {} for a new row.

@@ -79,7 +79,7 @@ class Replica:
         await self._handler.load()
 
     async def answer(self, name: str, frame: bytes) -> tuple[Reply, Fields]:
-        """Run the unit in a frame. Return the reply, and the engine's state as plain fields."""
+        """Run the unit that a frame contains. Return the reply, and the engine's state as plain fields."""
         self._meter.begin()
         is_done = False
         try:
@@ -140,9 +140,9 @@ class DeploymentUnitHandler:
         return reply  # type: ignore[no-any-return]  # handles have no types
 
     async def status(self) -> TierStatus:
-        """Return the tier's status. Only deployments without a recent reading are asked for one.
+        """Return the state of the inference tier. Only deployments that have not reported recently are asked.
 
-        A replica that is too busy to answer is still included, because each reply to a unit carries a reading.
+        A replica that is too busy to answer is still included, because it reports its state with each reply to a unit.
         """
         new = {name for name in self._handles if self._fresh(name, READING_NEW_S)}
         quiet = {handle.deployment_name: name for name, handle in self._handles.items() if name not in new}
@@ -258,7 +258,7 @@ def _export_batches() -> None:
 
 
 def _replicas(wanted: str) -> dict[str, Any]:
-    """Return Serve's options for a number of replicas, as the settings write it.
+    """Return Serve's options for the number of replicas that a setting gives.
 
     ``2`` means exactly two replicas; ``1-4`` means as many as the work needs, between one and four.
     """

@@ -49,7 +49,7 @@ class Pace:
         self._mean_s = self._deviation_s = 0.0
 
     def note(self, seconds: float) -> None:
-        """Take the duration of one unit into account."""
+        """Update the estimate with the duration of one unit."""
         self._number += 1
         if self._number == 1:
             self._mean_s = seconds

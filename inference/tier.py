@@ -39,7 +39,7 @@ READINGS_FRESH_S = 5.0
 tier_replicas = Gauge("voice_tier_replicas", "Replicas of the inference tier that run", ["engine"])
 tier_replicas_most = Gauge("voice_tier_replicas_most", "Replicas that the tier may have", ["engine"])
 
-RETRIES_PER_UNIT = 0.2  # retries and hedges allowed per unit sent
+RETRIES_PER_UNIT = 0.2  # retries allowed per unit sent, including second copies of slow units
 RETRIES_SAVED = 100.0  # most tokens in the bucket; enough to run all units of a dying replica again
 
 
@@ -48,7 +48,7 @@ class Lost(Exception):
 
 
 class RetryBudget:
-    """A token bucket that limits retries, so that they do not overload a tier in trouble.
+    """A token bucket that limits retries, so that they do not overload an inference tier in trouble.
 
     Each unit adds ``RETRIES_PER_UNIT`` tokens, and each retry takes one.
     """
@@ -70,7 +70,7 @@ class RetryBudget:
 
 @dataclass
 class Endpoint:
-    """One address of the tier.
+    """One address of the inference tier.
 
     ``ready``: names of the engines that the address can run now.
     ``under_way``: number of units that were sent to the address and are not answered yet.
@@ -201,14 +201,14 @@ class Tier:
         return about if isinstance(about, dict) else None
 
     def note(self, name: str, process: str, stats: Mapping[str, Any]) -> None:
-        """Store the state of the engine ``name`` in one process of the tier.
+        """Store the state that one process of the tier has reported for the engine ``name``.
 
         ``stats``: the fields of ``EngineStats``.
         """
         self._readings.setdefault(name, {})[process] = (time.monotonic(), EngineStats.of(stats))
 
     def stats(self, name: str) -> EngineStats:
-        """Return the state of the engine ``name``, combined from all processes with a recent reading.
+        """Return the state of the engine ``name``, combined from all processes that have reported recently.
 
         Counts are summed; waiting times and paces are averaged.
         """
@@ -236,7 +236,7 @@ class Tier:
         return most / running if time.monotonic() - at < READINGS_FRESH_S and most > running > 0 else 1.0
 
     def gpus(self) -> list[GpuReading]:
-        """Return the recent readings of the tier's GPUs. May be called in any thread."""
+        """Return the latest readings of the tier's GPUs, without old ones. May be called in any thread."""
         since = time.monotonic() - READINGS_FRESH_S
         return [reading for at, reading in list(self._gpus.values()) if at >= since]
 

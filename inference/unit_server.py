@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TierStatus:
-    """The state of the tier.
+    """The state of the inference tier.
 
     ``engines``: for each engine, the state of every process that answered: ``process`` and the fields of
     ``EngineStats``.
@@ -67,7 +67,7 @@ class UnitHandler(Protocol):
 class LocalUnitHandler:
     """A ``UnitHandler`` that runs units in the engines of this process.
 
-    ``process``: an id of this process that is unique in the tier.
+    ``process``: an id of this process, unique in the inference tier.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -128,7 +128,7 @@ class LocalUnitHandler:
 
 
 class UnitServer:
-    """The ASGI application of the tier.
+    """The ASGI application of the inference tier.
 
     ``draining``: once True, new units are refused, so that clients send them elsewhere; running units are finished.
     """
@@ -193,8 +193,8 @@ class UnitServer:
 def _status_fields(status: TierStatus) -> Fields:
     """Convert a status to plain fields.
 
-    The field ``later`` holds, for each engine and process, those fields that older clients would refuse in a reading
-    (``wire.LATER_FIELDS``).
+    The field ``later`` holds, for each engine and process, those fields that older clients would refuse in an engine's
+    state (``wire.LATER_FIELDS``).
     """
     engines: dict[str, list[Fields]] = {name: [] for name in status.engines}
     later: dict[str, dict[str, Fields]] = {name: {} for name in status.engines}

@@ -61,13 +61,16 @@ class Codec(Protocol[U, R]):
     def unpack_result(self, fields: Fields, payload: bytes) -> R: ...
 
     def about(self) -> Fields:
-        """Return what API processes, which load no model, need to know about the models. Called in the tier."""
+        """Return what API processes, which load no model, need to know about the models.
+
+        Called in the inference tier.
+        """
 
     def samples(self) -> list[U]:
-        """Return units that warm up the engine after it has been loaded. Called in the tier."""
+        """Return units that warm up the engine after it has been loaded. Called in the inference tier."""
 
     def learn(self, about: Fields) -> None:
-        """Apply the fields that ``about`` returned in the tier. Called in an API process."""
+        """Apply the fields that ``about`` returned in the inference tier. Called in an API process."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Reply:
 
 
 def frame(header: Fields, payload: bytes = b"") -> bytes:
-    """Return a frame of this header and payload."""
+    """Return a frame with this header and payload."""
     head = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return b"".join([struct.pack(">I", len(head)), head, payload])
 
@@ -160,7 +163,7 @@ def result_reply(codec: Codec[Any, R], result: R, unit: Unit, process: str, stat
 
 
 def split_reading(reading: Fields) -> tuple[Fields, Fields]:
-    """Split the fields of a reading into those that every version knows and the ``LATER_FIELDS``."""
+    """Split the fields of an engine's state into those that every version knows and the ``LATER_FIELDS``."""
     known = {name: value for name, value in reading.items() if name not in LATER_FIELDS}
     return known, {name: value for name, value in reading.items() if name in LATER_FIELDS}
 

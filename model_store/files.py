@@ -55,7 +55,7 @@ class CheckedFile:
 
 
 class ModelDirectory:
-    """The directory in which one model of the catalogue is installed, or will be."""
+    """The directory of one model of the catalogue, whether the model is installed or not."""
 
     def __init__(self, model: Model, path: Path) -> None:
         self.model = model

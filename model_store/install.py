@@ -34,7 +34,7 @@ class Installer:
     """Installs models below ``models_directory``.
 
     ``origin``: directory with model files to use before any source is asked; None: there is none.
-    ``unreachable``: errors of the kinds of source that do not answer and are not tried again, by kind.
+    ``unreachable``: the error of each kind of source that does not answer; such a kind is not tried again.
     """
 
     def __init__(self, models_directory: Path, progress: Progress, origin: Path | None = None) -> None:

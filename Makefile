@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 export PORT
-# Without cached bytecode every process compiles Django at its start, which takes two seconds instead of half a second.
+# Without cached bytecode, every process compiles Django at its start. A start then takes two seconds instead of half a
+# second.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -38,7 +39,7 @@ run: export VOICE_CORS_ORIGINS ?= http://localhost:*,http://127.0.0.1:*
 run: $(VENV)/base.stamp
 	@exec $(BIN)/python manage.py serve --demo --install-models
 
-# A failure does not stop here: without the models some tests are skipped, and the service runs with smaller models.
+# A failure is ignored: without the models, some tests are skipped, and the service uses smaller models.
 models: $(VENV)/base.stamp
 	@$(BIN)/python manage.py models install --default || { code=$$?; [ $$code -lt 128 ] || exit $$code; \
 	  echo "Going on without. \`make models\` tries again."; }
@@ -64,8 +65,8 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/base.stamp
 services:
 	@scripts/debian-packages.sh postgresql redis-server chromium prometheus
 
-# One worker more than there are cores, because many tests wait for processes, intervals and speech. `conftest.py` orders
-# the files.
+# There is one worker more than cores, because many tests wait for processes, intervals and speech. `conftest.py` orders
+# the test files.
 IN_WORKERS = --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 test: lint services
 	@VOICE_MODELS_DIR=$${VOICE_TEST_MODELS:-var/models} VOICE_ASR_MODEL= VOICE_TTS_MODEL= $(MAKE) --no-print-directory models
@@ -139,7 +140,7 @@ bench-voices: setup-dev .venv-listen/listen.stamp
 .venv-listen/listen.stamp: requirements-listen.in
 	$(PYTHON) -m venv .venv-listen
 	.venv-listen/bin/python -m pip install --disable-pip-version-check -r requirements-listen.in
-	rm -f .venv-listen/lib/python*/site-packages/torchaudio/lib/*.so  # they need CUDA's libraries, and nothing needs them
+	rm -f .venv-listen/lib/python*/site-packages/torchaudio/lib/*.so  # these need CUDA's libraries, and nothing uses them
 	@touch $@
 
 COMPILE = $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11
@@ -149,10 +150,10 @@ sbom: setup-dev
 requirements: setup-dev
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
-	$(COMPILE) --python-platform x86_64-manylinux_2_28 requirements-gpu.in -o requirements-gpu.txt  # complete, for an image
+	$(COMPILE) --python-platform x86_64-manylinux_2_28 requirements-gpu.in -o requirements-gpu.txt  # complete, because it is for an image
 	for part in train coqui cluster; do \
 	  $(COMPILE) requirements-$$part.in -o requirements-$$part.txt && \
-	  sed -i -E '/^(nvidia|cuda|triton)/d' requirements-$$part.txt; done  # torch brings the ones that its build needs
+	  sed -i -E '/^(nvidia|cuda|triton)/d' requirements-$$part.txt; done  # torch installs those that its build needs
 
 clean:
 	rm -rf $(VENV) .venv-coqui .venv-cluster .venv-gpu .venv-listen var .pytest_cache .mypy_cache .ruff_cache

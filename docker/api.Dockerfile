@@ -42,8 +42,8 @@ ENV PATH=/venv/bin:$PATH \
 RUN python -m compileall -q /app
 USER 10001:10001
 EXPOSE 8000
-# For plain Docker; Kubernetes has its own probes. Run a process that does not serve, like the watcher, with
-# --no-healthcheck.
+# For plain Docker; Kubernetes has its own probes. Use --no-healthcheck for processes that serve no requests, such as the
+# watcher.
 HEALTHCHECK --start-period=60s --interval=10s --timeout=5s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 # Python itself can be process 1, because it handles SIGTERM and has no child processes to reap.

@@ -1,10 +1,10 @@
 # The image of the inference tier: Whisper on CTranslate2, and Coqui's voices, in Ray Serve replicas on NVIDIA GPUs.
-# The models are part of the image, so the image's tag is their version, and the previous tag brings them back.
+# The models are part of the image. So the tag of the image is also their version, and the previous tag restores them.
 #   docker build -f docker/gpu.Dockerfile --build-context models=DIRECTORY -t voice-gpu:VERSION .
-# MODELS are ids that `manage.py models` lists; they are installed and checked by their hashes. DIRECTORY holds other
-# models: a Coqui checkpoint in `coqui/`, and Whisper models of your own. A listed model in DIRECTORY as `ID/` is not fetched
-# again. There is no CUDA base image, because all CUDA libraries come with the Python packages, pinned like the rest. The
-# machine provides the driver and the container toolkit, which read the variables NVIDIA_… below.
+# MODELS are ids that `manage.py models` lists. They are installed, and their hashes are checked. DIRECTORY contains other
+# models: a Coqui checkpoint in `coqui/`, and your own Whisper models. A listed model that DIRECTORY contains as `ID/` is
+# not fetched again. No CUDA base image is needed, because all CUDA libraries come with the Python packages, pinned like
+# the others. The machine provides the driver and the container toolkit, which read the variables NVIDIA_… below.
 FROM scratch AS models
 
 FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS packages

@@ -1,6 +1,6 @@
-# Sourced by the other scripts. `install_packages PYTHON ARGUMENT ...` takes the arguments of `pip install`. It uses uv,
-# which needs a tenth of pip's time. It uses pip if there is no uv, or if uv fails, as it may with an index that only pip
-# is set up for.
+# The other scripts source this file. `install_packages PYTHON ARGUMENT ...` takes the arguments of `pip install`. It uses
+# uv, which takes a tenth of pip's time. It uses pip if uv is not installed or fails, for example because only pip is
+# configured for the package index.
 
 # pip_setting PYTHON NAME: prints a setting of pip's configuration or environment.
 pip_setting() {

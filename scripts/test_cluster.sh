@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests a cluster on this machine while parts of it are killed: Ray in an environment of its own (.venv-cluster),
+# Tests a cluster on this machine while parts of it are killed: Ray in a separate environment (.venv-cluster),
 # PostgreSQL, Redis, and two API processes in the ordinary environment, which has no Ray.
 set -euo pipefail
 cd "$(dirname "$0")/.."

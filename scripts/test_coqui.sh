@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests the Coqui voices in an environment of their own (.venv-coqui), with checkpoints that it makes.
+# Makes small Coqui checkpoints, and tests the Coqui voices with them in a separate environment (.venv-coqui).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/packages.sh
@@ -16,8 +16,8 @@ if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
     install_packages "$python" --quiet -r requirements.txt -r requirements-coqui.txt
     install_packages "$python" --quiet -c requirements-dev.txt \
         pytest pytest-django pytest-asyncio pytest-timeout
-    # torchaudio's wheel links CUDA's libraries. Where there are none, its binaries are removed: speech needs only its
-    # Python part.
+    # torchaudio's binaries need CUDA's libraries. If there are none, the binaries are removed, because speech needs only
+    # the Python part.
     "$python" -c "import torchaudio" 2>/dev/null || rm -f "$venv"/lib/python*/site-packages/torchaudio/lib/*.so
     "$python" -c "import torchaudio"
     echo "$wanted" >"$venv/installed"

@@ -1,2 +1,2 @@
-// The API page in a language that screen readers know of.
+// Declares the language of the API page, for screen readers.
 document.documentElement.lang = "en";

@@ -1,5 +1,5 @@
-// Light or dark: the visitor's choice, before anything is painted; without one the system decides (look.css).
-// A button with `data-theme-toggle` switches.
+// Applies the visitor's choice of a light or dark theme before the page is painted. Without a choice, the theme of the
+// system applies (look.css). A button with `data-theme-toggle` switches the theme.
 
 (() => {
   const KEPT = "voice-theme";

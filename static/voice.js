@@ -1,4 +1,5 @@
-// Voice for a web page: live text from the microphone, speech from text as it is written, and one interrupting the other.
+// Voice for a web page: live transcription of the microphone, and speech from text while the text is still being
+// written. When the user begins to speak, the speech stops.
 //
 //   import { Voice } from "https://voice.example.com/static/voice.js";
 //
@@ -8,28 +9,29 @@
 //   for await (const piece of reply) speech.write(piece);
 //   speech.end();
 //
-// `token` asks your own server for a short-lived `ek_…` token (POST /v1/realtime/client_secrets with your API key): the
-// key itself never reaches the page. docs/frontend.md goes through it. No dependencies; copy this file if you like.
+// `token` gets a short-lived `ek_…` token from your own server, which requests it with POST /v1/realtime/client_secrets
+// and your API key. So the key never reaches the page. docs/frontend.md explains every step. This file has no
+// dependencies and may be copied.
 
 const FRAMES_PER_SECOND = 10;
-const MICROPHONE_RATES = [8000, 16000, 24000, 44100, 48000]; // samples a second that `/ws/asr` takes
-const SPEECH_RATE = 24000; // samples a second that `/ws/tts` sends
-const MAX_UNSENT_FRAMES = 100; // kept while a connection is made: ten seconds
+const MICROPHONE_RATES = [8000, 16000, 24000, 44100, 48000]; // sample rates that `/ws/asr` accepts, in Hz
+const SPEECH_RATE = 24000; // sample rate of the audio from `/ws/tts`, in Hz
+const MAX_UNSENT_FRAMES = 100; // ten seconds of audio, kept until the connection is open
 const RETRIES_S = [1, 2, 4, 8, 15, 15];
-const CUSHION_S = 0.06; // between the arrival of audio and its playing, against hiccups
-const TAIL_MS = 150; // of the loudspeaker's own delay
+const CUSHION_S = 0.06; // delay between the arrival of audio and its playback, against gaps
+const TAIL_MS = 150; // delay of the loudspeaker
 
 /** @typedef {"missing_credentials" | "invalid_api_key" | "expired_token" | "voice_not_enabled" | "forbidden" |
  *   "rate_limit_exceeded" | "quota_exceeded" | "too_many_streams" | "over_capacity" | "engine_unavailable" |
- *   "session_expired" | "idle_timeout" | "connection_lost" | "microphone" | "sound" | string} ProblemCode the service's error codes and some
- *   of the page's own: `microphone`, `sound`, `connection_lost` */
+ *   "session_expired" | "idle_timeout" | "connection_lost" | "microphone" | "sound" | string} ProblemCode an error code of the service, or
+ *   one that only this file uses: `microphone`, `sound`, `connection_lost` */
 
-/** A failure in words that a person can act on. */
+/** An error whose message tells the user what to do. */
 export class Problem extends Error {
   /**
    * @param {ProblemCode} code
    * @param {string} message
-   * @param {{retry?: boolean, cause?: unknown}} [how] `retry`: the same may work in a moment
+   * @param {{retry?: boolean, cause?: unknown}} [how] `retry`: whether another attempt may soon succeed
    */
   constructor(code, message, { retry = false, cause = undefined } = {}) {
     super(message, { cause });
@@ -38,7 +40,7 @@ export class Problem extends Error {
   }
 }
 
-/** In which the same may work in a moment. */
+/** The codes after which another attempt may soon succeed. */
 const PASSING = ["expired_token", "session_expired", "over_capacity", "engine_unavailable", "connection_lost", "unreachable"];
 
 /** @type {Record<string, Record<string, string>>} by language, then by code */
@@ -96,7 +98,7 @@ const MESSAGES = {
 };
 
 /**
- * In the page's language (`<html lang>`), if that is one of these; English otherwise.
+ * Return a message in the language of the page (`<html lang>`), or in English if there is no translation.
  * @param {string} name
  * @returns {string | undefined}
  */
@@ -106,7 +108,8 @@ function message(name) {
 }
 
 /**
- * @param {{code?: string, message?: string} | undefined} error the inside of the service's error envelope
+ * Return the problem that an error response of the service describes.
+ * @param {{code?: string, message?: string} | undefined} error the `error` object in the body of the response
  * @returns {Problem}
  */
 export function problemOf(error) {
@@ -115,9 +118,9 @@ export function problemOf(error) {
 }
 
 /**
- * One with the microphone or the loudspeaker.
+ * Return a problem of the microphone or the loudspeaker.
  * @param {"microphone" | "sound"} code
- * @param {string} [name] of its message, if there is a better one than the code's
+ * @param {string} [name] the name of the message, if there is a more specific one than that of the code
  * @param {unknown} [cause]
  */
 function deviceProblem(code, name = code, cause = undefined) {
@@ -126,40 +129,45 @@ function deviceProblem(code, name = code, cause = undefined) {
 
 /**
  * @typedef {object} VoiceOptions
- * @property {string} [url] where the service is; the page's own origin if left out
- * @property {() => Promise<string>} token a fresh short-lived token for the person at the page
+ * @property {string} [url] the address of the service; by default the origin of the page
+ * @property {() => Promise<string>} token returns a new short-lived token for the user of the page
  */
 
 /**
  * @typedef {object} ListenOptions
- * @property {string} [language] what is spoken, such as `ms`; detected if left out
- * @property {boolean} [bargeIn] the person's speech silences what is being spoken; on unless false
- * @property {Record<string, unknown>} [start] more fields of the `start` message, such as `keywords`
- * @property {() => void} [onListening] the microphone is open and the service hears it
- * @property {() => void} [onSpeech] somebody has begun to speak
- * @property {() => void} [onPause] they have stopped; their words are being recognised
- * @property {(text: string, stable: string) => void} [onPartial] the words so far; `stable`: the beginning that stays
- * @property {(text: string, event: Record<string, any>) => void} [onFinal] an utterance, once it is complete
- * @property {(level: number) => void} [onLevel] of the microphone, 0 to 1, ten times a second
- * @property {(what: "speech" | "partial" | "final", ms: number) => void} [onLatency] how long after the speech it was
- *   noticed, after which what is being spoken is silent, and its text came
- * @property {(problem: Problem, secondsToRetry: number | null) => void} [onProblem] null: it has ended
- * @property {() => void} [onEnd]
+ * @property {string} [language] the spoken language, such as `ms`; detected by default
+ * @property {boolean} [bargeIn] whether the user's speech stops all speech of the page; true by default
+ * @property {Record<string, unknown>} [start] additional fields of the `start` message, such as `keywords`
+ * @property {() => void} [onListening] called when the microphone is open and the service receives audio
+ * @property {() => void} [onSpeech] called when the user begins to speak
+ * @property {() => void} [onPause] called when the user has stopped; the final text is then being recognised
+ * @property {(text: string, stable: string) => void} [onPartial] called with the text so far; `stable` is the
+ *   beginning of the text that will not change
+ * @property {(text: string, event: Record<string, any>) => void} [onFinal] called with the text of each complete
+ *   utterance
+ * @property {(level: number) => void} [onLevel] called ten times a second with the microphone's level, 0 to 1
+ * @property {(what: "speech" | "partial" | "final", ms: number) => void} [onLatency] called with a measured latency:
+ *   `speech`: from the beginning of speech until it was detected, which stops speech of the page; `partial`: from the
+ *   beginning of speech to its first text; `final`: from the end of speech to its final text
+ * @property {(problem: Problem, secondsToRetry: number | null) => void} [onProblem] called with a problem and the
+ *   seconds until the next attempt; null means that there will be none
+ * @property {() => void} [onEnd] called when listening has ended
  */
 
 /**
  * @typedef {object} SpeakOptions
- * @property {string} [voice] a voice's id or name; the service's default if left out
+ * @property {string} [voice] the id or name of a voice; by default the service's default voice
  * @property {number} [speed] 0.25 to 4
- * @property {string} [language] of the text; told by the text itself if left out
- * @property {HTMLAudioElement} [player] plays it; one of its own if left out
- * @property {(text: string) => void} [onSentence] a sentence begins to be heard
- * @property {(ms: number) => void} [onLatency] from the first text to the first sound
- * @property {(problem: Problem) => void} [onProblem]
- * @property {(finished: boolean) => void} [onEnd] all has been heard, or it was cancelled
+ * @property {string} [language] the language of the text; detected by default
+ * @property {HTMLAudioElement} [player] the element that plays the audio; by default a new one
+ * @property {(text: string) => void} [onSentence] called when a sentence begins to play
+ * @property {(ms: number) => void} [onLatency] called with the time from the first text to the first sound
+ * @property {(problem: Problem) => void} [onProblem] called when speech fails
+ * @property {(finished: boolean) => void} [onEnd] called with true when all has been played, with false after a
+ *   cancellation or a failure
  */
 
-/** The service, for one page and one person. */
+/** The service, for one page and one user. */
 export class Voice {
   /** @param {VoiceOptions} options */
   constructor({ url = location.origin, token }) {
@@ -170,7 +178,8 @@ export class Voice {
   }
 
   /**
-   * Whether voice is on for this person, and why not: show or hide the microphone by it.
+   * Return whether the user has voice, and for each feature the reason if not. Show or hide the microphone accordingly.
+   * Throws `Problem`.
    * @returns {Promise<{available: boolean, features: Record<string, {available: boolean, code: string | null,
    *   message: string | null, retry_after_s: number | null}>}>}
    */
@@ -182,7 +191,7 @@ export class Voice {
   }
 
   /**
-   * Open the microphone and tell what is said, until `stop`.
+   * Open the microphone and report what the user says, until `stop` is called.
    * @param {ListenOptions} [options]
    */
   listen(options = {}) {
@@ -192,7 +201,7 @@ export class Voice {
   }
 
   /**
-   * Speak what is written to it, as it is written.
+   * Start speech. Text is spoken as it is written to the result.
    * @param {SpeakOptions} [options]
    */
   speak(options = {}) {
@@ -202,16 +211,17 @@ export class Voice {
     return speech;
   }
 
-  /** Silence everything that is being spoken. */
+  /** Stop all speech of this page. */
   hush() {
     for (const speech of [...this.speaking]) speech.cancel();
   }
 
   /**
-   * Open one of the service's sockets. Throws `Problem`.
+   * Open one of the service's WebSockets. Throws `Problem`.
    * @param {string} path
    * @param {{onEvent: (event: any) => void, onAudio?: (buffer: ArrayBuffer) => void,
-   *   onClose: (problem: Problem | null) => void}} handlers `onClose`: of a socket that was open; null if all was well
+   *   onClose: (problem: Problem | null) => void}} handlers `onClose` is called when the open WebSocket closes; its
+   *   argument is null if there was no problem
    * @returns {Promise<WebSocket>}
    */
   async connect(path, { onEvent, onAudio, onClose }) {
@@ -237,7 +247,7 @@ export class Voice {
     return socket;
   }
 
-  /** Your server's answer. One that cannot be had now may be had in a moment. */
+  /** Get a token from your server. Throws a `Problem` with `retry` if that fails, because it may soon succeed. */
   async #freshToken() {
     let token;
     try {
@@ -262,7 +272,10 @@ export class Voice {
   }
 }
 
-/** One opening of the microphone. Lost connections are made again; what is said meanwhile is kept for ten seconds. */
+/**
+ * Live recognition from one opening of the microphone. After a lost connection it connects again, and keeps up to ten
+ * seconds of the speech meanwhile.
+ */
 export class Listening {
   /** @type {{pcm: ArrayBuffer, at: number}[]} */
   #unsent = [];
@@ -270,10 +283,10 @@ export class Listening {
   #isReady = false;
   #isStopping = false;
   #isOver = false;
-  #isHeard = false; // the first words of this utterance have come
-  #speechAt = 0; // of this utterance, in ms on the service's clock
+  #isHeard = false; // whether the first words of this utterance have arrived
+  #speechAt = 0; // the beginning of this utterance, in ms since the start of the stream
   /** @type {number | undefined} */
-  #startedAt; // where the service's clock has its zero, on ours
+  #startedAt; // the start of the stream, in the time of `performance.now()`
   /** @type {WebSocket | undefined} */
   #socket;
   /** @type {Microphone | null} */
@@ -299,7 +312,7 @@ export class Listening {
     }
   }
 
-  /** No more speech: the last words come, then `onEnd`. */
+  /** Stop listening. The last final text still arrives, then `onEnd` is called. */
   stop() {
     if (this.#isStopping) return;
     this.#isStopping = true;
@@ -423,15 +436,15 @@ export class Listening {
   }
 }
 
-/** One reply, spoken while it is written. */
+/** One reply, which is spoken while it is being written. */
 export class Speech {
   /** @type {Record<string, unknown>[]} */
   #unsent = [];
   /** @type {ReturnType<typeof setTimeout>[]} */
   #timers = [];
   /** @type {string[]} */
-  #upcoming = []; // sentences whose audio comes next
-  #nextAt = 0; // on the audio clock: when the audio that comes next will be heard
+  #upcoming = []; // sentences whose audio has not arrived yet
+  #nextAt = 0; // when the next audio will begin to play, on the clock of the audio context
   #writtenAt = 0;
   #isOver = false;
   /** @type {WebSocket | undefined} */
@@ -446,8 +459,8 @@ export class Speech {
     this.options = options;
     this.player = options.player ?? new Audio();
     this.context = new AudioContext({ sampleRate: SPEECH_RATE });
-    // Through an element, not straight to the loudspeaker: then the browser's echo cancellation hears it, and the
-    // microphone does not take the service's own voice for the person's.
+    // The audio goes through an element instead of directly to the loudspeaker. So the browser's echo cancellation
+    // includes it, and the microphone does not take the service's voice for the user's.
     this.output = this.context.createMediaStreamDestination();
     this.player.srcObject = this.output.stream;
   }
@@ -470,7 +483,7 @@ export class Speech {
   }
 
   /**
-   * More text, split anywhere.
+   * Add text to be spoken. It may be split anywhere.
    * @param {string} text
    */
   write(text) {
@@ -478,17 +491,17 @@ export class Speech {
     this.#send({ type: "text", text });
   }
 
-  /** Speak what has been written so far, though its sentence is not complete. */
+  /** Speak all text written so far, even if its last sentence is incomplete. */
   flush() {
     this.#send({ type: "flush" });
   }
 
-  /** No more text: the rest is spoken, then `onEnd(true)`. */
+  /** Declare the text complete. The rest is spoken, then `onEnd(true)` is called. */
   end() {
     this.#send({ type: "end" });
   }
 
-  /** Silence, at once; `onEnd(false)`. */
+  /** Stop speech immediately, and call `onEnd(false)`. */
   cancel() {
     if (this.#socket?.readyState === WebSocket.OPEN) {
       this.#socket.send(JSON.stringify({ type: "cancel" }));
@@ -527,9 +540,10 @@ export class Speech {
   }
 
   /**
-   * @param {number} seconds on the audio clock
+   * Call a function at a time on the clock of the audio context.
+   * @param {number} seconds the time on this clock
    * @param {() => void} act
-   * @param {number} [moreMs]
+   * @param {number} [moreMs] an additional delay in ms
    */
   #at(seconds, act, moreMs = 0) {
     const ms = 1000 * Math.max(0, seconds - this.context.currentTime);
@@ -556,9 +570,9 @@ export class Speech {
   }
 }
 
-// --- the microphone -------------------------------------------------------------------------------------------------
+// --- The microphone -------------------------------------------------------------------------------------------------
 
-// Runs on the audio thread: samples become PCM16 frames of a tenth of a second, with their level.
+// This code runs on the audio thread. It makes PCM16 frames of a tenth of a second, each with its peak level.
 const CAPTURE = `
 registerProcessor("capture", class extends AudioWorkletProcessor {
   constructor() {
@@ -584,9 +598,9 @@ registerProcessor("capture", class extends AudioWorkletProcessor {
 /** @typedef {{sampleRate: number, close: () => void}} Microphone */
 
 /**
- * Start capturing. Throws `Problem`.
- * @param {(pcm: ArrayBuffer, level: number) => void} onFrame ten times a second: PCM16, and its peak from 0 to 1
- * @param {() => void} onLost the microphone has been unplugged, or its permission taken back
+ * Open the microphone. Throws `Problem`.
+ * @param {(pcm: ArrayBuffer, level: number) => void} onFrame called ten times a second with PCM16 and its peak, 0 to 1
+ * @param {() => void} onLost called when the microphone is unplugged or its permission is revoked
  * @returns {Promise<Microphone>}
  */
 async function openMicrophone(onFrame, onLost) {

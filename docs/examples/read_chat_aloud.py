@@ -4,7 +4,8 @@
     VOICE_KEY=vk_... CHAT_URL=https://chat.example/v1 CHAT_KEY=... CHAT_MODEL=... \\
         python read_chat_aloud.py "Apa makanan terkenal di Pulau Pinang?" answer.wav
 
-The answer is printed as its sentences are spoken, and saved as a WAV file; a chat product would play the audio instead.
+Each sentence of the answer is printed when it is spoken. The audio is saved as a WAV file. A chat
+product would play the audio instead.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ VOICE_URL = os.environ.get("VOICE_URL", "ws://127.0.0.1:8000/ws/tts")
 
 
 async def write(voice: ClientConnection, question: str) -> None:
-    """Send each piece of the answer as it arrives, however it is split. The service finds the sentences."""
+    """Send each piece of the answer to the service as it arrives. The service finds the sentences itself."""
     chat = AsyncOpenAI(base_url=os.environ["CHAT_URL"], api_key=os.environ.get("CHAT_KEY", "none"))
     stream = await chat.chat.completions.create(
         model=os.environ["CHAT_MODEL"], messages=[{"role": "user", "content": question}], stream=True
@@ -50,7 +51,7 @@ async def main(question: str, path: str) -> None:
     async with connect(VOICE_URL, additional_headers=headers) as voice:
         await voice.send(json.dumps({"type": "start", "voice": "alloy"}))
         writing = asyncio.create_task(write(voice, question))
-        await listen(voice, path)  # until the service has said everything
+        await listen(voice, path)  # returns when the service has spoken everything
         await writing
 
 

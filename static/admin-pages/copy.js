@@ -1,4 +1,4 @@
-// The page of a new API key: one press copies it. Where the browser does not allow that, the key is selected.
+// The page that shows a new API key: a button copies the key. If the browser does not allow this, the key is selected.
 
 const button = document.getElementById("copy-key");
 const key = document.getElementById("issued-key");

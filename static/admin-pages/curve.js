@@ -1,4 +1,4 @@
-// The day's curve of concurrent users with uPlot: today, yesterday, and the levels as lines across.
+// Draws concurrent users over the day with uPlot: today, yesterday, and a horizontal line for each alert level.
 
 const HEADROOM = 1.1;
 const LEVELS = { warning: "--warm", critical: "--danger", design: "--muted" };
@@ -20,12 +20,12 @@ export class Curve {
     return Math.max(0, this.today.together.length - 1);
   }
 
-  /** Take the curve from one step on. Gives false when it is another day's and all of it is needed. */
+  /** Update the curve from a step on. Returns false if a new day has begun and the whole curve is needed. */
   take(end) {
     if (!end) return true;
     if (end.day !== this.given.today.day) {
       if (end.first !== 0) return false;
-      location.reload(); // midnight: yesterday is another day too
+      location.reload(); // after midnight, yesterday's curve must change too
       return true;
     }
     for (const name of Object.keys(this.today)) {
@@ -44,7 +44,7 @@ export class Curve {
   }
 
   colour(name) {
-    // By a probe: a custom property's own value is not worked out.
+    // An element is needed, because the value of a custom property may itself be an expression.
     const probe = this.place.appendChild(document.createElement("i"));
     probe.style.color = `var(${name})`;
     const found = getComputedStyle(probe).color;
@@ -107,7 +107,7 @@ export class Curve {
     );
   }
 
-  /** The levels are the scale: other numbers would only be noise beside them. */
+  /** Label only zero and the levels on the vertical axis, because other numbers would distract from them. */
   marks() {
     const levels = Object.values(this.given.levels).filter(Boolean);
     return [0, ...levels.filter((level, index) => levels.indexOf(level) === index)].sort((a, b) => a - b);

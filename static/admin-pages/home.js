@@ -1,14 +1,14 @@
-// Keeps the admin's first page fresh: every few seconds what moves quickly, every minute all of it. A part of the page
-// is replaced only when it differs, so nothing flickers, and never under a finger that presses it.
+// Updates the admin's first page: every few seconds the figures that change quickly, every minute all of it. A part of
+// the page is replaced only if it differs, so nothing flickers. A part that is being pressed is not replaced.
 
 import { Curve } from "./curve.js";
 
-const SLOW_EVERY = 12; // of the quick refreshes
+const SLOW_EVERY = 12; // every twelfth refresh updates the whole page
 
 const read = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "null");
 
 const given = read("home-renewal");
-const drawn = read("home-chart"); // none for who may not see it
+const drawn = read("home-chart"); // null if the user may not see the chart
 const curve = drawn && new Curve(document.getElementById("curve"), document.getElementById("curve-at"), drawn);
 const updated = document.getElementById("home-updated");
 const problem = document.getElementById("home-problem");
@@ -21,7 +21,7 @@ function replace(name, html) {
   const wanted = document.createElement("template");
   wanted.innerHTML = html;
   if (!part || part.innerHTML.trim() === wanted.innerHTML.trim()) return;
-  if (part.matches(":active")) return; // a press is not lost; the next round brings it
+  if (part.matches(":active")) return; // it is being pressed; the next refresh updates it
   const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
   part.replaceChildren(wanted.content);
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
@@ -36,7 +36,7 @@ function say(text, link) {
   }
 }
 
-/** Gives whether there is any use in asking again. */
+/** Refresh the page. Returns false if the user is signed out, so further refreshes would fail too. */
 async function refresh() {
   const isSlow = wantsAll || round % SLOW_EVERY === 0;
   const query = new URLSearchParams({ step: isSlow || !curve ? 0 : curve.lastStep });
@@ -59,7 +59,7 @@ async function refresh() {
     return true;
   }
   say("");
-  wantsAll = curve ? !curve.take(answer.curve) : false; // another day has begun
+  wantsAll = curve ? !curve.take(answer.curve) : false; // true if a new day has begun
   for (const [name, html] of Object.entries(answer.parts)) replace(name, html);
   updated.textContent = answer.at;
   return true;

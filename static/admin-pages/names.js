@@ -1,5 +1,5 @@
-// Names for what the admin's theme leaves without one, so that screen readers can tell what a field is: the inputs of
-// tables of rows, and the search fields of its choosers.
+// Gives names to fields that the admin's theme leaves without one, for screen readers: the inputs in tables of rows,
+// and the search fields of choosers.
 
 const nameOf = (text) => text.replace(/\s+/g, " ").trim();
 
@@ -18,7 +18,7 @@ function nameChoosers(root) {
     field.setAttribute("aria-label", label ? nameOf(label.textContent) : "Search");
   }
   for (const list of root.querySelectorAll("ul.select2-selection__rendered:not([role])")) {
-    list.setAttribute("role", "group"); // it holds a button that takes all away, besides its items
+    list.setAttribute("role", "group"); // besides its items, it contains a button that removes all of them
   }
   for (const item of root.querySelectorAll("ul.select2-selection__rendered > li:not([role])")) {
     item.setAttribute("role", "none");

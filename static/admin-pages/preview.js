@@ -1,4 +1,5 @@
-// A flag's page: what the typed percentage would do, before it is saved. Without JavaScript the page asks once more.
+// Shows on a flag's page what the typed percentage would change, before it is saved. Without JavaScript, the page asks
+// for confirmation instead.
 
 document.addEventListener("DOMContentLoaded", () => {
   const box = document.getElementById("percent-preview");
@@ -19,10 +20,10 @@ document.addEventListener("DOMContentLoaded", () => {
         return;
       }
       const answer = await fetch(`${box.dataset.url}?percent=${encodeURIComponent(value)}`).catch(() => null);
-      if (number !== asked) return; // something else has been typed meanwhile
+      if (number !== asked) return; // the percentage has changed meanwhile
       box.hidden = false;
       if (answer?.ok) {
-        box.innerHTML = await answer.text(); // of this service's own template, which escapes
+        box.innerHTML = await answer.text(); // safe, because the service's template escapes all values
         seen.value = value;
       } else {
         box.textContent = answer?.status === 400 ? "A percentage is a number from 0 to 100." : "The preview cannot be read.";

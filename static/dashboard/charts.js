@@ -1,15 +1,15 @@
-// Draws each chart from the table that stands below it, so that both always say the same.
+// Draws each chart from the table below it, so both always show the same values.
 
 const DAY_S = 86_400;
 const HEIGHT = { screen: 200, paper: 150 };
-const ON_PAPER = 318; // CSS pixels of a plot on A4, two beside each other; see dashboard.css
+const ON_PAPER = 318; // width in CSS pixels of one of two plots beside each other on A4; see dashboard.css
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const fixed = (digits) => new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const upTo = (digits) => new Intl.NumberFormat("en", { maximumFractionDigits: digits });
 
-// How a column's values are written: beside the chart, and shorter along its axis.
+// The formats of values: in full beside the chart, and shorter on its axis.
 const FORMS = {
   number: { full: (v) => whole.format(v), axis: (v, highest) => (highest < 10_000 ? upTo(1) : compact).format(v) },
   tenths: { full: (v) => fixed(1).format(v), axis: (v, highest) => (highest < 10_000 ? upTo(1) : compact).format(v) },
@@ -28,7 +28,7 @@ const EVENTS = JSON.parse(document.getElementById("events")?.textContent ?? "[]"
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 const LINES = [
   { colour: "--series-1", dash: [] },
-  { colour: "--series-2", dash: [9, 4] }, // told apart without colour too
+  { colour: "--series-2", dash: [9, 4] }, // dashes distinguish the lines without colour
   { colour: "--series-3", dash: [2, 3] },
 ];
 
@@ -45,7 +45,7 @@ function read(card) {
 }
 
 function colours() {
-  // A probe, since a custom property's own value is not worked out.
+  // An element is needed, because the value of a custom property may itself be an expression.
   const probe = document.createElement("i");
   document.body.append(probe);
   const found = {};
@@ -62,7 +62,7 @@ const dayLabel = (seconds, year) => {
   return `${day.getUTCDate()} ${MONTHS[day.getUTCMonth()]}${year ? ` ${day.getUTCFullYear()}` : ""}`;
 };
 
-// Whole days, or weeks, and as many labels as fit.
+// Returns the days to label on the horizontal axis: as many as fit, at equal intervals.
 function dayTicks(days, width) {
   const fits = Math.max(2, Math.floor(width / 72));
   const step = Math.max(1, Math.ceil(days.length / fits));
@@ -86,7 +86,7 @@ function targetLine(target, palette) {
   };
 }
 
-// The interval that holds the true value, behind its line; only where there is one.
+// Draws the confidence interval as a band behind the line, on the days that have one.
 function band(low, high, days, colour) {
   return (chart) => {
     const { ctx } = chart;
@@ -99,7 +99,7 @@ function band(low, high, days, colour) {
     ctx.clip();
     ctx.globalAlpha = 0.16;
     ctx.fillStyle = ctx.strokeStyle = colour;
-    ctx.lineWidth = 3 * devicePixelRatio; // so that a single value has a band too
+    ctx.lineWidth = 3 * devicePixelRatio; // makes the band of a single value visible
     ctx.beginPath();
     known.forEach((index) => ctx.lineTo(...point(index, high)));
     [...known].reverse().forEach((index) => ctx.lineTo(...point(index, low)));
@@ -110,7 +110,7 @@ function band(low, high, days, colour) {
   };
 }
 
-// What happened, as numbers along the top; the list on the page says what they mean.
+// Draws a numbered mark for each event. A list on the page explains the numbers.
 function eventMarks(events, palette) {
   return (chart) => {
     const { ctx } = chart;
@@ -129,7 +129,7 @@ function eventMarks(events, palette) {
       ctx.lineTo(x, chart.bbox.top + chart.bbox.height);
       ctx.stroke();
       const half = ctx.measureText(event.place).width / 2 + 3 * devicePixelRatio;
-      if (x - half < free) continue; // the line stands for itself where numbers would overlap
+      if (x - half < free) continue; // the number is left out, because it would overlap the previous one
       free = x + half;
       ctx.fillStyle = palette["--surface"];
       ctx.fillRect(x - half, chart.bbox.top, 2 * half, size * 1.3);
@@ -151,8 +151,8 @@ function draw(plot, data, kind, width, height) {
   const form = FORMS[drawn[0].form];
   const target = drawn[0].target === undefined ? null : Number(drawn[0].target);
   const font = `${isPrinting ? 10 : 12}px ${getComputedStyle(document.body).fontFamily}`;
-  // A day that is not over is no fall: its values are not joined to the others. Nor does a few hours' odd one, above
-  // twice all others, flatten them.
+  // The values of an unfinished day are drawn apart, because they would otherwise look like a fall. If such a value is
+  // more than twice as high as all others, it does not count for the scale, because it would flatten the others.
   const isOver = (index) => !data.soFar[index];
   const apart = data.soFar.some(Boolean) ? drawn.map((column, place) => ({ column, place })).filter(({ column }) => !column.ghost) : [];
   const values = [...drawn.map((column) => column.values), ...bands.flatMap(({ low, high }) => [low, high])];
@@ -162,12 +162,12 @@ function draw(plot, data, kind, width, height) {
   const shown = [...known, ...soFar.filter((value) => value <= 2 * most || known.length === 0)];
   const highest = Math.max(...shown, target ?? 0, 0);
   const lowest = Math.min(...shown, target ?? Infinity);
-  const isFromZero = drawn[0].form !== "score"; // an opinion score begins at 1, not at 0
+  const isFromZero = drawn[0].form !== "score"; // the lowest opinion score is 1
   const readout = plot.querySelector(".readout");
 
   const tell = (index) => {
     const known = data.days.map((_, place) => place).filter((place) => drawn.some((column) => column.values[place] !== null));
-    const at = index ?? known.filter(isOver).at(-1) ?? known.at(-1); // the newest whole one
+    const at = index ?? known.filter(isOver).at(-1) ?? known.at(-1); // by default the last finished day
     readout.replaceChildren();
     if (data.days[at] === undefined) return;
     drawn.forEach((column, place) => {
@@ -292,7 +292,7 @@ function render(onPaper) {
   }
 }
 
-// Choosing is enough; the button stays for those without JavaScript.
+// A choice submits the form immediately. The button is only for users without JavaScript.
 for (const select of document.querySelectorAll("select[data-submits]")) {
   select.form.querySelector("button").hidden = true;
   select.addEventListener("change", () => {
@@ -308,7 +308,7 @@ document.body.dataset.charts = "drawn";
 let width = innerWidth;
 let waiting = 0;
 addEventListener("resize", () => {
-  if (innerWidth === width) return; // a phone's address bar came or went
+  if (innerWidth === width) return; // only the height changed, as when a phone hides its address bar
   width = innerWidth;
   cancelAnimationFrame(waiting);
   waiting = requestAnimationFrame(() => render(false));
@@ -318,7 +318,7 @@ const root = document.documentElement;
 new MutationObserver(() => isPrinting || render(false)).observe(root, { attributeFilter: ["data-theme"] });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => isPrinting || render(false));
 
-// Paper is white and narrower than most screens.
+// Print with light colours, and with the width of a sheet of paper.
 let chosen;
 addEventListener("beforeprint", () => {
   isPrinting = true;

@@ -1,2 +1,3 @@
-// Before uPlot: it draws as many pixels as the screen has, which is too coarse for paper. 3 are 288 to the inch.
+// Loaded before uPlot, which draws at the resolution of the screen. That is too coarse for paper; a ratio of 3 gives
+// 288 pixels per inch.
 window.devicePixelRatio = Math.max(3, window.devicePixelRatio);

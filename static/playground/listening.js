@@ -1,4 +1,4 @@
-// Speech to text from the microphone: words as they are said.
+// Speech to text from the microphone: shows the words while they are being said.
 
 import { $, copies, milliseconds, say, showProblem } from "./page.js";
 import { voice } from "./service.js";

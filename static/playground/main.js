@@ -1,4 +1,4 @@
-// The page: its key, what is available, its examples of code, and which part has the microphone.
+// The whole page: the key, which features are available, code samples, and which part uses the microphone.
 
 import { isListening, startListening, stopListening } from "./listening.js";
 import { $, askForKey, chooses, copies, showProblem } from "./page.js";
@@ -8,7 +8,7 @@ import { availability, call, key, takeKeyFromAddress } from "./service.js";
 import { isTalking, startTalking, stopTalking } from "./talk.js";
 import "./upload.js";
 
-// --- the key and what it allows -------------------------------------------------------------------------------------
+// --- The key, and the features that it allows -----------------------------------------------------------------------
 $("key-form").onsubmit = (event) => {
   event.preventDefault();
   key.value = $("key").value;
@@ -41,7 +41,7 @@ async function showVoices() {
   if (chosen) $("voice").value = chosen;
 }
 
-// --- the microphone: one part has it ----------------------------------------------------------------------------------
+// --- The microphone: only one part of the page uses it at a time ----------------------------------------------------
 $("microphone").onclick = () => {
   stopTalking();
   if (isListening()) stopListening();
@@ -72,7 +72,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// --- code -----------------------------------------------------------------------------------------------------------
+// --- Code samples ---------------------------------------------------------------------------------------------------
 const choices = [...document.querySelectorAll("[data-sample]")];
 function showSample() {
   const chosen = choices.find((choice) => choice.getAttribute("aria-pressed") === "true");
@@ -82,6 +82,6 @@ function showSample() {
 chooses(choices, showSample);
 copies($("copy"), $("sample"));
 
-$("talk-code").open = matchMedia("(min-width: 52rem)").matches; // where it has room beside the conversation
+$("talk-code").open = matchMedia("(min-width: 52rem)").matches; // if there is room beside the conversation
 takeKeyFromAddress();
 begin();

@@ -1,13 +1,14 @@
-// What the parts of the page share: elements, words, problems, the clipboard.
+// Functions that all parts of the page use: elements, texts, problems, the clipboard.
 
 export const $ = (id) => document.getElementById(id);
 
-/** The page's words in the visitor's language; {name} stands for what is filled in. */
+/** The texts of the page in the visitor's language. A placeholder such as {name} is replaced by a value. */
 const words = JSON.parse($("page-words").textContent);
 
 /**
+ * Return a text of the page.
  * @param {string} name
- * @param {Record<string, string | number>} [values]
+ * @param {Record<string, string | number>} [values] the values of the placeholders
  */
 export function say(name, values = {}) {
   return words[name].replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
@@ -18,7 +19,7 @@ export const milliseconds = (ms) => `${Math.max(0, Math.round(ms))} ms`;
 const NEEDS_KEY = ["missing_credentials", "invalid_api_key"];
 
 /**
- * Show a problem beside what it is about, or nothing. One with the key is shown where the key is asked for.
+ * Show a problem in the element `id`, or hide that element. A problem with the key is shown beside the key's field.
  * @param {string} id
  * @param {{code?: string, message: string} | null} problem
  */
@@ -41,7 +42,7 @@ function write(id, problem) {
   $(id).textContent = problem?.message ?? "";
 }
 
-/** What a button copies; its label says whether it worked. */
+/** Make a button copy the text of an element. The button's label then says whether this worked. */
 export function copies(button, element) {
   const label = button.textContent;
   button.onclick = async () => {
@@ -49,7 +50,7 @@ export function copies(button, element) {
       await navigator.clipboard.writeText(element.innerText);
       button.textContent = say("copied");
     } catch {
-      // Without permission, or on a page that is not secure: the visitor copies what is now selected.
+      // The browser does not allow copying: no permission, or no secure page. The visitor copies the selected text.
       getSelection().selectAllChildren(element);
       button.textContent = say("press_ctrl_c");
     }
@@ -57,7 +58,7 @@ export function copies(button, element) {
   };
 }
 
-/** One of a group of buttons is pressed at a time. */
+/** Make a group of buttons of which exactly one is pressed at a time. */
 export function chooses(buttons, onChoice) {
   for (const button of buttons) {
     button.onclick = () => {

@@ -1,11 +1,12 @@
-// Text to speech: read aloud with the sentence marked, as a file, and what will be said for what is written.
+// Text to speech: reads a text aloud and marks the current sentence, makes an audio file, and shows how the text will
+// be spoken.
 
 import { $, milliseconds, say, showProblem } from "./page.js";
 import { call, fetchAudio, voice } from "./service.js";
 
 /** @type {import("../voice.js").Speech | null} */
 let reading = null;
-let searchFrom = 0; // in the text, after the sentence that was heard last
+let searchFrom = 0; // index in the text after the last sentence that was played
 
 /** @type {import("../voice.js").SpeakOptions} */
 const spoken = {
@@ -73,7 +74,7 @@ $("download").onclick = async () => {
   }
 };
 
-const PAUSE_MS = 400; // in typing, before the words are asked for
+const PAUSE_MS = 400; // pause in typing after which the spoken form is requested
 let typing = 0;
 
 async function showSaid() {

@@ -1,4 +1,4 @@
-// Code to copy, with the visitor's address and key in it.
+// Code samples to copy, which contain the address of this service and the visitor's key.
 
 const python = (address, key) => `from openai import OpenAI
 

@@ -1,4 +1,4 @@
-// The visitor's key, and what is asked with it. An application keeps its key on its own server instead.
+// The visitor's key, and the requests made with it. A real application keeps its key on its own server instead.
 
 import { Voice, problemOf } from "../voice.js";
 
@@ -14,7 +14,10 @@ export const key = {
   },
 };
 
-/** A key in the address's fragment never leaves the browser; it is kept for this tab and taken out of sight. */
+/**
+ * Take the key from the fragment of the page's address, if there is one, and remove it there. The browser never sends a
+ * fragment to the server.
+ */
 export function takeKeyFromAddress() {
   const given = new URLSearchParams(location.hash.slice(1)).get("key");
   if (given) {
@@ -50,7 +53,7 @@ async function ask(path, options = {}) {
 export const call = async (path, options) => (await ask(path, options)).json();
 
 /**
- * Speech as a file. Throws `Problem`.
+ * Return speech as a file. Throws `Problem`.
  * @param {Record<string, unknown>} wanted
  */
 export async function fetchAudio(wanted) {
@@ -58,17 +61,17 @@ export async function fetchAudio(wanted) {
   return (await ask("/v1/audio/speech", { method: "POST", headers, body: JSON.stringify(wanted) })).blob();
 }
 
-/** What is on for this visitor. Throws `Problem`. */
+/** Return which features are on for this visitor. Throws `Problem`. */
 export const availability = () => call("/v1/voice/availability", { headers: { "X-Voice-User": visitor() } });
 
-/** The visitor's name for the service: this browser's, so that one key can serve many visitors. */
+/** Return a user id for this browser, so several visitors can share one key. */
 function visitor() {
   const kept = localStorage.getItem(VISITOR) ?? `playground-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
   localStorage.setItem(VISITOR, kept);
   return kept;
 }
 
-/** A short-lived token, as an application's own server would fetch it for its pages. Throws `Problem`. */
+/** Return a short-lived token. In a real application, its own server would request the token. Throws `Problem`. */
 async function token() {
   const body = JSON.stringify({ user: visitor() });
   const headers = { "Content-Type": "application/json" };

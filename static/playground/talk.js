@@ -1,14 +1,14 @@
-// Talk mode: a conversation. What is said is answered aloud, and the answer stops as soon as the person speaks again.
+// Talk mode: a conversation. The page answers aloud, and the answer stops as soon as the user speaks again.
 
 import { $, milliseconds, say, showProblem } from "./page.js";
 import { voice } from "./service.js";
 
-const WORD_MS = 25; // as a language model writes
+const WORD_MS = 25; // time per word, about as fast as a language model writes
 
 /** @type {import("../voice.js").Listening | null} */
 let conversation = null;
 /** @type {HTMLElement | null} */
-let asking = null; // the turn that is being said
+let asking = null; // the line of the user's current utterance
 
 const LATENCIES = { speech: "latency_noticed", final: "latency_final", sound: "latency_sound" };
 const latencies = new Map();
@@ -58,7 +58,7 @@ const heard = {
 
 async function answer(question, language) {
   const line = turn("service");
-  let heardUpTo = 0; // in the answer's text
+  let heardUpTo = 0; // index in the answer up to which it has been played
   const speech = voice.speak({
     voice: $("voice").value || undefined,
     onLatency: (ms) => tellLatency("sound", ms),
@@ -76,7 +76,7 @@ async function answer(question, language) {
     },
   });
   for await (const piece of reply(question, language)) {
-    if (line.dataset.end) return; // interrupted: your language model would be stopped here
+    if (line.dataset.end) return; // interrupted; an application would stop its language model here
     line.append(piece);
     scrollDown();
     speech.write(piece);
@@ -84,7 +84,7 @@ async function answer(question, language) {
   speech.end();
 }
 
-/** In place of a language model. */
+/** Yield a fixed reply word by word, in place of a language model. */
 async function* reply(question, language) {
   const words = say(language === "ms" ? "reply_ms" : "reply_en", { question });
   for (const word of words.split(/(?<= )/)) {
@@ -103,7 +103,7 @@ function turn(who) {
 
 const scrollDown = () => ($("turns").scrollTop = $("turns").scrollHeight);
 
-/** What was not heard of an answer is struck out: a language model should not take it as said. */
+/** Strike out the part of an answer that was not played. A language model should not treat this part as said. */
 function showInterrupted(line, heardUpTo) {
   const whole = line.textContent;
   const unheard = document.createElement("s");

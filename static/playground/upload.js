@@ -1,4 +1,4 @@
-// Speech to text from a file: its words, each with its time; pressing one plays the recording from there.
+// Speech to text from a file: shows each word with its time. Pressing a word plays the recording from there.
 
 import { problemOf } from "../voice.js";
 import { $, copies, say, showProblem } from "./page.js";
@@ -10,7 +10,7 @@ const recording = $("recording");
 
 /** @type {{start: number, end: number, button: HTMLElement}[]} */
 let timed = [];
-let running = 0; // which upload counts: a later one replaces it
+let running = 0; // number of the newest upload; results of earlier uploads are ignored
 
 async function transcribe(file) {
   const mine = ++running;
@@ -66,7 +66,7 @@ function show(transcript, name) {
   plain.textContent = transcript.text;
 }
 
-/** In the page's language. */
+/** Return the name of the transcript's language in the language of the page. */
 function languageOf({ language, languages }) {
   const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language" });
   return languages.length ? names.of(languages[0].code) : language;
@@ -94,7 +94,7 @@ recording.ontimeupdate = () => {
 
 $("file").onchange = () => {
   const [file] = $("file").files;
-  $("file").value = ""; // the same file may be chosen again
+  $("file").value = ""; // otherwise choosing the same file again would have no effect
   if (file) transcribe(file);
 };
 for (const kind of ["dragover", "dragleave", "drop"]) {
@@ -106,7 +106,7 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
   });
 }
 
-const plain = document.createElement("p"); // without the times
+const plain = document.createElement("p"); // the text without times, for the copy button
 plain.className = "visually-hidden";
 plain.setAttribute("aria-hidden", "true");
 $("timed").after(plain);

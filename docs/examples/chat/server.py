@@ -1,4 +1,4 @@
-"""The smallest server for a page with voice: it serves the page and short-lived tokens, and keeps the API key secret.
+"""A minimal server for a page with voice. It serves the page and short-lived tokens, and keeps the API key secret.
 
 VOICE_URL=http://127.0.0.1:8000 VOICE_KEY=vk_... python docs/examples/chat/server.py 9000
 """
@@ -18,7 +18,7 @@ PAGE = Path(__file__).with_name("index.html").read_text("utf-8").replace("VOICE_
 
 
 def token(user: str) -> str:
-    """Return a token for one signed-in person. Take the name from your own session, never from the page."""
+    """Return a token for a signed-in user. Take the user id from your own session, never from the page."""
     headers = {"Authorization": f"Bearer {VOICE_KEY}", "Content-Type": "application/json"}
     request = Request(f"{VOICE_URL}/v1/realtime/client_secrets", json.dumps({"user": user}).encode(), headers)
     with urlopen(request) as answer:
@@ -32,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/voice-token":
             try:
                 self.answer(200, token("aminah"))
-            except OSError:  # the service refused, or is away
+            except OSError:  # the service refused or cannot be reached
                 self.answer(503, "")
         else:
             self.answer(404, "not found")

@@ -1,4 +1,4 @@
-// The AI SDK: transcribe and speech
+// Transcribe a recording and generate speech with the AI SDK.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import * as ai from "ai";

@@ -1,4 +1,4 @@
-// openai-node
+// Use the service with openai-node.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import OpenAI from "openai";

@@ -1,4 +1,4 @@
-// node's ws on the three sockets, and at a path that is none
+// Connect to all three WebSockets with Node's ws library, and to a path that is not a WebSocket.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import WebSocket from "ws";

@@ -88,7 +88,9 @@ async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine, monk
     await speak(stream, np.tile(sound.said("selamat pagi semua"), 4), pause_s=0.01)
     took = time.monotonic() - began
     await stream.finish()
-    assert 1 <= guesses <= took / (slow_s * (1 + PARTIAL_BACKOFF)) + 4  # at most four utterances, each with a first
+    assert (
+        1 <= guesses <= took / (slow_s * (1 + PARTIAL_BACKOFF)) + 4
+    )  # at most four utterances, each with a first partial
 
 
 async def test_a_failure_is_of_its_utterance(engine: WhisperEngine) -> None:

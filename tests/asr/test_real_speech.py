@@ -50,7 +50,7 @@ def letters(text: str) -> str:
     ],
 )
 async def test_captions_that_are_said_stay(base: WhisperEngine, text: str) -> None:
-    # Spoken slowly: at the usual rate "subscribe now" is a near tie, which a few milliseconds of padding decide.
+    # Spoken slowly, because at the usual rate "subscribe now" is a near tie that a few milliseconds of padding decide.
     found = await heard(base, sound.said(text, "en", rate=130), Options(language="en"))
     assert letters(text) in letters(found.text)
 

@@ -122,7 +122,7 @@ async def test_the_sdk_makes_client_secrets(sdk: openai.AsyncOpenAI, served_serv
     assert secret.value.startswith("ek_")
     assert secret.session.type == "transcription"
     browser = openai.AsyncOpenAI(base_url=f"{served_service.url}/v1", api_key=secret.value)
-    async with browser.realtime.connect() as connection:  # the token has the intent
+    async with browser.realtime.connect() as connection:  # the token already names the intent
         created = await connection.recv()
         assert created.session.audio.input.format.type == "audio/pcmu"
 

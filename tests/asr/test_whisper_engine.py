@@ -85,13 +85,13 @@ async def test_the_words_are_those_of_faster_whisper(timestamps: bool, settings:
             condition_on_previous_text=False,
         )
         theirs = list(segments)
-        # Below the threshold both sample at random, and near it a rounding error decides whether they do.
+        # Below the threshold, both implementations sample at random. Near it, a rounding error decides whether they do.
         is_sure = hypothesis.avg_logprob >= LOGPROB_THRESHOLD and hypothesis.temperature == 0
         if is_sure and all(segment.temperature == 0 for segment in theirs):
             compared.append(("".join(segment.text for segment in theirs).strip(), hypothesis.text))
     assert len(compared) >= len(clips) / 2
     references, hypotheses = zip(*compared, strict=True)
-    # Batches have other rounding errors than single clips, so a near tie between two words may go either way.
+    # Batches and single clips have different rounding errors, so a near tie between two words may go either way.
     assert jiwer.wer(list(references), list(hypotheses)) <= 0.05
     await engine.close()
 
@@ -157,7 +157,7 @@ async def test_a_long_file_keeps_the_order_of_its_sentences(engine: WhisperEngin
 
 
 async def test_no_segment_of_a_long_file_is_lost(engine: WhisperEngine, settings: Settings) -> None:
-    settings.VOICE_ASR_BATCH = 2  # so many are cut at once, after the first two
+    settings.VOICE_ASR_BATCH = 2  # after the first two, this many segments are cut at once
     sentence = [sound.said("selamat pagi"), sound.silence(0.8)]
     assert (await transcribed(engine, sound.joined(11 * sentence))).split() == 11 * ["selamat", "pagi"]
 

@@ -15,7 +15,7 @@ def main(address: str, port: int) -> None:
     ray.init(address=address, log_to_driver=False)
     from inference.ray_app import app
 
-    # A proxy on each node, so that the worker's serves while the head is down. On one machine they share the port.
+    # Each node has a proxy, so the worker's proxy serves while the head is down. On one machine, they share the port.
     serve.start(proxy_location="EveryNode", http_options={"host": "127.0.0.1", "port": port})
     serve.run(app)
 

@@ -36,7 +36,9 @@ KEY = "vk_test_0123456789abcdef"
 # Two replicas hold 2 * 16 units each, and 32 more may wait for them.
 ALL_TAKEN = 90
 MORE_THAN_FIT = 300
-LOSES_HEADS = os.environ.get("VOICE_TEST_RAY_HEADS", "1") == "1"  # a minute more: Ray's head and Redis
+LOSES_HEADS = (
+    os.environ.get("VOICE_TEST_RAY_HEADS", "1") == "1"
+)  # also kill Ray's head and Redis, which takes another minute
 
 
 async def replicas(client: httpx.AsyncClient, tier: str, name: str) -> set[int]:

@@ -37,7 +37,10 @@ class RayNode:
         ray = Path(os.environ[PYTHON]).with_name("ray")
         store = f"--object-store-memory={OBJECT_STORE_BYTES}"
         common = ["--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1", store]
-        common += ["--min-worker-port=0", "--max-worker-port=0"]  # any: the default range contains the tests' ports
+        common += [
+            "--min-worker-port=0",
+            "--max-worker-port=0",
+        ]  # any port, because the default range contains the tests' ports
         self._command = [str(ray), "start", *arguments, *common]
         self._environment = environment
         self._log = folder / f"{name}.log"
@@ -84,7 +87,7 @@ class RayNode:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             process.wait(20)
-        # This file names a cluster. Ray would believe that it still runs here, as it sees the other nodes' processes.
+        # Without this, Ray would take the cluster that this file names for running, because it sees the other nodes.
         (self._folder / "ray" / "ray_current_cluster").unlink(missing_ok=True)
 
     def remove(self) -> None:

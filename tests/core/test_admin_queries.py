@@ -58,7 +58,7 @@ class TestLists(TestCase):
             with self.subTest(model=model.__name__):
                 few = self.queries(model, 2)
                 many = self.queries(model, 10)
-                # Models with few rows for ever, such as phases of growth, may make a query for each row.
+                # Models that always have few rows, such as phases of growth, may make a query for each row.
                 assert len(many) <= len(few) or model._default_manager.count() <= HANDFUL, "\n".join(many)
                 assert len(many) <= MAX_QUERIES
 

@@ -249,7 +249,7 @@ class TestAdoption:
         assert adoption.rate == len(active) / (android + of_web)
         assert dict(adoption.features)["Text to speech"] == "7–10 %"
         Flag.objects.update(killed=True)
-        assert board(used, used).adoption.steps[1].users == len(active)  # those who were active had voice in these days
+        assert board(used, used).adoption.steps[1].users == len(active)  # active users must have had voice
 
     def test_the_newest_number_of_the_day_counts(self, used: date) -> None:
         chat = ClientApplication.objects.get(name="chat-android")

@@ -190,7 +190,7 @@ async def one_renewal_keeps(page: Page, selector: str) -> bool:
         async with page.expect_response("**/now.json**"):
             pass
         updated = await page.inner_text("#home-updated")
-        await expect(page.locator("#home-updated")).not_to_have_text(updated, timeout=20_000)  # it is drawn now
+        await expect(page.locator("#home-updated")).not_to_have_text(updated, timeout=20_000)  # drawn now
         if await page.evaluate(f"document.querySelector('{selector}').outerHTML") == before:
             return bool(await page.evaluate(f"document.querySelector('{selector}').isTheSame"))
     raise AssertionError("every renewal brought something new")

@@ -23,11 +23,11 @@ from usage.models import LedgerEntry
 from usage.plans import Plan
 from voiceproject import asgi
 
-# For monitoring and for browsers, not for API callers. Those that show more than health have their own logins.
+# Paths for monitoring and for browsers, not for API callers. Those that show more than health have their own login.
 NOT_FOR_CALLERS = {"healthz", "readyz", "metrics", "schema/", "docs/", "admin/"}
-# Pages for staff who sign in. The tests find every address below them; strangers are sent to the login.
+# Pages for staff who sign in. The tests find every address below them; other callers are redirected to the login.
 FOR_SIGNED_IN_PEOPLE = {"dashboard/"}
-# These need credentials but no engine, such as usage and feedback.
+# Endpoints that need credentials but no engine, such as usage and feedback.
 NO_SPEECH_WORK = {
     "GET v1/usage",
     "GET v1/voice/availability",

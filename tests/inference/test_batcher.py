@@ -186,7 +186,7 @@ async def test_the_backlog_is_what_runs_and_waits_less_what_nobody_misses_yet(
     batcher._seconds_per_cost = 10.0  # set by hand, because these batches are too short to measure
     assert 9.0 < batcher.stats().backlog_s <= 10.0
     [patient] = await submit(batcher, Number(value=1, slack_s=60.0))
-    assert 9.0 < batcher.stats().backlog_s <= 10.0  # done in 20 s, not needed for 60
+    assert 9.0 < batcher.stats().backlog_s <= 10.0  # this unit can be done in 20 s but has 60 s, so it does not count
     [waiting] = await submit(batcher, Number(value=2))
     assert 19.0 < batcher.stats().backlog_s <= 20.0
     model.free.set()

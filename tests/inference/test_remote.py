@@ -228,7 +228,7 @@ async def test_who_hangs_up_takes_the_unit_along() -> None:
 
 async def test_a_unit_that_a_server_lost_is_run_by_another() -> None:
     async def fail(_frame: bytes):
-        raise ConnectionResetError  # the connection breaks without an error envelope
+        raise ConnectionResetError  # the connection breaks without an error response
 
     async with handler(fail) as (bad, one), handler(speak) as (_good, two), remote_speech(one, two) as engine:
         while not bad.frames:

@@ -28,7 +28,7 @@ RULES = of_kind("PrometheusRule")["voice"]["spec"]["groups"]
 
 # Labels that Prometheus adds to every series when it scrapes a pod.
 OF_THE_TARGET = {"pod", "instance", "job", "namespace", "service", "container", "endpoint"}
-# Metrics that Ray exports on the inference tier's pods: its own of the nodes, and those of inference/ray_app.py.
+# Metrics that Ray exports on the pods of the inference tier: metrics of its nodes, and those of inference/ray_app.py.
 OF_RAY = {"ray_node_gpus_utilization": {"GpuIndex"}} | {
     f"ray_voice_batch_{what}_{part}": {"engine"} for what in ("size", "seconds") for part in ("sum", "count")
 }

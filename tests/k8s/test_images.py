@@ -135,7 +135,7 @@ def venv(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the image's Python and only the packages that the image installs."""
     folder = tmp_path_factory.mktemp("packages") / "venv"
     API_IMAGE.install_to(folder)
-    # Unlike pip, uv does not compile the packages. Without this, each start would compile them, as it may not write.
+    # Unlike pip, uv does not compile the packages. Each start would compile them again, because it may not write files.
     loaded = "import voiceproject.asgi, voiceproject.urls, voiceproject.management.commands.serve"
     told = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},

@@ -221,8 +221,10 @@ async def test_a_reply_that_would_be_ready_too_late_by_itself_is_spoken_by_espea
         return Synthesis(sentences_of(text, "ms"), VOICES["aisyah"], soon=True, whole=whole).voice.degraded
 
     assert degraded("Selamat pagi, apa khabar semua?") is None
-    assert degraded("Selamat pagi, apa khabar semua hari ini? " * 4) is Reason.BUSY  # the listener waits for all of it
-    assert degraded("Selamat pagi, apa khabar semua hari ini? " * 8) is None  # this one is heard while it is made
+    assert (
+        degraded("Selamat pagi, apa khabar semua hari ini? " * 4) is Reason.BUSY
+    )  # played only when all of it is ready
+    assert degraded("Selamat pagi, apa khabar semua hari ini? " * 8) is None  # played while it is still being made
 
 
 async def test_a_short_text_is_waited_for_whole_however_long_it_is_spoken(offered: Any) -> None:

@@ -96,7 +96,7 @@ def test_it_works(spool: Spool, entry: Entry) -> None:
 
 def test_a_line_is_settled_once_however_often_it_is_there(spool: Spool, client: ClientApplication) -> None:
     entries = [entry_of(client) for _ in range(250)]
-    writer.commit(entries[:5])  # their commits had succeeded in spite of the error
+    writer.commit(entries[:5])  # these commits succeeded although an error was reported
     for one in [*entries, *entries[:120]]:
         spool.keep(SpooledEntry(one, AT))
     spool.drain(writer.settle)

@@ -45,9 +45,9 @@ def test_nothing_else_reads_the_environment() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if re.search(r"os\.(environ|getenv)\b", path.read_text())
     ]
-    # Two pass the environment to a child process. One limits numpy's threads before numpy is imported. One asks
-    # CTranslate2 for AVX-512. One looks for an operator's settings of malloc. Two set the settings module. One reads
-    # the environment for settings.py.
+    # Of these modules, two pass the environment to a child process, and two set the settings module. The others limit
+    # numpy's threads before numpy is imported, make CTranslate2 use AVX-512, respect an operator's settings of malloc,
+    # or read the environment for settings.py.
     allowed = [
         "asr/decoder_process.py",
         "asr/tuning.py",

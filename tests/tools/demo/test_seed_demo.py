@@ -141,7 +141,9 @@ class TestTheQuarter(TestCase):
         assert resolved.exclude(acknowledged_by="").count() >= 3
         firing = Alert.objects.get(state="firing")
         assert firing.acknowledged_at is None and firing.rule.severity == "warning"
-        assert not Delivery.objects.exclude(state="sent").exists()  # or a watcher that starts now would send old mail
+        assert not Delivery.objects.exclude(
+            state="sent"
+        ).exists()  # otherwise a watcher that starts now would send old mail
 
     def test_what_runs_is_what_the_phase_needs(self) -> None:
         outlook = phases.outlook(NOW)

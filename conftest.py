@@ -234,7 +234,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Group the tests by file for the workers, and run those that empty the database last.
 
-    All tests of a file run in one worker, except that those that empty the database form a group of their own. These
+    All tests of a file run in one worker. Only the tests that empty the database form a second group per file. Such
     groups come last, because their tests also remove the rows that migrations have created. Each worker takes groups in
     this order. Slow files come first, so that no worker is left alone with one at the end.
     """

@@ -44,7 +44,7 @@ class Reference:
     """A recording and its reference text.
 
     ``audio``: path of the recording.
-    ``language``: ISO 639-1 code; "" if the manifest gives none.
+    ``language``: ISO 639-1 code, or "" if the manifest does not state the language.
     """
 
     audio: Path

@@ -96,7 +96,7 @@ class Recognition:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any], *, words: bool = False, logprobs: bool = False) -> Recognition:
-        """Create a recognition from a client's fields, those of ``RecognitionSerializer``.
+        """Create a recognition from the fields of a ``RecognitionSerializer``.
 
         ``words``: whether final results list timed words.
         ``logprobs``: whether final results list tokens with their log probabilities.

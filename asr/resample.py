@@ -153,7 +153,7 @@ def _mono(frame: av.AudioFrame) -> Samples:
 
 
 def _as_16_bit(samples: Samples) -> Samples:
-    """Round the samples to steps of 16 bits, so that they are equal to those of a decoded file (``asr.containers``)."""
+    """Round the samples to multiples of 1/32768, as in a decoded file (``asr.containers``)."""
     return np.asarray(np.clip(np.rint(samples * 32768), -32768, 32767), np.float32) * np.float32(1 / 32768)
 
 

@@ -187,7 +187,7 @@ class Segmenter:
         return self._add(start, min(padded_end, start + self._longest))
 
     def _cut_long(self) -> list[Piece]:
-        """Cut the open span wherever it is longer than the longest segment."""
+        """Cut pieces off the open span while it is longer than the longest segment."""
         pieces: list[Piece] = []
         while self._open_from is not None and self.position - self._open_from > self._longest:
             cut = self._open_from + quietest(self._audio(self._open_from, self._open_from + self._longest))

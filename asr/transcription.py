@@ -108,7 +108,7 @@ class Transcription:
 
         None if ``asr.guard`` removes all of its text as invented.
 
-        ``decided``: evidence of the languages of all earlier parts; that of this part is appended.
+        ``decided``: evidence of the languages of all earlier parts; the evidence of this part is appended.
         ``waiting``: recognised parts whose language is not final yet.
         """
         part, *following = waiting

@@ -168,7 +168,7 @@ class Utterance:
     async def result(self, decided: list[Evidence], before: str, length: int) -> UtteranceResult:
         """Return the final text of the utterance. Call this after ``recognised``.
 
-        ``decided``: evidence of the languages in the stream so far; that of this utterance is appended.
+        ``decided``: evidence of the languages in the stream so far; the evidence of this utterance is appended.
         ``before``: text of the segment before this utterance.
         ``length``: length of the stream so far, in samples; times in the result are limited to it.
         """
@@ -192,10 +192,10 @@ class Utterance:
         return piece.samples(start, end)
 
     async def _settled(self, parts: list[Part], decided: list[Evidence]) -> Part:
-        """Return the first of the parts in its final language, which is chosen as for a recording.
+        """Return the first of ``parts`` in its final language, which is chosen by the same rules as in a recording.
 
         ``parts``: this part and those after it.
-        ``decided``: evidence of the languages of the earlier parts; that of this part is appended.
+        ``decided``: evidence of the languages of the earlier parts; the evidence of this part is appended.
         """
         part, *following = parts
         if not self._detects:

@@ -75,7 +75,7 @@ class Database:
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call ``function`` and return its result. If the database turns out to be unavailable, record this.
 
-        Raises ``DatabaseError``; at once if the database is known to be unavailable.
+        Raises ``DatabaseError``. While the database is known to be unavailable, raises it without calling ``function``.
         """
         self.check()
         try:
@@ -91,9 +91,9 @@ database = Database()
 
 
 async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a function that queries the database in a thread, and return its result.
+    """Call ``function``, which queries the database, in a thread and return its result.
 
-    Raises ``DatabaseError``; at once if the database is known to be unavailable.
+    Raises ``DatabaseError``. While the database is known to be unavailable, raises it without calling ``function``.
     """
     database.check()
     return await with_timeout(database_sync_to_async(database.call)(function, *args, **kwargs))

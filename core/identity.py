@@ -121,7 +121,7 @@ async def active_client(client_id: int) -> str | None:
 async def check_still_valid(caller: Caller) -> None:
     """Raise ``ApiError`` 401 if the caller's API key has been revoked or its client application switched off.
 
-    Call this regularly during work that takes long, such as a stream.
+    Call this regularly during long work, such as a stream.
     """
     if await active_client(caller.client_id) is None:
         raise ApiError(ErrorCode.INVALID_API_KEY, _("The client application has been switched off."))

@@ -1,4 +1,4 @@
-"""Format numbers as text (``4.2 s``, ``12.5 min``, ``1,204``, ``2 days``), and form fields that accept such input."""
+"""Functions that format numbers as text (``4.2 s``, ``12.5 min``, ``2 days``), and form fields for such text."""
 
 from __future__ import annotations
 

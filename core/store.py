@@ -57,7 +57,7 @@ def _size(value: bytes) -> int:
 class MemoryStore:
     """A store in the memory of this process.
 
-    ``max_bytes``: limit to the size of all values together.
+    ``max_bytes``: limit on the size of all values together.
     ``lifetime_s``: seconds for which a value is kept.
     """
 
@@ -93,7 +93,7 @@ class RedisStore:
     """A store in Redis.
 
     ``namespace``: part of the Redis keys that separates this store's values from those of other stores.
-    ``max_bytes``: limit to the size of each value.
+    ``max_bytes``: limit on the size of each value.
     ``lifetime_s``: seconds for which ``put`` keeps a value.
     """
 
@@ -142,7 +142,7 @@ class RedisStore:
 def make_store(namespace: str, max_bytes: int, lifetime_s: int) -> PerLoop[Store]:
     """Return a store in Redis if Redis is configured, otherwise in the memory of this process.
 
-    ``max_bytes``: limit to the size of all values together in this process, or of each value in Redis.
+    ``max_bytes``: limit on the size of all values together in this process, or of each value in Redis.
     ``lifetime_s``: seconds for which ``put`` keeps a value.
     """
 

@@ -99,10 +99,10 @@ class AdmissionController:
     characters.
 
     ``longest_s``: longest wait in seconds; work that would wait longer is refused; 0: no limit.
-    ``most``: limit to the pieces of work that are admitted at the same time.
+    ``most``: largest number of pieces of work that may be admitted at the same time.
     ``cost_per_byte``: estimated cost of a request per byte, for requests whose cost is not known yet; adapts to known
     costs.
-    ``dearest``: limit to the cost of one piece of work; longer work is done in parts, with other work in between.
+    ``dearest``: largest cost with which one piece of work counts; longer work is done in parts, between other work.
     ``growth``: function that returns how many times faster the engine may become soon.
     ``clock``: function that returns the time in seconds.
     """
@@ -255,7 +255,7 @@ class Admitted:
             self.is_paused = True
 
     def resume(self) -> None:
-        """Count this work again, because its client is ready. Paused work is never refused here.
+        """Count this work again, because its client is ready. Unlike new work, it is never refused.
 
         Does nothing if the work is not paused.
         """

@@ -241,7 +241,10 @@ class Tier:
         return [reading for at, reading in list(self._gpus.values()) if at >= since]
 
     def _note_machines(self, status: Mapping[str, Any]) -> None:
-        """Store the replica counts and GPU readings in a status. A tier of an earlier version sends none."""
+        """Store the replica counts and GPU readings in a status.
+
+        A tier of an earlier version sends neither.
+        """
         now = time.monotonic()
         for name, count in status.get("replicas", {}).items():
             running = int(count["running"])

@@ -29,9 +29,8 @@ def pcm16(audio: sound.Audio) -> bytes:
 
 
 class Client:
-    """A client with an open WebSocket connection.
+    """A client with an open WebSocket connection, in ``connection``.
 
-    ``connection``: the connection.
     ``events``: the JSON messages received so far.
     """
 

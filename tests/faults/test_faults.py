@@ -65,7 +65,7 @@ class Seen:
 class Load:
     """A load of callers who request speech to text and text to speech in turn, with short pauses.
 
-    ``service``: the service.
+    ``service``: the service under test.
     ``seen``: what callers experience during the current fault.
     ``served``: ids of the requests that succeeded.
     ``in_a_row``: number of successes since the last failure.

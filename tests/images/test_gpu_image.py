@@ -84,7 +84,7 @@ def test_nothing_asks_for_another_version(venv: Path) -> None:
 
 
 def test_ctranslate2_finds_cublas(image: Path) -> None:
-    """cuBLAS, which CTranslate2 opens, is on the library path that the image sets, and nowhere else."""
+    """CTranslate2 needs cuBLAS, and finds it only because the image sets the library path."""
     told = environment(image)
     opening = [VENV / "bin" / "python", "-c", "import ctypes; ctypes.CDLL('libcublas.so.12')"]
     subprocess.run(opening, check=True, env=told)

@@ -306,7 +306,10 @@ async def test_a_free_worker_waits_for_those_who_follow_each_other(pair, steps: 
 
 
 async def one_behind_three(pair, steps: Steps, **unit: Any) -> list[asyncio.Task[int]]:
-    """Let worker 0 run [2, 3], then free worker 1, which finds only unit 4 although its share is two."""
+    """Leave worker 1 free with a single unit in the queue, although its share is two units.
+
+    Worker 0 runs [2, 3], and unit 4 is waiting. Returns the tasks of all units.
+    """
     batcher, tasks = pair
     tasks += await submit(batcher, Number(value=2), Number(value=3))
     steps.ends[0].set()

@@ -86,7 +86,7 @@ class Growing:
 
 @pytest.mark.parametrize(("growth", "let_in"), [(1.0, 21), (3.0, 61)])
 def test_admission_lets_in_what_the_replicas_that_come_will_do(growth: float, let_in: int) -> None:
-    """With 2 s of work for all possible replicas before the last request, there are 20 units for each replica."""
+    """Requests are admitted until 2 s of work for all possible replicas are waiting: 20 units for each replica."""
     assert Growing(growth).filled() == let_in
 
 

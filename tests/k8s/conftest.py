@@ -20,7 +20,7 @@ def promtool() -> str:
 
 @pytest.fixture
 def prometheus(tmp_path: Path, server_address: str) -> Iterator[str]:
-    """The URL of a Prometheus with the project's rules, which scrapes the service in this process every second."""
+    """The URL of a Prometheus that has the project's rules and scrapes this process every second."""
     rules = yaml.safe_load((K8S / "monitoring" / "rules.yaml").read_text())["spec"]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules).replace("interval: 15s", "interval: 1s"))
     target = {"targets": [server_address.removeprefix("http://")], "labels": {"pod": "asr-api-1"}}

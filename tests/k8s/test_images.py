@@ -245,7 +245,7 @@ def test_as_in_the_cluster(app: Path, told: dict[str, str]) -> None:
 
 
 def _probed(port: str, serving: subprocess.Popen[str]) -> None:
-    """Probe the service as the kubelet does, which uses the pod's address instead of the service's name."""
+    """Probe the service as the kubelet does: with the pod's address instead of the service's name as the host."""
     (pod,) = (one for one in workloads() if one.name == API[0])
     container = pod.containers[-1]
     deadline = time.monotonic() + PATIENCE_S

@@ -298,7 +298,7 @@ def test_each_overlay_says_its_phase(phase: int) -> None:
 
 
 def test_few_requests_say_nothing(promtool: str, tmp_path: Path) -> None:
-    """With one request in ten steps, there are only two in the window, which are too few to fire an alert."""
+    """One request in ten steps means two requests in the window. These are too few to fire an alert."""
     plan = [
         played(series_for(row, above=True, rate=0.1), [fires(name_of(row), MINUTES["loud"], None)])
         for row in Rule.objects.filter(metric__in=(Metric.P95, Metric.ERRORS))

@@ -39,7 +39,7 @@ def moment(month: date, day: int = 5) -> datetime:
 
 @pytest.fixture
 def final(chat: ClientApplication, small_plan: Plan, fill: Fill) -> Statement:
-    """The final statement of a user who has used 1,000 characters more than the included 500, which costs 20 sen."""
+    """The final statement of a user who has used 1,000 characters beyond the included 500. They cost 20 sen."""
     fill(1500, at=moment(last_month()))
     draft_month(last_month())
     return finalise(Statement.objects.get(user="aminah"), by="siti")

@@ -1,4 +1,4 @@
-"""Weekly and daily counts of users, which are stored without user ids, agree with the ledger."""
+"""Weekly and daily counts of users agree with the ledger. The counts are stored without user ids."""
 
 from __future__ import annotations
 

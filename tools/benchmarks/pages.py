@@ -52,7 +52,7 @@ class Page:
 class Timing:
     """The measurements of one page.
 
-    ``page``: the page.
+    ``page``: the page and its address.
     ``status``: the HTTP status.
     ``first_s``: seconds of the first request, with cold caches.
     ``median_s``: median seconds of the later requests.

@@ -1,4 +1,4 @@
-"""A minimal FastAPI server to compare with, which calls ``WhisperModel.transcribe`` once for each request.
+"""A minimal FastAPI server for comparison. It calls ``WhisperModel.transcribe`` once for each request.
 
     uvicorn tools.benchmarks.plain_server:app
 

@@ -143,7 +143,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
 class Spent:
     """The results of one run under load.
 
-    ``result``: the latencies.
+    ``result``: the latencies and the number of failures.
     ``used``: CPU seconds of the service, by role of the thread.
     ``client_s``: CPU seconds of the load generator.
     ``batches``: engine, units and seconds of each batch.

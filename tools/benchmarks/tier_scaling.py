@@ -57,7 +57,7 @@ class Answer:
 
     ``at``: when the request was sent, in seconds from the start of the run.
     ``status``: the HTTP status.
-    ``seconds``: the latency.
+    ``seconds``: how long the answer took.
     """
 
     at: float

@@ -114,7 +114,7 @@ def make_costs(quarter: Quarter) -> bool:
 
 
 def make_exchange_rate(quarter: Quarter) -> None:
-    """Set an exchange rate if there is none yet. It is a round number, so that nobody takes it for a real rate."""
+    """Set an exchange rate if there is none yet. It is a round number, because it must not look like a real rate."""
     if not ExchangeRate.objects.exists():
         ExchangeRate.objects.create(
             day=quarter.first.replace(day=1), ringgit=RINGGIT_FOR_A_DOLLAR, source="made up for the demo"

@@ -28,7 +28,7 @@ class NotEmpty(Exception):
 class Filled:
     """What was written to the database.
 
-    ``quarter``: the demo quarter.
+    ``quarter``: the days and machines of the demo quarter.
     ``people``: number of end users.
     ``ledger``: numbers of requests, corrections and ratings.
     ``assignments``: number of plan assignments.

@@ -39,5 +39,5 @@ LONGEST_RAMP_S = 30.0
 
 
 def ramp_s(duration_s: float) -> float:
-    """Return the number of seconds in which the users arrive, which is added to a run of ``duration_s``."""
+    """Return the length in seconds of the ramp in which the users arrive, before a run of ``duration_s``."""
     return min(LONGEST_RAMP_S, max(SHORTEST_RAMP_S, RAMP_SHARE * duration_s))

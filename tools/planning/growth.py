@@ -15,12 +15,12 @@ LAUNCH = 1  # number of the phase to which the scorecard's launch targets apply
 
 @dataclass(frozen=True)
 class Upper:
-    """The upper limits of a phase.
+    """The upper limits of a phase of growth.
 
     ``users``: the number of voice users.
     ``concurrent``: the number of concurrent users.
-    ``is_extended``: whether the phase lacks one of these limits. The missing limit is then computed with the previous
-    phase's ratio of users to concurrent users.
+    ``is_extended``: whether the phase itself lacks one of these limits. The missing limit is then computed with the
+    previous phase's ratio of users to concurrent users.
     """
 
     users: int
@@ -30,14 +30,13 @@ class Upper:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A phase compared with the plan.
+    """A phase of growth compared with the plan for its upper limits.
 
-    ``phase``: the phase.
     ``upper``: the upper limits of the phase.
-    ``by_users``: the plan for its highest number of voice users.
-    ``by_crowd``: the plan for its highest number of concurrent users.
+    ``by_users``: the plan for the highest number of voice users.
+    ``by_crowd``: the plan for the highest number of concurrent users.
     ``provided``: the machines that the phase specifies; None if it autoscales.
-    ``reasons``: why the phase is not enough; empty if it is enough.
+    ``reasons``: why the machines or the budget of the phase are not enough; empty if they are.
     """
 
     phase: Phase

@@ -67,7 +67,7 @@ def _rows(section: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _members(union: Any) -> tuple[Any, ...]:
-    """Return the members of a union, which may be plain or ``Annotated[Union[...], ...]``."""
+    """Return the members of a union. It may be a plain union or ``Annotated[Union[...], ...]``."""
     first = get_args(union)[0]
     return get_args(first) or get_args(union)
 

@@ -165,7 +165,7 @@ def test_memory_that_is_not_told() -> None:
     ],
 )
 def test_a_process_that_died(seen: str, replaced: int) -> None:
-    """``seen`` has one letter per reading, which names the process that answered; a full stop is a failed reading."""
+    """In ``seen``, each letter is a reading and names the process that answered. A full stop is a failed reading."""
     watch = Watch("http://nowhere", 1)
     watch.processes = {float(ord(name)): Process(float(ord(name))) for name in set(seen) - {"."}}
     watch.readings = [watch.processes.get(float(ord(name))) for name in seen]

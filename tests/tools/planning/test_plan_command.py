@@ -46,7 +46,7 @@ def unpriced(seeded) -> None:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch) -> None:
-    """Simulate only a quarter of the requests, which is enough for these tests."""
+    """Simulate only a quarter of the requests. This is enough for these tests."""
     monkeypatch.setattr(plan, "EVENTS", 2_000)
     monkeypatch.setattr(plan, "SHORTEST_S", 120.0)
 
@@ -118,7 +118,7 @@ def test_a_device_that_is_too_slow_as_it_is(unpriced, capsys, tmp_path: Path) ->
 
 
 def test_the_first_phases_stay_within_their_cost(seeded) -> None:
-    """The costs are those of the phase's GPUs, and of pods that cost the share of a machine that they request."""
+    """The costs are those of the phase's GPUs and pods. A pod costs the share of a machine that it requests."""
     paid = prices(timezone.now(), pod_share=Goals.pod_cores / 2)
     for phase in Phase.objects.filter(number__in=(1, 2)):
         month = phase.gpus_to * paid.t4_month_usd + len(DEPLOYMENTS) * phase.pods_to * paid.pod_month_usd

@@ -128,7 +128,7 @@ class Run:
 class _Started:
     """A pod that was started.
 
-    ``pod``: the pod.
+    ``pod``: the simulated process.
     ``ready_at``: the simulated time from which the pod takes requests.
     ``read_s``: CPU seconds that the pod had used at the autoscaler's last reading.
     """
@@ -244,7 +244,7 @@ class Cluster:
         self.deployments[kind].pod().handle(self.sizes.job(self.rates, kind, deadline), answered)
 
     def stream(self, seconds: float) -> None:
-        """Open a live stream now, which lasts this many seconds."""
+        """Open a live stream that lasts this many seconds from now."""
         self._enter(LIVE)
         ends = self.clock.now + seconds
         every = 1 / self.rates.live.units_per_s
@@ -323,9 +323,9 @@ def simulate_steady(
     """Simulate a constant request rate, such as that of the busiest hour.
 
     ``rate``: the request rate.
-    ``demand``: the sizes of requests and streams; the rest of it is not used.
-    ``seconds``: the length of the run, without the warm-up.
-    ``warm_up_s``: the length of the warm-up, which is not in the result.
+    ``demand``: the sizes of requests and streams. The rest of the demand is not used.
+    ``seconds``: the length of the result, without the warm-up.
+    ``warm_up_s``: the length of the warm-up. It is simulated before the result begins.
     """
     generator = np.random.default_rng(seed + 100)
     length = warm_up_s + seconds
@@ -394,10 +394,10 @@ def simulate_crowd(
     """Simulate a closed loop: each user waits for an answer, thinks, and asks again.
 
     ``crowd``: the users and their behaviour.
-    ``demand``: the sizes of requests; the rest of it is not used.
-    ``seconds``: the length of the run, without the warm-up.
+    ``demand``: the sizes of requests. The rest of the demand is not used.
+    ``seconds``: the length of the result, without the warm-up.
     ``stays``: when each user is present; None if all users are present during the whole run.
-    ``warm_up_s``: the length of the warm-up, which is not in the result.
+    ``warm_up_s``: the length of the warm-up. It is simulated before the result begins.
     """
     cluster = Cluster(sized(rates, demand), shape, seed=seed)
     chance = random.Random(seed + 200)
@@ -442,9 +442,9 @@ def sized(rates: Rates, demand: Demand) -> Rates:
 
 
 def _arrive(clock: Clock, times: Times, action: Callable[[], None]) -> None:
-    """Schedule an action at each of these times, which are in seconds and ascending.
+    """Schedule an action at each of these times (in seconds, ascending).
 
-    Only the next action is in the clock's queue, because the queue would otherwise hold the arrivals of a whole day.
+    Only the next action is in the clock's queue. Otherwise the queue would hold the arrivals of a whole day.
     """
     coming: Iterator[float] = iter(times.tolist())
 

@@ -67,9 +67,10 @@ class Checkpoint:
 
     @property
     def segment_s(self) -> int:
-        """The length, in seconds, up to which speech is put into one segment.
+        """The length of the longest segment to cut for this model, in seconds.
 
-        A model that has only the full context takes the same time for any segment up to 30 s, so it gets 30 s.
+        With only the full encoder context, any segment up to 30 s takes the same time, so segments may then be 30 s
+        long.
         """
         if self.contexts_s == (FULL_CONTEXT_S,):
             return FULL_CONTEXT_S

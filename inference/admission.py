@@ -95,8 +95,7 @@ class _Window:
 class AdmissionController:
     """Admits or refuses work for one engine.
 
-    Costs may have any unit to which the time for the work is about proportional, such as seconds of audio or
-    characters.
+    Costs may be seconds of audio, characters or anything else to which the time for the work is about proportional.
 
     ``longest_s``: longest wait in seconds; work that would wait longer is refused; 0: no limit.
     ``most``: largest number of pieces of work that may be admitted at the same time.

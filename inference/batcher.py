@@ -173,8 +173,8 @@ class Batcher(Generic[U, R]):
     def _wait(self) -> float:
         """Return the seconds until a unit that arrives now would start.
 
-        This is the cost of the units before it times the measured time per cost. Units with enough ``slack_s`` do not
-        count, because they run after it.
+        This is the total cost of the units before it, multiplied by the measured time per cost. Units with enough
+        ``slack_s`` do not count, because they run after it.
         """
         now = time.monotonic()
         return self._time_for(item for item in self._queue if item.rank <= now)
@@ -196,7 +196,7 @@ class Batcher(Generic[U, R]):
     def _backlog(self) -> float:
         """Return how many seconds late the latest of the present units will be, if no more units arrive.
 
-        A unit is late by the time between the moment when its result is needed and the moment when it is done.
+        A unit is late if it is done after the moment at which its result is needed.
         """
         now = time.monotonic()
         running = self._running_batches.values()

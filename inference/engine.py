@@ -18,8 +18,8 @@ class Unit:
     ``deadline``: time after which the result is not needed, in ``time.monotonic()`` seconds; None: no limit.
     ``live``: whether a user waits for the result in real time; such units run before those of files.
     ``admitted``: whether the first unit of the same request was accepted; such a unit waits instead of being refused.
-    ``slack_s``: seconds for which earlier audio is still playing, so that the result is not needed before; units with
-    less slack run first.
+    ``slack_s``: seconds until the result is needed, because earlier audio is still playing; units with less slack run
+    first.
     ``queued_ms``: how long the unit waited for its batch; set by the batcher.
     ``origin``: the request and trace to which the unit belongs (``core.tracing.origin``); set only in the inference
     tier.
@@ -53,8 +53,8 @@ class EngineStats:
     ``largest_batch``: number of units in the largest batch so far.
     ``busy_s``: total duration of all batches in seconds.
     ``estimated_wait_s``: seconds for which a unit submitted now would wait.
-    ``backlog_s``: seconds between the moment when the latest of the present units is needed and the moment when it is
-    done.
+    ``backlog_s``: seconds by which the latest of the present units will be late, that is, done after its result is
+    needed.
     ``seconds_per_cost``: seconds that a cost of 1 takes at present; 0 before the first measurement.
     """
 

@@ -52,15 +52,15 @@ async def in_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -
 
 
 async def in_first_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run ``function`` in the ``first`` pool, as ``in_pool`` does: for the first steps of a request."""
+    """Run ``function`` in the ``first`` pool, for the first steps of a request. Otherwise like ``in_pool``."""
     return await asyncio.wrap_future(_submit("first", function, *args, **kwargs))
 
 
 async def in_live_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run ``function`` in the ``live`` pool, as ``in_pool`` does: for short work of open streams."""
+    """Run ``function`` in the ``live`` pool, for short work of open streams. Otherwise like ``in_pool``."""
     return await asyncio.wrap_future(_submit("live", function, *args, **kwargs))
 
 
 async def in_ahead_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run ``function`` in the ``ahead`` pool, as ``in_pool`` does: for work that is needed only later."""
+    """Run ``function`` in the ``ahead`` pool, for work that is needed only later. Otherwise like ``in_pool``."""
     return await asyncio.wrap_future(_submit("ahead", function, *args, **kwargs))

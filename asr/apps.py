@@ -1,4 +1,4 @@
-"""Configure the Django app: register its engine, models and endpoints at start-up."""
+"""Configure the ``asr`` app: register the speech recognition engine, its models and its endpoints at start-up."""
 
 from __future__ import annotations
 

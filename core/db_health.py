@@ -91,7 +91,7 @@ database = Database()
 
 
 async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call ``function``, which queries the database, in a thread and return its result.
+    """Call ``function``, which queries the database, in a thread, and return its result.
 
     Raises ``DatabaseError``. While the database is known to be unavailable, raises it without calling ``function``.
     """

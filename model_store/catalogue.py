@@ -55,7 +55,7 @@ class Part:
     package: str = ""
 
     def member_for(self, path: str) -> str | None:
-        """Return the path within the package at which this part of the file ``path`` is.
+        """Return where the package holds this part of the file ``path``, as a path within the package.
 
         None if this part belongs to another file.
         """

@@ -12,6 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 class Collector:
+    """Keeps all spans that it receives, each with the name of its service."""
+
     def __init__(self) -> None:
         self.spans: list[tuple[str, Any]] = []
         self.url = ""
@@ -22,6 +24,7 @@ class Collector:
             self.spans += [(service, span) for scope in resource.scope_spans for span in scope.spans]
 
     def named(self, name: str, service: str) -> list[Any]:
+        """Return all spans with this name from this service."""
         return [span for sender, span in list(self.spans) if (sender, span.name) == (service, name)]
 
     def below(self, parent: Any, name: str, service: str) -> list[Any]:
@@ -32,6 +35,7 @@ class Collector:
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
+    """Run a collector on a free port within this context."""
     collector = Collector()
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -40,6 +40,7 @@ def silence(seconds: float) -> Audio:
 
 
 def noise(seconds: float, level: float = 0.05) -> Audio:
+    """Return white noise with a standard deviation of ``level``."""
     generator = np.random.default_rng(7)
     return (level * generator.standard_normal(int(seconds * RATE))).astype(np.float32)
 
@@ -65,6 +66,7 @@ def joined(parts: Iterable[Audio]) -> Audio:
 
 
 def wav(audio: Audio, rate: int = RATE) -> bytes:
+    """Return the audio as a mono WAV file with 16 bits per sample."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)

@@ -33,6 +33,7 @@ async def write(voice: ClientConnection, question: str) -> None:
 
 
 async def listen(voice: ClientConnection, path: str) -> None:
+    """Print each sentence when it is spoken, and write the audio to a WAV file."""
     with wave.open(path, "wb") as file:
         file.setparams((1, 2, 24_000, 0, "NONE", "not compressed"))
         async for message in voice:

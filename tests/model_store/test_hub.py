@@ -1,4 +1,4 @@
-"""Models from a model hub that the tests serve."""
+"""Models are installed from a model hub that the tests run."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ class Answer:
 
     @property
     def succeeded(self) -> bool:
+        """Whether the status is 200 and the body is not empty."""
         return self.status == 200 and bool(self.body)
 
 

@@ -98,6 +98,7 @@ class Speaker:
         self._said: list[tuple[int, str]] = []  # start in ms of the stream, and path of each recording
 
     async def say(self, talk: Talk) -> None:
+        """Send the audio of ``talk`` in real time, followed by ``PAUSE_S`` of silence."""
         audio = np.concatenate([talk.audio, sound.silence(PAUSE_S)])
         size = CHUNK_MS * sound.RATE // 1000
         self._began = self._began or time.monotonic()
@@ -112,6 +113,7 @@ class Speaker:
             self._said.append((first_ms, talk.name))
 
     async def listen(self) -> None:
+        """Record events until the server closes the connection, then assign the transcripts to the recordings."""
         async for message in self._socket:
             event = json.loads(message)
             self._note(event, event.get("utterance", -1), time.monotonic())
@@ -256,7 +258,8 @@ async def report(streams: int, options: argparse.Namespace) -> None:
 def print_words(live: dict[str, str], whole: dict[str, str], language: str) -> None:
     """Print how many words differ between the live transcripts and those of the same recordings sent as files.
 
-    ``live``, ``whole``: the live transcripts and those of the files, by the recording's path.
+    ``live``: the live transcripts, by the recording's path.
+    ``whole``: the transcripts of the files, by the recording's path.
     """
     found: dict[str, Errors] = {
         name: compare(text, live.get(name, ""), language) for name, text in whole.items() if text.strip()

@@ -48,15 +48,18 @@ class Outcome:
         return max(0.0, self.began + SETTLE_S + self.seconds - time.perf_counter())
 
     def succeeded(self, latency_s: float) -> None:
+        """Record a success."""
         self.latencies_s.append(latency_s)
         since = time.perf_counter() - self.began - SETTLE_S
         self.in_time += latency_s <= IN_TIME_S and 0 <= since < self.seconds
 
     @property
     def unanswered(self) -> int:
+        """The number of requests without a response."""
         return sum(count for status, count in self.statuses.items() if not status.isdecimal())
 
     def line(self) -> str:
+        """Return the outcome as one line of text."""
         told = f", told to wait {min(self.retry_after_s)} to {max(self.retry_after_s)} s" if self.retry_after_s else ""
         return (
             f"{self.goodput:6.1f}/s in time, p95 {percentile(self.latencies_s, 95):.2f} s, "

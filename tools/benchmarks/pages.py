@@ -44,6 +44,8 @@ MAX_LINKS = 200
 
 @dataclass(frozen=True)
 class Page:
+    """A page to be timed: what kind of page it is, and its address."""
+
     what: str
     address: str
 

@@ -34,6 +34,7 @@ class Result:
 
     @property
     def success_percent(self) -> float:
+        """The percentage of calls that succeeded; NaN if there were no calls."""
         made = len(self.latencies_s) + self.failures
         return 100 * len(self.latencies_s) / made if made else float("nan")
 
@@ -43,6 +44,8 @@ class Result:
 
 @dataclass(frozen=True)
 class Row:
+    """A row of the table: the name of a run, its number of concurrent callers, and its result."""
+
     name: str
     concurrency: int
     result: Result

@@ -54,10 +54,12 @@ class Check:
 
     @property
     def error(self) -> float:
+        """The relative error of the prediction; positive if the prediction is too high."""
         return self.foretold_s / self.measured_s - 1
 
     @property
     def error_with_its_cores(self) -> float:
+        """The relative error of the prediction for the cores that were available during the run."""
         return self.with_its_cores_s / self.measured_s - 1
 
 

@@ -54,7 +54,10 @@ def succeeds(ask: Ask) -> Call:
 
 
 def asr(client: Client) -> Ask:
-    """Return a function that sends the transcription request with a given number, counted modulo the clips."""
+    """Return a function that sends the transcription request of a clip.
+
+    The argument of the function is a number. The clips are used in turn.
+    """
     forms = [form(clip, {"model": "whisper-1", "language": "ms"}) for clip in clips()]
     requests = [
         client.request("POST", "/v1/audio/transcriptions", {"Content-Type": kind}, body) for kind, body in forms
@@ -63,7 +66,10 @@ def asr(client: Client) -> Ask:
 
 
 def tts(client: Client) -> Ask:
-    """Return a function that sends the speech request with a given number, counted modulo the sentences."""
+    """Return a function that sends the speech request of a sentence.
+
+    The argument of the function is a number. The sentences are used in turn.
+    """
     headers = {"Content-Type": "application/json"}
     bodies = [
         json.dumps({"model": "tts-1", "voice": "alloy", "input": said(number)}).encode()

@@ -77,6 +77,7 @@ class Seen:
     replicas: list[tuple[float, int]] = field(default_factory=list)
 
     def between(self, begin: float, end: float) -> list[Answer]:
+        """Return the answers to requests that were sent between two times."""
         return [answer for answer in self.answers if begin <= answer.at < end]
 
     def first(self, count: int, after: float = 0.0) -> float | None:
@@ -157,6 +158,7 @@ def started(folder: Path, **settings: str) -> Iterator[tuple[Served, str]]:
 
 
 async def follow_plan(api: Served, tier: str) -> Seen:
+    """Send the load of ``PLAN`` to an API process, and return the observations."""
     async with Run(api, tier) as run:
         for per_second, seconds in PLAN:
             await run.ask(per_second, seconds)

@@ -18,7 +18,10 @@ SENTENCES = [f"{subject} {place} {when}" for subject in _SUBJECTS for place in _
 
 
 def said(number: int) -> str:
-    """Return sentence ``number``, counted modulo the number of sentences, with a capital letter and a full stop."""
+    """Return a sentence with a capital letter and a full stop.
+
+    ``number``: any number. The sentences are used in turn.
+    """
     return SENTENCES[number % len(SENTENCES)].capitalize() + "."
 
 

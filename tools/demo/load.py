@@ -1,8 +1,8 @@
 """Draw the load of the service minute by minute, as its watcher would have recorded it.
 
-The demo ledger has only some hundred end users, and hardly ever are two of them active at once. So the concurrent users
-are not counted from the ledger. They are drawn for a service in the growth phase of that size, with the same days and
-hours of use.
+The demo ledger has only some hundred end users, so hardly any two of them are active at the same time. The concurrent
+users are therefore not counted from the ledger. They are drawn as for a real service in the same phase of growth, with
+the same days and hours of use.
 """
 
 from __future__ import annotations

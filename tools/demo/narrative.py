@@ -129,9 +129,11 @@ class Quarter:
         return self.now.date() - timedelta(days=self.days - 1)
 
     def date(self, index: int) -> date:
+        """Return the date of the day with this index."""
         return self.first + timedelta(days=index)
 
     def midnight(self, index: int) -> datetime:
+        """Return the start of the day with this index."""
         return datetime.combine(self.date(index), time.min, tzinfo=self.now.tzinfo)
 
     def seconds_of(self, index: int) -> float:

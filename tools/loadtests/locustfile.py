@@ -74,6 +74,7 @@ class Deck:
         self._cards = list(Workload)
 
     def draw(self) -> Workload:
+        """Return the kind of the next request."""
         if not self._cards:
             common = math.gcd(*MIX.values())
             self._cards = [work for work, share in MIX.items() for _ in range(share // common)]
@@ -103,6 +104,10 @@ class VoiceUser(FastHttpUser):
             gevent.sleep(random.uniform(0, THINK_S[0]))  # so that users do not start together
 
     def wait_time(self) -> float:
+        """Return the seconds until the next request.
+
+        This is the think time, or the ``Retry-After`` of a refusal if that is longer.
+        """
         think = 0.0 if config.is_closed_loop else random.uniform(*THINK_S)
         waits = max(think, self.retry_after_s)
         self.retry_after_s = 0.0

@@ -33,6 +33,7 @@ class KindTally:
 
     @property
     def asked(self) -> int:
+        """The number of all requests, successful or not."""
         return self.outcomes.total()
 
     def add(self, asked: RequestEvent) -> None:
@@ -59,6 +60,7 @@ class Tally:
     reasons: Counter[tuple[Workload, Outcome, str]] = field(default_factory=Counter)
 
     def add(self, event: RequestEvent | Pulse) -> None:
+        """Add an event. Events may arrive slightly out of order."""
         if not self.pulses and not self.asked:
             self.started = event.at  # the generator's start is not part of the run
         if isinstance(event, Pulse):
@@ -82,6 +84,7 @@ class Tally:
 
     @property
     def most_users(self) -> int:
+        """The highest number of users at once."""
         return max((pulse.users for pulse in self.pulses), default=0)
 
     def p95_s(self, work: Workload) -> float | None:

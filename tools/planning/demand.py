@@ -145,10 +145,12 @@ class Demand:
 
     @property
     def voice_users(self) -> float:
+        """The number of chat users who use voice."""
         return self.users * self.voice_share
 
     @property
     def asr_per_day(self) -> float:
+        """The number of recordings to recognise per day, without live streams."""
         return self.voice_users * self.audio_minutes * 60 * (1 - self.live_share) / self.clip_s
 
     @property
@@ -157,6 +159,7 @@ class Demand:
 
     @property
     def streams_per_day(self) -> float:
+        """The number of live streams that begin per day."""
         return self.voice_users * self.audio_minutes * 60 * self.live_share / self.stream_s
 
     @property
@@ -175,4 +178,5 @@ class Demand:
 
     @property
     def peak(self) -> RequestRate:
+        """The request rate in the busiest hour."""
         return self.rate(self.curve.peak)

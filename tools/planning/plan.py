@@ -71,6 +71,7 @@ class Machines:
 
     @property
     def largest_deployment(self) -> int:
+        """The number of pods of the largest deployment."""
         return max(self.pods.values())
 
 

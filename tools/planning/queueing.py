@@ -45,6 +45,7 @@ class Station:
 
     @property
     def utilisation(self) -> float:
+        """The mean share of the servers that are busy; above 1 if arrivals exceed the capacity."""
         return self.per_second * self.service_s / self.servers
 
     @property

@@ -33,6 +33,7 @@ class Corpus:
         return Counter(word for line in self._natural + self._generated + self._general for word in line.split())
 
     def draw(self, rng: random.Random) -> str:
+        """Return a random utterance."""
         where = rng.random()
         if where < 0.36:
             return rng.choice(self._natural)

@@ -73,6 +73,7 @@ class Examples:
             yield self.draw()
 
     def draw(self) -> Example:
+        """Return a random example: usually one utterance, sometimes several with pauses, or a sound without speech."""
         rng = self._rng
         kind = rng.random()
         if kind < 0.04:

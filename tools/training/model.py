@@ -15,6 +15,11 @@ from tools.training import tokens
 
 
 def whisper_config(width: int, encoder_layers: int, decoder_layers: int) -> WhisperConfig:
+    """Return the configuration of a Whisper with the vocabulary of the bundled model.
+
+    ``width``: the width of the states, a multiple of 64.
+    ``encoder_layers``, ``decoder_layers``: the numbers of layers.
+    """
     return WhisperConfig(
         vocab_size=tokens.SIZE,
         d_model=width,

@@ -1,7 +1,7 @@
 """The vocabulary of the bundled model.
 
-It consists of byte-level BPE pieces, Whisper's special tokens with a single language, and timestamps. It contains the
-empty string, because CTranslate2 treats a model as multilingual only if the vocabulary does.
+It consists of byte-level BPE pieces, Whisper's special tokens with a single language, and timestamps. It also contains
+the empty string. Without that, CTranslate2 would not treat the model as multilingual.
 """
 
 from __future__ import annotations

@@ -33,11 +33,16 @@ class Graph:
         self.constants: list[onnx.TensorProto] = []
 
     def constant(self, value: object, kind: type = np.int64) -> str:
+        """Add a constant of the numpy type ``kind``."""
         name = f"constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value, kind), name))
         return name
 
     def add(self, kind: str, *inputs: str, output: str = "", **attributes: object) -> str:
+        """Add a node of the ONNX operator ``kind``.
+
+        ``output``: the name of the output; by default a new name.
+        """
         output = output or f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output

@@ -85,6 +85,7 @@ class Machine:
 
     @property
     def running(self) -> int:
+        """The number of threads that have work."""
         return len(self._running)
 
     def work(self, seconds: float, done: Action) -> None:
@@ -130,6 +131,7 @@ class Threads:
         self._waiting: deque[tuple[float, Action]] = deque()
 
     def work(self, seconds: float, done: Action) -> None:
+        """Run a job that needs this many CPU seconds as soon as a thread is free, and call ``done`` at its end."""
         if self._free:
             self._free -= 1
             self._begin(seconds, done)

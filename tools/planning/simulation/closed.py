@@ -34,6 +34,7 @@ class Answers:
 
     @property
     def per_second(self) -> float:
+        """The successful answers per second of ``seconds``."""
         return len(self.all()) / self.seconds if self.seconds else 0.0
 
     @property

@@ -109,6 +109,7 @@ class Run:
     changes: list[Change] = field(default_factory=list)
 
     def latencies(self, kind: str) -> list[float]:
+        """Return the latencies of all successful answers of a deployment, in seconds."""
         return [seconds for part in self.slices for seconds in part.latencies_s[kind]]
 
     @property

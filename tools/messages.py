@@ -75,7 +75,7 @@ class Message:
 
     @classmethod
     def of(cls, function: str, texts: Sequence[object]) -> Message | None:
-        """Return the message in a function call; None if the call contains none, or none that is a literal.
+        """Return the message in a function call; None if there is no message, or if it is not a literal.
 
         ``function``: the name of the function.
         ``texts``: the arguments of the call; None in place of each argument that is not a literal.

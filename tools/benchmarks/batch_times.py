@@ -152,9 +152,10 @@ def _texts() -> list[str]:
 async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[float], seconds: float) -> list[Ran]:
     """Submit units in bursts, and return the batches that the engine made of them.
 
-    The engine may split a burst into several batches. Each unit is then assumed to have the mean cost of the burst. If
-    the engine runs every unit of a burst as a batch of its own, the units are submitted again one by one, because
-    several workers may finish in any order, so their times could not be matched to the units.
+    The engine may split a burst into several batches. Each unit is then assumed to have the mean cost of the burst.
+
+    If the engine makes a separate batch of every unit, the units are submitted again one by one. Otherwise several
+    workers could finish in any order, and the measured times could not be matched to the units.
 
     ``name``: the engine's name.
     ``costs``: the cost of each unit.

@@ -170,7 +170,7 @@ async def stream(
 ) -> None:
     """Open a stream, send all its audio in real time, and stop it once ``done`` is set.
 
-    ``number``: the stream's number, from which the user's id and a delay before the first audio follow.
+    ``number``: the stream's number. It determines the user's id and a delay before the first audio.
     ``talks``: the audio to send, all in the language of the first item.
     ``measured``: receives the measurements.
     ``opened``: the barrier that this stream reaches when it has sent all its audio.

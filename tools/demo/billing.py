@@ -78,8 +78,8 @@ def _plan(plan: DemoPlan, scale: int) -> Plan:
 def make_costs(quarter: Quarter) -> bool:
     """Change the infrastructure costs of the first migration to those of the demo quarter.
 
-    The costs then start with the quarter, and have its machines before and after the full GPU was relieved. Returns
-    False, and changes nothing, if the costs are no longer those of the migration.
+    The costs start with the quarter. They change when the full GPU was relieved, because there are other machines from
+    then on. Returns False, and changes nothing, if the costs are no longer those of the migration.
     """
     rows = {row.resource: row for row in InfrastructureCost.objects.all()}
     first = {Resource.T4: 1, Resource.API_POD: 2, Resource.OTHER: 1}

@@ -27,9 +27,9 @@ class Incident:
     ``severity``: the severity of the alert.
     ``metric``: the metric that exceeded its limit.
     ``fired_at``: when the alert fired.
-    ``lasted``: how long the alert took from firing to being resolved.
+    ``lasted``: the time from firing to resolution.
     ``worst``: the worst measured value, in the metric's unit.
-    ``acknowledged``: how long the alert took from firing to being acknowledged; None if it never was.
+    ``acknowledged``: the time from firing to acknowledgement; None if the alert was not acknowledged.
     """
 
     severity: Rule.Severity
@@ -123,7 +123,7 @@ def incidents(quarter: Quarter) -> Iterator[Incident]:
 
 
 def stopping_words(quarter: Quarter) -> str:
-    """Return a text that describes the critical alert that stopped the ramp, such as its metric and worst value."""
+    """Return the name and the worst value of the metric whose critical alert stopped the ramp, as text."""
     incident = next(one for one in incidents(quarter) if one.severity == Rule.Severity.CRITICAL)
     rule = _rule(incident)
     return rule.reading(incident.worst) if rule else incident.metric.label
@@ -190,9 +190,9 @@ def _rule(incident: Incident) -> Rule | None:
 
 
 def _tell(alert: Alert, value: float | None, at: datetime, state: Alert.State) -> None:
-    """Record a notification as sent at the time ``at``.
+    """Record a notification about an alert as sent at the time ``at``.
 
-    Its text is made from the alert as it was at that time: in this state, with this value.
+    The alert had this state and this value at that time, and so it has them in the text of the notification.
     """
     then = Alert(
         severity=alert.severity,

@@ -141,14 +141,17 @@ class Quarter:
         return min(timedelta(days=1), self.now - self.midnight(index)).total_seconds()
 
     def index(self, place: float) -> int:
-        """Return the index of the day at a fraction of the quarter from 0 to 1."""
+        """Return the index of a day.
+
+        ``place``: the day, as a fraction of the quarter from 0 to 1.
+        """
         return min(int(place * self.days), self.days - 1)
 
     def moment(self, place: float, hour: float = 10.0) -> datetime:
-        """Return a time of day on the day at a fraction of the quarter, or ``now`` if that is earlier.
+        """Return a time on one of the days, but not later than ``now``.
 
-        ``place``: the fraction of the quarter, from 0 to 1.
-        ``hour``: hours since midnight.
+        ``place``: the day, as a fraction of the quarter from 0 to 1.
+        ``hour``: the time of day, in hours since midnight.
         """
         return min(self.midnight(self.index(place)) + timedelta(hours=hour), self.now)
 

@@ -104,7 +104,7 @@ def word_errors(rng: Random, audio_ms: int, language: str, *, is_better: bool) -
 
     Returns None if the user does not correct the transcript.
 
-    ``audio_ms``: length of the audio, from which the number of words follows.
+    ``audio_ms``: length of the audio. It determines the number of words.
     ``is_better``: whether the better of the two models was used.
     """
     if rng.random() >= CORRECTED:

@@ -27,7 +27,7 @@ LAST_HOLD = timedelta(hours=72)
 
 
 def is_untouched() -> bool:
-    """Return True if nobody has changed yet who has voice. Changes by ``make run`` and by migrations do not count."""
+    """Return True if the roll-out has not been changed yet. Changes by ``make run`` and by migrations do not count."""
     by_people = Change.objects.exclude(who__in=[demo.STARTED_BY, "migrate"])
     return not Ramp.objects.exists() and not by_people.filter(subject__in=[VOICE, *Feature]).exists()
 
@@ -46,7 +46,7 @@ def make_rollout(quarter: Quarter, people: list[Person], stopped_by: str) -> int
 
 
 def _events(quarter: Quarter, people: list[Person], stopped_by: str) -> Iterator[tuple[datetime, Callable[[], None]]]:
-    """Yield, in any order, each change of who has voice: its time, and a function that makes the change."""
+    """Yield the changes of the roll-out in any order, each as its time and a function that makes it."""
     begin = quarter.moment(0, 0)
     yield begin, partial(_begin, begin, people)
     opted_out = quarter.moment(0.1, 16)
@@ -117,7 +117,10 @@ def _stop(at: datetime, why: str) -> None:
 
 
 def _held(at: datetime, hold: timedelta) -> None:
-    """Record that the step of the running ramp was watched to its end, with one tick instead of thousands."""
+    """Complete the current step of the running ramp.
+
+    A single tick records that the step was watched for its whole time. The watcher would have made thousands of ticks.
+    """
     Ramp.objects.filter(state=Ramp.State.RUNNING).update(watched_s=hold.total_seconds(), ticked_at=at)
     with _then(at):
         ramps.tick(at, [])

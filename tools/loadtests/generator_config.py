@@ -1,4 +1,4 @@
-"""Configuration of the load generator, and the JSON file that passes them to its process.
+"""The configuration of the load generator, and the JSON file that passes it to the generator's process.
 
 Only the owner can read the file, because it contains an API key.
 """
@@ -36,7 +36,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Configuration of the load generator.
+    """The configuration of the load generator.
 
     ``host``: the address of the service.
     ``key``: an API key for the service.

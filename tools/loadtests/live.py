@@ -68,7 +68,7 @@ class Live:
 
 @dataclass
 class HeardSoFar:
-    """The messages that the server has sent so far. Times are those of ``time.monotonic``.
+    """The messages from the server so far. Times are those of ``time.monotonic``.
 
     ``events``: the last event of each type, with its time of arrival.
     ``words``: the text of each final result.

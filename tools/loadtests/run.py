@@ -131,7 +131,7 @@ class Run:
     def go(self, config: GeneratorConfig, show: Callable[[Run], None]) -> Result:
         """Run the load to its end, and return the judged results.
 
-        ``config``: the instructions for the load generator.
+        ``config``: the configuration of the load generator.
         ``show``: called every second with this run, to print the progress.
         Raises ``Unusable`` if the generator does not start.
         """

@@ -98,7 +98,9 @@ class Tally:
     def recent(self, now: float) -> tuple[float, dict[Workload, float | None]]:
         """Return answers per second, and the 95th percentile of each kind's latency, over the last ``RECENT_S``.
 
-        ``now``: the current Unix time. A percentile is None if no request of that kind succeeded.
+        A percentile is None if no request of that kind succeeded.
+
+        ``now``: the current Unix time.
         """
         span = max(1.0, min(RECENT_S, now - self.started))
         seconds: dict[Workload, list[float]] = {work: [] for work in Workload}

@@ -207,8 +207,8 @@ class Autoscaler:
     def _stable(self, now: float, current: int, desired: int) -> int:
         """Apply the stabilisation windows to the desired number of pods.
 
-        The result is not above the lowest recommendation in the upward window when scaling up, and not below the
-        highest recommendation in the downward window when scaling down.
+        When scaling up, the result is at most the lowest recommendation in the upward window. When scaling down, it is
+        at least the highest recommendation in the downward window.
         """
         up_from = now - self.specification.up.stabilisation_s
         down_from = now - self.specification.down.stabilisation_s
@@ -230,7 +230,7 @@ class Autoscaler:
         return current
 
     def _allowed(self, now: float, current: int, policy: Policy, direction: int) -> int:
-        """Return the highest (or lowest) number of pods that a policy allows now.
+        """Return the highest number of pods that a policy allows when scaling up, or the lowest when scaling down.
 
         The limit is counted from the number of pods at the beginning of the policy's period.
 

@@ -34,7 +34,7 @@ class Answers:
 
     @property
     def per_second(self) -> float:
-        """The successful answers per second of ``seconds``."""
+        """The throughput over ``seconds``, in successful answers per second."""
         return len(self.all()) / self.seconds if self.seconds else 0.0
 
     @property
@@ -181,5 +181,5 @@ def _stall(rates: Rates, name: str) -> float:
 
 
 def whole_cores(cores: float) -> int:
-    """Return the number of cores of a machine on which ``cores`` are free: rounded up, and at least 1."""
+    """Return the number of cores of a machine, given how many are free: rounded up, and at least 1."""
     return max(1, -int(-cores // 1))

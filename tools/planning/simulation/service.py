@@ -239,8 +239,8 @@ class Sizes:
     def factor(self, variation: float) -> float:
         """Draw a number from a lognormal distribution with mean 1.
 
-        ``variation``: the coefficient of variation (standard deviation divided by mean). If it is not positive, return
-        1.
+        ``variation``: the coefficient of variation (standard deviation divided by mean). The result is 1 if this is not
+        positive.
         """
         if variation <= 0:
             return 1.0

@@ -12,7 +12,7 @@ if "VOICE_STATE_DIR" not in os.environ:
     os.environ["VOICE_STATE_DIR"] = tempfile.mkdtemp(prefix="voice-tests-")
     atexit.register(shutil.rmtree, os.environ["VOICE_STATE_DIR"], ignore_errors=True)
 
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # each worker has a state directory of its own
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # each worker has a separate state directory
     state = Path(os.environ["VOICE_STATE_DIR"]) / worker
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ["VOICE_STATE_DIR"] = str(state)
@@ -24,4 +24,4 @@ os.environ.setdefault("VOICE_TTS_MODEL", "espeak-ng")
 from voiceproject.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a secure one takes half a second for each login
-VOICE_ASR_WAIT_S = VOICE_TTS_WAIT_S = 0.0  # no limit, so that a busy machine does not fail tests
+VOICE_ASR_WAIT_S = VOICE_TTS_WAIT_S = 0.0  # no limit, because tests would fail on a busy machine

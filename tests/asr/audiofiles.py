@@ -91,7 +91,7 @@ def riff(samples: bytes, *, announced: int, kind: bytes = b"RIFF", rate: int = 1
     """Return a 16-bit WAV file whose header claims ``announced`` bytes of samples.
 
     ``samples``: the bytes of samples that the file really has.
-    ``kind``: the four bytes at the beginning of the file. With any except RIFF, the sizes are written in a ds64 chunk.
+    ``kind``: the first four bytes of the file. For any kind except RIFF, the sizes are in a ds64 chunk.
     """
     byte_rate = (2 * rate * channels) & 0xFFFFFFFF
     description = struct.pack("<HHIIHH", 1, channels, rate, byte_rate, (2 * channels) & 0xFFFF, 16)

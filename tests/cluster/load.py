@@ -18,7 +18,7 @@ import httpx
 from tests import sound
 
 THINK_S = (0.2, 0.8)
-LONGEST_PAUSE_S = 1.0  # a longer Retry-After is ignored, so that the test sees when the service is back
+LONGEST_PAUSE_S = 1.0  # a longer Retry-After is ignored, because the test measures when the service is back
 MAX_TRIES = 60
 TIMEOUT_S = 40.0
 SENTENCES = ("selamat pagi semua", "berapa harga nasi lemak ini", "tolong buka lampu di ruang tamu")

@@ -271,7 +271,7 @@ class TestFresh:
         changed = {name for name in first["parts"] if first["parts"][name] != second["parts"][name]}
         assert changed == {"alerts", "now"}
         assert f"/alert/{alert.pk}/acknowledge/" in second["parts"]["alerts"]
-        assert "csrf" not in json.dumps(second)  # the token is in the page's own form, so that parts can be compared
+        assert "csrf" not in json.dumps(second)  # parts of the page must not differ by a token
 
     def test_slow_ones_when_asked(self, operator: Client) -> None:
         assert {"cost", "phase"} <= set(operator.get(FRESH, {"slow": ""}).json()["parts"])

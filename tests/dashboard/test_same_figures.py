@@ -118,7 +118,7 @@ def test_every_figure_that_appears_twice(pages: Client, quarter: date) -> None:
     uptime = figure(first_page, "Uptime this month").replace("\N{NO-BREAK SPACE}", " ")
     assert uptime == of_month[Metric.UPTIME].shown
 
-    # Requests, and those that failed or were refused: by day, by error code and by client.
+    # All requests, failed requests and refused requests: by day, by error code and by client.
     by_day = rows_of("error-rate", thirty)
     by_code = rows_of("errors", thirty)
     beside = sum(int(row["failed"]) + int(row["refused"]) for row in by_day)

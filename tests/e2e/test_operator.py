@@ -163,7 +163,7 @@ async def a_day(service: Served, desk: Page, phone: Page) -> None:
         await expect(page.locator("#rollout-voice .badge")).to_have_text("kill switch on")
         await expect(page.locator("[data-part=timeline]")).to_contain_text("kill switch on: off for everybody")
 
-    # The audit trail has who did what and why.
+    # The audit trail shows who changed what, and why.
     for page in both:
         await page.goto(f"{service.url}/admin/rollout/change/")
         for kept in ("Emergency", "percent 5 → 7", "The next step", "acknowledged no → yes"):

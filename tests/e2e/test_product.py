@@ -78,7 +78,7 @@ async def downloaded(page: Page, selector: str) -> tuple[str, bytes]:
 async def test_a_product_managers_day(service: Served) -> None:
     async with browser.page() as (page, errors):
         await sign_in(page, service)
-        errors.clear()  # those of the login page
+        errors.clear()  # errors of the login page
         await drawn(page)
         await expect(page.locator("h1")).to_have_text("Voice in use")
         score = page.locator(".score tbody tr")

@@ -10,7 +10,7 @@ GONE = (FileNotFoundError, ProcessLookupError)
 
 
 def family(pid: int) -> Iterator[int]:
-    """Yield the process id, and those of all descendants of the process."""
+    """Yield the ids of a process and of all its descendants."""
     yield pid
     with suppress(*GONE):
         for thread in Path(f"/proc/{pid}/task").iterdir():

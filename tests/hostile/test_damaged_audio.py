@@ -25,7 +25,7 @@ SEED = int(os.environ.get("VOICE_DAMAGED_SEED", "13"))
 ALLOWED = {200, 400, 413, 415, 503}
 MAX_S = 60.0
 MAX_MIB = 200.0
-WARM = 10  # files sent first, so that the service allocates the memory that it keeps
+WARM = 10  # files sent first, which make the service allocate the memory that it keeps
 # Allowed growth over the second half of the files. In the first half memory may grow more, because each worker of the
 # model keeps the memory of its largest batch so far.
 MAX_LEAK_MIB = 50.0

@@ -78,7 +78,7 @@ def test_it_serves_goes_without_and_serves_again(folder: Path) -> None:
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "engine_unavailable")
         assert int(refused.headers["Retry-After"]) >= 1
         assert client.get("/healthz").status_code == 200
-        # The process stays ready for traffic, so that callers get the service's own refusal. The admin needs no tier.
+        # The process stays ready for traffic, so callers get the service's own refusal. The admin needs no tier.
         assert client.get("/readyz?for=traffic").status_code == 200
         assert client.get("/readyz?for=pages").json()["checks"] == {"database": "ok"}
         assert client.get("/admin/login/").status_code == 200

@@ -22,7 +22,7 @@ from tests.services import free_port, inference_tier, lasting_port, served
 FILE = {"file": ("a.wav", sound.wav(sound.said("selamat pagi semua")))}
 SETTLED_S = 3.0  # seconds of load before and after the switch
 CALLERS = 2
-PATIENT = {"VOICE_ASR_WAIT_S": "0", "VOICE_TTS_WAIT_S": "0"}  # no limit, so that a busy machine refuses nobody
+PATIENT = {"VOICE_ASR_WAIT_S": "0", "VOICE_TTS_WAIT_S": "0"}  # no limit, because a busy machine would refuse requests
 
 
 class Balancer:

@@ -276,7 +276,7 @@ def test_every_variable_is_a_setting(phase: int) -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
     documented = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", page, re.MULTILINE))
     for pod, container in containers(phase):
-        told = {name for name in environment(container, phase) if not name.startswith("RAY_")}  # those are read by Ray
+        told = {name for name in environment(container, phase) if not name.startswith("RAY_")}  # Ray reads these
         assert told <= documented | NOT_OURS, pod
 
 

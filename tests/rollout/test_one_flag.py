@@ -1,4 +1,4 @@
-"""The migration from three flags to one takes voice from no user, and the dashboard's funnel never rises."""
+"""The migration from three flags to one does not take voice from any user, and the dashboard's funnel never rises."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_it_works(ramp: Ramp, watch: Watch) -> None:
     assert state(ramp) == "running"
     watch.wait(HOUR)
     assert (percent(), state(ramp)) == (10, "finished")
-    assert percent("tts") is None  # no percentage of its own: as voice
+    assert percent("tts") is None  # without a percentage, the feature follows voice
     row = Change.objects.filter(subject="voice", after__percent="5").get()
     assert (row.who, row.before) == (f"ramp {ramp.pk}", {"percent": "1"})
     assert "without a critical alert" in row.why

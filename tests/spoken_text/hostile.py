@@ -46,7 +46,7 @@ def patterns(chars: int = 4096) -> list[str]:
 
 def measure(text: str, language: str = "ms") -> tuple[float, float]:
     """Return the CPU time for a text in milliseconds, and the ratio of spoken to written characters."""
-    started = time.process_time()  # CPU time, so that other programs do not count
+    started = time.process_time()  # CPU time does not depend on other programs
     spoken = speakable(text, language)
     return (time.process_time() - started) * 1000, len(spoken) / len(text)
 

@@ -282,7 +282,7 @@ async def test_the_neural_voice_gives_way_to_a_recogniser_that_is_behind(
     reply = ReplyVoice(VOICES["aisyah"])
     await speak(reply)
     assert reply.degraded is Reason.BUSY
-    settings.VOICE_INFERENCE_URL = "http://tier"  # in a tier, each model has cores of its own
+    settings.VOICE_INFERENCE_URL = "http://tier"  # in a tier, models do not share cores
     assert not is_browned_out()
 
 

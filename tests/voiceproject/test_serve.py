@@ -98,7 +98,7 @@ def test_what_outlives_the_grace_is_cancelled_and_settled(name: str, tmp_path: P
         body = {"input": LONG, "response_format": "wav"}
         url = f"{server.url}/v1/audio/speech"
         with httpx.stream("POST", url, json=body, headers=server.headers(), timeout=60) as response:
-            next(response.iter_raw(1))  # then stop reading, so that the server cannot finish
+            next(response.iter_raw(1))  # then stop reading, which keeps the server from finishing
             assert server.stop(timeout_s=15) == 0
         assert "Traceback" not in server.log.read_text()
     assert [kind for kind, _status in rows(tmp_path / "state")] == ["speech"]

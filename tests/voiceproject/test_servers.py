@@ -110,7 +110,7 @@ def test_bodies_are_bounded(server: Served) -> None:
 
 @each_server
 def test_bodies_reach_no_disk(server: Served) -> None:
-    """A body is written to no file, not even to one that has already been deleted but is still open."""
+    """Bodies are not written to any file, not even to a deleted file that is still open."""
     key = f"Authorization: Bearer {server.key}\r\n".encode()
     with socket.create_connection(address(server), timeout=PATIENCE_S) as connection:
         connection.sendall(upload(2_000_000).replace(b"Host: x\r\n", b"Host: x\r\n" + key))

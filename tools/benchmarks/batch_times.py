@@ -77,7 +77,7 @@ async def measure(seconds: float) -> dict[str, Engine]:
     heard = [SpeechUnit(audio=_speech(file, checkpoint), options=Options(language="ms")) for file in files]
     silence_s = statistics.fmean(lengths) - statistics.fmean(unit.duration_s for unit in heard)
     context_s = table.context_s(heard[0].duration_s)
-    # Units of one context only, so that all units of a burst can be in one batch.
+    # Only units of the same context can be in one batch.
     heard = [unit for unit in heard if table.context_s(unit.duration_s) == context_s]
     spoken = [Sentence(text=text, voice=voice) for text in _texts()]
     recogniser: Any = whisper()
@@ -168,7 +168,7 @@ async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[
     ran: list[Ran] = []
     each_s = 0.0
     taken = 0
-    single: set[int] = {1}  # sizes of bursts whose units are each a batch of their own
+    single: set[int] = {1}  # sizes of bursts whose units each became a separate batch
     began = time.monotonic()
     for burst in BURSTS * ROUNDS:
         left_s = seconds - (time.monotonic() - began)

@@ -182,7 +182,7 @@ async def stream(
         await socket.recv()
         speaker = Speaker(socket, measured)
         listening = asyncio.create_task(speaker.listen())
-        await asyncio.sleep(PAUSE_S * number / 20)  # so that the streams do not start together
+        await asyncio.sleep(PAUSE_S * number / 20)  # the streams do not start together
         for talk in talks:
             await speaker.say(talk)
         await opened.wait()
@@ -241,11 +241,11 @@ async def report(streams: int, options: argparse.Namespace) -> None:
     """Start a service, run ``streams`` streams at once, and print the measurements."""
     settings = {"VOICE_LOG_LEVEL": "WARNING"} | ({"VOICE_ASR_MODEL": options.model} if options.model else {})
     with tempfile.TemporaryDirectory() as folder, served(Path(folder), **settings) as service:
-        await measure(service, sentences(streams, 1))  # warm up, so that later growth is the streams' own memory
+        await measure(service, sentences(streams, 1))  # warm up; later growth is the memory of the streams
         groups = [sentences(streams, UTTERANCES)]
         if options.recordings:
             talks = recordings(options.recordings, streams, options.limit)
-            # Each language needs a stream of its own. With one stream at a time, the languages follow one another.
+            # Each language needs a separate stream. With one stream at a time, the languages follow one another.
             groups = [[said] for said in talks] if streams == 1 else [talks]
         for group in groups:
             measured = await measure(service, group)

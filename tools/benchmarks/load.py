@@ -12,7 +12,7 @@ from core.percentiles import percentile
 from tools.benchmarks.client import Answer
 from tools.benchmarks.through_http import Ask
 
-IN_TIME_S = 5.0  # a later answer is of no use to somebody who talks to an assistant
+IN_TIME_S = 5.0  # a later answer is of no use in a conversation
 SETTLE_S = 3.0  # time at the beginning until the load is steady; answers in it are not counted as goodput
 
 

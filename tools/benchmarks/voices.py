@@ -137,7 +137,7 @@ def missed_english(lines: list[str], heard: list[ClipResult]) -> float:
     """
     wanted = missed = 0
     for line, one in zip(lines, heard, strict=True):
-        got = alike(one.text, one.heard, "ms")[1].replace(" ", "")  # so that words written together count as heard
+        got = alike(one.text, one.heard, "ms")[1].replace(" ", "")  # words that are written together also count
         for word in _ENGLISH_WORD.findall(line):
             wanted += 1
             missed += alike(word, word, "ms")[0].replace(" ", "") not in got

@@ -101,7 +101,7 @@ class VoiceUser(FastHttpUser):
         }
         self.line = LiveEndpoint(config.host, self.headers, config.timeout_s)
         if not config.is_closed_loop:
-            gevent.sleep(random.uniform(0, THINK_S[0]))  # so that users do not start together
+            gevent.sleep(random.uniform(0, THINK_S[0]))  # users do not start together
 
     def wait_time(self) -> float:
         """Return the seconds until the next request.

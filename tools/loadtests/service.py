@@ -22,8 +22,8 @@ STOP_S = 40.0
 TIMEOUT_S = 15.0
 MAX_ASKED = 20  # the most users whose availability is checked before the run
 
-# Settings of a temporary service: a database of its own, no alerts, no limits against abuse, and no cache of finished
-# speech. Settings that affect the speed are taken from the environment.
+# Settings of a temporary service: a separate database, no alerts, no rate limit, and no cache of finished speech.
+# Settings that affect the speed are taken from the environment.
 THROW_AWAY = {
     "DATABASE_URL": "",
     "REDIS_URL": "",

@@ -242,7 +242,7 @@ def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
         middles = (axis.edges[:-1] + axis.edges[1:])[: len(values)] / 2
         panel.plot(middles, values, color=COLOUR[kind], ls=DASHES[kind], lw=2, label=NAME[kind])
         if kind != ENGINE[kind]:
-            continue  # a live unit has the goal of speech to text, which is already drawn
+            continue  # live units have the goal of speech to text, which is drawn already
         above = goals_s[kind] == max(goals_s.values())
         panel.axhline(goals_s[kind], color=COLOUR[kind], lw=1, ls=":")
         panel.annotate(
@@ -297,7 +297,7 @@ def _phase_panel(panel: Axes, comparisons: Sequence[Comparison], title: str, uni
         low = getattr(each.phase, f"{what}_from{suffix}")
         high = getattr(each.phase, f"{what}_to{suffix}")
         if low is not None and high is not None:
-            # A range of a single number gets some height, so that it can be seen.
+            # A range of a single number is drawn with some height, because it would otherwise be invisible.
             slack = 0.02 * high if what == "cost" else 0.08
             panel.bar(
                 index,

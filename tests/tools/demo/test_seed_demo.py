@@ -43,7 +43,7 @@ from usage.rebuild import rebuild
 from voiceproject import demo
 
 ROWS = 4000
-# In the middle of a month, so that the last month is closed and this one has data.
+# A day near the end of a month: the previous month is closed, and this month has data.
 NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZoneInfo("Asia/Kuala_Lumpur"))
 
 

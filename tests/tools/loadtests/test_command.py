@@ -75,7 +75,7 @@ def test_it_works(served_service: Served, tmp_path: Path) -> None:
         people = database.execute("SELECT DISTINCT user FROM usage_ledgerentry WHERE user LIKE 'loadtest-%'").fetchall()
     assert (scenario, scale, users, host) == ("baseline", 0.02, 4, served_service.url)
     assert json.loads(kept) == report
-    assert len(people) == 4  # each user is an end user of its own
+    assert len(people) == 4  # each simulated user is a different end user
 
 
 def test_refusals_are_counted_apart_and_waited_out(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_scaling_down_waits_five_minutes_for_the_highest_recommendation() -> Non
 
 def test_a_percentage_goes_down_step_by_step() -> None:
     down = Behaviour(0, (Policy(Unit.PERCENT, 10, 60),))
-    # The documentation's example of 10 % a minute from 80 pods: first 72. Then 64.8, which is rounded down to 64.
+    # The example in the documentation, 10 % per minute from 80 pods: first 72, then 64.8, rounded down to 64.
     assert sync(Autoscaler(replace(WIDE, down=down)), 80, 1, 9)[::4] == [72, 64, 57]
 
 

@@ -151,7 +151,7 @@ async def test_batches_are_those_of_the_real_batcher(seed: int) -> None:
     for number, (size, is_live) in enumerate(units):
         tasks.append(asyncio.create_task(real.submit(Sized(number=number, size=size, live=is_live))))
         await asyncio.sleep(0)
-        while number == 0 and real.stats().running == 0:  # wait until the first unit runs in a batch of its own
+        while number == 0 and real.stats().running == 0:  # wait until the first unit runs as a separate batch
             await asyncio.sleep(0.001)
     gate.set()
     await asyncio.gather(*tasks)

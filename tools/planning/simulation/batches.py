@@ -23,7 +23,7 @@ from inference.batcher import ARRIVAL_GAP_S, GATHER_S, LIVE_LEAD_S, SMOOTHING
 from tools.planning.rates import BatchTime
 from tools.planning.simulation.clock import Action, Clock
 
-MOMENT_S = 1e-9  # a shorter wait may be lost to rounding, so that simulated time would not advance
+MOMENT_S = 1e-9  # with a shorter wait, simulated time might not advance because of rounding
 
 Run = Callable[[float, Action], None]  # does this many seconds of work, then calls the action
 Outcome = Callable[[bool], None]  # called with True if the unit was run, with False if it was dropped

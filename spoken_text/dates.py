@@ -143,15 +143,24 @@ def _short(match: re.Match[str], language: str) -> str:
 
 
 def _days_of_a_month(match: re.Match[str], language: str) -> str:
-    """Put a range of days in one month into words: "12-15/3"."""
-    day = int(match[2])
-    month = int(match[3])
-    if not (1 <= day <= 31 and 1 <= month <= 12 and int(match[1]) < day):
+    """Put a range of days in one month into words: "12-15/3", "12-15/3/2026", "12–15.3.2026"."""
+    first, last, month = (int(match[name]) for name in ("first", "last", "month"))
+    if not (1 <= first < last <= 31 and 1 <= month <= 12):
         return match[0]
-    full_year = _full_year(match[4]) if match[4] else None
-    spoken = date(day, month, full_year, language)
-    first = cardinal(int(match[1]), language) if language == "ms" else f"the {ordinal(int(match[1]), language)}"
-    return f"{first} {pick(language, 'hingga', 'to')} {spoken}"
+    if match["year"] is None and _OF_A_MEASURE.match(match.string, match.end()):
+        return f"{first} {last}/{month}"  # a mixed number: "1-3/4 cawan"
+    full_year = _full_year(match["year"]) if match["year"] else None
+    spoken = cardinal(first, language) if language == "ms" else f"the {ordinal(first, language)}"
+    return f"{spoken} {pick(language, 'hingga', 'to')} {date(last, month, full_year, language)}"
+
+
+def _day_of_first_month(match: re.Match[str], language: str) -> str:
+    """Put the first day of a range over two months of one year into words: "28/2" in "28/2-3/3/2026"."""
+    day = int(match[1])
+    month = int(match[2])
+    if not (1 <= day <= 31 and 1 <= month <= 12):
+        return match[0]
+    return date(day, month, None, language) + pick(language, " hingga ", " to ")
 
 
 def _months(match: re.Match[str], language: str) -> str:
@@ -194,11 +203,22 @@ def _day_month(match: re.Match[str], language: str) -> str:
 
 def _days_month(match: re.Match[str], language: str) -> str:
     """Put the first day of a range before a month's name into words: "1-3 Jun" becomes "satu hingga 3 Jun"."""
-    low = int(match[1])
-    high = int(match[2])
-    joined = pick(language, "hingga", "to")
-    first = cardinal(low, "ms") if language == "ms" else f"the {ordinal(low, 'en')}"
-    return f"{first} {joined} {high} "
+    first = cardinal(int(match[1]), "ms") if language == "ms" else f"the {ordinal(int(match[1]), 'en')}"
+    return f"{first} {pick(language, 'hingga', 'to')} {match[2]} "
+
+
+def _month_days(match: re.Match[str], language: str) -> str:
+    """Put a range of days after a month's name into words: "March 12-15, 2026"."""
+    first = int(match[2])
+    last = int(match[3])
+    if not 1 <= first < last <= 31:
+        return match[0]
+    month = _MONTHS[match[1].lower()]
+    full_year = int(match[4])
+    if language == "ms":
+        return f"{cardinal(first, 'ms')} hingga {date(last, month, full_year, 'ms')}"
+    days = f"{ordinal(first, 'en')} to {ordinal(last, 'en')}"
+    return f"{_ENGLISH_MONTHS[month - 1]} {days}, {year(full_year, 'en')}"
 
 
 def _month_day(match: re.Match[str], language: str) -> str:
@@ -256,14 +276,34 @@ DATES: list[Rule] = [
     rule(r"(\b[Kk]e-?\d{1,2}) (SM|M|H)(?![\w/])", _era),
     rule(r"(\b(?:tahun|kurun|abad|sekitar) \d{3,4})(M)(?![\w/])", _era),
     rule(rf"{EDGE}(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}})(?:(T)(?=\d\d:)|{END})", _iso),
+    # Before single dates, which would take the last day of a range.
+    rule(rf"{EDGE}(\d{{1,2}})/(\d{{1,2}})\s?{DASH}\s?(?=\d{{1,2}}/\d{{1,2}}/\d{{2,4}}(?![\w/]))", _day_of_first_month),
+    rule(
+        rf"{EDGE}(?P<first>\d{{1,2}})\s?{DASH}\s?(?P<last>\d{{1,2}})/(?P<month>\d{{1,2}})"
+        r"(?:/(?P<year>\d{4}|\d{2}))?(?![\w/])",
+        _days_of_a_month,
+    ),
+    rule(
+        rf"{EDGE}(?P<first>\d{{1,2}})\s?(?:[–—]|-(?=\s?\d{{1,2}}\.))\s?(?P<last>\d{{1,2}})([-.])(?P<month>\d{{1,2}})\3"
+        r"(?P<year>\d{4})(?![\w/])(?![-.]\d)",
+        _days_of_a_month,
+    ),
     rule(rf"{EDGE}([Tt]he )?(\d{{1,2}})([-/.])(\d{{1,2}})\3(\d{{4}}|\d{{2}})(?![\w/])(?![-.]\d)", _numeric),
-    rule(rf"{EDGE}(\d{{1,2}})\s?{DASH}\s?(\d{{1,2}})/(\d{{1,2}})(?:/(\d{{4}}|\d{{2}}))?(?![\w/])", _days_of_a_month),
     rule(
         rf"{EDGE}\d{{1,2}}/\d{{1,2}}(?:(?:, ?| dan | atau | hingga | sampai | and | or | to | & |\s?{DASH}\s?)"
         r"\d{1,2}/\d{1,2}){0,6}(?![\w/])(?!\.\d)",
         _short,
     ),
-    rule(rf"{EDGE}(\d{{1,2}})\s?{DASH}\s?(\d{{1,2}})\s(?=(?:{_MONTH}){END})", _days_month, re.IGNORECASE),
+    rule(
+        rf"{EDGE}(\d{{1,2}})(?:st|nd|rd|th|\s?hb\.?)?\s?{DASH}\s?(\d{{1,2}}(?:st|nd|rd|th|\s?hb\.?)?)\s(?=(?:{_MONTH}){END})",
+        _days_month,
+        re.IGNORECASE,
+    ),
+    rule(
+        rf"{EDGE}({_MONTH})\.?\s(\d{{1,2}})\s?{DASH}\s?(\d{{1,2}})(?![\w:/%.-]),?\s(\d{{4}}){END}",
+        _month_days,
+        re.IGNORECASE,
+    ),
     rule(
         rf"{EDGE}([Tt]he )?(\d{{1,2}})(st|nd|rd|th|\s?hb\.?)?(?:\s|-)(?:of )?({_MONTH}){END}\.?"
         rf"(?:,?[\s-](\d{{4}}){END})?",

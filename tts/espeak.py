@@ -94,9 +94,22 @@ class _Library:
         return " ".join(" ".join(clauses).split())
 
 
+_starting = threading.Lock()
+
+
 @cache
-def _library() -> _Library:
+def _started_library() -> _Library:
     return _Library()
+
+
+def _library() -> _Library:
+    """Return the library, which the first call starts.
+
+    ``cache`` alone would let two threads that call it first start the library twice, and the second start would replace
+    the voice and the callback of the first while it speaks.
+    """
+    with _starting:
+        return _started_library()
 
 
 def start() -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tts import espeak
 from tts.espeak import SAMPLE_RATE, EspeakError, speak
 from tts.espeak_engine import espeak_rate
 
@@ -68,3 +70,20 @@ def test_rate_and_tempo_make_the_speed_together(speed: float) -> None:
     spoken = len(speak(SENTENCE * 3, rate=rate))
     assert normal / spoken * tempo == pytest.approx(speed, rel=0.1)
     assert 80 <= rate <= 450
+
+
+def test_threads_that_call_it_first_at_once_start_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class SlowToStart(espeak._Library):
+        def __init__(self) -> None:
+            started.append(self)
+            time.sleep(0.1)  # the other threads call meanwhile
+            super().__init__()
+
+    monkeypatch.setattr(espeak, "_Library", SlowToStart)
+    espeak._started_library.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        spoken = list(pool.map(lambda _: speak(SENTENCE), range(4)))
+    assert len(started) == 1
+    assert all(alike(one, spoken[0]) for one in spoken)

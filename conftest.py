@@ -1,4 +1,4 @@
-"""Fixtures for the tests of all apps: the service in this process or in its own, PostgreSQL and Redis."""
+"""Fixtures for the tests of all apps: the service in this process or in a separate one, PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     All tests of a file run in one worker. Only the tests that empty the database form a second group per file. Such
     groups come last, because their tests also remove the rows that migrations have created. Each worker takes groups in
-    this order. Slow files come first, so that no worker is left alone with one at the end.
+    this order. Slow files come first. Otherwise one worker could still run a slow file when the others have finished.
     """
     group = {item: (_empties_the_database(item), item.nodeid.partition("::")[0]) for item in items}
     if config.pluginmanager.has_plugin("xdist"):  # absent in separate environments such as Coqui's

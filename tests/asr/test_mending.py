@@ -43,7 +43,7 @@ class Script:
 
 
 class ScriptedModel:
-    """The real model with scripted output, because no small model can be made to produce such errors."""
+    """The real model with scripted output, because no small model can be made to repeat itself."""
 
     def __init__(self, model: Any, tokenizer: Any, script: Script) -> None:
         self._model = model

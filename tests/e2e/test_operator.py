@@ -181,9 +181,9 @@ async def press(page: Page, action: str) -> None:
 
 
 async def one_renewal_keeps(page: Page, selector: str) -> bool:
-    """Return True if the page keeps an element when it renews itself without changing that element.
+    """Return True if an element stays in the page when the page renews itself and the element has not changed.
 
-    Some renewals change the element, for example the clock of a ramp. So several renewals are tried.
+    Some renewals do change the element, for example the clock of a ramp. So several renewals are tried.
     """
     for _attempt in range(4):
         before = await page.evaluate(f"(it = document.querySelector('{selector}')).isTheSame = true, it.outerHTML")

@@ -69,7 +69,10 @@ class Image:
                 shutil.copy(ROOT / source, folder / source)
 
     def install_to(self, venv: Path) -> None:
-        """Make the image's ``/venv``, with its version of Python. This uses uv, because pip takes a minute."""
+        """Create the environment ``venv`` with the image's version of Python and its packages.
+
+        This uses uv, because pip takes a minute.
+        """
         files = [part for file in self.requirements() for part in ("-r", str(file))]
         here = ["--python", str(venv)]
         for command in (["venv", "--python", self.python(), str(venv)], ["pip", "install", *here, *files]):

@@ -19,7 +19,7 @@ COMPONENT = K8S / "components" / "scale-by-users"
 
 @pytest.fixture(scope="module")
 def scalers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
-    """The autoscalers of the base with this component, by name."""
+    """The autoscalers in the base manifests with this component added, by name."""
     folder = tmp_path_factory.mktemp("site", numbered=True)
     base, component = (Path("/").joinpath(*one.parts) for one in (K8S / "base", COMPONENT))
     up = Path(*[".."] * (len(folder.resolve().parts) - 1))

@@ -40,7 +40,7 @@ class Trend:
     ``slope``: the growth in bytes per second.
     ``low``: the lower end of the slope's 99 % confidence interval.
     ``high``: the upper end of this interval.
-    ``late``: the slope of the later half of the readings.
+    ``late``: the growth in the later half of the readings, in bytes per second.
     ``span_s``: seconds from the first to the last reading, without the warm-up.
     ``level``: the median reading in bytes.
     """

@@ -27,23 +27,33 @@ WORDS_STAY_THE_SAME = 0.005  # a WER difference up to this is noise, not a reaso
 
 class Command(BaseCommand):
     help = (
-        "Print WER, CER and real-time factor over a manifest (jsonl or csv: audio path, text, language), or a "
-        "directory that holds a manifest.jsonl."
+        "Measure the word error rate (WER), character error rate (CER) and real-time factor (RTF) over a set of "
+        "recordings."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("manifest", type=Path)
-        parser.add_argument("--model", default="", help="directory, size or hub id (default: the configured)")
-        parser.add_argument("--language", help="ISO 639-1 (default: detected)")
-        parser.add_argument("--limit", type=int, help="only the first so many recordings")
-        parser.add_argument("--worst", type=int, default=10, help="how many of the worst recordings to print")
+        parser.add_argument(
+            "manifest",
+            type=Path,
+            help="a file (.jsonl or .csv) with an audio path, a text and a language per entry, or a directory with a "
+            "manifest.jsonl",
+        )
+        parser.add_argument(
+            "--model", default="", help="directory, size or hub id of the model (default: the configured model)"
+        )
+        parser.add_argument("--language", help="language of the recordings, ISO 639-1 (default: detected)")
+        parser.add_argument("--limit", type=int, help="maximum number of recordings, from the beginning (default: all)")
+        parser.add_argument("--worst", type=int, default=10, help="number of worst recordings to print (default: 10)")
         parser.add_argument(
             "--compare",
             metavar="MODEL",
-            help=f"another model, in pairs; {PLAIN!r} for faster-whisper's own transcribe on the same weights",
+            help=f"compare with another model on each recording; {PLAIN!r} is faster-whisper's own transcribe with the "
+            "same weights",
         )
-        parser.add_argument("--compare-context", action="store_true", help="full 30 s context against dynamic")
-        parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+        parser.add_argument(
+            "--compare-context", action="store_true", help="compare the full 30 s context with the dynamic one"
+        )
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.options = options

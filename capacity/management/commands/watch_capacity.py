@@ -12,7 +12,10 @@ from capacity.watch import Watcher
 
 
 class Command(BaseCommand):
-    help = "Watch the capacity. Any number may run: one leads, the others wait to take over. Stops cleanly on SIGTERM."
+    help = (
+        "Take samples, evaluate alert rules, advance ramps, send notifications and probe the service. Several may run "
+        "at once: one leads, and the others take over if it stops. Stops cleanly on SIGTERM."
+    )
     requires_system_checks = []  # the checks take longer than everything else here
 
     def handle(self, *args: Any, **options: Any) -> None:

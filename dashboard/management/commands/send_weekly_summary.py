@@ -17,14 +17,14 @@ from dashboard.weekly import Summary, asked_week
 
 
 class Command(BaseCommand):
-    help = "Mail the weekly summary to VOICE_SUMMARY_EMAILS, to each of them once."
+    help = "Mail the weekly summary to each address in VOICE_SUMMARY_EMAILS that does not have it yet."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--week", default="", help="any day of one that is over; by default the last")
-        parser.add_argument("--to", nargs="+", metavar="ADDRESS", help="instead of VOICE_SUMMARY_EMAILS")
-        parser.add_argument("--again", action="store_true", help="also to those who have it already")
-        parser.add_argument("--language", choices=dict(settings.LANGUAGES), help="of --save, and of --to's addresses")
-        parser.add_argument("--save", type=Path, metavar="FOLDER", help="write it there instead of mailing it")
+        parser.add_argument("--week", default="", help="any day of the week, YYYY-MM-DD (default: the last whole week)")
+        parser.add_argument("--to", nargs="+", metavar="ADDRESS", help="mail to these addresses instead")
+        parser.add_argument("--again", action="store_true", help="mail it also to addresses that have it already")
+        parser.add_argument("--language", choices=dict(settings.LANGUAGES), help="language for --save and --to")
+        parser.add_argument("--save", type=Path, metavar="FOLDER", help="save it in this folder instead of mailing it")
 
     def handle(self, **options: Any) -> None:
         now = timezone.now()
@@ -41,21 +41,21 @@ class Command(BaseCommand):
                 self._save(Summary(week, now), options["save"])
             return
         if not to:
-            self.stdout.write("Nobody is to get it: VOICE_SUMMARY_EMAILS is empty.")
+            self.stdout.write("There are no recipients: VOICE_SUMMARY_EMAILS is empty.")
             return
         try:
             got = send(week, now, to, again=options["again"])
         except NotOver as error:
-            raise CommandError(f"The week of {week} is not over: --save shows it so far.") from error
+            raise CommandError(f"The week of {week} is not over. --save writes its summary up to now.") from error
         except NotMailed as error:
             self._tell(Summary(week, now), len(error.got), len(to) - len(error.got) - len(error.reasons))
-            raise CommandError(f"Not mailed, so run it once more: {error}") from error
+            raise CommandError(f"Some mails failed; run the command again: {error}") from error
         self._tell(Summary(week, now), len(got), len(to) - len(got))
 
     def _tell(self, summary: Summary, got: int, had: int) -> None:
         self.stdout.write(f"Mailed to {got}: {summary.title}.")
         if had:
-            self.stdout.write(f"{had} had it already (--again mails it once more).")
+            self.stdout.write(f"{had} had it already (--again mails it to them too).")
 
     def _save(self, summary: Summary, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -26,14 +26,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", metavar="ACTION")
-        actions.add_parser("list", help="which there are, which are here, which serve (the default)")
-        install = actions.add_parser("install", help="fetch models, checked by their hashes")
-        install.add_argument("ids", nargs="*", metavar="ID")
-        install.add_argument("--default", action="store_true", help="those that `make run` serves with")
-        install.add_argument("--optional", action="store_true", help="with optional files: all of Kokoro's own voices")
-        install.add_argument("--from", dest="origin", type=Path, metavar="DIRECTORY", help="look here first")
-        verify = actions.add_parser("verify", help="hash what is installed")
-        verify.add_argument("ids", nargs="*", metavar="ID", help="default: everything that is installed")
+        actions.add_parser("list", help="list all models, and show which are installed and in use (the default action)")
+        install = actions.add_parser("install", help="download models and check their hashes")
+        install.add_argument("ids", nargs="*", metavar="ID", help="ids as shown by `manage.py models list`")
+        install.add_argument("--default", action="store_true", help="install the models that `make run` uses")
+        install.add_argument(
+            "--optional", action="store_true", help="also download optional files (all of Kokoro's own voices)"
+        )
+        install.add_argument(
+            "--from", dest="origin", type=Path, metavar="DIRECTORY", help="take files from here if they are there"
+        )
+        verify = actions.add_parser("verify", help="check the hashes of installed models")
+        verify.add_argument("ids", nargs="*", metavar="ID", help="models to check (default: all installed ones)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.directory = Path(settings.VOICE_MODELS_DIR)

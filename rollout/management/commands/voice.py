@@ -16,14 +16,18 @@ from rollout.policy import ACTS_WITHIN_S
 
 
 class Command(BaseCommand):
-    help = "Set (`off`) or release (`on`) the kill switch of voice; `status` shows who has voice."
+    help = "Switch voice off for everyone (kill switch), switch it on again, or show its roll-out."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("action", choices=["off", "on", "status"])
-        known = f"parts of voice ({', '.join(Feature)}); none: all of voice"
+        parser.add_argument(
+            "action",
+            choices=["off", "on", "status"],
+            help="off: set the kill switch; on: release it; status: show who has voice",
+        )
+        known = f"limit the action to these features: {', '.join(Feature)} (default: all of voice)"
         parser.add_argument("features", nargs="*", type=Feature, metavar="feature", help=known)
-        parser.add_argument("--why", default="", help="kept in the audit trail")
+        parser.add_argument("--why", default="", help="reason, recorded in the audit trail")
 
     def handle(self, *args: Any, action: str, features: list[Feature], why: str, **options: Any) -> None:
         wanted: list[str] = [*features] or [VOICE]

@@ -16,17 +16,19 @@ _ENGLISH_VOICE = "en-us"
 
 
 class Command(BaseCommand):
-    help = "Print what would be said for each line of the text on standard input (or for the text given)."
+    help = "Print the speakable form of a text, line by line: the words and pauses that a voice speaks."
     requires_system_checks = ()  # it needs neither the database nor URLs
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("text", nargs="*", help="read instead of standard input")
-        parser.add_argument("--language", choices=LANGUAGES, default="ms", help="where a sentence does not tell")
-        parser.add_argument("--document", action="store_true", help="take the whole text as one Markdown document")
+        parser.add_argument("text", nargs="*", help="the text (default: standard input)")
+        parser.add_argument(
+            "--language", choices=LANGUAGES, default="ms", help="language of sentences that do not show theirs"
+        )
+        parser.add_argument("--document", action="store_true", help="read the whole text as one Markdown document")
         parser.add_argument(
             "--phonemes",
             action="store_true",
-            help="print the phonemes (IPA) instead; words of another language than Malay begin with its name",
+            help="print phonemes (IPA) instead; words that are not Malay have their language as a prefix (en:)",
         )
 
     def handle(

@@ -15,10 +15,10 @@ from usage.reservations import free_all_stale
 
 
 class Command(BaseCommand):
-    help = "Replace end users' ids in use older than VOICE_USAGE_RETENTION_DAYS by pseudonyms."
+    help = "Replace the ids of end users by pseudonyms in usage older than VOICE_USAGE_RETENTION_DAYS."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--days", type=int, default=settings.VOICE_USAGE_RETENTION_DAYS, help="0 keeps all")
+        parser.add_argument("--days", type=int, default=settings.VOICE_USAGE_RETENTION_DAYS, help="0 keeps all ids")
 
     def handle(self, *args: Any, days: int, **options: Any) -> None:
         free_all_stale()

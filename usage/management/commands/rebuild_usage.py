@@ -13,11 +13,11 @@ from usage.reservations import free_all_stale
 
 
 class Command(BaseCommand):
-    help = "Rebuild daily roll-ups and monthly counters from the ledger. Changes nothing where they agree with it."
+    help = "Rebuild daily roll-ups and monthly counters from the ledger. Only rows that differ are changed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--first", type=date.fromisoformat, help="first day, YYYY-MM-DD; by default the oldest")
-        parser.add_argument("--last", type=date.fromisoformat, help="last day; by default today")
+        parser.add_argument("--first", type=date.fromisoformat, help="first day, YYYY-MM-DD (default: the oldest)")
+        parser.add_argument("--last", type=date.fromisoformat, help="last day, YYYY-MM-DD (default: today)")
 
     def handle(self, *args: Any, first: date | None, last: date | None, **options: Any) -> None:
         days = rebuild(first, last)

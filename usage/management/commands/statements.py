@@ -20,11 +20,11 @@ def _month(text: str) -> date:
 
 
 class Command(BaseCommand):
-    help = "Write the drafts of a month, or make all of them final."
+    help = "Write the draft statements of a month, or make them final."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("action", choices=["draft", "finalise"])
-        parser.add_argument("--month", type=_month, help="YYYY-MM; by default the last one")
+        parser.add_argument("--month", type=_month, help="the month, YYYY-MM (default: the previous month)")
 
     def handle(self, *args: Any, action: str, month: date | None, **options: Any) -> None:
         month = month or month_before(month_of(timezone.now()))

@@ -15,13 +15,13 @@ from core.models import ClientApplication
 
 class Command(BaseCommand):
     help = (
-        "Replace one end user's id by a pseudonym that leads nowhere, and take it off the roll-out's lists. Totals "
-        "stay. It cannot be undone."
+        "Replace one end user's id by a random pseudonym, and remove it from the roll-out's lists. Totals do not "
+        "change. This cannot be undone."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("client", help="name of the client application")
-        parser.add_argument("user", help="the end user's id there")
+        parser.add_argument("user", help="the end user's id at the client application")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, client: str, user: str, yes: bool, **options: Any) -> None:

@@ -15,11 +15,11 @@ from core.models import ClientApplication
 
 
 class Command(BaseCommand):
-    help = "Write all that is held on one end user (use, plans, statements, lists) as JSON to the standard output."
+    help = "Write all data about one end user (usage, plans, statements, lists) to standard output, as JSON."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("client", help="name of the client application")
-        parser.add_argument("user", help="the end user's id there")
+        parser.add_argument("user", help="the end user's id at the client application")
 
     def handle(self, *args: Any, client: str, user: str, **options: Any) -> None:
         try:

@@ -35,11 +35,19 @@ class Command(BaseCommand):
     requires_system_checks = []  # they take longer than the rest of the start
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--demo", action="store_true", help="make a demo key and an admin, and print how to start")
-        parser.add_argument(INSTALL, action="store_true", help="first fetch the default models that are not here")
-        parser.add_argument("--watch", action="store_true", help="watch the capacity too; --demo does")
-        parser.add_argument("--server", choices=["uvicorn", "daphne"], default="uvicorn", help="default: uvicorn")
-        parser.add_argument("--no-migrate", action="store_true", help="leave the database's tables as they are")
+        parser.add_argument(
+            "--demo", action="store_true", help="create a demo API key and an admin, and print how to use them"
+        )
+        parser.add_argument(INSTALL, action="store_true", help="download missing default models first")
+        parser.add_argument(
+            "--watch",
+            action="store_true",
+            help="also run the capacity watcher (as watch_capacity does); part of --demo",
+        )
+        parser.add_argument(
+            "--server", choices=["uvicorn", "daphne"], default="uvicorn", help="ASGI server (default: uvicorn)"
+        )
+        parser.add_argument("--no-migrate", action="store_true", help="do not apply database migrations")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

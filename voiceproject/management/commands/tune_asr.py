@@ -27,12 +27,20 @@ SAID = (
 
 
 class Command(BaseCommand):
-    help = "Measure workers, threads, contexts and batches of the configured model; write the table that it is run by."
+    help = (
+        "Measure which numbers of workers and threads, contexts and batch sizes suit the configured model on this "
+        "machine, and save them for the service."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--device", default="", help="cpu or cuda (default: VOICE_ASR_DEVICE)")
         parser.add_argument("--output", type=Path, help="file to write (default: where the engine looks for it)")
-        parser.add_argument("--seconds", type=float, default=5.0, help="for each split of the cores")
+        parser.add_argument(
+            "--seconds",
+            type=float,
+            default=5.0,
+            help="seconds for each measurement of workers and threads (default: 5)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         changed = {"VOICE_ASR_DEVICE": options["device"]} if options["device"] else {}

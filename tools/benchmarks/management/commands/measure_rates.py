@@ -14,15 +14,17 @@ from tools.planning import assumptions
 
 class Command(BaseCommand):
     help = (
-        "Measure batch times by size and the processor time of a request, on a throw-away service with the configured "
-        "models, for plan_capacity. Takes one to four minutes, by the model; nothing else should run on the machine "
-        "meanwhile."
+        "Measure the batch times by batch size and the CPU time of a request, for plan_capacity. A temporary service "
+        "with the configured models is started for this. It takes one to four minutes, depending on the model; nothing "
+        "else should run on the machine meanwhile."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("output", type=Path, metavar="FILE", help="JSON")
-        parser.add_argument("--seconds", type=float, default=8.0, help="of load for each kind of work (default: 8)")
+        parser.add_argument("output", type=Path, metavar="FILE", help="JSON file to write")
+        parser.add_argument(
+            "--seconds", type=float, default=8.0, help="seconds of load for each kind of work (default: 8)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         seconds = options["seconds"]

@@ -37,16 +37,22 @@ def _positive(text: str) -> int:
 
 
 class Command(BaseCommand):
-    help = "Fill an empty database with a believable quarter, for trying the admin and the dashboard."
+    help = "Fill an empty database with three months of realistic demo data, to try out the admin and the dashboard."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--days", type=_days, default=90, help=f"{MIN_DAYS} to {MAX_DAYS}; today is the last")
-        parser.add_argument("--users", type=_positive, default=900, help="end users who have voice at the end")
         parser.add_argument(
-            "--rows", type=_positive, help="requests in the ledger; by default about one a user and day"
+            "--days", type=_days, default=90, help=f"days up to today, {MIN_DAYS} to {MAX_DAYS} (default: 90)"
         )
-        parser.add_argument("--seed", type=int, default=1, help="the same seed on the same day: the same data")
-        parser.add_argument("--yes", action="store_true", help="also into a ledger that holds real requests")
+        parser.add_argument(
+            "--users", type=_positive, default=900, help="end users with voice on the last day (default: 900)"
+        )
+        parser.add_argument(
+            "--rows", type=_positive, help="requests in the ledger (default: about one per user and day)"
+        )
+        parser.add_argument(
+            "--seed", type=int, default=1, help="random seed; the same seed gives the same data on a day"
+        )
+        parser.add_argument("--yes", action="store_true", help="fill the database even if the ledger has real requests")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

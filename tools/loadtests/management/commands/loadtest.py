@@ -35,28 +35,50 @@ CLIPS_PER_USER = 3
 
 
 class Command(BaseCommand):
-    help = "Load the service as people do and tell whether it holds. Exit status: 0 passed, 1 failed, 2 no verdict."
+    help = "Run a load test with simulated users and print the verdict. Exit status: 0 passed, 1 failed, 2 no verdict."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("scenario", choices=SCENARIOS)
-        parser.add_argument("--host", help="the service's address; without it a throw-away one is started here")
-        parser.add_argument("--key", help="an API key of --host")
-        parser.add_argument("--key-file", type=Path, help="a file with that key: command lines are seen by others")
-        parser.add_argument("--scale-time", type=_positive, default=1.0, help="0.1: a tenth of the duration")
-        parser.add_argument("--users-scale", type=_positive, default=1.0, help="0.1: a tenth of the users")
-        parser.add_argument("--closed-loop", action="store_true", help="users ask again as soon as they are answered")
+        parser.add_argument("--host", help="URL of the service to test (default: start a temporary one here)")
+        parser.add_argument("--key", help="API key for --host")
         parser.add_argument(
-            "--clips", type=Path, help="a folder of recordings to be said, instead of the bundled voice"
+            "--key-file", type=Path, help="file with the API key; safer, because other users can see command lines"
         )
-        parser.add_argument("--language", default="ms", help="that is spoken in them (default: ms)")
-        parser.add_argument("--voice", default="alloy", help="that reads to the users (default: alloy)")
-        parser.add_argument("--metrics", help="where the server's memory is read (default: --host's /metrics)")
-        parser.add_argument("--report", type=Path, help="the folder for report.html and report.json")
         parser.add_argument(
-            "--patience", type=_positive, default=TIMEOUT_S, help="seconds; an answer later than that hangs"
+            "--scale-time", type=_positive, default=1.0, help="factor for the duration; 0.1 is a tenth (default: 1)"
         )
-        parser.add_argument("--no-warm-up", action="store_true", help="do not warm the service up before")
-        parser.add_argument("--no-store", action="store_true", help="do not keep the run in the database")
+        parser.add_argument(
+            "--users-scale",
+            type=_positive,
+            default=1.0,
+            help="factor for the number of users; 0.1 is a tenth (default: 1)",
+        )
+        parser.add_argument(
+            "--closed-loop", action="store_true", help="send each user's next request as soon as the last is answered"
+        )
+        parser.add_argument(
+            "--clips",
+            type=Path,
+            metavar="FOLDER",
+            help="folder of recordings to send (default: speech made by the bundled voice)",
+        )
+        parser.add_argument("--language", default="ms", help="language of the recordings (default: ms)")
+        parser.add_argument("--voice", default="alloy", help="voice for text to speech (default: alloy)")
+        parser.add_argument("--metrics", help="URL of the server's metrics, for its memory (default: HOST/metrics)")
+        parser.add_argument(
+            "--report",
+            type=Path,
+            metavar="FOLDER",
+            help="folder for report.html and report.json (default: a new one in VOICE_STATE_DIR/loadtests)",
+        )
+        parser.add_argument(
+            "--patience",
+            type=_positive,
+            default=TIMEOUT_S,
+            help="seconds after which an unanswered request counts as hung (default: %(default)g)",
+        )
+        parser.add_argument("--no-warm-up", action="store_true", help="do not warm the service up first")
+        parser.add_argument("--no-store", action="store_true", help="do not store the run in the database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if locust_is_missing():

@@ -57,21 +57,25 @@ def ask_to_silence(request: HttpRequest, model_admin: ModelAdmin, rule: Rule, ba
         model_admin.log_change(request, rule, words)
         return words
 
-    consequence = "Nobody is notified of this rule meanwhile. Its alerts are shown and stop ramps all the same."
+    consequence = "No notifications of this rule are sent during that time. Its alerts are still shown and stop ramps."
     question = Question(f"Silence {rule}", consequence, back, do, button="Silence", form=SilenceForm)
     return ask(request, model_admin, question)
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
-    threshold = ShortFloatField(help_text="Alert above this.")
+    threshold = ShortFloatField(help_text="Values above this cause an alert.")
     margin_percent = ShortFloatField(
-        label="Margin, %", help_text="Over only when this far below the threshold: no flapping around it."
+        label="Margin, %", help_text="An alert is resolved only this far below the threshold, so that it does not flap."
     )
     pending_for = SpanField(
-        unit=SECOND, label="Pending for, seconds", help_text="So long above the threshold before the alert fires."
+        unit=SECOND,
+        label="Pending for, seconds",
+        help_text="Time that the value must be above the threshold before the alert fires.",
     )
     clear_for = SpanField(
-        unit=SECOND, label="Clear for, seconds", help_text="So long back below, by the margin, before it is resolved."
+        unit=SECOND,
+        label="Clear for, seconds",
+        help_text="Time that the value must be below the threshold, by the margin, before the alert is resolved.",
     )
 
     class Meta:
@@ -125,7 +129,7 @@ class RuleAdmin(AuditedAdmin):
     def condition(self, rule: Rule) -> str:
         return rule.condition()
 
-    @display(description="Over when below by")
+    @display(description="Margin below the threshold")
     def shown_margin(self, rule: Rule) -> str:
         return f"{rule.margin_percent:g} %"
 
@@ -169,7 +173,7 @@ class RuleAdmin(AuditedAdmin):
             self.log_change(request, rule, "Ended the silence.")
             return f"{rule} notifies again.".capitalize()
 
-        consequence = "From now on people are notified of this rule again, also of an alert that fires already."
+        consequence = "Notifications of this rule are sent again, also for an alert that is firing already."
         return ask(
             request,
             self,
@@ -191,7 +195,7 @@ class DeliveryInline(ReadOnly, TabularInline):
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnly, ModelAdmin):
-    empty_text = "No rule has ever fired. Alerts appear here while they are pending, firing and resolved."
+    empty_text = "There have been no alerts. They appear here when they are pending, firing or resolved."
     list_display = ["shown", "shown_severity", "shown_state", "since", "lasted", "acknowledged"]
     list_filter = ["state", "severity", "metric"]
     search_fields = ["metric", "acknowledged_by", "outcome"]
@@ -296,7 +300,9 @@ class AlertAdmin(ReadOnly, ModelAdmin):
             is_new = self._acknowledge(request, alert)
             return f"{self.shown(alert)}: {'acknowledged' if is_new else 'was acknowledged or resolved already'}."
 
-        consequence = "You see to it: nobody is reminded of it any more. It fires until what it measures is well again."
+        consequence = (
+            "This tells others that you take care of the alert. Reminders stop; the alert fires until it is resolved."
+        )
         # The button on the admin's first page sends a POST, so the action is carried out without asking again.
         back = reverse("admin:index") if "home" in request.GET else page_of(alert)
         return ask(

@@ -57,10 +57,10 @@ def critical_in_words(alerts: Iterable[Alert]) -> list[str]:
 
 def _evaluate(rule: Rule, alert: Alert | None, value: float | None, now: datetime) -> Alert | None:
     if not rule.is_enabled:
-        return _close(alert, now, "The rule was switched off.") if alert else None
+        return _close(alert, now, "The rule was disabled.") if alert else None
     if alert is not None and alert.metric != rule.metric:
         if alert.metric:  # values of the new metric must not count for the old one
-            return _close(alert, now, "The rule is about another metric now.")
+            return _close(alert, now, "The rule's metric was changed.")
         alert.follow(rule)  # a process of release 0.2 wrote it
     is_above = value is not None and value > rule.level
     if alert is None:
@@ -102,7 +102,7 @@ def _evaluate_firing(alert: Alert, value: float | None, now: datetime) -> Alert 
     else:
         alert.clear_since = alert.clear_since or now
         if now - alert.clear_since >= rule.clear_for:
-            return _close(alert, now, "No data any more." if value is None else f"Back at {rule.reading(value)}.")
+            return _close(alert, now, "There is no more data." if value is None else f"Back at {rule.reading(value)}.")
     alert.save()
     _tell_late_or_again(alert, now)
     return None

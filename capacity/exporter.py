@@ -37,26 +37,36 @@ WAIT_S = 1.0
 _users = partial(
     GaugeMetricFamily,
     "voice_capacity_users",
-    "Distinct end users in all processes, at their busiest since the sample before",
+    "Distinct end users in all processes, at the busiest instant since the previous sample",
     labels=["direction"],
 )
 _p95 = partial(
-    GaugeMetricFamily, "voice_capacity_p95_seconds", "Of the last 5 minutes' successful requests", labels=["direction"]
+    GaugeMetricFamily,
+    "voice_capacity_p95_seconds",
+    "95th percentile of the response times of successful requests in the last 5 minutes",
+    labels=["direction"],
 )
-_errors = partial(GaugeMetricFamily, "voice_capacity_error_percent", "Failures of the last 5 minutes' requests")
+_errors = partial(
+    GaugeMetricFamily, "voice_capacity_error_percent", "Percentage of failed requests in the last 5 minutes"
+)
 _gpu = partial(GaugeMetricFamily, "voice_capacity_gpu_percent", "Utilisation of the busiest GPU")
 _gpu_memory = partial(GaugeMetricFamily, "voice_capacity_gpu_memory_percent", "Memory in use of the fullest GPU")
-_cost = partial(GaugeMetricFamily, "voice_capacity_month_cost_usd", "What this month will have cost at its end")
+_cost = partial(GaugeMetricFamily, "voice_capacity_month_cost_usd", "Forecast of this month's total cost")
 _threshold = partial(
-    GaugeMetricFamily, "voice_capacity_threshold", "Above this a rule alerts", labels=["metric", "severity"]
+    GaugeMetricFamily,
+    "voice_capacity_threshold",
+    "Threshold above which an alert rule fires",
+    labels=["metric", "severity"],
 )
 _reach = partial(
     GaugeMetricFamily,
     "voice_rollout_percent",
-    "Of end users: who has voice, and at most each part of it",
+    "Percentage of end users who have voice, and the highest percentage for each feature",
     labels=["flag"],
 )
-_age = partial(GaugeMetricFamily, "voice_capacity_sample_age_seconds", "How long ago somebody watched; none: never")
+_age = partial(
+    GaugeMetricFamily, "voice_capacity_sample_age_seconds", "Seconds since the newest sample; absent if there is none"
+)
 
 _FAMILIES = (_users, _p95, _errors, _gpu, _gpu_memory, _cost, _threshold, _reach, _age)
 

@@ -25,7 +25,7 @@ class Hardware:
     def in_words(self) -> str:
         """Describe the hardware, for example ``2 T4 GPUs, 3 API pods``."""
         if not self.is_known:
-            return "nobody has entered what runs"
+            return "the running hardware has not been entered"
         return f"{self.gpus:,} T4 GPU{'s' * (self.gpus != 1)}, {self.pods:,} API pod{'s' * (self.pods != 1)}"
 
     def against(self, phase: Phase) -> str:

@@ -23,8 +23,8 @@ from core.errors import DomainError
 from core.quantities import NONE, number, percent, seconds, span
 
 DELIVERY_COLOURS = {"Waiting": "warning", "Sent": "success", "Given up": "danger"}
-NOBODY = "No receiver is configured: set VOICE_ALERT_EMAILS or VOICE_ALERT_WEBHOOKS, or nobody is notified of anything."
-NO_WATCHER = "The watcher writes these: manage.py watch_capacity, or make run."
+NOBODY = "No receiver is configured, so no notification is sent. Set VOICE_ALERT_EMAILS or VOICE_ALERT_WEBHOOKS."
+NO_WATCHER = "The capacity watcher writes these rows. Start it with manage.py watch_capacity or make run."
 
 
 class NotDelivered(DomainError):
@@ -48,7 +48,9 @@ class HistoryCharts:
 
 @admin.register(Phase)
 class PhaseAdmin(AuditedAdmin):
-    empty_text = "With phases of growth the first page tells which one this is, and when the next one comes."
+    empty_text = (
+        "If growth phases are entered here, the first page shows the present one and when the next is expected."
+    )
     list_display = ["number", "name", "months", "voice_users", "peak_concurrent", "needs", "proven_by"]
     list_display_links = ["number", "name"]
     search_fields = ["name"]
@@ -147,14 +149,14 @@ class ActiveUsersAdmin(HistoryCharts, ReadOnly, ModelAdmin):
     list_display = ["day", "in_thirty_days"]
     date_hierarchy = "day"
 
-    @display(description="Users in the 30 days to it", ordering="users")
+    @display(description="Users in the 30 days to that day", ordering="users")
     def in_thirty_days(self, row: ActiveUsers) -> str:
         return number(row.users)
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnly, ModelAdmin):
-    empty_text = "News of alerts go to VOICE_ALERT_EMAILS and VOICE_ALERT_WEBHOOKS; what became of each is told here."
+    empty_text = "Notifications go to VOICE_ALERT_EMAILS and VOICE_ALERT_WEBHOOKS. Their deliveries are listed here."
     list_display = ["subject", "channel", "receiver", "shown_state", "attempts", "due_at", "sent_at", "error"]
     list_filter = ["state", "channel"]
     search_fields = ["subject", "receiver", "error"]
@@ -175,7 +177,7 @@ class DeliveryAdmin(ReadOnly, ModelAdmin):
                 raise NotDelivered(f"Sent to {len(arrived)} of {len(sent)}. {'; '.join(missed)}")
             return f"Sent to {', '.join(arrived)}." if sent else NOBODY
 
-        consequence = f"It goes to {', '.join(receivers)} now." if receivers else NOBODY
+        consequence = f"It is sent to {', '.join(receivers)} now." if receivers else NOBODY
         back = reverse("admin:capacity_delivery_changelist")
         question = Question("Send a test notification", consequence, back, do, button="Send", is_harmful=False)
         return ask(request, self, question)

@@ -69,9 +69,9 @@ class Sample(models.Model):
     asr_p95_s = models.FloatField("ASR p95, seconds", null=True)
     tts_p95_s = models.FloatField("TTS p95, seconds", null=True)
     error_percent = models.FloatField(null=True)
-    gpu_percent = models.FloatField("GPU, %", null=True, help_text="The busiest GPU, at this moment.")
-    gpu_memory_percent = models.FloatField("GPU memory, %", null=True, help_text="The fullest GPU, at this moment.")
-    month_cost_usd = models.FloatField(null=True, help_text="What this month will have cost at its end.")
+    gpu_percent = models.FloatField("GPU, %", null=True, help_text="Utilisation of the busiest GPU.")
+    gpu_memory_percent = models.FloatField("GPU memory, %", null=True, help_text="Memory in use of the fullest GPU.")
+    month_cost_usd = models.FloatField(null=True, help_text="Forecast of this month's total cost.")
 
     class Meta:
         ordering = ["-at"]
@@ -83,7 +83,7 @@ class Sample(models.Model):
 class HourlyPeak(models.Model):
     """The most concurrent end users within an hour. Unlike samples, these rows are never deleted."""
 
-    hour = models.DateTimeField(unique=True, help_text="When it began.")
+    hour = models.DateTimeField(unique=True, help_text="The beginning of the hour.")
     users = models.PositiveIntegerField(default=0)
     asr_users = models.PositiveIntegerField(default=0)
     tts_users = models.PositiveIntegerField(default=0)
@@ -126,9 +126,9 @@ class ProbeDay(models.Model):
 class Outage(models.Model):
     """A period in which every readiness probe failed."""
 
-    began_at = models.DateTimeField(help_text="The first probe that failed.")
-    seen_at = models.DateTimeField(help_text="The last one that failed.")
-    ended_at = models.DateTimeField(null=True, help_text="The first that succeeded again.")
+    began_at = models.DateTimeField(help_text="Time of the first failed probe.")
+    seen_at = models.DateTimeField(help_text="Time of the last failed probe.")
+    ended_at = models.DateTimeField(null=True, help_text="Time of the first successful probe after that.")
     reason = models.CharField(max_length=300)
 
     class Meta:
@@ -152,13 +152,15 @@ class LoadTestRun(models.Model):
 
     scenario = models.CharField(max_length=50)
     started_at = models.DateTimeField(db_index=True)
-    duration_s = models.FloatField("duration, seconds", help_text="With all users there.")
-    time_scale = models.FloatField(help_text="1 is the scenario's full length.")
-    concurrent_users = models.PositiveIntegerField(help_text="That were there at once.")
-    is_closed_loop = models.BooleanField("closed loop", default=False, help_text="No pause between requests.")
+    duration_s = models.FloatField("duration, seconds", help_text="Time with all users present.")
+    time_scale = models.FloatField(help_text="Factor for the scenario's duration; 1 is its full duration.")
+    concurrent_users = models.PositiveIntegerField(help_text="Highest number of users present at the same time.")
+    is_closed_loop = models.BooleanField(
+        "closed loop", default=False, help_text="Users made no pause between requests."
+    )
     host = models.CharField(max_length=300)
-    passed = models.BooleanField(help_text="Every criterion.")
-    is_complete = models.BooleanField("complete", default=True, help_text="It was not interrupted.")
+    passed = models.BooleanField(help_text="Whether every criterion was met.")
+    is_complete = models.BooleanField("complete", default=True, help_text="Whether the run was not interrupted.")
     report = models.JSONField()
 
     class Meta:

@@ -56,39 +56,39 @@ class Rule(Audited):
 
     severity = models.CharField(max_length=8, choices=Severity)
     metric = models.CharField(max_length=20, choices=Metric)
-    threshold = models.FloatField(validators=NOT_NEGATIVE, help_text="Alert above this.")
+    threshold = models.FloatField(validators=NOT_NEGATIVE, help_text="Values above this cause an alert.")
     phase_percent = models.FloatField(
         "of the phase, %",
         null=True,
         blank=True,
         validators=NOT_NEGATIVE,
-        help_text="Of users and cost: so many percent of the most that the phase in VOICE_PHASE is for, where that is "
-        "more than the threshold. Empty: the threshold in every phase.",
+        help_text="For users and cost: percentage of the upper limit of the phase in VOICE_PHASE. It replaces the "
+        "threshold if it is higher. If empty, the threshold applies in every phase.",
     )
     pending_for = models.DurationField(
         default=timedelta(seconds=30),
         validators=[MinValueValidator(timedelta(0))],
-        help_text="It must have been above for so long before the alert fires.",
+        help_text="Time that the value must be above the threshold before the alert fires.",
     )
     margin_percent = models.FloatField(
         default=10,
         validators=[MinValueValidator(0), MaxValueValidator(100)],
-        help_text="It counts as over only when this many percent below the threshold: no flapping around it.",
+        help_text="An alert is resolved only this many percent below the threshold, so that it does not flap.",
     )
     clear_for = models.DurationField(
         default=timedelta(minutes=2),
         validators=[MinValueValidator(timedelta(0))],
-        help_text="It must have been over for so long before the alert is resolved.",
+        help_text="Time that the value must be below the threshold, by the margin, before the alert is resolved.",
     )
     least_requests = models.PositiveIntegerField(
-        default=20, help_text="Of response times and error rates: with fewer requests there is no data."
+        default=20, help_text="For response times and error rates: with fewer requests the rule has no data."
     )
     is_enabled = models.BooleanField("enabled", default=True)
     silenced_until = models.DateTimeField(
         null=True,
         blank=True,
         editable=False,
-        help_text="Nobody is notified until then. Alerts fire and ramps roll back all the same.",
+        help_text="No notifications are sent until then. Alerts still fire and roll ramps back.",
     )
     silenced_by = models.CharField(max_length=150, blank=True, editable=False)
     silenced_why = models.CharField(max_length=1000, blank=True, editable=False)
@@ -186,21 +186,25 @@ class Alert(models.Model):
     rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="alerts")
     # Empty only if a process of release 0.2 wrote the row.
     severity = models.CharField(
-        max_length=8, choices=Rule.Severity, db_default="", help_text="As the rule's when it fired."
+        max_length=8, choices=Rule.Severity, db_default="", help_text="That of the rule when the alert fired."
     )
-    metric = models.CharField(max_length=20, choices=Metric, db_default="", help_text="As the rule's when it fired.")
-    threshold = models.FloatField(db_default=0, help_text="Above which it fired, in the phase of that time.")
+    metric = models.CharField(
+        max_length=20, choices=Metric, db_default="", help_text="That of the rule when the alert fired."
+    )
+    threshold = models.FloatField(db_default=0, help_text="That of the rule when the alert fired, in the phase then.")
     state = models.CharField(max_length=8, choices=State, default=State.PENDING)
     since = models.DateTimeField(help_text="When the condition began to hold.")
     fired_at = models.DateTimeField(null=True)
-    clear_since = models.DateTimeField(null=True, help_text="Since when it has been over, while it still fires.")
+    clear_since = models.DateTimeField(
+        null=True, help_text="Since when the value has been below the threshold while the alert fires."
+    )
     resolved_at = models.DateTimeField(null=True)
     evaluated_at = models.DateTimeField()
-    value = models.FloatField(null=True, help_text="At the last evaluation.")
+    value = models.FloatField(null=True, help_text="The value at the last evaluation.")
     worst = models.FloatField(help_text="The highest value.")
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.CharField(max_length=150, blank=True)
-    notified_at = models.DateTimeField(null=True, help_text="The last time that a notification was put in the queue.")
+    notified_at = models.DateTimeField(null=True, help_text="When the last notification was queued.")
     outcome = models.CharField(max_length=200, blank=True, help_text="Why it was resolved.")
 
     class Meta:
@@ -285,10 +289,14 @@ class Delivery(models.Model):
         FAILED = "failed", "Given up"
 
     alert = models.ForeignKey(
-        Alert, null=True, on_delete=models.CASCADE, related_name="deliveries", help_text="Empty: a test."
+        Alert,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="deliveries",
+        help_text="Empty for a test notification.",
     )
     channel = models.CharField(max_length=7, choices=Channel)
-    receiver = models.CharField(max_length=300, help_text="Of a webhook only its host: the address is a secret.")
+    receiver = models.CharField(max_length=300, help_text="For a webhook only its host, because the URL is secret.")
     subject = models.CharField(max_length=200)
     text = models.TextField()
     state = models.CharField(max_length=7, choices=State, default=State.WAITING)

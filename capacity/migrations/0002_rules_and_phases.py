@@ -1,4 +1,4 @@
-"""The alert rules and the phases of growth, to be edited in the admin."""
+"""Create the default alert rules and growth phases. Operators can change them in the admin."""
 
 from django.db import migrations
 

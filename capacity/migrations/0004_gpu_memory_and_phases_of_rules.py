@@ -1,10 +1,10 @@
-"""GPU memory in samples; rules on users and cost that begin where the deployed phase is nearly full."""
+"""Add GPU memory to samples, and thresholds for users and cost that depend on the deployed phase."""
 
 import django.core.validators
 from django.db import migrations, models
 
-# Severity, metric, the threshold of migration 0002, percent of what the phase is for: 60 and 80 users of phase 2's 100,
-# and all of a phase's cost. Thresholds that people have set stand as they are, in every phase.
+# Severity, metric, threshold of migration 0002, and percentage of the phase's upper limit: 60 and 80 users of the 100 of
+# phase 2, and the full cost of a phase. Thresholds that operators have changed stay as they are, in every phase.
 SHARES = [("critical", "users", 80, 80), ("warning", "users", 60, 60), ("warning", "month_cost_usd", 2000, 100)]
 
 

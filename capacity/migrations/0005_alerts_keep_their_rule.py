@@ -1,6 +1,6 @@
-"""Alerts keep the rule that they fired by. Those from before get what their rule says now: nothing else is known.
+"""Store in each alert the rule's severity, metric and threshold. Existing alerts get the present ones of their rule.
 
-The new columns have defaults in the database: a process of the version before can still insert alerts.
+The new columns have defaults in the database, so that processes of the previous version can still insert alerts.
 """
 
 from django.db import migrations, models

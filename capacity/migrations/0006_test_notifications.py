@@ -1,4 +1,4 @@
-"""A notification may be a test, of no alert."""
+"""Allow notifications without an alert: test notifications."""
 
 import django.db.models.deletion
 from django.db import migrations, models

@@ -193,7 +193,7 @@ def test_what_fires_is_resolved_when_there_is_no_data_any_more(world: World, web
     world.requests = []
     world.wait(8 * MINUTE)
     assert world.firing() == set()
-    assert Alert.objects.get().outcome == "No data any more."
+    assert Alert.objects.get().outcome == "There is no more data."
     assert webhook.texts()[-1] == "[voice] Resolved: p95 response 4 s > 3 s"
 
 
@@ -238,7 +238,7 @@ def test_a_rule_that_is_switched_off_resolves_its_alert(world: World) -> None:
     Rule.objects.update(is_enabled=False)
     world.step()
     assert world.firing() == set()
-    assert Alert.objects.first().outcome == "The rule was switched off."
+    assert Alert.objects.first().outcome == "The rule was disabled."
 
 
 def test_edited_rules_act_at_the_next_evaluation(world: World) -> None:
@@ -273,7 +273,7 @@ def test_a_rule_about_another_metric_ends_its_alerts(world: World) -> None:
     world.gpu_percent = 50
     world.step()
     alert = Alert.objects.exclude(rule__severity="warning").get()
-    assert (alert.state, alert.outcome) == (Alert.State.RESOLVED, "The rule is about another metric now.")
+    assert (alert.state, alert.outcome) == (Alert.State.RESOLVED, "The rule's metric was changed.")
     assert (alert.metric, alert.value) == ("users", 90)
     world.step()
     pending = Alert.objects.get(state=Alert.State.PENDING)

@@ -71,10 +71,7 @@ class Prepared(Unit):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The key for batching: units with equal keys may share a batch.
-
-        CTranslate2 needs equal shapes, and prompts of equal length, within a batch.
-        """
+        """The key for batching: units with equal keys have equal shapes and prompt lengths, and may share a batch."""
         options = self.unit.options
         return self.context_s, options.task, options.timestamps, options.temperatures, options.greedy, len(self.prompt)
 
@@ -166,10 +163,7 @@ class Decoder:
         return (tokenizer.sot_prev, *named, *previous[max(0, len(previous) + len(named) - most) :])
 
     def _as_written(self, text: str) -> str:
-        """Return the text in the style that the model writes.
-
-        A ``plain`` model writes lower-case words without punctuation.
-        """
+        """Return the text in the style of the model. A ``plain`` model writes lower-case words without punctuation."""
         if not self._checkpoint.plain:
             return text.strip()
         return " ".join("".join(c if c.isalnum() or c in "-'" else " " for c in text.lower()).split())

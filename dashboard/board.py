@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from dashboard import active_users, cost_quality, events, margins, people, reliability, usage_totals
+from dashboard import active_users, cost_quality, events, margins, people, reliability, scorecard, usage_totals
 from dashboard.date_range import DateRange
 from dashboard.definitions import DEFINITIONS
 from dashboard.filters import ALL, Filters
@@ -193,8 +193,8 @@ class Board:
         return cost_quality.peaks(self.span)
 
     @cached_property
-    def scores(self) -> list[cost_quality.Score]:
-        return cost_quality.scorecard(self.span, self.filters, self.money, self.quality, self.active)
+    def scores(self) -> list[scorecard.Score]:
+        return scorecard.scorecard(self.span, self.filters, self.money, self.quality, self.active)
 
     @cached_property
     def tiles(self) -> list[Tile]:
@@ -262,7 +262,7 @@ def _change(now: int, before: int) -> float | None:
 
 
 TABLES: dict[str, Callable[[Board], Table]] = {
-    "scorecard": lambda board: cost_quality.scorecard_table(board.scores),
+    "scorecard": lambda board: scorecard.scorecard_table(board.scores),
     "adoption": lambda board: board.adoption.table,
     "adoption-by-client": lambda board: board.adoption.by_client,
     "active-users": lambda board: board.active_users,

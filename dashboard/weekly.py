@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 
 from dashboard import weekly_pdf
 from dashboard.board import Board, Tile
-from dashboard.cost_quality import Score
 from dashboard.date_range import BadQuery, DateRange
+from dashboard.scorecard import Score
 from dashboard.tables import Table, Value, shown
 from usage.period import day_of
 from usage.weeks import week_of

@@ -26,7 +26,6 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from channels.exceptions import StopConsumer
@@ -44,7 +43,7 @@ from gateway.edge import headers_of
 from gateway.gate import Kind, Work, request_gate
 from gateway.handshake import Handshake
 from gateway.lifecycle import DRAINING_RETRY_AFTER_S, lifecycle
-from gateway.socket_messages import check_size, memory_of, parsed, whole_characters
+from gateway.socket_messages import NORMAL, Close, check_size, close_code, memory_of, parsed, whole_characters
 from gateway.streams import stream_slot
 from usage.checkpoints import CHECKPOINT_AUDIO_S
 from usage.entry import Measure
@@ -60,19 +59,6 @@ TAKEN_WITHIN_S = 10.0  # time for the connection to take the queued messages, be
 # ping is answered, and most clients hang up after 20 s without an answer.
 READ_AHEAD_BYTES = 1_048_576
 FAREWELL_S = 5.0  # after a close: time for the client to answer and for a handler to end
-NORMAL = 1000
-INTERNAL_ERROR = 1011
-
-
-@dataclass(frozen=True)
-class _Close:
-    code: int
-    reason: str
-
-
-def close_code(answer: ApiError) -> int:
-    """Return the WebSocket close code: 4000 plus the HTTP status, or 1011 (internal error) for a 500."""
-    return INTERNAL_ERROR if answer.status == 500 else 4000 + answer.status
 
 
 class SocketConsumer(AsyncWebsocketConsumer):
@@ -91,7 +77,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         super().__init__(*args, **kwargs)
         self._context = RequestContext()
         self._gate = AsyncExitStack()
-        self._outgoing: asyncio.Queue[str | bytes | _Close] = asyncio.Queue(MAX_WAITING)
+        self._outgoing: asyncio.Queue[str | bytes | Close] = asyncio.Queue(MAX_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
         self._main: asyncio.Task[Any] | None = None
         self._heard_at = time.monotonic()
@@ -101,7 +87,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self._handling: asyncio.Task[None] | None = None
         self._noted_ms = 0.0
         self._deaf = False  # incoming messages are ignored, because the connection is closing or about to close
-        self._ending: _Close | None = None
+        self._ending: Close | None = None
         self._failure: BaseException | None = None
         self._is_cut = False
         self._left_with: int | None = None  # the client's own close code
@@ -181,7 +167,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     def finish(self) -> None:
         """Close the connection normally, after the queued messages."""
         if self._ending is None:
-            self._end_with(_Close(NORMAL, ""))
+            self._end_with(Close(NORMAL, ""))
 
     def fail(self, error: BaseException) -> None:
         """Send the error to the client, and close the connection."""
@@ -191,7 +177,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             code, is_told = self.close_for(answer)
             if is_told:
                 self.send_event(self.error_event(answer))
-            self._end_with(_Close(code, answer.code))
+            self._end_with(Close(code, answer.code))
 
     # --- internal -----------------------------------------------------------------------------------------------------
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -281,12 +267,12 @@ class SocketConsumer(AsyncWebsocketConsumer):
         except Exception as error:  # noqa: BLE001 - the client is told
             await self.on_error(error)
 
-    def _end_with(self, close: _Close) -> None:
+    def _end_with(self, close: Close) -> None:
         self._ending = close
         self._deaf = True
         self._put(close)
 
-    def _put(self, item: str | bytes | _Close) -> None:
+    def _put(self, item: str | bytes | Close) -> None:
         try:
             self._outgoing.put_nowait(item)
         except asyncio.QueueFull:
@@ -313,15 +299,15 @@ class SocketConsumer(AsyncWebsocketConsumer):
             item = await self._outgoing.get()
             with suppress(OSError, RuntimeError):  # the client has disconnected, which the reading task will notice
                 await self._send_one(item)
-            if isinstance(item, _Close):
+            if isinstance(item, Close):
                 break
             self._outgoing.task_done()
         await asyncio.sleep(FAREWELL_S)
         self._stop_handling()
 
-    async def _send_one(self, item: str | bytes | _Close) -> None:
+    async def _send_one(self, item: str | bytes | Close) -> None:
         match item:
-            case _Close(code, reason):
+            case Close(code, reason):
                 await self.close(code, reason)
             case bytes(data):
                 await self.send(bytes_data=data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +15,21 @@ from inference.pool import in_pool
 
 PARSE_IN_POOL_CHARACTERS = 65_536
 MESSAGE_BYTES = 256  # memory of a queued message besides its content
+NORMAL = 1000  # close code
+INTERNAL_ERROR = 1011  # close code
+
+
+@dataclass(frozen=True)
+class Close:
+    """The close of a WebSocket, queued behind the messages that go before it."""
+
+    code: int
+    reason: str
+
+
+def close_code(answer: ApiError) -> int:
+    """Return the WebSocket close code: 4000 plus the HTTP status, or 1011 (internal error) for a 500."""
+    return INTERNAL_ERROR if answer.status == 500 else 4000 + answer.status
 
 
 def whole_characters(text: str) -> str:

@@ -11,10 +11,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
-from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.core.exceptions import PermissionDenied
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, QueryDict
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
@@ -23,23 +21,22 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import (
     UnfoldAdminNullBooleanSelectWidget,
-    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
 
 from core.admin_base import AuditedAdmin, ReadOnly, exists, found, page_of
-from core.quantities import NONE, number
-from rollout import preview, ramp_admin
+from core.quantities import NONE
+from rollout import cohort_admin, preview, ramp_admin
 from rollout.board import UNDER_WAY
 from rollout.confirmation import ask, why_field
 from rollout.feature import VOICE
 from rollout.flag_page import who_is_in
-from rollout.models import Change, ClientShare, Cohort, CohortMember, Flag, ListedUser, Ramp, valid_end_user
+from rollout.models import Change, ClientShare, Flag, ListedUser, Ramp
 from rollout.policy import ACTS_WITHIN_S
 from rollout.share import QUEUE, shown
 
-__all__ = ["ramp_admin"]
+__all__ = ["cohort_admin", "ramp_admin"]
 
 ASK_ABOVE_POINTS = 10  # in percentage points; a larger raise may be a typing error, and must be confirmed
 
@@ -318,68 +315,6 @@ class ListedUserAdmin(AuditedAdmin):
     @display(description="Client application", ordering="client")
     def of_client(self, row: ListedUser) -> str:
         return str(row.client or "any")
-
-
-class CohortForm(forms.ModelForm):  # type: ignore[type-arg]
-    add_members = forms.CharField(
-        required=False, widget=UnfoldAdminTextareaWidget({"rows": 4}), help_text="End users' ids, one a line."
-    )
-    remove_members = forms.CharField(
-        required=False, widget=UnfoldAdminTextareaWidget({"rows": 4}), help_text="End users' ids, one a line."
-    )
-
-    class Meta:
-        model = Cohort
-        fields = ["name", "note"]
-
-    def clean_add_members(self) -> list[str]:
-        ids = _lines(self.cleaned_data["add_members"])
-        for line, user in enumerate(ids, 1):
-            try:
-                valid_end_user(user)
-            except ValidationError as error:
-                raise ValidationError(f"Line {line}: {error.messages[0]}") from error
-        return ids
-
-    def clean_remove_members(self) -> list[str]:
-        return _lines(self.cleaned_data["remove_members"])
-
-
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-@admin.register(Cohort)
-class CohortAdmin(AuditedAdmin):
-    form = CohortForm
-    empty_text = "Named groups of end users, for example of a pilot, for which flags can be on."
-    list_display = ["name", "note", "size"]
-    search_fields = ["name", "note", "=members__user"]
-    readonly_fields = ["size", "first_members"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Cohort]:
-        members = CohortMember.objects.filter(cohort=OuterRef("pk")).order_by().values("cohort")
-        counted: QuerySet[Cohort] = super().get_queryset(request)
-        return counted.annotate(member_count=Coalesce(Subquery(members.annotate(n=Count("pk")).values("n")), 0))
-
-    @display(description="Members", ordering="member_count")
-    def size(self, cohort: Cohort) -> str:
-        return number(getattr(cohort, "member_count", 0))  # a cohort that is being added has no count
-
-    @display(description="First members")
-    def first_members(self, cohort: Cohort) -> str:
-        return ", ".join(cohort.members.values_list("user", flat=True)[:50]) or "–"
-
-    def get_fields(self, request: HttpRequest, obj: Cohort | None = None) -> Any:
-        if not self.has_change_permission(request, obj):
-            return ["name", "note", *self.readonly_fields]
-        return ["name", "note", "add_members"] + (["remove_members", *self.readonly_fields] if obj else [])
-
-    def save_model(self, request: HttpRequest, obj: Cohort, form: Any, change: Any) -> None:
-        with transaction.atomic():
-            super().save_model(request, obj, form, change)
-            obj.add(form.cleaned_data.get("add_members", []))
-            obj.remove(form.cleaned_data.get("remove_members", []))
 
 
 @admin.register(Change)

@@ -11,7 +11,7 @@ from core.models import ClientApplication
 from usage.entry import Kind, Measure
 
 KINDS = [(kind.value, kind.name.capitalize()) for kind in Kind]
-SLICE = ("feature", "language")
+DIMENSIONS = ("feature", "language")
 MEASURES = [(measure.value, measure.name.capitalize()) for measure in Measure]
 
 
@@ -92,7 +92,7 @@ class DailyLatency(models.Model):
         return f"{self.day} {self.kind} {self.ceiling_ms}"
 
 
-class Slice(models.Model):
+class ByFeatureAndLanguage(models.Model):
     """Base of tables that count people by feature and language.
 
     Counts of people cannot be added up, since somebody who used two features would count twice. So there are also rows
@@ -106,7 +106,7 @@ class Slice(models.Model):
         abstract = True
 
 
-class UserWeek(Slice):
+class UserWeek(ByFeatureAndLanguage):
     """Days of a week on which a person was served. ``usage.weeks`` explains the number in ``person``."""
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -117,7 +117,7 @@ class UserWeek(Slice):
     class Meta:
         ordering = ["client", "person", "week"]
         constraints = [
-            models.UniqueConstraint(fields=["client", "person", "week", *SLICE], name="user_week_key"),
+            models.UniqueConstraint(fields=["client", "person", "week", *DIMENSIONS], name="user_week_key"),
         ]
         permissions = [("view_dashboard", "Can view the product dashboard")]
 
@@ -125,7 +125,7 @@ class UserWeek(Slice):
         return f"{self.week} {self.person}"
 
 
-class DailyActive(Slice):
+class DailyActive(ByFeatureAndLanguage):
     """Number of people served on a day, and by how many the numbers for 7 and for 30 days changed.
 
     The sum of ``change_7`` up to a day is the number of people served in the 7 days that end with it; likewise
@@ -140,14 +140,14 @@ class DailyActive(Slice):
 
     class Meta:
         ordering = ["day", "client"]
-        constraints = [models.UniqueConstraint(fields=["day", "client", *SLICE], name="daily_active_key")]
+        constraints = [models.UniqueConstraint(fields=["day", "client", *DIMENSIONS], name="daily_active_key")]
         verbose_name_plural = "daily active"
 
     def __str__(self) -> str:
         return f"{self.day} {self.users}"
 
 
-class CohortWeek(Slice):
+class CohortWeek(ByFeatureAndLanguage):
     """Of the people first served in the week ``first``, the number who were served in the week ``week``."""
 
     first = models.DateField(help_text="Its Monday")
@@ -157,7 +157,7 @@ class CohortWeek(Slice):
 
     class Meta:
         ordering = ["first", "week", "client"]
-        constraints = [models.UniqueConstraint(fields=["first", "week", "client", *SLICE], name="cohort_week_key")]
+        constraints = [models.UniqueConstraint(fields=["first", "week", "client", *DIMENSIONS], name="cohort_week_key")]
 
     def __str__(self) -> str:
         return f"{self.first} {self.week} {self.users}"

@@ -6,8 +6,8 @@ two people.
 Rows identify a person by a number made from the pseudonym that ``usage.personal`` would use. So they name nobody, and
 stay with the same person when old ledger rows get their pseudonyms.
 
-People are counted overall, and by feature and language (``usage.rollups.Slice``). Somebody who used two features is one
-person, so the parts cannot be added up.
+People are counted overall, and by feature and language (``usage.rollups.ByFeatureAndLanguage``). Somebody who used two
+features is one person, so the parts cannot be added up.
 
 Counting distinct people over many days is slow. So the counts are updated incrementally: when a person is first served
 on a day, they change by what this day adds to the person's other days.
@@ -27,7 +27,7 @@ from django.utils.crypto import salted_hmac
 
 from usage import upsert
 from usage.entry import Kind
-from usage.rollups import SLICE, CohortWeek, DailyActive, UserWeek
+from usage.rollups import DIMENSIONS, CohortWeek, DailyActive, UserWeek
 
 PSEUDONYM = "gone:"  # prefix of every pseudonym
 PSEUDONYM_DIGITS = 24  # hexadecimal digits
@@ -39,8 +39,8 @@ LOCKS = 256  # number of advisory locks that all people share
 LOCK_CLASS = 0x5EE
 
 Served = tuple[date, int, str, str, str]  # a day, a client application, an end user, a feature, a language
-Someone = tuple[int, int, str, str]  # a client application, a person, a feature, a language
-SliceOfDay = tuple[date, int, str, str]
+PersonKey = tuple[int, int, str, str]  # a client application, a person, a feature, a language
+DayKey = tuple[date, int, str, str]
 
 
 def pseudonym(client_id: int, user: str) -> str:
@@ -87,7 +87,7 @@ class Activity:
     """
 
     def __init__(self) -> None:
-        self.active: dict[SliceOfDay, list[int]] = defaultdict(lambda: [0, 0, 0])
+        self.active: dict[DayKey, list[int]] = defaultdict(lambda: [0, 0, 0])
         self.cohorts: dict[tuple[date, date, int, str, str], list[int]] = defaultdict(lambda: [0])
 
     def add(self, client_id: int, known: list[date], day: date, *, feature: str = "", language: str = "") -> None:
@@ -145,8 +145,8 @@ def mark(what: Iterable[Served]) -> None:
     _mark(_by_person(what))
 
 
-def _by_person(what: Iterable[Served]) -> dict[Someone, set[date]]:
-    days: dict[Someone, set[date]] = defaultdict(set)
+def _by_person(what: Iterable[Served]) -> dict[PersonKey, set[date]]:
+    days: dict[PersonKey, set[date]] = defaultdict(set)
     numbers: dict[tuple[int, str], int] = {}
     for day, client_id, user, feature, language in what:
         if (client_id, user) not in numbers:
@@ -155,7 +155,7 @@ def _by_person(what: Iterable[Served]) -> dict[Someone, set[date]]:
     return days
 
 
-def _known(people: Iterable[Someone], weeks: Iterable[date] | None = None) -> dict[Someone, list[date]]:
+def _known(people: Iterable[PersonKey], weeks: Iterable[date] | None = None) -> dict[PersonKey, list[date]]:
     """Return each person's days in order, in all weeks or only in ``weeks``."""
     by_client: dict[int, set[int]] = defaultdict(set)
     for client_id, number, _feature, _language in people:
@@ -165,10 +165,10 @@ def _known(people: Iterable[Someone], weeks: Iterable[date] | None = None) -> di
         which |= Q(client_id=client_id, person__in=numbers)
     if weeks is not None:
         which &= Q(week__in=list(weeks))
-    known: dict[Someone, list[date]] = defaultdict(list)
+    known: dict[PersonKey, list[date]] = defaultdict(list)
     if by_client:
         rows = UserWeek.objects.filter(which).order_by("client_id", "person", "week")
-        for *someone, week, mask in rows.values_list("client_id", "person", *SLICE, "week", "days"):
+        for *someone, week, mask in rows.values_list("client_id", "person", *DIMENSIONS, "week", "days"):
             known[tuple(someone)] += _days(week, mask)
     return known
 
@@ -177,7 +177,7 @@ def _days(week: date, mask: int) -> Iterator[date]:
     return (week + timedelta(days=place) for place in range(7) if mask >> place & 1)
 
 
-def _lock(people: Iterable[Someone]) -> None:
+def _lock(people: Iterable[PersonKey]) -> None:
     """Lock the people against other writers until the transaction ends.
 
     Without locks, two writers of different weeks of a person would not see each other's. SQLite has only one writer
@@ -192,7 +192,7 @@ def _lock(people: Iterable[Someone]) -> None:
             )
 
 
-def _mark(days: dict[Someone, set[date]]) -> None:
+def _mark(days: dict[PersonKey, set[date]]) -> None:
     weeks: dict[tuple[int, int, date, str, str], list[int]] = defaultdict(lambda: [0])
     for (client_id, number, feature, language), some in days.items():
         for day in some:
@@ -219,8 +219,8 @@ def recount() -> None:
     activity = Activity()
     someone: Sequence[object] = ()
     known: list[date] = []
-    rows = UserWeek.objects.order_by("client_id", "person", *SLICE, "week")
-    for *whose, week, mask in rows.values_list("client_id", "person", *SLICE, "week", "days").iterator():
+    rows = UserWeek.objects.order_by("client_id", "person", *DIMENSIONS, "week")
+    for *whose, week, mask in rows.values_list("client_id", "person", *DIMENSIONS, "week", "days").iterator():
         if someone != whose:
             someone = whose
             known = []

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tools.planning import hpa, plots, steps
+from tools.planning import hpa, plots, steps, timeline_plots
 from tools.planning.growth import Comparison
 from tools.planning.plan import Case, Planner
 from tools.planning.rates import DEPLOYMENTS
-from tools.planning.simulation.cluster import Run, Shape, Stay, simulate, simulate_crowd
+from tools.planning.simulation.cluster import Run, Shape
+from tools.planning.simulation.load import Stay, simulate, simulate_crowd
 
 MILLION = 1_000_000
 SCALE = (20_000, 50_000, 100_000, 200_000, 350_000, 500_000, 700_000, MILLION)
@@ -34,12 +35,14 @@ def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folde
     demand = asked.demand or planner.use
     day = simulate(demand, planner.rates, shape(planner, asked.machines.gpus), seed=planner.seed)
     title = f"A day of {demand.users:,.0f} chat users, {demand.voice_users:,.0f} of them with voice"
-    yield from plots.save(plots.timeline(day, title, source, goals_s=goals), folder, "day")
+    yield from plots.save(timeline_plots.timeline(day, title, source, goals_s=goals), folder, "day")
     if comparisons:
         crowd = comparisons[-1].upper.concurrent
         run = rush(planner, crowd, comparisons[-1].by_crowd.machines.gpus)
         title = f"A rush: {RUSH_BASE} people in conversation, then {crowd:,}, then {RUSH_BASE} again"
-        yield from plots.save(plots.timeline(run, title, source, goals_s=goals, in_minutes=True), folder, "rush")
+        yield from plots.save(
+            timeline_plots.timeline(run, title, source, goals_s=goals, in_minutes=True), folder, "rush"
+        )
         yield from plots.save(plots.phases(comparisons, source), folder, "phases")
     grown = [
         (float(users), planner.by_users(f"{users:,}", replace(planner.use, users=float(users)))) for users in SCALE
@@ -56,13 +59,13 @@ def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folde
         seed=planner.seed,
     )
     title = f"The evening of {MILLION:,} chat users, {demand.voice_users:,.0f} of them with voice"
-    yield from plots.save(plots.timeline(evening, title, source, goals_s=goals), folder, "million-evening")
+    yield from plots.save(timeline_plots.timeline(evening, title, source, goals_s=goals), folder, "million-evening")
 
 
 def draw_steps(planner: Planner, runs: Mapping[str, Run], folder: Path) -> list[Path]:
     """Draw the runs of ``steps.simulate_steps``, and return the paths of the files."""
     targets = (hpa.API.target_percent, steps.USERS_PER_POD)
-    return plots.save(plots.scaled_by(runs, sources(planner), targets), folder, "steps")
+    return plots.save(timeline_plots.scaled_by(runs, sources(planner), targets), folder, "steps")
 
 
 def shape(planner: Planner, gpus: int) -> Shape:

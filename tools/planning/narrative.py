@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.percentiles import percentile
 from tools.planning.rates import ASR, DEPLOYMENTS, KINDS, LIVE, TTS
-from tools.planning.simulation.cluster import SLICE_S, Run
+from tools.planning.simulation.cluster import INTERVAL_S, Run
 
 
 def narrative(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
@@ -17,8 +17,8 @@ def narrative(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
         f"{'from':>6}{'work/s':>9}{'people':>8}{'ASR pods':>10}{'TTS pods':>10}{'live pods':>11}{'GPU %':>7}"
         f"{'ASR p50 / p95 s':>18}{'TTS p50 / p95 s':>18}{'refused':>9}"
     ]
-    for first in range(0, len(run.slices), minutes):
-        part = run.slices[first : first + minutes]
+    for first in range(0, len(run.intervals), minutes):
+        part = run.intervals[first : first + minutes]
         answers = {kind: [seconds for each in part for seconds in each.latencies_s[kind]] for kind in KINDS}
         felt = {
             kind: f"{percentile(found, 50):.2f} / {percentile(found, 95):.2f}" if found else "–"
@@ -29,8 +29,8 @@ def narrative(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
             for name in DEPLOYMENTS
         }
         lines.append(
-            f"{when(run, first * SLICE_S, in_minutes=in_minutes):>6}"
-            f"{sum(each.arrivals for each in part) / len(part) / SLICE_S:>9.2f}{max(each.users for each in part):>8}"
+            f"{when(run, first * INTERVAL_S, in_minutes=in_minutes):>6}"
+            f"{sum(each.arrivals for each in part) / len(part) / INTERVAL_S:>9.2f}{max(each.users for each in part):>8}"
             f"{pods[ASR]:>10}{pods[TTS]:>10}{pods[LIVE]:>11}{max(each.gpu_percent for each in part):>7.0f}"
             f"{felt[ASR]:>18}{felt[TTS]:>18}{sum(each.refused for each in part):>9,}"
         )

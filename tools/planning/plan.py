@@ -21,7 +21,8 @@ from tools.planning.demand import Demand, RequestRate
 from tools.planning.prices import Prices
 from tools.planning.queueing import Station
 from tools.planning.rates import ASR, DEPLOYMENTS, ENGINE, KINDS, LIVE, TTS, Rates
-from tools.planning.simulation.cluster import Crowd, Shape, simulate_steady, sized
+from tools.planning.simulation.cluster import Shape
+from tools.planning.simulation.load import Crowd, simulate_steady, sized
 from tools.planning.simulation.service import Sizes
 
 P95_S = {ASR: ASR_P95_S, TTS: TTS_P95_S}
@@ -313,7 +314,7 @@ class Planner:
             pod_utilisation={kind: station.utilisation for kind, station in stations.items()},
             pod_wait_p95_s={kind: station.wait_s(95) for kind, station in stations.items()},
             served=served,
-            served_most=max(part.users for part in run.slices),
+            served_most=max(part.users for part in run.intervals),
             talking=served + asked * self.crowd.think_s,
         )
 

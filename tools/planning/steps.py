@@ -16,7 +16,8 @@ from core.percentiles import percentile
 from tools.planning import hpa
 from tools.planning.plan import Planner
 from tools.planning.rates import DEPLOYMENTS, KINDS
-from tools.planning.simulation.cluster import Run, Shape, Slice, Stay, simulate_crowd
+from tools.planning.simulation.cluster import Interval, Run, Shape
+from tools.planning.simulation.load import Stay, simulate_crowd
 
 STEP_S = 600.0
 WAIT_S = 3.0  # how long a request may wait before it is refused: the default of VOICE_ASR_WAIT_S
@@ -32,11 +33,11 @@ class Step:
     """The second half of a step. The first half is left out because new pods need time to start.
 
     ``users``: the number of people at once in this step.
-    ``slices``: the minutes of the second half.
+    ``intervals``: the minutes of the second half.
     """
 
     users: int
-    slices: Sequence[Slice]
+    intervals: Sequence[Interval]
 
 
 def simulate_steps(planner: Planner, users: Sequence[int], gpus: int) -> dict[str, Run]:
@@ -84,7 +85,7 @@ def by_step(run: Run, users: Sequence[int]) -> list[Step]:
     """Return the second half of each step of a run."""
     minutes = int(STEP_S // 60)
     return [
-        Step(count, run.slices[number * minutes + minutes // 2 : (number + 1) * minutes])
+        Step(count, run.intervals[number * minutes + minutes // 2 : (number + 1) * minutes])
         for number, count in enumerate(users)
     ]
 
@@ -99,15 +100,15 @@ def in_words(runs: dict[str, Run], users: Sequence[int]) -> Iterator[str]:
         yield f"{'people':>8}{heads}{'GPU %':>8}{'p95 s ASR/TTS':>16}{'refused':>9}"
         for step in by_step(run, users):
             cells = "".join(
-                f"{statistics.fmean(part.pod_percent[deployment] for part in step.slices):>14.0f}"
-                f"{statistics.fmean(part.users_per_pod[deployment] for part in step.slices):>14.1f}"
-                f"{step.slices[-1].pods[deployment]:>14}"
+                f"{statistics.fmean(part.pod_percent[deployment] for part in step.intervals):>14.0f}"
+                f"{statistics.fmean(part.users_per_pod[deployment] for part in step.intervals):>14.1f}"
+                f"{step.intervals[-1].pods[deployment]:>14}"
                 for deployment in DEPLOYMENTS
             )
             felt = " / ".join(f"{_p95(step, kind):.1f}" for kind in KINDS)
-            arrivals = sum(part.arrivals for part in step.slices)
-            refused = 100 * sum(part.refused for part in step.slices) / max(1, arrivals)
-            gpu = statistics.fmean(part.gpu_percent for part in step.slices)
+            arrivals = sum(part.arrivals for part in step.intervals)
+            refused = 100 * sum(part.refused for part in step.intervals) / max(1, arrivals)
+            gpu = statistics.fmean(part.gpu_percent for part in step.intervals)
             yield f"{step.users:>8}{cells}{gpu:>8.0f}{felt:>16}{refused:>8.1f}%"
         for change in run.changes:
             minute = f"{int(change.at_s) // 60:02d}:{int(change.at_s) % 60:02d}"
@@ -117,4 +118,4 @@ def in_words(runs: dict[str, Run], users: Sequence[int]) -> Iterator[str]:
 
 
 def _p95(step: Step, kind: str) -> float:
-    return percentile([seconds for part in step.slices for seconds in part.latencies_s[kind]], 95)
+    return percentile([seconds for part in step.intervals for seconds in part.latencies_s[kind]], 95)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from capacity.models import Phase
 from tests.capacity.world import START
 from tests.services import ROOT
-from tools.planning import growth, hpa, plan, plots, steps
+from tools.planning import growth, hpa, plan, plots, steps, timeline_plots
 from tools.planning.demand import Demand, RequestRate
 from tools.planning.gallery import shape
 from tools.planning.plan import Goals, Planner, TooMuch
@@ -31,7 +31,8 @@ from tools.planning.rates import (
     TTS,
     read,
 )
-from tools.planning.simulation.cluster import Crowd, Run, Shape, Stay, simulate, simulate_crowd
+from tools.planning.simulation.cluster import Run, Shape
+from tools.planning.simulation.load import Crowd, Stay, simulate, simulate_crowd
 from tools.planning.tested import NoSuchTest, scaled
 from usage.cost import InfrastructureCost
 from usage.scorecard import Verdict
@@ -309,7 +310,7 @@ def test_who_waits_for_a_gpu_is_seen_by_the_second_metric_only(stepped: dict[str
     assert steps.STEP_S + hpa.API.up.stabilisation_s <= up.at_s < steps.STEP_S + 180
     assert down.after == hpa.API.least
     assert down.at_s >= 2 * steps.STEP_S + hpa.API.down.stabilisation_s
-    crowded = steps.by_step(by_cpu, PEOPLE)[1].slices[-1]
+    crowded = steps.by_step(by_cpu, PEOPLE)[1].intervals[-1]
     assert crowded.pod_percent[ASR] < hpa.API.target_percent
     assert crowded.users_per_pod[ASR] > steps.USERS_PER_POD
 
@@ -350,8 +351,8 @@ def test_pictures(seeded, tmp_path: Path) -> None:
     told = [growth.compare(plan, Phase.objects.get(number=1), ends[0])]
     grown = [(float(users), plan.by_users("", Demand(users=users, voice_share=0.07))) for users in (20_000, 100_000)]
     drawn = {
-        "day": plots.timeline(evening, "An evening", "Simulated.", goals_s=goals),
-        "rush": plots.timeline(crowd, "A rush", "Simulated.", goals_s=goals, in_minutes=True),
+        "day": timeline_plots.timeline(evening, "An evening", "Simulated.", goals_s=goals),
+        "rush": timeline_plots.timeline(crowd, "A rush", "Simulated.", goals_s=goals, in_minutes=True),
         "phases": plots.phases(told, "Simulated."),
         "million": plots.scale(grown, "Simulated."),
     }

@@ -19,7 +19,8 @@ from tools.planning.rates import ASR, DEPLOYMENTS, BatchTime, Loaded, Rates, rea
 from tools.planning.simulation.batches import BatchServer
 from tools.planning.simulation.clock import Clock, Machine, Threads
 from tools.planning.simulation.closed import ClosedLoop, fitted, one_machine
-from tools.planning.simulation.cluster import Crowd, Shape, Stay, simulate, simulate_crowd, simulate_steady
+from tools.planning.simulation.cluster import Shape
+from tools.planning.simulation.load import Crowd, Stay, simulate, simulate_crowd, simulate_steady
 
 PODS = dict.fromkeys(DEPLOYMENTS, 2)
 SIMPLE = BatchTime(fixed_s=0.1, per_cost_s=0.01, batch_units=4)
@@ -297,8 +298,8 @@ def test_a_rush_makes_the_autoscaler_add_pods_and_take_them_away(rates: Rates) -
     assert all(change.at_s % hpa.SYNC_PERIOD_S == 0 for change in run.changes)
     assert all(hpa.API.least <= change.after <= hpa.API.most for change in run.changes)
     assert min(change.at_s for change in downs) >= 900 - 60 + hpa.API.down.stabilisation_s - 300
-    assert run.slices[-1].pods == PODS
-    starting = run.slices[int(ups[0].at_s // 60)]
+    assert run.intervals[-1].pods == PODS
+    starting = run.intervals[int(ups[0].at_s // 60)]
     assert max(starting.wanted.values()) >= max(starting.pods.values())
 
 

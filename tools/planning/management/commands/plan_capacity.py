@@ -22,7 +22,7 @@ from tools.planning.narrative import narrative
 from tools.planning.plan import P95_S, Case, Goals, Planner, TooMuch
 from tools.planning.prices import prices
 from tools.planning.rates import ASR, TTS, BadRates, Rates
-from tools.planning.simulation.cluster import Crowd, simulate
+from tools.planning.simulation.load import Crowd, simulate
 from tools.planning.tested import NoSuchTest, as_tested
 
 

@@ -21,12 +21,11 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from core.append_only import AppendOnlyModel, AppendOnlyQuerySet
-from core.quantities import NONE, span
+from core.quantities import MICROS, NONE, span
 
 M = TypeVar("M", bound="Audited")
 
 committed = Signal()  # sent after a change has been committed to the trail
-MICROS = 1_000_000
 MAX_SHOWN = 20  # names that ``names`` lists; the others are only counted
 
 

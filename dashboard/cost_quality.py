@@ -1,4 +1,4 @@
-"""Costs, quality and peaks of concurrent users, and the scorecard, which compares them with the targets."""
+"""Costs, measured quality, and peaks of concurrent users. ``dashboard.scorecard`` compares them with the targets."""
 
 from __future__ import annotations
 

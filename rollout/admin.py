@@ -1,6 +1,6 @@
-"""Admin pages of the roll-out: flags and who has them, allow- and deny-lists, cohorts, and the audit trail.
+"""Admin pages of the roll-out: flags and who has them, allow- and deny-lists, and the audit trail.
 
-The pages for ramps are in ``rollout.ramp_admin``.
+The pages for cohorts are in ``rollout.cohort_admin``, those for ramps in ``rollout.ramp_admin``.
 """
 
 from __future__ import annotations

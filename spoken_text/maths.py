@@ -66,10 +66,6 @@ def _term(match: re.Match[str], language: str) -> str:
     return f"{cardinal(int(factor), language)} {unknown}"
 
 
-def _times(match: re.Match[str], language: str) -> str:
-    return f"{match[1]} {pick(language, 'darab', 'times')} "
-
-
 def _multiplied(match: re.Match[str], language: str) -> str:
     return f"{match[1]} {pick(language, 'darab', 'times')} "
 
@@ -126,7 +122,7 @@ TIME_RANGES: list[Rule] = [
 
 RANGES: list[Rule] = [
     rule(rf"{EDGE}(\d{{1,2}}[.:]\d\d)\s?{DASH}\s?(?=\d{{1,2}}[.:]\d\d(?!\d))", lambda m, lang: m[1] + _to(lang)),
-    rule(rf"{EDGE}({NUMBER})\s?x\s?(?=[-−]?\d)", _times),
+    rule(rf"{EDGE}({NUMBER})\s?x\s?(?=[-−]?\d)", _multiplied),
     rule(rf"{EDGE}(\d{{1,2}}/\d{{1,2}})\s?{DASH}\s?(?=\d)", lambda m, lang: m[1] + _to(lang)),
     rule(r"(?<=\d)-(?:in|dalam)-(?=\d)", words(" dalam ", " in ")),
     rule(

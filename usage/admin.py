@@ -1,7 +1,7 @@
-"""Admin pages of the ledger, quotas, roll-ups, feedback, plans and costs.
+"""Admin pages of the ledger, quotas, roll-ups, feedback and costs.
 
-Most pages are read-only. A counter-entry to a ledger row is written only after a confirmation page. Statements have
-their own module, ``usage.statement_admin``.
+Most pages are read-only. A counter-entry to a ledger row is written only after a confirmation page. Plans and
+statements have their own modules, ``usage.plan_admin`` and ``usage.statement_admin``.
 """
 
 from __future__ import annotations

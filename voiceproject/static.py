@@ -23,7 +23,6 @@ MAX_AGE_S = 3600
 CHUNK_BYTES = 65_536
 COMPRESSIBLE = ("text/", "application/javascript", "application/json", "image/svg+xml")
 MIN_COMPRESSED_BYTES = 1_024
-REPLACED = ("content-length", "vary", "etag")  # headers that differ for a compressed file
 
 
 class StaticFiles:

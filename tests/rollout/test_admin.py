@@ -69,7 +69,7 @@ def test_setting_a_percentage(operator: Client, flags: dict[str, Flag]) -> None:
 def test_a_percentage_is_seen_before_it_is_saved(operator: Client, flags: dict[str, Flag]) -> None:
     flag = flags["voice"]
     page = set_percent(operator, flag, "7", previewed="")
-    assert "See below what it would do" in page
+    assert "See the effects below" in page
     for shown in ("Effects of 0 % → 7 %", "7 % of end users", "Most at once", "Needs", "Cost"):
         assert shown in page
     assert Flag.objects.get(pk=flag.pk).percent == 0

@@ -34,17 +34,17 @@ from usage.plans import MS_PER_MINUTE, with_share_of_limit
 __all__ = ["entered_figures_admin", "plan_admin", "statement_admin"]
 
 
-FILL = "For a try: make run prints requests to paste, manage.py seed_demo makes up a quarter."
+FILL = "To try it, use the requests that make run prints, or the demo data of manage.py seed_demo."
 
 
 class ReadOnlyAdmin(ReadOnly, LargeTableAdmin):
-    """Admin for a large table that nobody edits by hand."""
+    """Read-only admin for a large table whose rows are written only by code."""
 
 
 class Outcome(admin.SimpleListFilter):
-    """Filter by outcome, defined as ranges of the HTTP status.
+    """List filter by outcome. An outcome is a range of HTTP statuses.
 
-    The ranges are fixed, because listing the statuses that occur would scan the whole ledger.
+    The choices are fixed, because listing the statuses that occur would scan the whole ledger.
     """
 
     title = "outcome"
@@ -76,7 +76,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     list_select_related = ["client"]
     sortable_by = ["created_at"]  # sorting by another column would sort the whole table
     search_fields = ["=request_id", "=user"]
-    search_help_text = "A request's id or an end user's, whole."
+    search_help_text = "A complete request id or end user id."
     date_hierarchy = "created_at"
     fieldsets = [
         (None, {"fields": ["request_id", "created_at", "kind", "client", "user", "outcome", "error_code"]}),
@@ -113,7 +113,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     def has_take_back_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         entry = first(LedgerEntry.objects.filter(counters=None), object_id)
-        # Rows cannot be changed, so the permission to add rows decides who may write a counter-entry.
+        # Nobody may change rows, so the permission to add rows decides who may write a counter-entry.
         return entry is not None and request.user.has_perm("usage.add_ledgerentry") and left_of(entry) > 0
 
     @action(description="Take back", url_path="take-back", permissions=["take_back"], icon="undo")
@@ -133,8 +133,8 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
             title=f"Take back {entry}",
             initial={"units": left},
             do=do,
-            consequence="A counter-entry is added; the row itself stays. Quota, roll-ups and the month's draft"
-            " statement follow; a final statement needs a credit note.",
+            consequence="A counter-entry is added, and the row itself stays. The quota, the roll-ups and the month's"
+            " draft statement are corrected. If the statement is final, it needs a credit note.",
             back=reverse("admin:usage_ledgerentry_change", args=[object_id]),
         )
         return ask(request, self, question)
@@ -150,12 +150,12 @@ def _amount(measure: str, audio_ms: int, characters: int) -> str:
 
 @admin.register(Consumption)
 class ConsumptionAdmin(ReadOnlyAdmin):
-    empty_text = f"What each end user has used of the month's quotas, from their first request on. {FILL}"
+    empty_text = f"What each end user has used of each month's quotas. {FILL}"
     list_display = ["of_month", "client", "user", "measure", "in_words", "of_limit", "held"]
     list_filter = ["measure", "client", MonthFilter]
     list_select_related = ["client"]
     search_fields = ["=user"]
-    search_help_text = "An end user's id, whole."
+    search_help_text = "A complete end user id."
     ordering = ["-month", "-id"]
     fields = readonly_fields = ["of_month", "client", "user", "measure", "in_words", "of_limit", "held"]
 
@@ -177,7 +177,7 @@ class ConsumptionAdmin(ReadOnlyAdmin):
         share: float | None = getattr(row, "share_of_limit", None)
         return NONE if share is None else f"{100 * share:,.0f} %"
 
-    @display(description="Held by work under way", ordering="reserved")
+    @display(description="Reserved by work under way", ordering="reserved")
     def held(self, row: Consumption) -> str:
         return _amount(row.measure, row.reserved, row.reserved) if row.reserved else NONE
 
@@ -203,7 +203,7 @@ class DailyUseAdmin(_Sums):
     fields = readonly_fields = list_display
     list_filter = ["kind", "client"]
     search_fields = ["=user"]
-    search_help_text = "An end user's id, whole."
+    search_help_text = "A complete end user id."
 
     @display(description="Failed or refused", ordering="failed")
     def not_done(self, row: DailyUse) -> str:
@@ -212,7 +212,7 @@ class DailyUseAdmin(_Sums):
 
 @admin.register(DailyMix)
 class DailyMixAdmin(_Sums):
-    empty_text = f"Sums of the ledger by day and what was asked for. {FILL}"
+    empty_text = f"Sums of the ledger by day, kind of work, model, voice, language and outcome. {FILL}"
     list_display = ["day", "client", "kind", "model", "voice", "language", "ended", "number", "amount", "mean"]
     fields = readonly_fields = list_display
     list_filter = ["kind", "client", "language", "error_code"]
@@ -229,7 +229,7 @@ class DailyMixAdmin(_Sums):
 
 @admin.register(Correction)
 class CorrectionAdmin(ReadOnlyAdmin):
-    empty_text = "What users say was really said in a transcription. Neither text is kept, only its word error rate."
+    empty_text = "Users' corrections of transcripts. Neither text is kept, only the word error rate."
     list_display = ["created_at", "entry", "error_rate", "reference_words"]
     fields = readonly_fields = list_display
     list_select_related = ["entry"]
@@ -242,7 +242,7 @@ class CorrectionAdmin(ReadOnlyAdmin):
 
 @admin.register(Rating)
 class RatingAdmin(ReadOnlyAdmin):
-    empty_text = "How good a speech sounded to its listeners, from 1 to 5."
+    empty_text = "Listeners' ratings of synthesised speech, from 1 to 5."
     list_display = ["created_at", "entry", "of_five"]
     fields = readonly_fields = list_display
     list_filter = ["score"]
@@ -255,7 +255,7 @@ class RatingAdmin(ReadOnlyAdmin):
 
 
 class CostForm(forms.ModelForm):  # type: ignore[type-arg]
-    price_micros = MicrosField(label="Price of one, USD")
+    price_micros = MicrosField(label="Unit price, USD")
 
     class Meta:
         model = InfrastructureCost
@@ -275,7 +275,7 @@ class CostForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(InfrastructureCost)
 class InfrastructureCostAdmin(AuditedAdmin):
     form = CostForm
-    empty_text = "What runs at which price, so that the month's cost and its forecast can be told."
+    empty_text = "The resources that run, and their prices. The month's cost and forecast are computed from them."
     list_display = ["resource", "note", "quantity", "price", "share", "starts_at", "end"]
     list_filter = ["resource", ("ends_at", admin.EmptyFieldListFilter)]
     search_fields = ["note"]
@@ -284,10 +284,10 @@ class InfrastructureCostAdmin(AuditedAdmin):
     readonly_fields = ["price", "share", "end"]
 
     def get_fields(self, request: HttpRequest, obj: InfrastructureCost | None = None) -> list[str]:
-        """Return the form fields for users who may change the row; for others, its columns formatted as text."""
+        """Return the form fields for users who may change the row, and otherwise the read-only columns of the list."""
         return CostForm.Meta.fields if self.has_change_permission(request, obj) else self.list_display
 
-    @display(description="Price of one", ordering="price_micros")
+    @display(description="Unit price", ordering="price_micros")
     def price(self, row: InfrastructureCost) -> str:
         return f"USD {exact(row.price_micros)} {'an hour' if row.per == row.Per.HOUR else 'a month'}"
 

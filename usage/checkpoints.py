@@ -1,14 +1,14 @@
-"""Record the usage of open streams while they run, so that a killed process loses little of it.
+"""Save the usage of open streams regularly, so that little of it is lost if the process is killed.
 
-While a stream is open, an ``OpenStream`` row holds its running total. Settling the stream deletes that row and adds the
-ledger row in one transaction, so the ledger still has one row per piece of work.
+While a stream is open, an ``OpenStream`` row (its checkpoint) holds the usage so far. Settling the stream deletes the
+checkpoint and adds the ledger row in one transaction, so the ledger still has one row per stream.
 
-If the process is killed, its ``OpenStream`` rows go stale. Every process runs ``recover`` at its start and then
-regularly, which turns each stale row into a ledger row in one transaction. Usage after the last checkpoint is lost, but
-nothing is counted twice. If the process was only suspended, or the stream was quiet, it finds its row gone and counts
-only the difference.
+If a process is killed, its checkpoints become stale. Every process runs ``recover`` at its start and then regularly,
+which turns each stale checkpoint into a ledger row. Usage after the last checkpoint is lost, but nothing is counted
+twice. If the process was only suspended, or the stream was silent for long, the process finds its checkpoint gone and
+adds only the difference to the ledger.
 
-Threads: all database work runs in the ledger's thread, in turn with its commits.
+Threads: all database work runs in the ledger's thread, in turn with the ledger's commits.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ RECOVERY_S = 60.0
 
 
 class UsageCheckpoint:
-    """Running total of one piece of work.
+    """The checkpoint of one piece of work.
 
-    Work for which ``note`` is never called writes nothing but its ledger row.
+    Work for which ``note`` is never called has no checkpoint, and writes only its ledger row.
     """
 
     def __init__(self) -> None:
         self._key = uuid.uuid4().hex
         self._noted: Entry | None = None
-        self._recovered: Entry | None = None  # the total that another process has already settled
+        self._recovered: Entry | None = None  # the usage that another process has already settled
         self._noting: asyncio.Task[None] | None = None
 
     async def note(self, entry: Entry) -> None:
-        """Save the running total. Raises ``DatabaseError``.
+        """Save the usage so far, which is given as ``entry``. Raises ``DatabaseError``.
 
-        Cancelling the caller does not cancel the write. ``settle`` waits for it, because it must know whether the row
-        exists.
+        Cancelling the caller does not cancel the write. ``settle`` waits for the write to end, because it must know
+        whether the checkpoint exists.
         """
         await with_timeout(self._note_under_way())
         self._noting = asyncio.create_task(self._note(dataclasses.replace(entry, settlement=None)))
@@ -72,7 +72,10 @@ class UsageCheckpoint:
         self._noted = entry
 
     async def settle(self, entry: Entry) -> None:
-        """Write the ledger row, or spool it if the database is unavailable. Raises ``DatabaseError`` if both fail."""
+        """Write the ledger row, or spool it if the database is unavailable. Raises ``DatabaseError`` if both fail.
+
+        ``entry`` is the complete usage. The checkpoint is deleted in the same transaction.
+        """
         whole = self._open(entry)
         rest = _difference(entry, self._noted) if self._noted else entry
         try:
@@ -99,7 +102,7 @@ def _difference(entry: Entry, counted: Entry) -> Entry:
 
 
 def _note(key: str, entry: Entry, *, first: bool) -> bool:
-    """Insert the checkpoint row if ``first``, else update it. Return False if the row to update does not exist."""
+    """Insert the checkpoint if ``first``, else update it. Return False if there is no checkpoint to update."""
     values = {"entry": dataclasses.asdict(entry), "noted_at": timezone.now()}
     if first:
         OpenStream.objects.create(key=key, **values)
@@ -114,11 +117,11 @@ def _settle(key: str, entry: Entry, rest: Entry) -> None:
 
 
 def recover(stale_s: float = STALE_S) -> int:
-    """Settle streams whose last checkpoint is older than ``stale_s`` seconds. Return how many were settled."""
+    """Settle streams whose last checkpoint is older than ``stale_s`` seconds. Return the number of settled streams."""
     recovered = 0
     for stream in OpenStream.objects.filter(noted_at__lt=timezone.now() - timedelta(seconds=stale_s)):
         with transaction.atomic():
-            # Filter by time too: the stream may have been noted, or recovered by another process, since the query.
+            # Filter by time too, because the checkpoint may have been updated or recovered since the query.
             deleted, _by_model = OpenStream.objects.filter(key=stream.key, noted_at=stream.noted_at).delete()
             if deleted:
                 post_entries([Entry(**{**stream.entry, "kind": Kind(stream.entry["kind"])})])

@@ -1,4 +1,4 @@
-"""Forms that the admin shows to confirm a change of the ledger or of statements."""
+"""Forms that ask for details when a user of the admin confirms a change of the ledger or of statements."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class UnitsForm(WhyForm):
 
 
 class _Scaled(forms.DecimalField):
-    """Form field entered in a larger unit than the stored one, such as seconds for milliseconds.
+    """Form field that is entered in a larger unit than the stored one, such as seconds for milliseconds.
 
-    ``factor`` is the number of stored units in one entered unit.
+    ``factor``: number of stored units in one entered unit.
+    ``places``: number of decimal places that may be entered.
     """
 
     def __init__(self, factor: int, places: int, **options: Any) -> None:
@@ -45,12 +46,15 @@ class _Scaled(forms.DecimalField):
 
 
 class SecondsForm(WhyForm):
-    """Form for an amount of audio: people enter seconds, ``units`` holds milliseconds as the ledger does."""
+    """Form for an amount of audio.
+
+    The amount is entered in seconds. The cleaned ``units`` are milliseconds, as in the ledger.
+    """
 
     units = _Scaled(1000, 3, label="Audio, seconds")
 
 
 class CreditForm(WhyForm):
     amount_sen = _Scaled(
-        100, 2, label="Amount, RM", help_text="It begins with the difference to what the ledger says now."
+        100, 2, label="Amount, RM", help_text="The proposed amount is the difference from the charges as computed now."
     )

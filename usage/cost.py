@@ -1,4 +1,4 @@
-"""Costs of the service: infrastructure prices, and the resulting cost per unit of work.
+"""Costs of the service: prices of infrastructure, and the resulting cost per unit of speech work.
 
 All amounts are integers in millionths of a US dollar.
 """
@@ -28,9 +28,9 @@ HOURS_A_MONTH = 730
 
 
 class InfrastructureCost(Audited):
-    """Cost of running a quantity of one resource at a fixed price during a period.
+    """Cost of running a quantity of one resource, at a fixed price, during a period.
 
-    When the quantity or the price changes, end the row and add a new one.
+    When the quantity or the price changes, end this row and add a new one.
     """
 
     recorded = ("quantity", "price_micros", "per", "speech_to_text_percent", "starts_at", "ends_at", "note")
@@ -52,7 +52,7 @@ class InfrastructureCost(Audited):
     speech_to_text_percent = models.PositiveSmallIntegerField(
         default=50,
         validators=[MaxValueValidator(100)],
-        help_text="How much of it serves speech to text; the rest serves text to speech.",
+        help_text="The share that serves speech to text. The rest serves text to speech.",
     )
     starts_at = models.DateTimeField(default=timezone.now)
     ends_at = models.DateTimeField(null=True, blank=True, help_text="Empty: still running.")
@@ -65,10 +65,10 @@ class InfrastructureCost(Audited):
 
     def clean(self) -> None:
         if self.ends_at is not None and self.starts_at is not None and self.ends_at <= self.starts_at:
-            raise ValidationError({"ends_at": "It ends before it starts."})
+            raise ValidationError({"ends_at": "The end must be after the start."})
 
     def cost_micros(self, start: datetime, end: datetime) -> int:
-        """Return the cost between two moments of one month; ``end`` may be the first moment after it."""
+        """Return the cost from ``start`` to ``end``. Both must be in the same month; ``end`` may also be its end."""
         first = max(start, self.starts_at)
         last = min(end, self.ends_at or end)
         seconds = max(0, round((last - first).total_seconds()))
@@ -82,8 +82,6 @@ class InfrastructureCost(Audited):
 @dataclass(frozen=True)
 class MonthCost:
     """Cost of a month so far, and its forecast.
-
-    ``per_audio_hour_micros`` and ``per_1000_characters_micros`` are None if there was no such usage.
 
     ``until``: the moment up to which costs are counted.
     ``spent_micros``: total cost up to ``until``.
@@ -106,22 +104,24 @@ class MonthCost:
 
     @property
     def per_audio_hour_micros(self) -> int | None:
+        """The cost of speech to text per hour of audio; None without audio."""
         return per_audio_hour(self.speech_to_text_micros, self.audio_ms)
 
     @property
     def per_1000_characters_micros(self) -> int | None:
+        """The cost of text to speech per 1,000 characters; None without characters."""
         return per_1000_characters(self.text_to_speech_micros, self.characters)
 
 
 def month_cost(now: datetime | None = None) -> MonthCost:
-    """Return the cost of the month that contains ``now``, counted up to ``now``."""
+    """Return the cost of the month that contains ``now``, counted up to ``now`` (by default the present time)."""
     now = now or timezone.now()
     month = month_of(now)
     start = start_of(month)
     end = end_of_month(month)
     rows = list(InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=start), starts_at__lt=end))
     total, heard = _spent(rows, now)
-    used = DailyMix.objects.filter(day__gte=month, day__lt=day_of(end))  # has far fewer rows than DailyUse
+    used = DailyMix.objects.filter(day__gte=month, day__lt=day_of(end))  # this table has far fewer rows than DailyUse
     return MonthCost(
         until=now,
         spent_micros=total,
@@ -135,7 +135,7 @@ def month_cost(now: datetime | None = None) -> MonthCost:
 
 
 def month_cost_usd(now: datetime) -> float | None:
-    """Return the month's forecast cost in USD; None, rather than 0, if no prices have been entered."""
+    """Return the forecast cost of the present month in USD, or None if no prices have been entered."""
     if not InfrastructureCost.objects.exists():
         return None
     return month_cost(now).forecast_micros / MICROS
@@ -143,21 +143,22 @@ def month_cost_usd(now: datetime) -> float | None:
 
 @dataclass(frozen=True)
 class MonthlyRates:
-    """Monthly cost of the resources that run now.
+    """Monthly cost of the resources that run at one moment.
 
     ``total_micros``: cost of all of them.
-    ``one_micros``: price of one, by resource.
+    ``one_micros``: price of one unit of each resource, by resource.
     """
 
     total_micros: int
     one_micros: Mapping[str, int]
 
     def of(self, resource: str) -> int:
-        """Return the monthly price of one ``resource``; 0 if none runs, because its price is then unknown."""
+        """Return the monthly price of one unit of ``resource``; 0 if none runs, because the price is then unknown."""
         return self.one_micros.get(resource, 0)
 
 
 def monthly_rates(now: datetime) -> MonthlyRates:
+    """Return the monthly cost of the resources that run at ``now``. An hourly price is counted for 730 hours."""
     rows = InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now)
     total = 0
     ones = {}
@@ -176,7 +177,7 @@ def running_at(now: datetime) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class DayCost:
-    """Cost of one day; for today, the cost so far."""
+    """Cost of one day, in millionths of a US dollar; for today, the cost so far."""
 
     day: date
     micros: int
@@ -188,7 +189,7 @@ class DayCost:
 
 
 def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
-    """Return the costs of consecutive days; the cost of today is counted up to ``now``."""
+    """Return the cost of each of these consecutive days. Today's cost is counted up to ``now``."""
     if not days:
         return []
     start = start_of(days[0])
@@ -208,7 +209,7 @@ def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
 def _spent(rows: Sequence[InfrastructureCost], until: datetime, month: date | None = None) -> tuple[int, int]:
     """Return the cost from the start of the month to ``until``: the total, and the part for speech to text.
 
-    ``until`` is in the month or at its end. ``month`` defaults to the month that contains ``until``.
+    ``until`` must be in the month or at its end. ``month`` defaults to the month that contains ``until``.
     """
     start = start_of(month or month_of(until))
     spent = [(row.cost_micros(start, until), row.speech_to_text_percent) for row in rows]
@@ -218,10 +219,12 @@ def _spent(rows: Sequence[InfrastructureCost], until: datetime, month: date | No
 
 
 def per_audio_hour(micros: int, audio_ms: int) -> int | None:
+    """Return the cost per hour of audio, in the unit of ``micros``; None without audio."""
     return _per(micros, MS_PER_HOUR, audio_ms)
 
 
 def per_1000_characters(micros: int, characters: int) -> int | None:
+    """Return the cost per 1,000 characters, in the unit of ``micros``; None without characters."""
     return _per(micros, CHARACTERS, characters)
 
 
@@ -231,7 +234,7 @@ def _total(used: models.QuerySet[DailyMix], measure: Measure, column: str) -> in
 
 
 def _per_day(row: InfrastructureCost, now: datetime) -> int:
-    """Return the row's cost per day at ``now``; 0 if it does not run then.
+    """Return the cost per day of the resource in ``row`` at ``now``; 0 if it does not run then.
 
     A monthly price is divided by the number of days in the month.
     """

@@ -1,4 +1,4 @@
-"""The month's cost formatted for display, each figure compared with its launch target."""
+"""The month's cost formatted for display, with the launch target of each figure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from usage.scorecard import GOAL, Metric, Verdict
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure for display. Without a target, ``target`` is empty and ``verdict`` is None."""
+    """One figure for display.
+
+    ``target``: the launch target in words; "" if there is none.
+    ``verdict``: whether the target is met; None if there is no target.
+    """
 
     name: str
     value: str
@@ -24,6 +28,7 @@ class Figure:
 
 
 def figures(cost: MonthCost) -> list[Figure]:
+    """Return the month's figures: spent so far, forecast, cost per hour of audio, and cost per 1,000 characters."""
     return [
         Figure("Spent", dollars(cost.spent_micros)),
         _against(Metric.MONTH_COST, "At the month's end", dollars(cost.forecast_micros), cost.forecast_micros),

@@ -1,7 +1,7 @@
-"""Corrections of the ledger by counter-entries.
+"""Correct the ledger with counter-entries.
 
-A ledger row is never changed. A counter-entry is another row, with a negative amount, that takes back all or part of
-it.
+A ledger row is never changed. A counter-entry is another row with a negative amount, which cancels all or part of the
+first row.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from usage.posting import write
 
 
 class CounterEntryError(DomainError):
-    """Raised when a row cannot be taken back; the message says why."""
+    """Raised when a ledger row cannot be taken back. The message says why."""
 
 
 @transaction.atomic
 def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None) -> LedgerEntry:
-    """Write a counter-entry that takes back ``units`` of a row, by default all that are left.
+    """Write a counter-entry that cancels ``units`` of a ledger row; by default, all that have not been cancelled yet.
 
-    Units are milliseconds or characters. The counter-entry gets the time of the row, so it corrects the roll-ups, quota
-    and draft statement of that month. For a final statement, write a credit note instead.
+    Units are milliseconds or characters. The counter-entry has the same time as the row, so it corrects the roll-ups,
+    the quota and the draft statement of the row's month. If the month's statement is final, write a credit note
+    instead.
 
-    Raises ``CounterEntryError`` if the row is not charged or is a counter-entry itself, if ``units`` are more than are
-    left, or if ``why`` is empty.
+    Raises ``CounterEntryError`` if the row is not charged or is itself a counter-entry, if ``units`` exceeds what is
+    left of the row, or if ``why`` is empty.
     """
     entry = LedgerEntry.objects.select_for_update(no_key=True).get(pk=entry.pk)
     left = left_of(entry)
@@ -36,9 +37,9 @@ def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None
     if entry.counters_id is not None or not entry.is_charged:
         raise CounterEntryError("Only a row that is charged can be taken back.")
     if not 0 < units <= left:
-        raise CounterEntryError(f"Of this row at most {left} can be taken back, at least 1.")
+        raise CounterEntryError(f"Between 1 and {left} units of this row can be taken back.")
     if not why.strip():
-        raise CounterEntryError("A counter-entry says why.")
+        raise CounterEntryError("A counter-entry needs a reason.")
     row = LedgerEntry(
         request_id=entry.request_id,
         kind=entry.kind,
@@ -62,13 +63,13 @@ def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None
 
 
 def without_reason(note: str) -> str:
-    """Return the day and the author from a counter-entry's note, without the reason."""
+    """Return a counter-entry's note without the reason, so that only the day and the author remain."""
     author, colon, _why = note.partition(": ")
     return author + colon.strip()
 
 
 def left_of(entry: LedgerEntry) -> int:
-    """Return the units (milliseconds or characters) of the row that have not been taken back yet."""
+    """Return the units (milliseconds or characters) of the row that counter-entries have not cancelled yet."""
     sums = entry.counter_entries.aggregate(audio_ms=Sum("audio_ms", default=0), characters=Sum("characters", default=0))
     taken = sums["audio_ms"] if entry.measure is Measure.AUDIO else sums["characters"]
     return entry.units + int(taken)

@@ -1,4 +1,4 @@
-"""Export statements as a page to print or as CSV."""
+"""Export statements as a printable page or as CSV."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def page(statement: Statement) -> dict[str, Any]:
 def as_csv(statements: Iterable[Statement]) -> str:
     """Return the statements as CSV.
 
-    Each statement has a row per line, then its total in ringgit rounded to sen, then its credit notes.
+    Each statement has one row per line, one row for its total in ringgit rounded to sen, and one row per credit note.
     """
     out = io.StringIO()
     table = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\r\n")
@@ -75,9 +75,9 @@ def _rows(statement: Statement) -> Iterable[dict[str, str]]:
 
 
 def harmless(value: str) -> str:
-    """Escape text that a spreadsheet would take for a formula.
+    """Return ``value``, with a quote in front if a spreadsheet would otherwise take the text for a formula.
 
-    This matters for end users' ids, because client applications choose them freely.
+    End users' ids can contain such text, because client applications choose them freely.
     """
     is_number = value[1:].replace(".", "", 1).isdecimal()
     return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") and not is_number else value

@@ -1,4 +1,4 @@
-"""Metered facts of one request as plain data, so that code which measures work needs no database."""
+"""The metered facts of one request as plain data, so that code that measures work needs no database."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from enum import StrEnum
 
 
 class Measure(StrEnum):
-    """Unit in which quotas and prices count work: milliseconds of audio recognised, or characters spoken."""
+    """Unit in which quotas and prices count work: milliseconds of recognised audio, or characters of spoken text."""
 
     AUDIO = "audio"
     CHARACTERS = "characters"
 
 
 class Kind(StrEnum):
-    """Kind of speech work that a request asks for."""
+    """The kind of speech work that a request asks for."""
 
     TRANSCRIPTION = "transcription"
     TRANSLATION = "translation"
@@ -27,29 +27,29 @@ class Kind(StrEnum):
 
     @property
     def feature(self) -> str:
-        """Name of the voice feature that this kind of work belongs to, as in ``rollout``."""
+        """The name of the part of voice (``rollout.feature.Feature``) that this kind of work belongs to."""
         return {Kind.SPEECH: "tts", Kind.REALTIME: "realtime"}.get(self, "asr")
 
 
-# 499: the client disconnected during the response. What was made until then is charged; see ``gateway.gate``.
+# 499: the client disconnected during the response. Work done until then is charged; see ``gateway.gate``.
 CHARGED_STATUSES = (200, 499)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One row of the ledger, not written yet.
+    """One row of the ledger that is not written yet.
 
     ``request_id``: id that the caller chose or was given; not necessarily unique.
-    ``user``: id of the end user, as the client application names them.
-    ``audio_ms``: milliseconds of audio recognised.
-    ``characters``: characters spoken.
-    ``queue_ms``: the part of ``total_ms`` that the work spent waiting.
+    ``user``: id of the end user, as chosen by the client application.
+    ``audio_ms``: milliseconds of recognised audio.
+    ``characters``: characters of spoken text.
+    ``queue_ms``: the part of ``total_ms`` in which the work waited.
     ``total_ms``: time from request to response.
     ``status``: HTTP status of the response; 499 if the client disconnected.
-    ``is_live``: True for a stream, which lasts as long as people talk, so that ``total_ms`` is not a response time.
+    ``is_live``: True for a stream, which lasts as long as people talk, so ``total_ms`` is not a response time.
     ``reservation``: key of the quota reserved for this work, which is freed when the row is written; "" if there is
-        none.
-    ``settlement``: unique id. The ledger accepts only one row with it, so that writing again does no harm. May be None.
+    none.
+    ``settlement``: id of which the ledger accepts only one row, so that writing again has no effect. May be None.
     """
 
     request_id: str

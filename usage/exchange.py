@@ -1,4 +1,4 @@
-"""Exchange rate of the US dollar in ringgit by day, entered by staff. Costs are in dollars, revenue is in ringgit."""
+"""Exchange rates of the US dollar in ringgit, entered by staff. Costs are in dollars, revenue is in ringgit."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PLACES = 4
 
 
 class ExchangeRate(models.Model):
-    """Rate that holds from its day until the day of the next rate.
+    """Exchange rate that applies from its day until the day of the next rate.
 
-    Rows are added, or deleted if wrong, but never changed, so that they record the history.
+    Rows are added, or deleted if wrong, but never changed, so they are a history.
     """
 
     day = models.DateField("from", default=timezone.localdate, unique=True)
@@ -28,7 +28,9 @@ class ExchangeRate(models.Model):
         decimal_places=PLACES,
         validators=[MinValueValidator(Decimal("0.0001"))],
     )
-    source = models.CharField(max_length=200, help_text="Where it comes from, such as the central bank's middle rate.")
+    source = models.CharField(
+        max_length=200, help_text="Where the rate comes from, such as the central bank's middle rate."
+    )
 
     class Meta:
         ordering = ["-day"]
@@ -42,9 +44,9 @@ class ExchangeRate(models.Model):
 
 
 def rate_of(newest_first: Sequence[ExchangeRate], day: date) -> ExchangeRate | None:
-    """Return the rate that holds on ``day``, or the oldest rate if ``day`` is before all of them.
+    """Return the rate that applies on ``day``; None if there are no rates.
 
-    Return None if there are no rates.
+    If ``day`` is before all rates, the oldest rate applies. ``newest_first`` holds all rates, sorted by day.
     """
     holding = (rate for rate in newest_first if rate.day <= day)
     return next(holding, newest_first[-1] if newest_first else None)

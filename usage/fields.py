@@ -1,4 +1,4 @@
-"""Model field that copies the day of a related ledger row."""
+"""Model field for the day of a related ledger row."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ else:
 
 
 class DayOfRequest(Base):
-    """Day of the ledger row that ``entry`` refers to, in the service's time zone.
+    """Field for the day of the ledger row that the model's ``entry`` refers to, in the service's time zone.
 
-    The field is set on every save, so that counting by day needs no query of the ledger.
+    The day is copied on every save, so that rows can be counted by day without a query of the ledger.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Group commit: items submitted at the same time share a transaction, but each gets its own outcome."""
+"""Group commit: items that are submitted at the same time share a transaction, but each has its own outcome."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LARGEST_COMMIT = 500
 
 
 class GroupCommit(Generic[T, R]):
-    """Commits items in groups.
+    """Commits items in groups. Used from one event loop.
 
-    ``commit`` writes a list of items, and returns for each its outcome or the error that it met. ``run`` calls that
-    function in the thread that has the database connection.
+    ``run``: calls a function in the thread that has the database connection, and returns its result.
+    ``commit``: writes a list of items, and returns the outcome or the error of each.
     """
 
     def __init__(
@@ -36,17 +36,17 @@ class GroupCommit(Generic[T, R]):
         self._committing: asyncio.Task[None] | None = None
 
     async def submit(self, item: T) -> R:
-        """Return the item's outcome once it is committed. Raises ``DatabaseError`` if it cannot be."""
+        """Return the item's outcome once it has been committed. Raises ``DatabaseError`` if the commit fails."""
         loop = asyncio.get_running_loop()
         committed: asyncio.Future[R] = loop.create_future()
         self._waiting.append((item, committed))
         if self._committing is None:
-            # An empty context, because the task outlives the request that starts it.
+            # Run in an empty context, because the task outlives the request that starts it.
             self._committing = loop.create_task(self._commit_all(), context=contextvars.Context())
         return await committed
 
     async def drain(self) -> None:
-        """Return when everything submitted so far has been committed or has failed."""
+        """Wait until everything that was submitted so far has been committed or has failed."""
         if self._committing is not None:
             await self._committing
 
@@ -73,14 +73,15 @@ class GroupCommit(Generic[T, R]):
 
 
 def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> list[R | DatabaseError]:
-    """Write the items in one transaction or, if that fails, each in its own. Return each item's outcome or error.
+    """Write all items in one transaction or, if that fails, each in its own. Return each item's outcome or error.
 
     So an item never fails because of another item. If the database is unavailable, all items fail after one attempt to
-    connect, and the items of later calls fail at once. ``write`` writes items inside a transaction and returns their
-    outcomes.
+    connect, and later calls fail at once.
+
+    ``write``: writes items inside a transaction, and returns their outcomes.
     """
     if database.is_away:
-        return [OperationalError("the database is away")] * len(items)
+        return [OperationalError("the database is unavailable")] * len(items)
     try:
         connection.ensure_connection()
         try:
@@ -89,7 +90,7 @@ def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> lis
         except (DatabaseError, InterfaceError):
             if connection.connection is None:  # the connection broke, and Django could not replace it
                 raise
-            connection.close()  # the connection may be the cause
+            connection.close()  # because the connection may be the cause
         connection.ensure_connection()
     except (DatabaseError, InterfaceError) as error:
         gone = OperationalError(str(error))

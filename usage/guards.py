@@ -3,8 +3,9 @@
 The triggers are created after every migration, because SQLite drops a table's triggers when a migration alters the
 table. They are removed before a migration of this app, because PostgreSQL cannot alter a column that a trigger names.
 
-Three changes pass, all made by ``usage.personal``: an end user's id becomes a pseudonym, a request id is emptied, a
-counter-entry's note is shortened. PostgreSQL's TRUNCATE also passes: whoever may run it could drop the triggers too.
+The triggers allow three changes, all made by ``usage.personal``: an end user's id becomes a pseudonym, a request id is
+emptied, or a counter-entry's note is shortened. They do not refuse PostgreSQL's TRUNCATE either, because a user who may
+run it could also drop the triggers.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ PERSONAL = {"user", "request_id", "note"}  # columns that may be changed to a ps
 
 @dataclass(frozen=True)
 class _Guard:
-    """Trigger that refuses ``event`` on rows for which the SQL condition ``when`` on OLD and NEW holds."""
+    """A trigger that refuses ``event`` on rows for which the SQL condition ``when`` is true.
+
+    ``when`` can refer to the row as ``OLD`` and ``NEW``. ``message`` is the error's text.
+    """
 
     model: type[models.Model]
     name: str
@@ -65,7 +69,7 @@ def _guards() -> list[_Guard]:
 
 
 def _columns(model: type[models.Model]) -> str:
-    """Return the quoted names of the model's columns, without the personal ones."""
+    """Return the quoted names of the model's columns, except for the ones with personal data."""
     return ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields if field.column not in PERSONAL)
 
 
@@ -74,7 +78,7 @@ def _names_somebody() -> str:
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Create or replace the triggers."""
+    """Create the triggers, or replace those that exist."""
     make = {"sqlite": _on_sqlite, "postgresql": _on_postgresql}.get(connection.vendor)
     if make is not None:
         with connection.cursor() as cursor:
@@ -106,9 +110,9 @@ def _has_tables(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _is_complete(connection: BaseDatabaseWrapper) -> bool:
-    """Return True if all guarded tables have all their columns.
+    """Return True if all guarded tables exist and have all their columns.
 
-    This is not so before the first migration, or after migrating part of the way backwards.
+    They do not before the first migration, or after migrating part of the way backwards.
     """
     if not _has_tables(connection):
         return False

@@ -1,7 +1,10 @@
-"""Admin lists of tables that grow without end: no page may read all rows.
+"""Admin lists of tables that grow without limit. No page may read all rows.
 
-With a million rows, three things in Django's admin are slow. The date hierarchy reads every row to find the months that
-occur. Searches compare ids case-insensitively, so no index helps. Pages show a hundred rows.
+With a million rows, three things make Django's own admin slow:
+
+- The date hierarchy reads every row to find the months that occur.
+- Searches compare ids case-insensitively, so no index helps.
+- Each page shows a hundred rows.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ MONTHS = 12
 
 
 class FarPaginator(Paginator):  # type: ignore[type-arg]
-    """Paginator that reads pages of the second half from the end, so that the last page is as fast as the first."""
+    """Paginator whose last page is as fast as its first: pages in the second half are read from the end."""
 
     def page(self, number: int | str) -> Page[Any]:
         number = self.validate_number(number)
@@ -39,9 +42,9 @@ class FarPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class MonthFilter(admin.SimpleListFilter):
-    """Filter that offers the last twelve months, with rows or without.
+    """List filter with the last twelve months as choices, whether or not they have rows.
 
-    To find the months that have rows, the whole table would have to be read.
+    Finding the months that have rows would mean reading the whole table.
     """
 
     title = "month"
@@ -60,12 +63,12 @@ class MonthFilter(admin.SimpleListFilter):
 
 
 class LargeTableAdmin(ModelAdmin):
-    """Base admin for large tables.
+    """Base class of admins for large tables.
 
     If all search fields begin with "=", a search matches whole values and, unlike in Django, is case-sensitive.
     """
 
-    show_full_result_count = False  # counting a large table takes longer than showing a page of it
+    show_full_result_count = False  # counting all rows of a large table takes longer than showing a page
     list_per_page = ROWS_ON_A_PAGE
     paginator = FarPaginator
 
@@ -87,9 +90,10 @@ class LargeTableAdmin(ModelAdmin):
 
 
 def _index_leader(name: str) -> Q:
-    """Return a filter on all client applications if the field ``name`` holds end users' ids, else an empty filter.
+    """Return a condition that lets a search by end user use an index; an empty condition for other fields.
 
-    The filter lets the database use the indexes on end users, which begin with the client application.
+    The indexes on end users begin with the client application, so the condition lists all client applications. ``name``
+    is the field that is searched.
     """
     if name.rpartition("__")[2] != "user":
         return Q()
@@ -98,9 +102,9 @@ def _index_leader(name: str) -> Q:
 
 
 class _Spans(ChangeList):
-    """Change list whose date hierarchy offers every year, month or day from the first row to the last.
+    """Change list whose date hierarchy offers every year, month or day between the first row and the last.
 
-    Django offers only those with rows, and reads the whole table to find them.
+    Django would offer only the ones with rows, and read the whole table to find them.
     """
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
@@ -122,7 +126,10 @@ class _Spans(ChangeList):
 
 
 def _periods(first: date, last: date, kind: str) -> Iterator[date]:
-    """Yield the first day of each period ("year", "month" or "day") that overlaps the span."""
+    """Yield the first day of each period from ``first`` to ``last``; the first yielded day may be before ``first``.
+
+    ``kind``: "year", "month" or "day".
+    """
     day = first.replace(month=1, day=1) if kind == "year" else first.replace(day=1) if kind == "month" else first
     while day <= last:
         yield day

@@ -1,6 +1,6 @@
 """Usage tables: an append-only ledger with one row per request, and users' feedback on the results.
 
-The app's other models have their own modules, for example ``usage.plans`` and ``usage.rollups``.
+The app's other models are in modules of their own, for example ``usage.plans`` and ``usage.rollups``.
 """
 
 from __future__ import annotations
@@ -72,9 +72,10 @@ class NotTheirRequest(DomainError):
 
 class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
     async def found(self, request_id: str, *kinds: Kind, caller: Caller) -> LedgerEntry:
-        """Return the newest successful request of the caller's end user with that id and one of those kinds.
+        """Return the newest successful request of the caller's end user with this id and one of these kinds.
 
-        Raises ``NotTheirRequest`` if only other end users have made such a request, ``NoSuchRequest`` if nobody has.
+        Raises ``NotTheirRequest`` if only other end users have made such a request, and ``NoSuchRequest`` if nobody
+        has.
         """
         rows = self.filter(request_id=request_id, kind__in=kinds, status=200)
         mine = await rows.of(caller).afirst()
@@ -88,7 +89,7 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
         return self.filter(created_at__gte=moment)
 
     def totals_by_kind(self) -> models.QuerySet[LedgerEntry, Any]:
-        """Return, by kind, the number of requests, the number of failed ones, and the charged amounts."""
+        """Return, for each kind, the numbers of requests and of unsuccessful requests, and the charged amounts."""
         charged = Q(status__in=CHARGED_STATUSES)
         request = Q(counters=None)
         return (
@@ -103,15 +104,18 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
         )
 
     def of(self, caller: Caller) -> LedgerQuerySet:
-        """Return the rows of the caller's end user. The same id at another client application is another person."""
+        """Return the rows of the caller's end user.
+
+        Two client applications may use the same id for different end users, so the client application must match too.
+        """
         return self.filter(client_id=caller.client_id, user=caller.user)
 
 
 class LedgerEntry(AppendOnlyModel):
-    """One request for speech work, whatever its outcome; ``usage.entry.Entry`` explains the fields.
+    """One request for speech work, whatever its outcome. ``usage.entry.Entry`` describes the fields.
 
-    A row is never changed. A mistake is corrected by a counter-entry (``usage.counter_entry``): a row with negative
-    amounts and the same time as the row that it ``counters``, so that sums over any period come out right.
+    A row is never changed. A mistake is corrected by a counter-entry (``usage.counter_entry``): a row with a negative
+    amount and with the time of the row that it ``counters``, so that totals of any period are right.
     """
 
     # Not unique: a caller may send the same id twice.
@@ -128,7 +132,9 @@ class LedgerEntry(AppendOnlyModel):
     total_ms = models.PositiveIntegerField(default=0)
     status = models.PositiveSmallIntegerField()
     error_code = models.CharField(max_length=64, blank=True)
-    is_live = models.BooleanField(default=False, help_text="A stream over a socket: its total time says nothing.")
+    is_live = models.BooleanField(
+        default=False, help_text="A stream over a socket, whose total time is not a response time."
+    )
     created_at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
     counters = models.ForeignKey(
         "self",
@@ -136,14 +142,16 @@ class LedgerEntry(AppendOnlyModel):
         blank=True,
         on_delete=models.PROTECT,
         related_name="counter_entries",
-        help_text="The row that this one takes back, in part or whole.",
+        help_text="The row that this one takes back, in part or in full.",
     )
-    note = models.CharField(max_length=300, blank=True, help_text="Of a counter-entry: why, who and when.")
+    note = models.CharField(
+        max_length=300, blank=True, help_text="For a counter-entry: the day, who wrote it, and why."
+    )
     settlement = models.CharField(  # noqa: DJ001 - NULL, unlike "", may occur often in a unique column
         max_length=32,
         null=True,
         editable=False,
-        help_text="Of which there is one row, however often it was written.",
+        help_text="The ledger has at most one row with this id.",
     )
 
     objects = LedgerQuerySet.as_manager()
@@ -167,16 +175,16 @@ class LedgerEntry(AppendOnlyModel):
 
     @property
     def units(self) -> int:
-        """Milliseconds or characters that quotas and statements count for this row; 0 if it is not charged."""
+        """The milliseconds or characters that quotas and statements count for this row; 0 if it is not charged."""
         if not self.is_charged:
             return 0
         return self.characters if self.measure is Measure.CHARACTERS else self.audio_ms
 
 
 class OpenStream(models.Model):
-    """Usage so far of a stream that is still open; see ``usage.checkpoints``.
+    """The checkpoint of an open stream: its usage so far. See ``usage.checkpoints``.
 
-    ``entry`` holds the fields of ``usage.entry.Entry``.
+    ``entry``: the fields of ``usage.entry.Entry``.
     """
 
     key = models.CharField(max_length=32, primary_key=True)
@@ -188,7 +196,7 @@ class OpenStream(models.Model):
 
 
 class Correction(models.Model):
-    """A user's correction of a transcript, kept as its word error rate. Neither text is kept."""
+    """A user's correction of a transcript. Only the word error rate is stored, and neither of the two texts."""
 
     entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="correction")
     day = DayOfRequest()
@@ -201,7 +209,7 @@ class Correction(models.Model):
 
 
 class Rating(models.Model):
-    """A listener's rating of synthesised speech from 1 to 5. The mean of all ratings is the mean opinion score."""
+    """A listener's rating of synthesised speech, from 1 to 5. The mean of all ratings is the mean opinion score."""
 
     entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="rating")
     day = DayOfRequest()
@@ -216,10 +224,10 @@ class Rating(models.Model):
 
 
 class ChatUsers(models.Model):
-    """Reported number of chat users of a client application on one day.
+    """The number of chat users of a client application on one day, as entered by staff.
 
-    Staff enter it: this service sees only the users of voice, so it cannot count all users of a chat itself. Rows are
-    added, or deleted if wrong, but never changed, so that they record the history.
+    This service cannot count all users of a chat itself, because it sees only the users of voice. Rows are added, or
+    deleted if wrong, but never changed, so they are a history.
     """
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
@@ -237,6 +245,6 @@ class ChatUsers(models.Model):
 
     @classmethod
     def known_on(cls, day: date) -> dict[int, ChatUsers]:
-        """Return each client application's newest report dated ``day`` or earlier, by the application's id."""
+        """Return each client application's newest number that is dated ``day`` or earlier, by the application's id."""
         rows = cls.objects.filter(day__lte=day).select_related("client").order_by("day", "pk")
         return {row.client_id: row for row in rows}

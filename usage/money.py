@@ -1,7 +1,7 @@
 """Arithmetic and formatting of money.
 
-Amounts are integers in micro-units: millionths of a ringgit or of a US dollar. They are rounded half up to sen
-(hundredths of a ringgit) where they are paid.
+Amounts are integers in millionths of a ringgit or of a US dollar. When an amount is to be paid, it is rounded half up
+to sen (hundredths of a ringgit).
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ MICROS_PER_SEN = 10_000
 
 
 def divide_half_up(amount: int, by: int) -> int:
-    """Divide and round to the nearest integer, halves away from zero; ``by`` must be positive."""
+    """Return ``amount / by``, rounded to the nearest integer with halves away from zero. ``by`` must be positive."""
     sign = -1 if amount < 0 else 1
     return sign * ((2 * abs(amount) + by) // (2 * by))
 
 
 def in_sen(micros: int) -> int:
+    """Return the amount in hundredths, rounded half up."""
     return divide_half_up(micros, MICROS_PER_SEN)
 
 
@@ -28,14 +29,14 @@ def decimal(amount: int, places: int) -> str:
 
 
 def ringgit(sen: int) -> str:
-    """Format sen for people: ``RM 1,234.56``."""
+    """Format an amount in sen for display: ``RM 1,234.56``."""
     sign = "-" if sen < 0 else ""
     whole, part = divmod(abs(sen), 100)
     return f"{sign}RM {whole:,}.{part:02d}"
 
 
 def dollars(micros: int) -> str:
-    """Format micro-dollars for people in whole cents: ``USD 1,234.56``."""
+    """Format an amount in millionths of a dollar for display, in whole cents: ``USD 1,234.56``."""
     cents = in_sen(micros)
     sign = "-" if cents < 0 else ""
     whole, part = divmod(abs(cents), 100)
@@ -43,12 +44,12 @@ def dollars(micros: int) -> str:
 
 
 def unit_dollars(micros: int) -> str:
-    """Format a unit price in micro-dollars: in whole cents from one dollar up, with four decimals below."""
+    """Format a unit price in millionths of a dollar: with two decimals from one dollar up, with four decimals below."""
     return dollars(micros) if micros >= MICROS else f"USD {decimal(divide_half_up(micros, 100), 4)}"
 
 
 def exact(micros: int) -> str:
-    """Format micro-units without rounding, with at least two decimals: ``0.05``, ``0.0125``, ``1,200.00``."""
+    """Format millionths without rounding, with at least two decimals: ``0.05``, ``0.0125``, ``1,200.00``."""
     sign = "-" if micros < 0 else ""
     whole, part = divmod(abs(micros), MICROS)
     places = f"{part:06d}".rstrip("0").ljust(2, "0")

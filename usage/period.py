@@ -1,4 +1,4 @@
-"""Days and months in the service's time zone. A month is given by its first day."""
+"""Days and months in the service's time zone. A month is represented by its first day."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def month_before(month: date) -> date:
 
 
 def start_of(day: date) -> datetime:
-    """Return midnight, the first moment of ``day``."""
+    """Return the first moment (midnight) of ``day``."""
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def end_of_month(month: date) -> datetime:
-    """Return the first moment after the month."""
+    """Return the first moment after the month, which is the start of the next month."""
     return start_of(month_after(month))

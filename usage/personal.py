@@ -2,12 +2,13 @@
 
 An end user's id is replaced by a pseudonym:
 
-- Old rows get one derived from the id, always the same. Tracing it back takes the service's secret key.
-- An erasure uses a random one, which nobody can trace back.
+- In old rows, the pseudonym is derived from the id and always the same. It can be traced back only with the service's
+  secret key.
+- An erasure uses a random pseudonym, which cannot be traced back.
 
-In these rows, request ids are emptied because callers choose them, and the notes of counter-entries keep only their day
-and author. A user of the form ``key:…`` is an API key's own name and not a person, so old rows keep it. Amounts stay
-the same, so totals need no recount.
+In these rows, request ids are emptied because callers choose them, and the notes of counter-entries keep only the day
+and the author. A user ``key:…`` stands for an API key and not for a person, so old rows keep this id. Amounts stay the
+same, so totals need no recount.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _NOBODY = Q(user="") | Q(user__startswith=PSEUDONYM) | Q(user__startswith="key:"
 def prune(before: datetime) -> int:
     """Pseudonymise all usage before the month that contains ``before``. Return the number of end users affected.
 
-    Only whole months are pruned, since otherwise one month's quota would be split between two user ids.
+    Only whole months are pruned, because otherwise one month's quota would be split between two user ids.
     """
     month = month_of(before)
     old: dict[type[models.Model], Q] = {
@@ -63,10 +64,10 @@ def prune(before: datetime) -> int:
 
 
 def erase(client: ClientApplication, user: str) -> dict[str, int]:
-    """Remove an end user's id, and the pseudonym in old rows, everywhere. Return the number of changed rows by table.
+    """Remove an end user's id, and the pseudonym in old rows, from all tables.
 
     The checkpoints of the end user's open streams are deleted, and reasons and notes that may name a person are
-    emptied.
+    emptied. Returns the number of changed rows by table.
     """
     everything = {model: Q() for model in _TABLES}
     old_name = pseudonym(client.pk, user)
@@ -85,7 +86,7 @@ def erase(client: ClientApplication, user: str) -> dict[str, int]:
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
-    """Return all data that this app and the admin log hold on one end user, as JSON-serialisable data."""
+    """Return everything that this app and the admin's log store about one end user, as JSON-serialisable data."""
     mine = Q(client=client, user=user)
     return {
         "client": client.name,
@@ -147,9 +148,9 @@ def _mine(client: ClientApplication, users: tuple[str, ...]) -> list[models.Quer
 
 
 def _rename(client_id: int, user: str, name: str, which: dict[type[models.Model], Q]) -> dict[str, int]:
-    """Rename an end user in one transaction, so that the ledger and its roll-ups always agree.
+    """Replace an end user's id by ``name`` in one transaction, so that the ledger and its roll-ups always agree.
 
-    ``which`` selects rows by table. Returns the number of changed rows by table.
+    ``which`` selects the rows of each table. Returns the number of changed rows by table.
     """
     changed = {}
     with transaction.atomic():
@@ -171,6 +172,7 @@ def _shorten_notes(rows: models.QuerySet[Any]) -> None:
 def _rows(model: type[models.Model]) -> models.QuerySet[Any]:
     """Return the model's rows as a plain query set.
 
-    The ledger's own query set refuses all updates. The triggers allow those that replace or shorten personal data.
+    The ledger's own query set refuses all updates. The database's triggers still allow only updates that replace or
+    shorten personal data.
     """
     return models.QuerySet(model)

@@ -16,7 +16,7 @@ from usage.money import exact
 
 
 class PlanForm(forms.ModelForm):  # type: ignore[type-arg]
-    micros_per_audio_minute = MicrosField(label="Price beyond, RM a minute")
+    micros_per_audio_minute = MicrosField(label="Price beyond, RM per minute")
     micros_per_1000_characters = MicrosField(label="Price beyond, RM per 1,000 characters")
 
     class Meta:
@@ -36,7 +36,7 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(Plan)
 class PlanAdmin(AuditedAdmin):
     form = PlanForm
-    empty_text = "Without a plan nobody is limited, and nobody pays."
+    empty_text = "Without plans, usage is neither limited nor charged."
     list_display = ["name", "shown_default", "speech_to_text", "minute", "text_to_speech", "thousand"]
     list_filter = ["is_default"]
     search_fields = ["name", "description"]
@@ -61,7 +61,7 @@ class PlanAdmin(AuditedAdmin):
     readonly_fields = ["shown_default", "speech_to_text", "minute", "text_to_speech", "thousand"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Plan | None = None) -> Any:
-        """Return all fields for users who may change the plan; for others, the plan formatted as text."""
+        """Return all form fields for users who may change plans, and otherwise a read-only summary."""
         if self.has_change_permission(request, obj):
             return self.fieldsets
         return [(None, {"fields": ["name", "description", *self.readonly_fields]})]
@@ -74,7 +74,7 @@ class PlanAdmin(AuditedAdmin):
     def speech_to_text(self, plan: Plan) -> str:
         return _included(plan.included_audio_minutes, plan.hard_audio_minutes)
 
-    @display(description="RM a minute beyond", ordering="micros_per_audio_minute")
+    @display(description="RM per minute beyond", ordering="micros_per_audio_minute")
     def minute(self, plan: Plan) -> str:
         return exact(plan.micros_per_audio_minute)
 
@@ -93,9 +93,11 @@ def _included(included: int, hard: int | None) -> str:
 
 @admin.register(PlanAssignment)
 class PlanAssignmentAdmin(AuditedAdmin):
-    """Admin for plan assignments. Rows are only added, never changed, so that they record the history."""
+    """Admin for plan assignments. Rows are added but never changed, so they are a history."""
 
-    empty_text = "Everybody has the default plan. An assignment gives another to an end user, or to all of a client's."
+    empty_text = (
+        "An assignment gives an end user, or all end users of a client application, another plan than the default."
+    )
     list_display = ["client", "whose", "plan", "starts_at", "note"]
     list_filter = ["plan", "client"]
     list_select_related = ["client", "plan"]

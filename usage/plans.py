@@ -1,4 +1,4 @@
-"""Plans with included usage, limits and prices, and the history of who has which plan."""
+"""Plans with included usage, limits and prices, and the history of plan assignments."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Terms:
 
     All amounts are in the measure's units: milliseconds or characters.
 
-    ``included``: units that cost nothing.
+    ``included``: units that are free of charge.
     ``soft``: number of units from which responses carry a warning; None for no warning.
     ``hard``: number of units that cannot be exceeded; None for no limit.
     ``price_micros``: price of ``per`` units beyond ``included``, in millionths of a ringgit.
@@ -51,7 +51,7 @@ UNLIMITED = {
 class Plan(Audited):
     """Included usage, limits and prices, per end user and month.
 
-    The fields for audio concern speech to text, those for characters text to speech.
+    The fields for audio apply to speech to text, and the fields for characters to text to speech.
     """
 
     recorded = (
@@ -71,20 +71,28 @@ class Plan(Audited):
     name = models.SlugField(max_length=64, unique=True)
     description = models.CharField(max_length=200, blank=True)
     is_default = models.BooleanField(
-        default=False, help_text="For everybody who has no other. Without such a plan they are not limited."
+        default=False, help_text="For everyone who has no other plan. Without a default plan, they are not limited."
     )
     included_audio_minutes = models.PositiveIntegerField(default=0)
-    soft_audio_minutes = models.PositiveIntegerField(null=True, blank=True, help_text="From here on answers warn.")
+    soft_audio_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="From this amount on, responses carry a warning."
+    )
     hard_audio_minutes = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Beyond it requests are refused until the month ends. Empty: no limit."
+        null=True,
+        blank=True,
+        help_text="Beyond this amount, requests are refused until the month ends. Empty: no limit.",
     )
     micros_per_audio_minute = models.PositiveBigIntegerField(
         default=0, verbose_name="price per minute beyond", help_text="Millionths of a ringgit: 50000 is 5 sen."
     )
     included_characters = models.PositiveIntegerField(default=0)
-    soft_characters = models.PositiveIntegerField(null=True, blank=True, help_text="From here on answers warn.")
+    soft_characters = models.PositiveIntegerField(
+        null=True, blank=True, help_text="From this amount on, responses carry a warning."
+    )
     hard_characters = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Beyond it requests are refused until the month ends. Empty: no limit."
+        null=True,
+        blank=True,
+        help_text="Beyond this amount, requests are refused until the month ends. Empty: no limit.",
     )
     micros_per_1000_characters = models.PositiveBigIntegerField(
         default=0, verbose_name="price per 1,000 characters beyond", help_text="Millionths of a ringgit."
@@ -98,7 +106,7 @@ class Plan(Audited):
                 fields=["is_default"],
                 condition=Q(is_default=True),
                 name="one_default_plan",
-                violation_error_message="Another plan is the default one.",
+                violation_error_message="Another plan is already the default.",
             )
         ]
 
@@ -109,9 +117,9 @@ class Plan(Audited):
         for what in ("audio_minutes", "characters"):
             included, soft, hard = (getattr(self, f"{part}_{what}") for part in ("included", "soft", "hard"))
             if hard is not None and included is not None and hard < included:
-                raise ValidationError({f"hard_{what}": "The hard limit is below what is included."})
+                raise ValidationError({f"hard_{what}": "The hard limit is below the included amount."})
             if hard is not None and soft is not None and hard < soft:
-                raise ValidationError({f"soft_{what}": "The soft limit is above the hard one."})
+                raise ValidationError({f"soft_{what}": "The soft limit is above the hard limit."})
 
     @property
     def terms(self) -> dict[Measure, Terms]:
@@ -137,20 +145,23 @@ class Plan(Audited):
 class PlanAssignment(Audited):
     """Assignment of a plan to an end user, or to all end users of a client application, from a given time.
 
-    Rows are only added, so that they record the history. The newest assignment that has started applies; an end user's
-    own comes before the client application's.
+    Rows are only added, so they are a history. The newest assignment that has started applies. An end user's own
+    assignment takes precedence over the client application's.
     """
 
     recorded = ("plan", "starts_at", "note")
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
     user = models.CharField(
-        "end user", max_length=200, blank=True, help_text="Empty: all of this client's without a plan of their own."
+        "end user",
+        max_length=200,
+        blank=True,
+        help_text="Empty: everyone of this client application who has no plan of their own.",
     )
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="assignments")
     starts_at = models.DateTimeField(
         default=timezone.now,
-        help_text="It holds for the whole month that it starts in, so a smaller plan should start with a month.",
+        help_text="The plan applies to the whole month in which it starts. So a smaller plan should start on the 1st.",
     )
     note = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -164,10 +175,10 @@ class PlanAssignment(Audited):
 
 
 class EffectivePlans:
-    """Plans of a client application's end users at one moment."""
+    """The plans of a client application's end users at one moment."""
 
     def __init__(self, client_id: int, moment: datetime, *, user: str | None = None) -> None:
-        """Load the assignments; with ``user``, only those that apply to this end user."""
+        """Load the assignments of all end users or, with ``user``, only those that apply to this end user."""
         started = PlanAssignment.objects.filter(client_id=client_id, starts_at__lte=moment)
         if user is not None:
             started = started.filter(user__in=[user, ""])
@@ -184,7 +195,7 @@ class EffectivePlans:
 
 
 def plan_at(client_id: int, user: str, moment: datetime) -> QuerySet[Plan]:
-    """Return a query that finds the end user's plan at ``moment``, or nothing. Callers can extend it."""
+    """Return a query set with the end user's plan at ``moment``; empty if there is none. Callers can extend it."""
     newest = PlanAssignment.objects.filter(client_id=client_id, starts_at__lte=moment).order_by("-starts_at", "-id")
     own, clients = (Subquery(newest.filter(user=whose).values("plan")[:1]) for whose in (user, ""))
     default = Subquery(Plan.objects.filter(is_default=True).values("pk")[:1])
@@ -192,7 +203,10 @@ def plan_at(client_id: int, user: str, moment: datetime) -> QuerySet[Plan]:
 
 
 def with_share_of_limit(rows: QuerySet[Consumption]) -> QuerySet[Consumption]:
-    """Annotate ``share_of_limit``, the used share of the month's hard limit: 1.0 is all of it, None means no limit."""
+    """Annotate each row with ``share_of_limit``, the used share of the month's hard limit; None if there is no limit.
+
+    A share of 1.0 means that the limit has been reached.
+    """
     until_then = PlanAssignment.objects.annotate(starts_in=TruncMonth("starts_at")).filter(
         client=OuterRef("client"), starts_in__date__lte=OuterRef("month")
     )

@@ -1,7 +1,7 @@
-"""Write ledger rows together with their roll-ups and quota use, in one transaction.
+"""Write ledger rows, and update their roll-ups and the used quota in the same transaction.
 
-To avoid deadlocks, locks are always taken in this order: daily roll-ups, weeks, reservations, consumption; within a
-table by key.
+To avoid deadlocks, locks are always taken in this order: daily roll-ups, weeks, reservations, consumption; and within a
+table in the order of the keys.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from usage.entry import Entry
 from usage.models import Consumption, DailyLatency, DailyMix, DailyUse, LedgerEntry, ReservedQuota
 from usage.period import day_of
 
-# Upper bounds of the latency histogram's buckets. Each is about a fifth above the one before, so a percentile read from
-# the histogram is at most that much too high.
+# Upper bounds of the latency histogram's buckets, in milliseconds. Each is about a fifth above the one before, so a
+# percentile read from the histogram is at most a fifth too high.
 CEILINGS_MS = sorted({round(2 ** (step / 4)) for step in range(4 * 24)})
 
 DAILY: tuple[type[models.Model], ...] = (DailyUse, DailyMix, DailyLatency)
 
 
 def post_entries(entries: Sequence[Entry], times: Sequence[datetime] | None = None) -> list[LedgerEntry]:
-    """Write entries to the ledger and free their reservations, inside the caller's transaction. Return the rows.
+    """Write entries to the ledger, update the roll-ups, and free the entries' reservations. Return the ledger rows.
 
-    ``times``: when the work of each entry was done, by default now.
+    Call this inside a transaction. ``times`` says when the work of each entry was done; by default now.
     """
     now = timezone.now()
     rows = [_row(entry, at) for entry, at in zip(entries, times or [now] * len(entries), strict=True)]
@@ -40,15 +40,18 @@ def post_entries(entries: Sequence[Entry], times: Sequence[datetime] | None = No
 
 
 def write(rows: list[LedgerEntry], reservations: Sequence[str] = ()) -> None:
-    """Write ledger rows that are already made; otherwise like ``post_entries``. ``reservations``: keys to free."""
+    """Do the same as ``post_entries`` for ledger rows that have been created but not saved.
+
+    ``reservations``: keys of the reservations to free.
+    """
     LedgerEntry.objects.bulk_create(rows)
     roll_up(rows, reservations)
 
 
 def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> None:
-    """Add the rows to the roll-ups and the used quota, and free the reservations.
+    """Add ledger rows to the roll-ups and to the used quota, and free the reservations.
 
-    It must run in the transaction that writes the rows.
+    Call this inside the transaction that writes the rows.
     """
     tally = DailyTally()
     used: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
@@ -65,9 +68,10 @@ def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> No
 
 
 class DailyTally:
-    """Sums of ledger rows by day, for the daily roll-ups.
+    """Sums of ledger rows for the daily roll-ups.
 
-    ``served`` collects, for ``usage.weeks``, the day, client, user, feature and language of each successful request.
+    ``served``: for ``usage.weeks``, the day, client application, end user, feature and language of each successful
+    request, also counted over all features and over all languages.
     """
 
     def __init__(self) -> None:
@@ -75,6 +79,7 @@ class DailyTally:
         self.served: set[weeks.Served] = set()
 
     def count(self, row: LedgerEntry) -> None:
+        """Add one ledger row to the sums."""
         day = day_of(row.created_at)
         requests = int(row.counters_id is None)
         audio_ms, characters = (row.audio_ms, row.characters) if row.is_charged else (0, 0)
@@ -94,7 +99,7 @@ class DailyTally:
 
     def _add(self, model: type[models.Model], key: tuple[Any, ...], *amounts: int) -> None:
         known = self._sums[model].get(key)
-        if known is None:  # stored as plain strings; enum members find them, being equal to their values
+        if known is None:  # store plain strings; enum members are equal to their values, so they find these keys
             self._sums[model][tuple(str(part) if isinstance(part, str) else part for part in key)] = list(amounts)
             return
         for place, more in enumerate(amounts):
@@ -102,6 +107,7 @@ class DailyTally:
 
 
 def ceiling_ms(took_ms: int) -> int:
+    """Return the upper bound of the histogram bucket for a response time, in milliseconds."""
     return CEILINGS_MS[min(bisect_left(CEILINGS_MS, took_ms), len(CEILINGS_MS) - 1)]
 
 
@@ -112,7 +118,7 @@ def _row(entry: Entry, now: datetime) -> LedgerEntry:
 
 
 def _freed(keys: Iterable[str]) -> list[tuple[tuple[Any, ...], int]]:
-    """Delete the reservations that still exist. Return the consumption key and the units of each."""
+    """Delete the reservations with these keys that still exist. Return the consumption's key and the units of each."""
     held = list(
         ReservedQuota.objects.select_for_update(of=("self",))
         .filter(key__in=keys)
@@ -124,4 +130,5 @@ def _freed(keys: Iterable[str]) -> list[tuple[tuple[Any, ...], int]]:
 
 
 def key_of(consumption: Consumption) -> tuple[Any, ...]:
+    """Return the key of a consumption row: client application, end user, month and measure."""
     return (consumption.client_id, consumption.user, consumption.month, consumption.measure)

@@ -1,6 +1,6 @@
-"""Quality in production: word error rate from users' corrections, mean opinion score from ratings.
+"""Quality in production: word error rate from users' corrections, and mean opinion score from ratings.
 
-Each comes with its sample size and its 95 % confidence interval.
+Each value has its sample size and its 95 % confidence interval.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from usage.weeks import week_of
 
 Z = 1.96  # quantile of the normal distribution for 95 % confidence
 EVERY = Q()
-ENOUGH = 30  # sample size from which the normal distribution is a good enough approximation for a mean
+ENOUGH = 30  # sample size from which a mean is close enough to normally distributed
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,15 @@ class Estimate:
 
     @property
     def is_enough(self) -> bool:
+        """True if the sample is large enough to judge the value by."""
         return self.count >= ENOUGH
 
 
 def word_error_rate(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """Return the word error rate of requests in a period: errors per word over all their corrected transcripts.
+    """Return the word error rate of a period's requests: errors per word in all their corrected transcripts together.
 
-    The period begins with ``since`` and ends before ``until``. ``where`` filters by further fields of the ledger, for
-    example ``model="small"``. The interval treats each transcript as one observation (linearised ratio estimator).
+    The period includes ``since`` and excludes ``until``. ``where`` filters by other fields of the ledger, for example
+    ``model="small"``. The confidence interval treats each transcript as one observation (linearised ratio estimator).
     """
     return _error_rate(Correction.objects.filter(_made(since, until, where)).aggregate(**_error_sums()))
 
@@ -57,21 +58,24 @@ def word_error_rate(since: datetime, until: datetime, **where: Any) -> Estimate:
 def word_error_rates(first: date, last: date, which: Q = EVERY) -> tuple[Estimate, dict[date, Estimate]]:
     """Return the word error rate of requests from ``first`` to ``last`` inclusive: in total, and by week.
 
-    Weeks are given by their Monday. ``which`` selects corrections; without it, the ledger is not read.
+    A week is represented by its Monday. ``which`` selects corrections; without it, the ledger is not read.
     """
     return _by_week(Correction.objects.filter(which), first, last, _error_sums(), _error_rate)
 
 
 def opinion_score(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """Return the mean rating of requests in a period, which begins with ``since`` and ends before ``until``.
+    """Return the mean rating of a period's requests. The period includes ``since`` and excludes ``until``.
 
-    ``where`` filters by further fields of the ledger, for example ``voice="ms-1"``.
+    ``where`` filters by other fields of the ledger, for example ``voice="ms-1"``.
     """
     return _opinion(Rating.objects.filter(_made(since, until, where)).aggregate(**_opinion_sums()))
 
 
 def opinion_scores(first: date, last: date, which: Q = EVERY) -> tuple[Estimate, dict[date, Estimate]]:
-    """Return the mean opinion score in total and by week; the arguments are those of ``word_error_rates``."""
+    """Return the mean opinion score of requests from ``first`` to ``last`` inclusive: in total, and by week.
+
+    A week is represented by its Monday. ``which`` selects ratings; without it, the ledger is not read.
+    """
     return _by_week(Rating.objects.filter(which), first, last, _opinion_sums(), _opinion)
 
 

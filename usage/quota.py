@@ -1,16 +1,16 @@
-"""Monthly quotas: reserve units before the work, and settle them with its ledger row.
+"""Monthly quotas: reserve units before the work, and settle them with the work's ledger row.
 
     await quota.check(caller, user, Kind.SPEECH)            # raises QuotaExceeded if everything is used up
     held = quota.Reservation(Kind.SPEECH)
     await held.reserve(caller, user, units=len(text))       # before the work, and again if it turns out to be more
     Entry(..., reservation=held.key)                        # writing the entry frees the units and counts those used
 
-``check`` uses plans and approximate figures, which this process caches for ``REMEMBERED_S`` seconds. ``reserve`` asks
-the database (``usage.reservations``) and is exact. A quota is full when used and reserved units reach the plan's hard
-limit. If the amount of work is not known in advance, as for a stream, reserve a little and then more.
+``check`` uses plans and approximate usage, which this process caches for ``REMEMBERED_S`` seconds. ``reserve`` asks the
+database (``usage.reservations``) and is exact. A quota is full when used and reserved units reach the plan's hard
+limit. If the amount of work is not known in advance, as for a stream, reserve a few units first and then more.
 
-While the database is unavailable, the last figures known to this process decide, for at most
-``VOICE_DATABASE_OUTAGE_S`` seconds. ``OfflineQuota`` counts the units granted meanwhile.
+While the database is unavailable, the last usage known to this process decides, for at most ``VOICE_DATABASE_OUTAGE_S``
+seconds. ``OfflineQuota`` counts the units that are granted during this time.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from usage.writer import ledger
 
 REMEMBERED_S = 2.0
 REMEMBERED_ACCOUNTS = 20_000
-MARGIN_S = 60.0  # a reservation expires this long after the deadline of its work, when its process must have died
-RETRY_WHEN_HELD_S = 2.0  # other requests hold the missing units, and will soon be done
+MARGIN_S = 60.0  # a reservation expires this long after its work's deadline, because its process must have died by then
+RETRY_WHEN_HELD_S = 2.0  # used if other requests have reserved the missing units, and will soon be done
 
 _NAMES = {Measure.AUDIO: ("Audio-Seconds", 1000), Measure.CHARACTERS: ("Characters", 1)}
 _WORDS = {Measure.AUDIO: gettext_lazy("speech-to-text"), Measure.CHARACTERS: gettext_lazy("text-to-speech")}
@@ -54,12 +54,16 @@ _HEADER_WORDS = {Measure.AUDIO: "speech-to-text", Measure.CHARACTERS: "text-to-s
 
 
 class QuotaExceeded(DomainError):
-    """Raised when work does not fit into the rest of an end user's monthly quota."""
+    """Raised when too little of an end user's monthly quota is left for the work."""
 
 
 @dataclass(frozen=True)
 class QuotaStatus:
-    """Use of one quota by an end user in a month. Units are milliseconds or characters."""
+    """The state of one of an end user's quotas in a month.
+
+    ``used``: units used, in milliseconds or characters.
+    ``reserved``: units reserved by work under way.
+    """
 
     terms: Terms
     measure: Measure
@@ -68,17 +72,18 @@ class QuotaStatus:
 
     @property
     def remaining(self) -> int | None:
-        """Units that are neither used nor reserved; None without a limit."""
+        """The units that are neither used nor reserved; None without a limit."""
         return None if self.terms.hard is None else max(0, self.terms.hard - self.used - self.reserved)
 
     @property
     def is_near(self) -> bool:
+        """True if the used and reserved units have reached the plan's soft limit."""
         return self.terms.soft is not None and self.used + self.reserved >= self.terms.soft
 
     def headers(self) -> dict[str, str]:
-        """Return the response headers for the quota: its limit, what remains, and a warning near the limit.
+        """Return the response headers for the quota: limit, remaining amount, and a warning from the soft limit on.
 
-        Audio is given in seconds. Without a limit there are no headers.
+        Audio is given in seconds. Without a hard limit there are no headers.
         """
         name, per = _NAMES[self.measure]
         if self.terms.hard is None or self.remaining is None:
@@ -93,7 +98,7 @@ class QuotaStatus:
         return headers
 
     def refusal(self, units: int = 1, now: datetime | None = None) -> QuotaExceeded:
-        """Return the error for work that needs ``units`` and does not fit."""
+        """Return the error for work that needs ``units`` when fewer are left."""
         now = now or timezone.now()
         if self.terms.hard is not None and self.used + units <= self.terms.hard:
             message = _("Your other requests hold the rest of this month's {kind} quota. Try again.")
@@ -108,7 +113,7 @@ class QuotaStatus:
 
 @dataclass(frozen=True)
 class Account:
-    """Plan and quotas of an end user in a month."""
+    """The plan and the quotas of an end user in a month."""
 
     plan: Plan | None
     month: date
@@ -116,7 +121,7 @@ class Account:
 
 
 def load(client_id: int, user: str) -> Account:
-    """Load the account from the database. If a quota is full, expired reservations are freed first."""
+    """Load an end user's account from the database. If a quota is full, expired reservations are freed first."""
     now = timezone.now()
     month = month_of(now)
     consumption = Consumption.objects.filter(client_id=client_id, user=user, month=month)
@@ -135,7 +140,7 @@ def _plan_and_counts(
 ) -> tuple[Plan | None, Mapping[Measure, tuple[int, int]]]:
     """Return the plan, and the used and reserved units by measure.
 
-    For users with a plan this takes only one query, because it is done for every request.
+    It is called for every request, so it makes only one query for end users with a plan.
     """
     names = [(measure, column) for measure in Measure for column in ("used", "reserved")]
     columns = {
@@ -153,7 +158,7 @@ def _plan_and_counts(
 
 
 class OfflineQuota:
-    """Quota granted while the database is unavailable, based on the last known status."""
+    """Counts the units that are granted while the database is unavailable, on the basis of the last known status."""
 
     def __init__(self) -> None:
         self._granted: TTLCache[tuple[int, str, Measure], tuple[QuotaStatus, int]]
@@ -163,10 +168,10 @@ class OfflineQuota:
         self._granted.clear()
 
     def grant(self, client_id: int, user: str, status: QuotaStatus, units: int) -> bool:
-        """Return True and count the units if they fit.
+        """Return True and count the units, if the last known status leaves enough of them.
 
-        Only units granted on the same ``status`` count: a newer one was read from the database and includes earlier
-        grants.
+        A newer ``status`` was read from the database and already includes earlier grants, so only grants based on the
+        same ``status`` count.
         """
         key = (client_id, user, status.measure)
         known, before = self._granted.get(key, (status, 0))
@@ -184,25 +189,25 @@ _offline_quota: PerLoop[OfflineQuota] = PerLoop(OfflineQuota)
 async def account(caller: Caller, user: str) -> Account:
     """Return the end user's account, cached for at most ``REMEMBERED_S`` seconds.
 
-    While the database is unavailable, return the last known one. Raises ``DatabaseError`` if none is known.
+    While the database is unavailable, return the last known account. Raises ``DatabaseError`` if there is none.
     """
     return await _accounts().get(f"{caller.client_id} {user}", partial(load, caller.client_id, user))
 
 
 def forget() -> None:
-    """Drop this event loop's cache, so that the next call asks the database."""
+    """Clear this event loop's cache, so that the next call reads the database."""
     _accounts().forget()
     _offline_quota().forget()
 
 
 async def refusal(caller: Caller, user: str, kind: Kind) -> QuotaExceeded | None:
-    """Return the error that a request of this kind would get now, or None unless its quota is used up."""
+    """Return the error that a request of this kind would get now if its quota is used up, else None."""
     status = (await account(caller, user)).quotas[kind.measure]
     return status.refusal() if status.remaining == 0 else None
 
 
 async def check(caller: Caller, user: str, kind: Kind) -> None:
-    """Raise ``QuotaExceeded`` if the quota is full; otherwise add the quota's headers to the response."""
+    """Raise ``QuotaExceeded`` if the quota is full. Otherwise add the quota's headers to the response."""
     error = await refusal(caller, user, kind)
     if error is not None:
         raise error
@@ -212,7 +217,7 @@ async def check(caller: Caller, user: str, kind: Kind) -> None:
 class Reservation:
     """Quota reserved for one piece of work.
 
-    ``key`` is empty while nothing is reserved, for example because the plan has no limit.
+    ``key``: id of the reservation; "" while nothing is reserved, for example because the plan has no limit.
     """
 
     def __init__(self, kind: Kind) -> None:
@@ -224,10 +229,11 @@ class Reservation:
         self.key = ""
 
     async def reserve(self, caller: Caller, user: str, *, units: int) -> None:
-        """Hold at least ``units`` units in total; does nothing if they are already held for long enough.
+        """Reserve ``units`` units in total, including the units that this reservation already holds.
 
-        Raises ``QuotaExceeded`` if they do not fit; units held before stay held. Raises ``DatabaseError`` if the
-        database is unavailable and the end user's account is not known.
+        Does nothing if the units are already reserved for long enough. Raises ``QuotaExceeded`` if too few are left;
+        units that were reserved before stay reserved. Raises ``DatabaseError`` if the database is unavailable and the
+        end user's account is not known.
         """
         if self._holder not in (None, (caller.client_id, user)):
             await self.let_go()
@@ -257,7 +263,7 @@ class Reservation:
         key = self.key or uuid.uuid4().hex
         expires_at = timezone.now() + lasts
         claim = Claim(caller.client_id, user, month, self._measure, key, units, hard, expires_at, is_first=not self.key)
-        # Set before the outcome is known: if the caller disconnects meanwhile, the ledger row can still free it.
+        # Set before the outcome is known, so that the ledger row can free the units even if the caller disconnects now.
         self.key = key
         self._holder = (caller.client_id, user)
         try:
@@ -276,7 +282,7 @@ class Reservation:
         _tell(status)
 
     def _is_short_lived(self) -> bool:
-        """Return True after half of the reservation's lifetime, so that long work renews its reservation."""
+        """Return True after half of the reservation's lifetime, so that long work renews its reservation in time."""
         half = timedelta(seconds=(settings.VOICE_DEADLINE_S + MARGIN_S) / 2)
         return self._expires_at is not None and timezone.now() > self._expires_at - half
 

@@ -1,7 +1,7 @@
-"""Rebuild roll-ups and quota counters from the ledger. Repeating it gives the same result.
+"""Rebuild roll-ups and quota counters from the ledger. Rebuilding twice gives the same result.
 
-Other writers wait for the day or month that is being rebuilt. Rows written before are included; rows written afterwards
-are added as usual.
+Other writers wait while a day or a month is being rebuilt. Rows that were written before are included, and rows that
+are written afterwards are added as usual.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from usage.posting import DAILY, DailyTally
 
 
 def rebuild(first: date | None = None, last: date | None = None) -> int:
-    """Rebuild the days from ``first`` to ``last`` inclusive, by default all, and the counters of their months.
+    """Rebuild the days from ``first`` to ``last`` inclusive, and the quota counters of their months.
 
-    Returns the number of days.
+    The default is all days. Returns the number of days.
     """
     known = [*_known_days()]
     if not known and first is None:
@@ -42,6 +42,7 @@ def rebuild(first: date | None = None, last: date | None = None) -> int:
 
 @transaction.atomic
 def rebuild_day(day: date) -> None:
+    """Rebuild the daily roll-ups and the weeks' record of one day, but not the counts of active users."""
     _lock(*DAILY, UserWeek)
     for model in DAILY:
         model._default_manager.filter(day=day).delete()
@@ -56,7 +57,7 @@ def rebuild_day(day: date) -> None:
 
 @transaction.atomic
 def rebuild_activity() -> None:
-    """Recount active and returning users from the weeks, for all time.
+    """Recount active and returning end users of all time from the weeks.
 
     Recounting only some days would be wrong, because each day affects the counts of the 30 days after it.
     """
@@ -66,7 +67,7 @@ def rebuild_activity() -> None:
 
 @transaction.atomic
 def rebuild_month(month: date) -> None:
-    """Rebuild the used units of the month's quotas from the daily roll-ups; reserved units stay as they are."""
+    """Rebuild the used units of the month's quotas from the daily roll-ups. Reserved units stay as they are."""
     _lock(Consumption)
     Consumption.objects.filter(month=month).update(used=0)
     sums: dict[tuple[int, str, date, str], list[int]] = defaultdict(lambda: [0, 0])
@@ -88,7 +89,10 @@ def _known_days() -> Iterator[date]:
 
 
 def _lock(*tables: type[models.Model]) -> None:
-    """Lock the tables against other writers until the transaction ends. SQLite has only one writer anyway."""
+    """Lock the tables against other writers until the transaction ends.
+
+    SQLite needs no lock, because it has only one writer.
+    """
     if connection.vendor == "postgresql":
         names = ", ".join(upsert.quoted(model._meta.db_table) for model in tables)
         with connection.cursor() as cursor:

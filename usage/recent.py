@@ -1,4 +1,4 @@
-"""Recent transcripts, kept briefly in memory or Redis so that users' corrections can be compared with them."""
+"""Recent transcripts, kept for a short time in memory or Redis, to compare users' corrections with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_BYTES = 16_777_216
 
 
 class Transcribed(Protocol):
-    """Request that a transcript belongs to, with its end user."""
+    """The request that a transcript belongs to."""
 
     @property
     def caller(self) -> Caller: ...
@@ -30,9 +30,9 @@ _store = make_store("recent", MAX_BYTES, settings.VOICE_CORRECTION_WINDOW_S)
 
 
 async def remember(work: Transcribed, text: str) -> None:
-    """Keep a transcript for ``VOICE_CORRECTION_WINDOW_S`` seconds; 0 keeps none.
+    """Keep the transcript of a request for ``VOICE_CORRECTION_WINDOW_S`` seconds; with 0, keep none.
 
-    If the store is unavailable the transcript is not kept, and so cannot be corrected later.
+    If the store is unavailable, the transcript is not kept, so it cannot be corrected later.
     """
     if settings.VOICE_CORRECTION_WINDOW_S > 0:
         with suppress(StoreUnavailable):  # already logged by the store

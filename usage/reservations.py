@@ -1,6 +1,6 @@
 """Reserve quota for work under way.
 
-One conditional SQL statement on the end user's row for the month decides. So even requests that arrive at the same time
+A single conditional SQL statement on the end user's row for the month makes the decision. So even simultaneous requests
 can never reserve more than is left.
 """
 
@@ -22,11 +22,11 @@ from usage.models import Consumption, ReservedQuota
 
 @dataclass(frozen=True, order=True)
 class Claim:
-    """Request to reserve quota. Units are milliseconds or characters.
+    """A request to reserve quota. Units are milliseconds or characters.
 
     ``key``: id of the reservation.
     ``wanted``: units that the reservation is to hold in total.
-    ``hard``: the plan's limit on used and reserved units.
+    ``hard``: the plan's limit on used and reserved units together.
     ``expires_at``: when the units are freed if no ledger row has freed them.
     ``is_first``: True if the reservation holds no units yet.
     """
@@ -44,9 +44,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of a claim.
+    """The result of a claim.
 
-    ``used`` and ``reserved`` are the month's units afterwards, including those of the claim if it was ``granted``.
+    ``granted``: whether the units have been reserved.
+    ``used``: the month's used units.
+    ``reserved``: the month's reserved units, including the ones of this claim if it was granted.
     """
 
     granted: bool
@@ -55,7 +57,7 @@ class Outcome:
 
 
 def reserve_all(claims: Sequence[Claim]) -> list[Outcome]:
-    """Try all claims, inside the caller's transaction. Return their outcomes in the order of ``claims``.
+    """Try all claims, and return their outcomes in the order of ``claims``. Call this inside a transaction.
 
     Rows are locked in the order of their keys, to avoid deadlocks.
     """
@@ -84,15 +86,15 @@ def _reserve(claim: Claim, fresh: list[ReservedQuota]) -> Outcome:
 
 
 def _held(key: str) -> int:
-    """Return the units that the reservation holds; 0 if it has expired and was freed."""
+    """Return the units that the reservation holds; 0 if it has expired and has been freed."""
     row = ReservedQuota.objects.select_for_update().filter(key=key).first()
     return row.units if row else 0
 
 
 def _add(claim: Claim, units: int) -> tuple[int, int, int] | None:
-    """Add to the reserved units if they fit.
+    """Add ``units`` to the reserved units of the claim's consumption row, if the limit allows it.
 
-    Returns the row's id and its used and reserved units afterwards; None if the units do not fit.
+    Returns the row's id, its used and its reserved units afterwards; None if the limit does not allow it.
     """
     if units > claim.hard:
         return None
@@ -124,7 +126,7 @@ def _expire(claim: Claim) -> int:
 
 @transaction.atomic
 def free_stale(consumption: Consumption) -> int:
-    """Free the expired reservations of one end user, month and measure. Return the units freed."""
+    """Free the expired reservations of one end user, month and measure. Return the number of freed units."""
     # Skip locked reservations: another transaction is about to free or renew them.
     stale = list(
         consumption.reservations.select_for_update(skip_locked=True)
@@ -139,14 +141,14 @@ def free_stale(consumption: Consumption) -> int:
 
 
 def free_all_stale() -> int:
-    """Free the expired reservations of every end user. Return how many rows of ``Consumption`` had some."""
+    """Free all expired reservations. Return the number of ``Consumption`` rows that had any."""
     expired = ReservedQuota.objects.filter(expires_at__lt=timezone.now())
     return sum(free_stale(row) > 0 for row in Consumption.objects.filter(pk__in=expired.values("consumption")))
 
 
 @transaction.atomic
 def release(key: str) -> None:
-    """Free a reservation without a ledger row, for example because its work turns out to belong to another end user."""
+    """Free a reservation without a ledger row, for example if its work turns out to belong to another end user."""
     row = ReservedQuota.objects.select_for_update().filter(key=key).first()
     if row is not None:
         row.delete()

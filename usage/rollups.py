@@ -1,6 +1,6 @@
 """Roll-ups of the ledger: by day, by end user and month, and by person and week.
 
-They are written in the ledger's transactions and can be rebuilt from the ledger (``usage.rebuild``).
+Roll-ups are updated in the transactions that write ledger rows, and can be rebuilt from the ledger (``usage.rebuild``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MEASURES = [(measure.value, measure.name.capitalize()) for measure in Measure]
 
 
 class DailyUse(models.Model):
-    """One end user's usage of one kind in a day. ``audio_ms`` and ``characters`` are the charged amounts."""
+    """One end user's usage of one kind of work on one day. ``audio_ms`` and ``characters`` are the charged amounts."""
 
     day = models.DateField()
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
@@ -38,7 +38,12 @@ class DailyUse(models.Model):
 
 
 class DailyMix(models.Model):
-    """A day's requests by kind, model, voice, language and outcome. An empty ``error_code`` is success."""
+    """A day's requests by client application, kind, model, voice, language and outcome.
+
+    ``error_code``: the outcome; "" for success.
+    ``audio_ms``, ``characters``: the charged amounts.
+    ``queue_ms``, ``total_ms``: sums over the requests.
+    """
 
     day = models.DateField()
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
@@ -67,9 +72,9 @@ class DailyMix(models.Model):
 
 
 class DailyLatency(models.Model):
-    """One bar of a histogram of the response times of a day's successful requests, without live streams.
+    """One bucket of the histogram of response times of a day's successful requests, without live streams.
 
-    ``requests`` is the number of requests that took longer than the next lower ceiling, but at most ``ceiling_ms``.
+    ``requests``: number of requests that took at most ``ceiling_ms``, but longer than the next lower ceiling.
     """
 
     day = models.DateField()
@@ -107,7 +112,10 @@ class ByFeatureAndLanguage(models.Model):
 
 
 class UserWeek(ByFeatureAndLanguage):
-    """Days of a week on which a person was served. ``usage.weeks`` explains the number in ``person``."""
+    """The days of a week on which a person was served.
+
+    ``person``: the number that stands for the person, see ``usage.weeks.person``.
+    """
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
     person = models.BigIntegerField()
@@ -126,10 +134,10 @@ class UserWeek(ByFeatureAndLanguage):
 
 
 class DailyActive(ByFeatureAndLanguage):
-    """Number of people served on a day, and by how many the numbers for 7 and for 30 days changed.
+    """The number of people served on a day, and how the 7-day and 30-day numbers of active people change on this day.
 
-    The sum of ``change_7`` up to a day is the number of people served in the 7 days that end with it; likewise
-    ``change_30``.
+    The sum of ``change_7`` over all days up to a day is the number of people served in the 7 days that end with it.
+    ``change_30`` is the same for 30 days.
     """
 
     day = models.DateField()
@@ -148,7 +156,7 @@ class DailyActive(ByFeatureAndLanguage):
 
 
 class CohortWeek(ByFeatureAndLanguage):
-    """Of the people first served in the week ``first``, the number who were served in the week ``week``."""
+    """The number of people who were first served in the week ``first`` and were also served in the week ``week``."""
 
     first = models.DateField(help_text="Its Monday")
     week = models.DateField(help_text="Its Monday")
@@ -164,7 +172,7 @@ class CohortWeek(ByFeatureAndLanguage):
 
 
 class Consumption(models.Model):
-    """Units of a month's quota that an end user has used, and those reserved by work under way; see ``usage.quota``."""
+    """The units of a month's quota that an end user has used, and those that work under way has reserved."""
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
     user = models.CharField(max_length=200)
@@ -184,7 +192,7 @@ class Consumption(models.Model):
 
     @classmethod
     def serves_many(cls, client_id: int) -> bool:
-        """Return True if the client application has ever named an end user.
+        """Return True if any request of the client application has named an end user.
 
         Its API key alone then does not identify an end user.
         """

@@ -1,4 +1,4 @@
-"""Targets that the service's owners have set. These numbers are defined nowhere else."""
+"""Targets that the service's owners have set. This is the only place where they are defined."""
 
 from __future__ import annotations
 
@@ -29,9 +29,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """Target for a metric: met below ``below``, above ``above``, or from ``at_least`` on.
+    """The target for a metric. It is met if the value satisfies all bounds that are set.
 
-    Without any of these bounds the metric is shown but not judged. ``in_words`` is the wording that was agreed on.
+    Without bounds, the metric is shown but not judged.
+
+    ``in_words``: the target in the agreed wording.
+    ``below``: the value must be less than this.
+    ``above``: the value must be greater than this.
+    ``at_least``: the value must be at least this.
     """
 
     in_words: str
@@ -54,9 +59,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Goal:
-    """Targets of one metric for launch and for growth. Costs are in US dollars.
+    """The targets of one metric. Costs are in US dollars.
 
-    ``growth`` is None if only the launch has a target.
+    ``launch``: target for the launch.
+    ``growth``: target for the growth phase; None if there is none.
     """
 
     metric: Metric

@@ -1,13 +1,13 @@
-"""Keep ledger rows on disk that the database could not take, and settle them when it is back.
+"""Keep ledger rows on disk while the database is unavailable, and write them to the ledger when it is back.
 
 Each process appends to its own file in the state directory: one JSON object per line, synced to disk before the
 response is sent. A file is locked while its process has it open. A file without a lock was left by a process that died,
-and any process that finds it settles it.
+and any process that finds it settles its lines.
 
-Each row has a ``settlement`` id that the ledger accepts only once. So nothing changes if a line is settled again, or if
-its first commit succeeded after all. A line holds the fields of the ledger row: no text, no audio.
+Each row has a ``settlement`` id that the ledger accepts only once. So it does no harm if a line is settled twice, or if
+its first commit succeeded after all. A line holds the fields of the ledger row, but no text and no audio.
 
-Threads: ``keep`` may run in any thread, ``drain`` only in the ledger's.
+Threads: ``keep`` may run in any thread, ``drain`` only in the ledger's thread.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from usage.entry import Entry, Kind
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 100  # lines settled in one transaction
-REFUSED = "refused.jsonl.kept"  # lines that the database can never accept, kept for examination
+REFUSED = "refused.jsonl.kept"  # lines that the ledger can never accept, kept for examination
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class SpooledEntry:
 
     ``entry``: the row to write.
     ``at``: when the work was done.
-    ``stream``: key of the stream's checkpoint (``usage.checkpoints``); "" if it has none.
-    ``rest``: the row to write instead of ``entry`` if another process has already settled that checkpoint.
+    ``stream``: key of the stream's checkpoint (``usage.checkpoints``); "" if there is none.
+    ``rest``: the row to write instead of ``entry`` if another process has already settled the checkpoint.
     """
 
     entry: Entry
@@ -70,6 +70,8 @@ def _entry(fields: dict[str, Any]) -> Entry:
 
 
 class Spool:
+    """The spool files in one directory, of this process and of other processes."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
@@ -86,17 +88,19 @@ class Spool:
 
     @property
     def is_empty(self) -> bool:
+        """True if no file waits to be settled."""
         return not any(self._folder.glob("*.jsonl"))
 
     def count(self) -> int:
-        """Return the number of files that wait to be settled, including those of other processes."""
+        """Return the number of files that wait to be settled, including the files of other processes."""
         return sum(1 for _ in self._folder.glob("*.jsonl"))
 
     def drain(self, settle: Callable[[Sequence[SpooledEntry]], Sequence[SpooledEntry]]) -> int:
-        """Settle the entries of this process and of processes that died. Return the number of entries read.
+        """Settle the entries of this process and of processes that died. Return the number of entries.
 
-        ``settle`` writes entries and returns those that the ledger can never accept; they are set aside in ``REFUSED``.
-        If it raises, the error is passed on and the file stays.
+        ``settle`` writes entries to the ledger, and returns those that the ledger can never accept. The returned
+        entries are appended to the file ``REFUSED``. If ``settle`` raises an error, the spool file stays and the error
+        is passed on.
         """
         self.release()
         taken = 0
@@ -127,15 +131,15 @@ class Spool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         directory = os.open(self._folder, os.O_RDONLY)
         try:
-            os.fsync(directory)  # otherwise a power cut may lose the new file's name, though its lines are safe
+            os.fsync(directory)  # otherwise a power failure may lose the new file's name, although not its lines
         finally:
             os.close(directory)
         return file
 
     def _lines(self, path: Path, file: IO[bytes]) -> list[SpooledEntry]:
-        """Return the readable entries, and set unreadable lines aside.
+        """Return the entries in the file, and move unreadable lines to ``REFUSED``.
 
-        An unfinished last line is dropped: its process died while writing it, before it sent a response.
+        An incomplete last line is dropped: the process died while writing it, before the response was sent.
         """
         kept: list[SpooledEntry] = []
         for line in file:
@@ -156,7 +160,7 @@ class Spool:
 
 @contextmanager
 def _claimed(path: Path) -> Iterator[IO[bytes] | None]:
-    """Lock the file and yield it; yield None if a live process is writing or settling it."""
+    """Lock the file and yield it. Yield None if a live process is writing or settling the file."""
     with ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("rb"))

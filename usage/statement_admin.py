@@ -1,4 +1,4 @@
-"""Admin pages of statements: drafts, making them final, credit notes, printing and CSV."""
+"""Admin pages of statements: write drafts, make them final, write credit notes, print, and export as CSV."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ class LineInline(ReadOnly, TabularInline):
 
 
 class ChargeFilter(admin.SimpleListFilter):
-    """Filter that by default hides statements without a charge.
+    """List filter that by default hides statements without a charge.
 
-    Most statements have none, because most end users stay within their plan.
+    Most statements have no charge, because most end users stay within the included usage of their plans.
     """
 
     title = "charge"
@@ -116,7 +116,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
 
     @display(description="End user", ordering="user")
     def whose(self, statement: Statement) -> str:
-        return statement.user or "all of them"
+        return statement.user or "all end users"
 
     @display(description="Month", ordering="month")
     def of_month(self, statement: Statement) -> str:
@@ -166,8 +166,8 @@ class StatementAdmin(ReadOnly, ModelAdmin):
             title="Write drafts",
             do=do,
             back=_list_page(),
-            consequence="Statements of the month are written anew for every client application and end user; those that"
-            " are final stay as they are.",
+            consequence="The month's drafts are written again for every client application and end user. Final"
+            " statements stay as they are.",
             initial={"month": f"{month_before(month_of(timezone.now())):%Y-%m}"},
         )
         return ask(request, self, question)
@@ -185,7 +185,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
             title=f"Make {statement.number} final",
             back=_page(object_id),
             do=do,
-            consequence="It is written a last time from the ledger and can never be changed again.",
+            consequence="The statement is calculated from the ledger a last time, and can never be changed again.",
         )
         return ask(request, self, question)
 
@@ -209,7 +209,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
             title=f"Make {len(chosen)} statements final",
             back=_list_page(),
             do=do,
-            consequence="They are written a last time from the ledger and can never be changed again.",
+            consequence="The statements are calculated from the ledger a last time, and can never be changed again.",
             carried=[("action", "finalise_selected"), ("sure", "yes"), *chosen],
         )
         return ask(request, self, question, is_sent="sure" in request.POST)
@@ -228,7 +228,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
             title=f"Credit note on {statement.number}",
             back=_page(object_id),
             do=do,
-            consequence=f"Money is given back: of {statement.total}, {statement.balance} is left to pay.",
+            consequence=f"A credit note refunds money. Of {statement.total}, {statement.balance} is left to pay.",
             initial={"amount_sen": max(0, overcharged_sen(statement)) or None},
         )
         return ask(request, self, question)

@@ -20,7 +20,7 @@ _Key = tuple[str, str, int]  # identifies a statement line: plan, kind, price in
 
 
 def draft_month(month: date) -> int:
-    """Rewrite the month's drafts for all client applications, and return the number of drafts.
+    """Rewrite the month's drafts for all client applications. Return the number of drafts.
 
     Final statements stay as they are.
     """
@@ -29,7 +29,7 @@ def draft_month(month: date) -> int:
 
 @transaction.atomic
 def draft_client(client_id: int, month: date) -> int:
-    """Draft the client application's statement and one for each end user with usage in the month.
+    """Draft the client application's statement, and one for each of its end users with usage in the month.
 
     Returns the number of drafts. Final statements stay as they are.
     """
@@ -52,9 +52,9 @@ def draft_client(client_id: int, month: date) -> int:
 
 @transaction.atomic
 def finalise(statement: Statement, *, by: str, now: datetime | None = None) -> Statement:
-    """Recalculate a draft a last time and make it final.
+    """Recalculate a draft for the last time, and make it final. ``by`` is the name of the user who does this.
 
-    Raises ``StatementError`` if it is final already, or if its month is not over yet.
+    Raises ``StatementError`` if the statement is final already, or if its month is not over yet.
     """
     now = now or timezone.now()
     ClientApplication.objects.select_for_update(no_key=True).get(pk=statement.client_id)
@@ -71,10 +71,10 @@ def finalise(statement: Statement, *, by: str, now: datetime | None = None) -> S
 
 
 def finalise_month(month: date, *, by: str, now: datetime | None = None) -> int:
-    """Finalise all statements of a month, one client application at a time, and return their number.
+    """Recalculate all drafts of a month, one client application at a time, and make them final. Return their number.
 
-    The result is the same as that of ``finalise`` for each statement, with a few queries per client application instead
-    of several per end user. Raises ``StatementError`` if the month is not over yet.
+    The result is the same as calling ``finalise`` for each statement, but needs only a few queries per client
+    application. Raises ``StatementError`` if the month is not over yet.
     """
     now = now or timezone.now()
     if now < end_of_month(month) + SETTLING:
@@ -92,16 +92,17 @@ def _finalise_client(client_id: int, month: date, by: str, now: datetime) -> int
 
 
 def overcharged_sen(statement: Statement) -> int:
-    """Return by how many sen a final statement, less its credit notes, exceeds the charges as computed now."""
+    """Return how much a final statement, less its credit notes, exceeds the charges as computed now, in sen."""
     found = charges(statement.client_id, statement.month, user=statement.user or None)
     total = Statement(total_micros=sum(charge.amount_micros for charge in found))
     return statement.total_sen - statement.credited_sen - total.total_sen
 
 
 def _lines(found: Iterable[Charge]) -> dict[str, dict[_Key, list[int]]]:
-    """Sum the charges into statement lines. Return the lines by end user; the key "" has those of all end users.
+    """Sum charges into statement lines, and return the lines by end user.
 
-    A line is a list: units, included units, amount in millionths of a ringgit.
+    The key "" has the lines of all end users together. A line is a list of its units, its included units, and its
+    amount in millionths of a ringgit.
     """
     lines: dict[str, dict[_Key, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0]))
     for charge in found:

@@ -1,7 +1,7 @@
-"""Statements of a month's charges, each for one end user or for a client application with all its end users.
+"""Statements of a month's charges, for one end user or for all end users of a client application.
 
-A draft may be rewritten at any time (``usage.statement_drafting``). A final statement and its lines never change:
-database triggers refuse it (``usage.guards``). Errors found afterwards are refunded by credit notes.
+A draft may be rewritten at any time (``usage.statement_drafting``). Database triggers (``usage.guards``) refuse any
+change of a final statement and its lines. Errors that are found afterwards are refunded with credit notes.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from usage.period import end_of_month
 from usage.plans import CHARACTERS_PER_PRICE, MS_PER_MINUTE
 
 CURRENCY = "MYR"
-SETTLING = timedelta(hours=1)  # wait after the month's end, until work that was under way has its ledger row
+SETTLING = timedelta(hours=1)  # wait after the month's end, so that work under way then has its ledger row
 
 PER = {Measure.AUDIO: MS_PER_MINUTE, Measure.CHARACTERS: CHARACTERS_PER_PRICE}
 
 
 class StatementError(DomainError):
-    """Raised when an action is not possible with this statement; the message says why."""
+    """Raised when an action is not possible with a statement. The message says why."""
 
 
 class Statement(models.Model):
-    """Statement of a month for one end user. If ``user`` is empty, it sums up the whole client application."""
+    """The statement of a month for one end user or, if ``user`` is empty, for all end users of a client application."""
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
@@ -81,6 +81,7 @@ class Statement(models.Model):
 
     @property
     def balance(self) -> str:
+        """The total less all credit notes, formatted in ringgit."""
         return ringgit(self.total_sen - self.credited_sen)
 
     def check_final(self, now: datetime) -> None:
@@ -92,26 +93,29 @@ class Statement(models.Model):
 
     @transaction.atomic
     def credit(self, amount_sen: int, *, why: str, by: str) -> CreditNote:
-        """Write a credit note of ``amount_sen``.
+        """Write a credit note of ``amount_sen`` sen.
 
-        Raises ``StatementError`` for a draft, an empty reason, or an amount that is not between 1 sen and the balance.
+        Raises ``StatementError`` for a draft, for an empty reason, or for an amount that is not between 1 sen and the
+        balance.
         """
         statement = Statement.objects.select_for_update().get(pk=self.pk)
         if not statement.is_final:
-            raise StatementError("A draft needs no credit note: write it anew.")
+            raise StatementError("A draft needs no credit note. Write the draft again.")
         left_sen = statement.total_sen - statement.credited_sen
         if not 0 < amount_sen <= left_sen:
-            raise StatementError(f"A credit note on {self.number} is of at least 1 sen, at most {ringgit(left_sen)}.")
+            raise StatementError(
+                f"A credit note on {self.number} must be at least 1 sen and at most {ringgit(left_sen)}."
+            )
         if not why.strip():
-            raise StatementError("A credit note says why.")
+            raise StatementError("A credit note needs a reason.")
         return CreditNote.objects.create(statement=statement, amount_sen=amount_sen, why=why.strip(), by=by)
 
 
 class StatementLine(models.Model):
-    """Charge for one kind of work under one plan.
+    """The charge for one kind of work under one plan.
 
     ``units``: usage in milliseconds or characters.
-    ``included_units``: those of the ``units`` that the plan includes.
+    ``included_units``: the number of ``units`` that the plan includes.
     ``price_micros``: price of ``PER`` units (a minute or 1,000 characters), in millionths of a ringgit.
     ``amount_micros``: amount to pay, in millionths of a ringgit.
     """
@@ -143,9 +147,9 @@ class StatementLine(models.Model):
         return "minutes" if self.measure is Measure.AUDIO else "characters"
 
     def in_words(self) -> dict[str, Any]:
-        """Return the line formatted for people and CSV.
+        """Return the line formatted for display and CSV.
 
-        Audio is in minutes with three decimals, text in whole characters, money in ringgit with six decimals.
+        Audio is in minutes with three decimals, text in whole characters, and money in ringgit with six decimals.
         """
         return {
             "kind": self.get_kind_display(),
@@ -166,7 +170,7 @@ class StatementLine(models.Model):
 
 
 class CreditNote(models.Model):
-    """Refund on a final statement. Credit notes never change."""
+    """A refund on a final statement. Credit notes are never changed."""
 
     statement = models.ForeignKey(Statement, on_delete=models.PROTECT, related_name="credit_notes")
     amount_sen = models.PositiveBigIntegerField()

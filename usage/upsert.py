@@ -1,4 +1,4 @@
-"""Add to rows that may not exist yet, in one SQL statement that works on both SQLite and PostgreSQL."""
+"""Add amounts to rows that may not exist yet, in one SQL statement that works on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Amounts = Mapping[tuple[Any, ...], Sequence[int]]
 
 
 def key_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
-    """Return the fields of the model's unique constraint; it must have exactly one."""
+    """Return the fields of the model's unique constraint. The model must have exactly one."""
     (constraint,) = (one for one in model._meta.constraints if isinstance(one, models.UniqueConstraint))
     return [_field(model, name) for name in constraint.fields]
 
 
 def add(model: type[models.Model], rows: Amounts) -> None:
-    """Add amounts to the rows with the given keys; insert the rows that do not exist.
+    """Add amounts to the rows with the given keys, and insert the rows that do not exist.
 
-    A key holds the values of the unique constraint's fields; its amounts are the values of all other fields, in order.
-    Rows are locked in the order of their keys, so that two calls cannot deadlock.
+    A key holds the values of the fields in the unique constraint. The amounts are the values of all other fields, in
+    the order of the model. Rows are locked in the order of their keys, so two calls cannot deadlock.
     """
     table = quoted(model._meta.db_table)
     sums = ", ".join(f"{c} = {table}.{c} + EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
@@ -32,7 +32,7 @@ def add(model: type[models.Model], rows: Amounts) -> None:
 
 
 def unite(model: type[models.Model], rows: Amounts) -> None:
-    """Insert the rows, or combine their amounts with those of existing rows by a bitwise OR, as ``add`` sums them."""
+    """Insert the rows; where a row exists, combine the old and the new amounts with a bitwise OR. See ``add``."""
     table = quoted(model._meta.db_table)
     both = ", ".join(f"{c} = {table}.{c} | EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
     for statement, params in _inserts(model, rows):
@@ -41,7 +41,7 @@ def unite(model: type[models.Model], rows: Amounts) -> None:
 
 
 def _inserts(model: type[models.Model], rows: Amounts) -> Iterator[tuple[str, list[Any]]]:
-    """Yield INSERT statements of limited size, each up to and including "DO UPDATE SET", and their parameters."""
+    """Yield INSERT statements of limited size up to and including "DO UPDATE SET", with their parameters."""
     keys = key_fields(model)
     amounts = amount_fields(model)
     ordered = sorted(rows.items())
@@ -52,6 +52,7 @@ def _inserts(model: type[models.Model], rows: Amounts) -> Iterator[tuple[str, li
 
 
 def amount_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
+    """Return the model's fields other than the primary key and those of the unique constraint."""
     keys = key_fields(model)
     return [field for field in model._meta.concrete_fields if not field.primary_key and field not in keys]
 
@@ -59,7 +60,7 @@ def amount_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
 def insert(
     model: type[models.Model], fields: Sequence[models.Field[Any, Any]], rows: Sequence[Sequence[Any]]
 ) -> tuple[str, list[Any]]:
-    """Return an INSERT statement for the rows, and its parameters. A row has one value per field."""
+    """Return an INSERT statement for the rows, and its parameters. Each row has one value per field."""
     columns = ", ".join(map(_column, fields))
     places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(rows))
     params = [

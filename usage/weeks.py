@@ -1,16 +1,16 @@
-"""Days on which each person was served, and the numbers of active and returning people computed from them.
+"""The days on which each person was served, and the numbers of active and returning people computed from them.
 
-A person is served on a day if at least one of their requests succeeds. The same user id at two client applications is
-two people.
+A person is served on a day if at least one of their requests succeeds. The same user id at two client applications
+stands for two people.
 
-Rows identify a person by a number made from the pseudonym that ``usage.personal`` would use. So they name nobody, and
-stay with the same person when old ledger rows get their pseudonyms.
+Rows identify a person by a number derived from the pseudonym that ``usage.personal`` would use. So the rows contain no
+user id, and the number stays the same when old ledger rows get their pseudonyms.
 
 People are counted overall, and by feature and language (``usage.rollups.ByFeatureAndLanguage``). Somebody who used two
 features is one person, so the parts cannot be added up.
 
-Counting distinct people over many days is slow. So the counts are updated incrementally: when a person is first served
-on a day, they change by what this day adds to the person's other days.
+Counting distinct people over many days is slow, so the counts are updated incrementally: when a person is first served
+on a day, the counts change by what this day adds to the person's other days.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PSEUDONYM = "gone:"  # prefix of every pseudonym
 PSEUDONYM_DIGITS = 24  # hexadecimal digits
 NUMBER_DIGITS = 15  # 60 bits, which every database has
 WHOLE_WEEK = 0b1111111
-WINDOWS = (7, 30)  # for so many days after being served a person counts as active
+WINDOWS = (7, 30)  # a person counts as active for this many days, beginning with the day of a request
 
 LOCKS = 256  # number of advisory locks that all people share
 LOCK_CLASS = 0x5EE
@@ -44,26 +44,29 @@ DayKey = tuple[date, int, str, str]
 
 
 def pseudonym(client_id: int, user: str) -> str:
-    """Return the end user's pseudonym, always the same. Tracing it back takes the service's secret key."""
+    """Return the end user's pseudonym, which is always the same.
+
+    It can be traced back to the user only with the service's secret key.
+    """
     digest = salted_hmac("usage.personal", f"{client_id}\0{user}", algorithm="sha256").hexdigest()
     return f"{PSEUDONYM}{digest[:PSEUDONYM_DIGITS]}"
 
 
 def person(client_id: int, user: str) -> int:
-    """Return the number that stands for an end user. It stays the same when the id becomes a pseudonym."""
+    """Return the number that stands for an end user. It stays the same when the id is replaced by the pseudonym."""
     if not user.startswith(PSEUDONYM):
         user = pseudonym(client_id, user)
     digits = user.removeprefix(PSEUDONYM)[:NUMBER_DIGITS]
     try:
         return int(digits, 16)
-    except ValueError:  # an id that a caller chose, and that only begins like a pseudonym
+    except ValueError:  # an id chosen by a caller that begins like a pseudonym
         return int(pseudonym(client_id, f"{PSEUDONYM}{user}").removeprefix(PSEUDONYM)[:NUMBER_DIGITS], 16)
 
 
 def served(day: date, client_id: int, user: str, kind: str, language: str) -> Iterator[Served]:
-    """Yield the counts that one successful request adds to: overall, by feature, by language, and by both.
+    """Yield the keys of all counts to which one successful request adds: overall, by feature, by language, and by both.
 
-    An empty feature or language means all of them.
+    In a key, an empty feature means all features, and an empty language all languages.
     """
     for feature in ("", Kind(kind).feature):
         for spoken in {"", language}:
@@ -76,11 +79,12 @@ def week_of(day: date) -> date:
 
 
 def bit(day: date) -> int:
+    """Return the day's bit in ``UserWeek.days``: 1 for Monday, 64 for Sunday."""
     return 1 << day.weekday()
 
 
 class Activity:
-    """Collects how the counts change when people are served on further days. It does not access the database.
+    """Collects the changes of the counts when people are served on further days, without access to the database.
 
     ``active``: changes of ``DailyActive``, as [users, change_7, change_30].
     ``cohorts``: changes of ``CohortWeek``, as [users].
@@ -91,12 +95,15 @@ class Activity:
         self.cohorts: dict[tuple[date, date, int, str, str], list[int]] = defaultdict(lambda: [0])
 
     def add(self, client_id: int, known: list[date], day: date, *, feature: str = "", language: str = "") -> None:
-        """Count one more day of a person, and insert it into ``known``, the sorted list of the person's other days."""
+        """Count one more day of a person, and insert the day into ``known``.
+
+        ``known`` is the sorted list of the person's other days.
+        """
         place = bisect_left(known, day)
         whose = (client_id, feature, language)
         self.active[day, *whose][0] += 1
         for column, window in enumerate(WINDOWS, 1):
-            # Each day makes the person active for ``window`` days; only days that no neighbouring day covers are new.
+            # Each day makes the person active for ``window`` days. Add only those that no neighbouring day covers.
             enters = max(day, known[place - 1] + timedelta(days=window)) if place else day
             leaves = day + timedelta(days=window)
             if place < len(known):
@@ -111,7 +118,7 @@ class Activity:
         first, latest = (week_of(known[0]), week_of(known[-1])) if known else (week, None)
         if week == latest:  # the most frequent case
             return
-        if week < first:  # the first week is earlier than was known, so all weeks move to its cohort
+        if week < first:  # an earlier first week, so all weeks move to this week's cohort
             for other in {week_of(day) for day in known}:
                 self.cohorts[first, other, *whose][0] -= 1
                 self.cohorts[week, other, *whose][0] += 1
@@ -122,11 +129,14 @@ class Activity:
 
 
 def note(what: Iterable[Served]) -> None:
-    """Update the weeks and the counts, inside the ledger's transaction. ``what``: results of ``served``."""
+    """Update the weeks and the counts. ``what`` holds keys from ``served``.
+
+    Call this inside the transaction that writes the ledger rows.
+    """
     days = _by_person(what)
     known_days = _known(days, {week_of(day) for some in days.values() for day in some})
     new = {someone: fresh for someone, some in days.items() if (fresh := some.difference(known_days.get(someone, ())))}
-    if not new:  # the usual case: people come back on the same day
+    if not new:  # the usual case: the people were already served on this day
         return
     _lock(new)
     known_days = _known(new)
@@ -141,7 +151,7 @@ def note(what: Iterable[Served]) -> None:
 
 
 def mark(what: Iterable[Served]) -> None:
-    """Record the days of use without updating the counts. A rebuild calls this and recounts afterwards."""
+    """Record the days without updating the counts, for a rebuild, which recounts afterwards."""
     _mark(_by_person(what))
 
 
@@ -180,9 +190,9 @@ def _days(week: date, mask: int) -> Iterator[date]:
 def _lock(people: Iterable[PersonKey]) -> None:
     """Lock the people against other writers until the transaction ends.
 
-    Without locks, two writers of different weeks of a person would not see each other's. SQLite has only one writer
-    anyway. People share ``LOCKS`` locks, because the server has room for some thousands in all, and one transaction may
-    concern more people than that.
+    Without locks, two transactions that write different weeks of one person would not see each other's rows. SQLite
+    needs no locks, because it has only one writer. All people share ``LOCKS`` locks, because PostgreSQL allows only
+    some thousands of locks at once, and one transaction may concern more people than that.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -206,7 +216,7 @@ def _write(activity: Activity) -> None:
 
 
 def forget(day: date) -> None:
-    """Remove one day from everybody's weeks; the counts stay as they are."""
+    """Remove one day from all people's weeks. The counts stay as they are."""
     rows = UserWeek.objects.filter(week=week_of(day))
     rows.update(days=F("days").bitand(WHOLE_WEEK ^ bit(day)))
     rows.filter(days=0).delete()
@@ -230,14 +240,14 @@ def recount() -> None:
 
 
 def erase(client_id: int, before: str, after: str) -> int:
-    """Move the weeks of the user id ``before`` to the user id ``after``. Return the number of weeks."""
+    """Give the weeks of the user id ``before`` to the user id ``after``. Return the number of weeks."""
     mine = UserWeek.objects.filter(client_id=client_id, person=person(client_id, before))
     return mine.update(person=person(client_id, after))
 
 
 @dataclass
 class Active:
-    """Numbers of people served: on a day, and in the 7 and the 30 days up to and including it."""
+    """Numbers of people served: on a day, and in the 7 and the 30 days that end with it."""
 
     day: int = 0
     week: int = 0
@@ -246,7 +256,12 @@ class Active:
 
 @dataclass(frozen=True)
 class PeopleFilter:
-    """The people to count: of one client application, who used one feature, in one language. Empty fields mean all."""
+    """Selects the people to count.
+
+    ``client_id``: only people of this client application; None for all.
+    ``feature``: only people who used this feature; "" for all.
+    ``language``: only people who used this language; "" for all.
+    """
 
     client_id: int | None = None
     feature: str = ""
@@ -254,6 +269,7 @@ class PeopleFilter:
 
     @property
     def rows(self) -> Q:
+        """The condition for the rows of these counts."""
         found = Q(feature=self.feature, language=self.language)
         return found if self.client_id is None else found & Q(client_id=self.client_id)
 
@@ -262,10 +278,7 @@ EVERYBODY = PeopleFilter()
 
 
 def active_by_day(first: date, last: date, which: PeopleFilter = EVERYBODY) -> dict[date, Active]:
-    """Return the numbers of active people for each day from ``first`` to ``last``.
-
-    Each ``Active`` counts the day itself, and the 7 and the 30 days up to and including it.
-    """
+    """Return the numbers of active people for each day from ``first`` to ``last`` inclusive."""
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by("day").values_list("day")
     found = {first + timedelta(days=number): Active() for number in range((last - first).days + 1)}
     sums = {day: amounts for day, *amounts in rows.annotate(Sum("users"), Sum("change_7"), Sum("change_30"))}
@@ -280,10 +293,7 @@ def active_by_day(first: date, last: date, which: PeopleFilter = EVERYBODY) -> d
 
 
 def active_by_client(last: date, which: PeopleFilter = EVERYBODY) -> dict[int, Active]:
-    """Return the numbers of active people for the day ``last``, by client application id.
-
-    Each ``Active`` counts the day itself, and the 7 and the 30 days up to and including it.
-    """
+    """Return the numbers of active people for the day ``last``, by the client application's id."""
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by().values_list("client_id")
     return {
         client_id: Active(*amounts)
@@ -295,9 +305,9 @@ def active_by_client(last: date, which: PeopleFilter = EVERYBODY) -> dict[int, A
 
 
 def cohorts(first: date, last: date, which: PeopleFilter = EVERYBODY) -> dict[date, dict[date, int]]:
-    """Return, for each week of first use, the number of its people served in that week and in each later week.
+    """Return the number of people by the week of their first use, and by each week in which they were served.
 
-    Weeks are given by their Monday, from the week of ``first`` to the week of ``last``.
+    Weeks are represented by their Monday. They range from the week of ``first`` to the week of ``last``.
     """
     found: dict[date, dict[date, int]] = defaultdict(dict)
     rows = CohortWeek.objects.filter(which.rows, first__gte=week_of(first), week__lte=week_of(last))

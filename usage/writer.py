@@ -1,7 +1,7 @@
 """Write to the ledger and reserve quota, in one thread per event loop.
 
 The thread keeps one database connection. Requests that begin or end at the same time share a transaction
-(``usage.group_commit``). While the database is unavailable, rows go to the spool (``usage.spool``), and from there to
+(``usage.group_commit``). While the database is unavailable, rows go to the spool (``usage.spool``). They are written to
 the database when it is back.
 """
 
@@ -34,11 +34,11 @@ logger = logging.getLogger(__name__)
 
 ledger_write_seconds = Histogram(
     "voice_ledger_write_seconds",
-    "Committing a group of rows",
+    "Time to commit a group of rows",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
 )
-ledger_spooled = Counter("voice_ledger_spooled", "Rows that were kept on disk because the database was away")
-ledger_spool_files = Gauge("voice_ledger_spool_files", "Files on disk whose rows wait for the database")
+ledger_spooled = Counter("voice_ledger_spooled", "Rows kept on disk because the database was unavailable")
+ledger_spool_files = Gauge("voice_ledger_spool_files", "Files on disk with rows that wait for the database")
 
 T = TypeVar("T")
 
@@ -48,6 +48,8 @@ MAX_NOTED = 100_000  # rows in memory
 
 
 class LedgerWriter:
+    """Writes ledger rows and reserves quota for one event loop."""
+
     def __init__(self) -> None:
         self.spool = Spool(settings.VOICE_STATE_DIR / SPOOL)
         ledger_spool_files.set_function(self.spool.count)
@@ -59,10 +61,10 @@ class LedgerWriter:
     async def write(self, entry: Entry) -> None:
         """Write the entry's row to the ledger, or to the spool if the database is unavailable.
 
-        Return once the row is committed or spooled. Raises ``DatabaseError`` if neither is possible.
+        Returns once the row is committed or spooled. Raises ``DatabaseError`` if neither is possible.
 
-        If the ledger already has the entry's settlement, the row is not written again, and the entry's reservation is
-        freed.
+        If the ledger already has a row with the entry's settlement id, no row is written, but the entry's reservation
+        is freed.
         """
         try:
             database.check()
@@ -74,9 +76,9 @@ class LedgerWriter:
             await self.keep(SpooledEntry(entry, timezone.now()), error)
 
     def note(self, entry: Entry) -> None:
-        """Queue a row that no request waits for; ``drain`` writes it.
+        """Queue a row that no request waits for. ``drain`` writes it.
 
-        If both database and disk fail for long, the oldest rows in the queue are dropped.
+        If both the database and the disk fail for long, the oldest rows in the queue are dropped.
         """
         self._noted.append(SpooledEntry(entry, timezone.now()))
         if len(self._noted) > MAX_NOTED:
@@ -86,7 +88,7 @@ class LedgerWriter:
             del self._noted[: MAX_NOTED // 10]
 
     async def reserve(self, claim: Claim) -> Outcome:
-        """Reserve quota; the outcome says whether it was granted. Raises ``DatabaseError``."""
+        """Try to reserve quota, and return the outcome. Raises ``DatabaseError``."""
         database.check()
         try:
             return await with_timeout(self._claims.submit(claim))
@@ -97,11 +99,11 @@ class LedgerWriter:
     async def keep(self, kept: SpooledEntry, error: Exception) -> None:
         """Spool an entry that could not be committed because of ``error``.
 
-        Raises ``error`` if the entry cannot be spooled, or has no settlement id.
+        Raises ``error`` if the entry cannot be spooled, or if it has no settlement id.
         """
         database.note_away(error)
         if kept.entry.settlement is None:
-            raise error  # without an id it could be settled twice
+            raise error  # without an id, the row could be written twice
         try:
             await asyncio.to_thread(self.spool.keep, kept)
         except OSError:
@@ -115,10 +117,12 @@ class LedgerWriter:
         try:
             while noted := self._noted[:LARGEST_COMMIT]:
                 await self._write_noted(noted)
-                del self._noted[: len(noted)]  # last: if interrupted, they are written again, which does no harm
-        except DatabaseError as error:  # neither the database nor the disk takes them, so they stay queued
+                del self._noted[
+                    : len(noted)
+                ]  # deleted last: after an interruption they are written again, which does no harm
+        except DatabaseError as error:  # neither the database nor the disk can take them, so they stay queued
             failure = error
-        # Even after a failure, since this detects that the database is back.
+        # Do this even after a failure, because it detects that the database is back.
         if not self.spool.is_empty or database.is_away:
             if settled := await self.run(self._drain):
                 logger.warning("settled what had been spooled", extra={"settlements": settled})
@@ -134,7 +138,7 @@ class LedgerWriter:
                 await self.keep(kept, error)
         else:
             for kept in refused:
-                logger.error("the ledger takes no such row", extra={"entry": kept.entry})
+                logger.error("the ledger cannot accept a row", extra={"entry": kept.entry})
 
     def _drain(self) -> int:
         try:
@@ -164,12 +168,12 @@ class LedgerWriter:
         await self.run(lambda: connection.close())  # the thread's own connection
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Call ``function`` in the thread that has the connection, in turn with the commits."""
+        """Call ``function`` in the thread that has the connection, in turn with the commits, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
 
 def commit(entries: list[Entry]) -> list[DatabaseError | None]:
-    """Write the entries. Return an error or None for each."""
+    """Write the entries to the ledger. Return None or an error for each of them."""
 
     def write(entries: list[Entry]) -> list[None]:
         post_entries(entries)
@@ -183,7 +187,7 @@ def commit(entries: list[Entry]) -> list[DatabaseError | None]:
 
 
 def settle(kept: Sequence[SpooledEntry]) -> list[SpooledEntry]:
-    """Write those entries that the ledger does not have yet. Return those that it can never accept.
+    """Write the entries that the ledger does not have yet. Return the entries that it can never accept.
 
     Raises ``DatabaseError``.
     """
@@ -191,7 +195,7 @@ def settle(kept: Sequence[SpooledEntry]) -> list[SpooledEntry]:
         _settle(kept)
     except (IntegrityError, DataError):
         if len(kept) == 1:
-            return [] if _settled(kept) else [*kept]  # a commit that seemed lost had succeeded
+            return [] if _settled(kept) else [*kept]  # a commit that seemed to have failed had succeeded
         return [refused for one in kept for refused in settle([one])]
     return []
 
@@ -218,7 +222,7 @@ def _settled(kept: Sequence[SpooledEntry]) -> set[str | None]:
 
 @transaction.atomic
 def free_settled(entry: Entry) -> bool:
-    """Return True if the ledger already has the entry's settlement; if so, free the entry's reservation too."""
+    """Return True if the ledger already has the entry's settlement id. If so, also free the entry's reservation."""
     has = entry.settlement is not None and LedgerEntry.objects.filter(settlement=entry.settlement).exists()
     if has and entry.reservation:
         release(entry.reservation)
@@ -238,6 +242,7 @@ async def keep_draining() -> None:
 
 
 def reserve(claims: list[Claim]) -> list[Outcome | DatabaseError]:
+    """Try all claims. Return an outcome or an error for each of them."""
     return together_or_each(claims, reserve_all)
 
 

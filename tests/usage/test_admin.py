@@ -100,7 +100,7 @@ class TestTakeBack:
 
     def test_too_much_is_told(self, boss: Client, draft: Statement) -> None:
         row = LedgerEntry.objects.get(kind="speech")
-        assert "at most 1500" in act(boss, row, "take-back", units=1501, why="x")
+        assert "Between 1 and 1500 units" in act(boss, row, "take-back", units=1501, why="x")
         assert not row.counter_entries.exists()
 
     def test_not_by_who_may_only_look(self, product: Client, draft: Statement) -> None:

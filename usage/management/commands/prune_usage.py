@@ -1,4 +1,4 @@
-"""``manage.py prune_usage``, for a daily job: replace end users' ids in old usage by pseudonyms; amounts stay."""
+"""``manage.py prune_usage``, for a daily job: replace end users' ids in old usage with pseudonyms. Amounts stay."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, days: int, **options: Any) -> None:
         free_all_stale()
         if days <= 0:
-            self.stdout.write("Nothing is pruned: the retention is not limited.")
+            self.stdout.write("Nothing was pruned, because the retention is not limited.")
             return
         users = prune(timezone.now() - timedelta(days=days))
-        self.stdout.write(f"Made nameless what {users} end users had used more than {days} days ago.")
+        self.stdout.write(f"Pseudonymised the usage of {users} end users older than {days} days.")

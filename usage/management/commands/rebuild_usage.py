@@ -1,4 +1,4 @@
-"""``manage.py rebuild_usage``: rebuild roll-ups and quota counters from the ledger, while the service may run."""
+"""``manage.py rebuild_usage``: rebuild roll-ups and quota counters from the ledger. The service may be running."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ class Command(BaseCommand):
     def handle(self, *args: Any, first: date | None, last: date | None, **options: Any) -> None:
         days = rebuild(first, last)
         freed = free_all_stale()
-        self.stdout.write(f"Rebuilt {days} days; freed what dead requests of {freed} end users had reserved.")
+        self.stdout.write(f"Rebuilt {days} days, and freed expired reservations in {freed} quotas.")

@@ -298,8 +298,8 @@ class Decoder:
         ]
         # A text that reaches the lower token limit is decoded again if the request allows several temperatures. A
         # partial result needs no second try, because it is soon replaced.
-        can_be_tried_again = len(options.temperatures) > 1 or options.greedy
-        is_last_try = batch[0].context_s >= FULL_CONTEXT_S or not can_be_tried_again
+        must_be_complete = len(options.temperatures) == 1 and not options.greedy
+        is_last_try = batch[0].context_s >= FULL_CONTEXT_S or must_be_complete
         limits = [
             min(
                 max_tokens(language.code, item.unit.duration_s, is_last_try=is_last_try),

@@ -158,7 +158,7 @@ def _unit(speech: Samples, seconds: float, number: int) -> SpeechUnit:
     length = int(seconds * SAMPLE_RATE)
     repeated = np.resize(speech, max(len(speech), 2 * length))
     start = number * SAMPLE_RATE // 3 % (len(repeated) - length)  # a different piece of speech for each number
-    return SpeechUnit(audio=repeated[start : start + length], options=Options(temperatures=(0.0,)))
+    return SpeechUnit(audio=repeated[start : start + length], options=Options())
 
 
 def _for_people(rates: dict[tuple[int, int], float], costs: dict[int, dict[int, float]]) -> dict[str, Any]:

@@ -276,8 +276,8 @@ def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> 
     """
     segmenter = Segmenter(0, threshold=SPEECH.threshold, longest_s=longest_s, longest_pause_s=longest_pause_s)
     vad = FrameVad()
-    for start, frames in _framed(recording):
-        if start != segmenter.position:
+    for start, frames, is_sound_start in _framed(recording):
+        if is_sound_start:
             vad = FrameVad()
             yield from (piece.segment for piece in segmenter.begin_afresh(start))
         if frames.size >= _DIGITAL_SILENCE and not segmenter.is_open and not frames.any():
@@ -288,25 +288,30 @@ def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> 
     yield from (piece.segment for piece in segmenter.flush())
 
 
-def _framed(recording: Recording) -> Iterator[tuple[int, Samples]]:
-    """Yield blocks of frames, float32 (n, ``FRAME``), each with the position of its first sample.
+def _framed(recording: Recording) -> Iterator[tuple[int, Samples, bool]]:
+    """Yield blocks of frames.
 
-    Each block continues the previous one, except where ``SoundStarts`` finds a start of sound: a new block begins
-    there.
+    Each item has the position of the block's first sample, the frames, float32 (n, ``FRAME``), and whether
+    ``SoundStarts`` finds a start of sound there. A block that begins elsewhere continues the previous one.
     """
     starts = SoundStarts()
     length = len(recording.samples)
-    begin = 0  # of the next run
+    begin = 0  # of the next block
+    is_sound_start = False
     for first in range(0, length, BLOCK_S * SAMPLE_RATE):
         end = min(length, first + BLOCK_S * SAMPLE_RATE)
         places = [first + place for place in starts.find(recording.samples[first:end])]
         for until in [*places, end]:
             count = (until - begin) // FRAME
             if count:
-                yield begin, recording.float32(begin, begin + count * FRAME).reshape(-1, FRAME)
-            begin = until if until in places else begin + count * FRAME
+                yield begin, recording.float32(begin, begin + count * FRAME).reshape(-1, FRAME), is_sound_start
+                is_sound_start = False
+            begin += count * FRAME
+            if until in places:
+                begin = until
+                is_sound_start = True
     count = -(-(length - begin) // FRAME) + FRAMES_AFTER
-    yield begin, recording.float32(begin, begin + count * FRAME).reshape(-1, FRAME)
+    yield begin, recording.float32(begin, begin + count * FRAME).reshape(-1, FRAME), is_sound_start
 
 
 def warm_up() -> None:

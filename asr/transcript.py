@@ -43,24 +43,30 @@ class Part:
     def words(self) -> list[Word]:
         return [word.shifted(self.segment.start_s) for word in self.hypothesis.words]
 
-    def within(self, length: int) -> Part:
-        """Return the part with all times limited to the end of the audio.
+    def within(self, length: int, earliest: int = 0) -> Part:
+        """Return the part with all times limited to the audio.
 
-        A segment may extend into the silence that ``asr.segmenting`` adds after the audio.
+        A segment may extend into the silence that ``asr.segmenting`` adds after the audio. In a stream, its padding
+        may begin before the audio that the result is about.
 
-        ``length``: length of the audio in samples.
+        ``length``: end of the audio, in samples.
+        ``earliest``: start of the audio, in samples; limits the phrases and words only.
         """
-        if self.segment.end <= length:
+        if self.segment.end <= length and self.segment.start >= earliest:
             return self
-        end = max(self.segment.start, length)
-        most = (end - self.segment.start) / SAMPLE_RATE
+        end = min(self.segment.end, max(self.segment.start, length))
+        least = max(0.0, (earliest - self.segment.start) / SAMPLE_RATE)
+        most = max(least, (end - self.segment.start) / SAMPLE_RATE)
+
+        def limited(seconds: float) -> float:
+            return min(max(seconds, least), most)
+
         hypothesis = self.hypothesis
         phrases = tuple(
-            replace(phrase, start=min(phrase.start, most), end=min(phrase.end, most)) for phrase in hypothesis.phrases
+            replace(phrase, start=limited(phrase.start), end=limited(phrase.end)) for phrase in hypothesis.phrases
         )
-        words = tuple(replace(word, start=min(word.start, most), end=min(word.end, most)) for word in hypothesis.words)
-        segment = replace(self.segment, end=end)
-        return Part(segment, replace(hypothesis, phrases=phrases, words=words))
+        words = tuple(replace(word, start=limited(word.start), end=limited(word.end)) for word in hypothesis.words)
+        return Part(replace(self.segment, end=end), replace(hypothesis, phrases=phrases, words=words))
 
 
 @dataclass

@@ -174,7 +174,7 @@ class Utterance:
         """
         parts = [part for closed in self._closed for part in closed.task.result()]
         settled = [await self._settled(parts[index:], decided) for index in range(len(parts))]
-        kept = [part.within(length) for part in guard.kept(settled, self._audio, self._options, before)]
+        kept = [part.within(length, self.start) for part in guard.kept(settled, self._audio, self._options, before)]
         return UtteranceResult(
             text=join(part.text for part in kept),
             words=tuple(word for part in kept for word in part.words),

@@ -56,7 +56,7 @@ class Database:
         """Record that the database is unavailable. ``error``: the error that shows this."""
         with self._lock:
             if self._since is None:
-                logger.error("the database is away", extra={"reason": str(error).strip()[:200]})
+                logger.error("the database is unavailable", extra={"reason": str(error).strip()[:200]})
                 self._since = time.monotonic()
             self._noted_at = time.monotonic()
 
@@ -70,7 +70,7 @@ class Database:
     def check(self) -> None:
         """Raise ``OperationalError`` if the database is known to be unavailable."""
         if self.is_away:
-            raise OperationalError("the database is away")
+            raise OperationalError("the database is unavailable")
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call ``function`` and return its result. If the database turns out to be unavailable, record this.

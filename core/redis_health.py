@@ -88,7 +88,7 @@ class RedisHealth:
 
     def _note_away(self, error: Exception) -> None:
         if self._probing is None:
-            logger.warning("Redis is away", extra={"reason": str(error)[:200]})
+            logger.warning("Redis is unavailable", extra={"reason": str(error)[:200]})
             # With an empty context, the probe belongs to no request, so no request can cancel it.
             loop = asyncio.get_running_loop()
             self._probing = loop.create_task(self._probe(), context=contextvars.Context())

@@ -145,10 +145,10 @@ def _short(match: re.Match[str], language: str) -> str:
 def _days_of_a_month(match: re.Match[str], language: str) -> str:
     """Put a range of days in one month into words: "12-15/3", "12-15/3/2026", "12–15.3.2026"."""
     first, last, month = (int(match[name]) for name in ("first", "last", "month"))
+    if match["year"] is None and _OF_A_MEASURE.match(match.string, match.end()):
+        return f"{first} {last}/{month}"  # a mixed number: "1-3/4 cawan", "2-1/2 cawan"
     if not (1 <= first < last <= 31 and 1 <= month <= 12):
         return match[0]
-    if match["year"] is None and _OF_A_MEASURE.match(match.string, match.end()):
-        return f"{first} {last}/{month}"  # a mixed number: "1-3/4 cawan"
     full_year = _full_year(match["year"]) if match["year"] else None
     spoken = cardinal(first, language) if language == "ms" else f"the {ordinal(first, language)}"
     return f"{spoken} {pick(language, 'hingga', 'to')} {date(last, month, full_year, language)}"

@@ -114,10 +114,11 @@ def test_a_recording_is_cut_where_a_turn_ends(pause_ms: int) -> None:
     assert told.count(Turn.STOPPED) == len(of_file(audio, 30, 0.1))
 
 
-@pytest.mark.parametrize("before_s", [0.1, 1.0, BLOCK_S - 0.5, BLOCK_S + 0.7])
-def test_digital_silence_before_a_recording_changes_nothing(before_s: float) -> None:
+@pytest.mark.parametrize("beyond_a_frame", [0, 389])
+@pytest.mark.parametrize("before_s", [0.096, 0.992, 1.6, BLOCK_S - 0.512, BLOCK_S + 0.704, 40.0])
+def test_digital_silence_before_a_recording_changes_nothing(before_s: float, beyond_a_frame: int) -> None:
     audio = noisy(sound.joined([SHORT, sound.silence(0.7), SHORT]))
-    before = sound.silence(before_s)[:-123]
+    before = np.zeros(round(before_s * SAMPLE_RATE) // FRAME * FRAME + beyond_a_frame, np.float32)
     found = of_file(sound.joined([before, audio]), 30, 0.1)
     expected = of_file(audio, 30, 0.1)
     assert len(expected) == 2
@@ -136,10 +137,13 @@ def test_sound_starts_after_digital_silence_only() -> None:
     assert [starts.find(part) for part in (short, short, sounding, short)] == [[], [], [0], []]
 
 
-def test_a_long_pause_is_passed_over_and_the_clock_stays_right() -> None:
-    far = sound.joined([SHORT, sound.silence(4 * BLOCK_S), SHORT])
+@pytest.mark.parametrize("beyond_a_frame", [0, 150])
+@pytest.mark.parametrize("pause_s", [1.6, 40, 4 * BLOCK_S])
+def test_a_long_pause_is_passed_over_and_the_clock_stays_right(pause_s: float, beyond_a_frame: int) -> None:
+    word = noisy(SHORT)
+    began = (len(word) + round(pause_s * SAMPLE_RATE)) // FRAME * FRAME + beyond_a_frame
+    far = np.concatenate([word, np.zeros(began - len(word), np.float32), word])
     first, second = of_file(far, 30, 0.1)
-    began = len(SHORT) + 4 * BLOCK_S * SAMPLE_RATE
     assert (second.start, second.end) == (began + first.start, began + first.end)
 
 

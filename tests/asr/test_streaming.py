@@ -88,6 +88,7 @@ async def test_nothing_starts_before_a_clear(engine: WhisperEngine, detection: T
     await stream.finish()
     [final] = [final for final in listener.of(Final) if final.text]
     assert final.start_ms >= 1_000
+    assert final.words[0].start >= 1
 
 
 async def test_manual_commit(engine: WhisperEngine) -> None:

@@ -37,4 +37,4 @@ async def test_off(settings: Settings) -> None:
 async def test_redis_being_away_limits_nobody(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:2/0"
     assert not (await rate_limit.spend(CALLER)).exceeded
-    assert "Redis is away" in caplog.text
+    assert "Redis is unavailable" in caplog.text

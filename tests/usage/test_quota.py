@@ -287,7 +287,7 @@ async def test_keys_are_new_each_time(caller: Caller, small_plan: Plan) -> None:
     assert all(uuid.UUID(key) for key in keys)
 
 
-async def test_without_the_database_the_last_standing_decides(caller: Caller, small_plan: Plan, fill: Fill) -> None:
+async def test_without_the_database_the_last_known_quota_decides(caller: Caller, small_plan: Plan, fill: Fill) -> None:
     await sync_to_async(fill)(300)
     await quota.check(caller, caller.user, Kind.SPEECH)
     stranger = replace(caller, user="bala")

@@ -56,7 +56,7 @@ def decode(data: bytes, *, max_duration_s: float) -> Recording:
     If the file has several tracks, decode the default one, or the loudest if the default one is inaudible. Decoding
     stops as soon as the audio is longer than ``max_duration_s``, which limits the memory that a long file takes.
 
-    Raises ``EngineUnavailable`` if no decoder process can be started, and ``ApiError`` with one of these codes:
+    Raise ``EngineUnavailable`` if no decoder process can be started, and ``ApiError`` with one of these codes:
 
     - ``invalid_audio``: the file is empty, undecodable or truncated
     - ``unsupported_format``: the file has no audio of a supported format

@@ -103,7 +103,7 @@ def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
     If the file has several tracks, decode the default one, or the loudest if the default one is inaudible. A gap
     between two chunks is a pause in the recording.
 
-    Raises ``UnusableAudio`` with one of these codes:
+    Raise ``UnusableAudio`` with one of these codes:
 
     - ``invalid_audio``: the file is undecodable or truncated
     - ``unsupported_format``: the file has no audio of a supported format
@@ -149,7 +149,7 @@ def _is_raw_gsm(data: bytes) -> bool:
 def _chosen_track(container: av.container.InputContainer) -> int:
     """Return the index of the audio track to decode: the default track if it is audible, otherwise the loudest.
 
-    Raises ``UnusableAudio`` if there is no track that can be decoded.
+    Raise ``UnusableAudio`` if there is no track that can be decoded.
     """
     streams = [stream for stream in container.streams.audio if stream.codec_context][:_TRACKS_COMPARED]
     if not streams:
@@ -323,7 +323,7 @@ class _Resampler:
 def _values(frame: av.AudioFrame) -> Channels:
     """Return the frame's samples, float32 (channels, n), within [-1, 1].
 
-    Raises ``UnusableAudio`` if the frame's sample rate, number of channels or size exceeds the limits.
+    Raise ``UnusableAudio`` if the frame's sample rate, number of channels or size exceeds the limits.
     """
     channels = frame.layout.nb_channels
     _check_format(frame.sample_rate, channels)

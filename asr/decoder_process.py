@@ -54,7 +54,7 @@ class _Crashed(Exception):
 def decoded(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
     """Run ``asr.containers.chunks`` in a child process, and yield its chunks.
 
-    Raises ``UnusableAudio`` if the file cannot be decoded or the child crashes, and ``DecoderUnavailable`` if no child
+    Raise ``UnusableAudio`` if the file cannot be decoded or the child crashes, and ``DecoderUnavailable`` if no child
     can be started.
     """
     process = _take()

@@ -192,7 +192,7 @@ def read_manifest(path: Path) -> list[Reference]:
 
     ``path``: the manifest, or a directory that contains one.
 
-    Raises ``BadManifest``.
+    Raise ``BadManifest``.
     """
     if path.is_dir():
         inside = [path / name for name in MANIFESTS if (path / name).is_file()]
@@ -227,7 +227,7 @@ async def scores(references: Sequence[Reference], transcriber: Transcriber) -> A
 
     Each recording runs alone, so the real-time factor is that of a single request.
 
-    Raises ``BadManifest`` for a recording that cannot be decoded, or a reference text without words.
+    Raise ``BadManifest`` for a recording that cannot be decoded, or a reference text without words.
     """
     await transcriber.load()
     for reference in references:
@@ -247,7 +247,7 @@ def score(reference: Reference, result: ClipResult, took_s: float) -> Score:
 
     ``took_s``: seconds that recognition took.
 
-    Raises ``ValueError`` for a reference text without words.
+    Raise ``ValueError`` for a reference text without words.
     """
     language = reference.language or result.language
     said, recognised = alike(reference.text, result.text, language)

@@ -52,7 +52,7 @@ def parse(text: str, checkpoint: Checkpoint) -> str | None:
 
     For example, ``ms``, ``ms-MY`` and ``Malay`` all give ``ms``.
 
-    Raises ``ApiError`` 400 if the language is unknown or the model does not understand it.
+    Raise ``ApiError`` 400 if the language is unknown or the model does not understand it.
     """
     wanted = text.strip().lower()
     if wanted in ("", "auto"):
@@ -68,7 +68,7 @@ def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str,
 
     Languages that the model does not understand are left out.
 
-    Raises ``ApiError`` 400 if a language is unknown, or if the model understands none of them.
+    Raise ``ApiError`` 400 if a language is unknown, or if the model understands none of them.
     """
     codes = list(dict.fromkeys(_code(text, "languages") for text in texts))
     understood = tuple(code for code in codes if not checkpoint.languages or code in checkpoint.languages)
@@ -85,7 +85,7 @@ def chosen(language: str, candidates: Sequence[str], checkpoint: Checkpoint) -> 
 
     The second value is empty if the first one is given, or if all languages on offer are allowed.
 
-    Raises ``ApiError`` 400 if a language is unknown or not understood, or if ``language`` is not among ``candidates``.
+    Raise ``ApiError`` 400 if a language is unknown or not understood, or if ``language`` is not among ``candidates``.
     """
     wanted = parse(language, checkpoint)
     allowed = parse_candidates(candidates, checkpoint)

@@ -101,7 +101,7 @@ class Recognition:
         ``words``: whether final results list timed words.
         ``logprobs``: whether final results list tokens with their log probabilities.
 
-        Raises ``ApiError``: 400 for a language that cannot be recognised, 404 for an unknown model.
+        Raise ``ApiError``: 400 for a language that cannot be recognised, 404 for an unknown model.
         """
         language, candidates = languages.chosen(
             fields.get("language") or "", fields.get("languages") or (), configured()
@@ -176,7 +176,7 @@ class LiveConsumer(SocketConsumer):
     async def decode(self, data: bytes) -> Samples:
         """Decode the audio of one message to samples, float32 (n,) at 16 kHz.
 
-        Raises ``ApiError`` 400 if the data is not audio.
+        Raise ``ApiError`` 400 if the data is not audio.
         """
         return await in_pool(self.line.decode, data) if len(data) > DECODE_IN_POOL_BYTES else self.line.decode(data)
 

@@ -38,7 +38,7 @@ async def measured(checkpoint: Checkpoint, speech: Samples, *, seconds: float, t
     ``seconds``: duration of each measurement in the first step.
     ``tell``: called with a line of text after each measurement.
 
-    Raises ``EngineUnavailable`` if the model cannot be loaded.
+    Raise ``EngineUnavailable`` if the model cannot be loaded.
     """
     device = device_here()
     cores = cores_here()

@@ -106,7 +106,7 @@ class RealtimeSettings:
     def updated(self, session: Any) -> RealtimeSettings:
         """Return these settings, changed by the ``session`` object of a ``session.update`` message.
 
-        Raises ``ApiError`` or ``ValidationError`` if the object is invalid or asks for something unsupported.
+        Raise ``ApiError`` or ``ValidationError`` if the object is invalid or asks for something unsupported.
         """
         form = GaSerializer(data=session)
         form.is_valid(raise_exception=True)
@@ -122,7 +122,7 @@ class RealtimeSettings:
     def updated_by_beta(self, session: Any) -> RealtimeSettings:
         """Return these settings, changed by the ``session`` of the beta's ``transcription_session.update`` message.
 
-        Raises ``ApiError`` or ``ValidationError`` if the object is invalid or asks for something unsupported.
+        Raise ``ApiError`` or ``ValidationError`` if the object is invalid or asks for something unsupported.
         """
         form = BetaSerializer(data=session)
         form.is_valid(raise_exception=True)
@@ -143,7 +143,7 @@ class RealtimeSettings:
         return AudioInput(self.encoding, self.rate, reduces_noise=self.noise_reduction is not None)
 
     def checked(self) -> RealtimeSettings:
-        """Return these settings unchanged. Raises ``ApiError`` if the service does not support them."""
+        """Return these settings unchanged. Raise ``ApiError`` if the service does not support them."""
         self.recognition()
         self.line()
         return self

@@ -42,7 +42,7 @@ class AudioInput:
     ``sample_rate``: rate of the messages' audio in Hz; ignored for Opus.
     ``reduces_noise``: whether to filter out rumble below the frequencies of speech.
 
-    Raises ``ApiError`` 400 for an unsupported sample rate.
+    Raise ``ApiError`` 400 for an unsupported sample rate.
     """
 
     def __init__(self, encoding: Encoding, sample_rate: int, *, reduces_noise: bool = False) -> None:
@@ -64,7 +64,7 @@ class AudioInput:
     def decode(self, data: bytes) -> Samples:
         """Decode a message and return the samples, float32 (n,), that are complete after it.
 
-        Raises ``ApiError`` 400 for an invalid Opus packet.
+        Raise ``ApiError`` 400 for an invalid Opus packet.
         """
         match self.encoding:
             case Encoding.PCM16:

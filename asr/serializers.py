@@ -164,7 +164,7 @@ def options(fields: dict[str, Any], *, checkpoint: Checkpoint, translate: bool) 
 
     ``translate``: whether to translate the speech into English.
 
-    Raises ``ApiError`` 400 for a language that cannot be recognised.
+    Raise ``ApiError`` 400 for a language that cannot be recognised.
     """
     from asr.transcript import temperatures
 

@@ -132,7 +132,7 @@ class StreamingSession:
     async def append(self, samples: Samples) -> None:
         """Take the next audio, float32 (n,) at 16 kHz. Waits while too many final results are outstanding.
 
-        Raises ``WrongState`` if the session is finished.
+        Raise ``WrongState`` if the session is finished.
         """
         async with self._turn:
             self._expect("audio", State.LISTENING, State.SPEAKING)
@@ -154,7 +154,7 @@ class StreamingSession:
     async def commit(self) -> None:
         """End the open utterance now.
 
-        Raises ``NothingToCommit``, or ``WrongState`` if the session is finished.
+        Raise ``NothingToCommit``, or ``WrongState`` if the session is finished.
         """
         async with self._turn:
             self._expect("commit", State.LISTENING, State.SPEAKING)
@@ -169,7 +169,7 @@ class StreamingSession:
     async def clear(self) -> None:
         """Discard the open utterance and all audio before this call.
 
-        Raises ``WrongState`` if the session is finished.
+        Raise ``WrongState`` if the session is finished.
         """
         async with self._turn:
             self._expect("clear", State.LISTENING, State.SPEAKING)

@@ -62,7 +62,7 @@ class Transcription:
 
         ``deadline``: time after which the result is not needed, as in ``Unit``.
 
-        Raises ``ApiError`` for unusable audio (``asr.audio.decode``).
+        Raise ``ApiError`` for unusable audio (``asr.audio.decode``).
         """
 
         def begin() -> Transcription:  # all work before the engine runs in one call in the thread pool
@@ -82,7 +82,7 @@ class Transcription:
         return self._recording.sound_s
 
     async def whole(self) -> Transcript:
-        """Recognise the whole recording and return its transcript. Raises the engine's errors."""
+        """Recognise the whole recording and return its transcript. Raise the engine's errors."""
         async for _ in self.parts():
             pass
         return self.transcript
@@ -90,7 +90,7 @@ class Transcription:
     async def parts(self) -> AsyncIterator[Part]:
         """Yield the recognised parts in order, each as soon as it is final.
 
-        Several segments are recognised at the same time. Raises the engine's errors.
+        Several segments are recognised at the same time. Raise the engine's errors.
         """
         waiting: list[Part] = []
         decided: list[Evidence] = []

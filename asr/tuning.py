@@ -88,7 +88,7 @@ class Tuning:
 
 
 def read(path: Path) -> Tuning:
-    """Read a tuning file. Raises ``UnusableTable``."""
+    """Read a tuning file. Raise ``UnusableTable``."""
     try:
         table = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -102,7 +102,7 @@ def read(path: Path) -> Tuning:
 def tuning(checkpoint: Checkpoint, device: str, cores: int) -> Tuning:
     """Return the tuning of this model on this device: the first table that fits, or else the default (``by_rule``).
 
-    Raises ``UnusableTable`` if a table is invalid, or if ``VOICE_ASR_TUNING`` names a missing file.
+    Raise ``UnusableTable`` if a table is invalid, or if ``VOICE_ASR_TUNING`` names a missing file.
     """
     own = table_path()
     for path in (own, BUNDLED / "tuning.json"):

@@ -162,7 +162,7 @@ class Utterance:
             _drop(closed.task)
 
     async def recognised(self) -> None:
-        """Wait until the engine has recognised all segments. Raises the engine's errors."""
+        """Wait until the engine has recognised all segments. Raise the engine's errors."""
         await asyncio.gather(*(closed.task for closed in self._closed))
 
     async def result(self, decided: list[Evidence], before: str, length: int) -> UtteranceResult:

@@ -39,7 +39,7 @@ class WavLayout:
 def find_layout(data: bytes) -> WavLayout | None:
     """Return where the samples are in the file; None if the data is not a WAV file.
 
-    Raises ``TruncatedWav`` if the header is incomplete or announces more data than there is.
+    Raise ``TruncatedWav`` if the header is incomplete or announces more data than there is.
     """
     if data[:4] in _RIFF_KINDS and data[8:12] == b"WAVE":
         chunks = _riff_chunks(data)

@@ -154,7 +154,7 @@ def store() -> Store:
 
 
 def now_served() -> Presence:
-    """Return the end users served by all processes, as of their last heartbeats. Raises the store's errors."""
+    """Return the end users served by all processes, as of their last heartbeats. Raise the store's errors."""
     return united(store().read().values())
 
 
@@ -263,7 +263,7 @@ class ConcurrencySlot:
         self._leases: Leases | None = None
 
     async def begin(self) -> None:
-        """Count the end user as being served. Raises ``TooManyUsers`` if that would exceed the limit."""
+        """Count the end user as being served. Raise ``TooManyUsers`` if that would exceed the limit."""
         held = leases()
         held.admit(self._someone)
         held.enter(self._someone, self._feature)

@@ -52,7 +52,7 @@ class AuditedAdmin(ModelAdmin):
 
 
 def found(objects: type[T] | QuerySet[T], object_id: str | int) -> T:
-    """Return the row with this primary key. Raises ``Http404`` if there is none, or if the key is malformed."""
+    """Return the row with this primary key. Raise ``Http404`` if there is none, or if the key is malformed."""
     try:
         return get_object_or_404(objects, pk=object_id)
     except (ValueError, OverflowError, ValidationError) as error:

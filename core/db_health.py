@@ -75,7 +75,7 @@ class Database:
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call ``function`` and return its result. If the database turns out to be unavailable, record this.
 
-        Raises ``DatabaseError``. While the database is known to be unavailable, raises it without calling ``function``.
+        Raise ``DatabaseError``. While the database is known to be unavailable, raise it without calling ``function``.
         """
         self.check()
         try:
@@ -93,7 +93,7 @@ database = Database()
 async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call ``function``, which queries the database, in a thread, and return its result.
 
-    Raises ``DatabaseError``. While the database is known to be unavailable, raises it without calling ``function``.
+    Raise ``DatabaseError``. While the database is known to be unavailable, raise it without calling ``function``.
     """
     database.check()
     return await with_timeout(database_sync_to_async(database.call)(function, *args, **kwargs))
@@ -102,7 +102,7 @@ async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 async def with_timeout(call: Awaitable[R]) -> R:
     """Await ``call``, which queries the database, and return its result.
 
-    Raises ``OperationalError`` after ``PATIENCE_S`` without a result. The query then continues in its thread, and may
+    Raise ``OperationalError`` after ``PATIENCE_S`` without a result. The query then continues in its thread, and may
     still succeed.
     """
     try:

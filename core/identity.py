@@ -69,7 +69,7 @@ async def authenticate(headers: Mapping[str, str]) -> Caller:
 
     ``headers``: values by name, the names in lower case.
 
-    Raises ``ApiError``: 401 for missing or invalid credentials, 400 for an invalid id of the end user.
+    Raise ``ApiError``: 401 for missing or invalid credentials, 400 for an invalid id of the end user.
     """
     scheme, _space, credential = headers.get("authorization", "").partition(" ")
     credential = credential.strip()
@@ -87,7 +87,7 @@ def end_user(value: str, param: str) -> str:
 
     ``param``: name of the parameter, for the error.
 
-    Raises ``ApiError`` 400 if the id is invalid.
+    Raise ``ApiError`` 400 if the id is invalid.
     """
     if not _USER_ID.fullmatch(value):
         message = _("{param} must be an opaque id of 1 to 200 printable ASCII characters.").format(param=param)

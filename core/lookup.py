@@ -32,7 +32,7 @@ class SharedLookup(Generic[V]):
     async def get(self, key: str, find: Callable[[], V]) -> V:
         """Return the value for ``key``. If there is no fresh value, call ``find`` in a thread.
 
-        Raises ``DatabaseError`` if the database is unavailable and no earlier value is known.
+        Raise ``DatabaseError`` if the database is unavailable and no earlier value is known.
         """
         task = self._tasks.get(key)
         if task is None or task.get_loop() is not asyncio.get_running_loop():

@@ -29,7 +29,7 @@ class Recipient:
 
         ``language``: language of an address without one.
 
-        Raises ``ValueError`` if the address is invalid or the language is not available.
+        Raise ``ValueError`` if the address is invalid or the language is not available.
         """
         chosen, colon, address = text.rpartition(":")
         if colon:

@@ -59,7 +59,7 @@ class RedisHealth:
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """Await the Redis call that ``make`` creates, and return its result.
 
-        Raises ``RedisUnavailable`` at once while Redis is known to be unavailable, or after ``CALL_TIMEOUT_S`` without
+        Raise ``RedisUnavailable`` at once while Redis is known to be unavailable, or after ``CALL_TIMEOUT_S`` without
         an answer. Any other failure raises the client's own error (redis-py's errors, ``StorageError``, ``OSError``).
         """
         if self.is_away:
@@ -76,7 +76,7 @@ class RedisHealth:
             raise
 
     async def ping(self) -> None:
-        """Check that Redis answers. Raises the errors of ``call`` if it does not."""
+        """Check that Redis answers. Raise the errors of ``call`` if it does not."""
         await self.call(self._ping)
 
     async def _ping(self) -> None:

@@ -29,7 +29,7 @@ FETCH_TIMEOUT_S = 5
 async def subject(token: str) -> str:
     """Verify a token and return the end user's id in its ``sub`` claim.
 
-    Raises ``ApiError``: 401 for an invalid token, 503 if the public keys cannot be fetched.
+    Raise ``ApiError``: 401 for an invalid token, 503 if the public keys cannot be fetched.
     """
     try:
         header = jwt.get_unverified_header(token)
@@ -53,7 +53,7 @@ async def subject(token: str) -> str:
 async def _key_for(header: dict[str, object]) -> tuple[str | jwt.PyJWK, str]:
     """Return the key and the algorithm with which to verify a token. ``header``: the token's header.
 
-    The token can choose only an algorithm for which the settings have a key. Raises ``InvalidAlgorithmError`` for any
+    The token can choose only an algorithm for which the settings have a key. Raise ``InvalidAlgorithmError`` for any
     other.
     """
     match header.get("alg"):
@@ -84,7 +84,7 @@ class PublicKeys:
         Keys older than ``KEYS_KEPT_S`` are refreshed in the background. Callers wait only for an unknown key, or if the
         keys are twice as old as that, because a key may then have been withdrawn.
 
-        Raises ``PyJWTError`` for an unknown key, and ``ApiError`` 503 if no keys could be fetched yet.
+        Raise ``PyJWTError`` for an unknown key, and ``ApiError`` 503 if no keys could be fetched yet.
         """
         known = self._keys.get(key_id)
         if known is None or self._age_s > 2 * KEYS_KEPT_S:  # a key this old may have been withdrawn
@@ -105,7 +105,7 @@ class PublicKeys:
     async def _refresh(self) -> None:
         """Fetch the keys, at most once per ``REFRESH_PAUSE_S``.
 
-        Raises ``ApiError`` 503 if no keys could be fetched yet.
+        Raise ``ApiError`` 503 if no keys could be fetched yet.
         """
         async with self._fetching:
             if self._age_s > REFRESH_PAUSE_S:

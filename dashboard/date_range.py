@@ -112,7 +112,7 @@ class DateRange:
 
 
 def preset(name: str, now: datetime) -> DateRange:
-    """Return the date range of a preset, which ends today. Raises ``BadQuery`` for an unknown preset."""
+    """Return the date range of a preset, which ends today. Raise ``BadQuery`` for an unknown preset."""
     today = day_of(now)
     if name == "month":
         return DateRange(today.replace(day=1), today, now, name)
@@ -125,7 +125,7 @@ def preset(name: str, now: datetime) -> DateRange:
 
 
 def asked(query: Mapping[str, str], now: datetime) -> DateRange:
-    """Return the date range that the query parameters select. Raises ``BadQuery`` if they are invalid.
+    """Return the date range that the query parameters select. Raise ``BadQuery`` if they are invalid.
 
     ``query``: has either ``range`` (a preset), or ``from`` and ``to`` (days), or none of them.
     """

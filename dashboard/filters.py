@@ -99,7 +99,7 @@ ALL = Filters()
 
 
 def asked(query: Mapping[str, str]) -> Filters:
-    """Return the filters that the query parameters select (``FIELDS``). Raises ``BadQuery`` if one is invalid."""
+    """Return the filters that the query parameters select (``FIELDS``). Raise ``BadQuery`` if one is invalid."""
     client, feature, language = (query.get(name, "").strip() for name in FIELDS)
     for name, value in zip(FIELDS, (client, feature, language), strict=True):
         if "\0" in value:  # PostgreSQL does not accept null characters

@@ -45,7 +45,7 @@ def send(week: date, now: datetime, to: Iterable[Recipient], *, again: bool = Fa
     ``week``: the Monday of the week.
     ``again``: whether to mail it also to recipients who have it already.
 
-    Raises ``NotOver`` if the week is not over. If some mails fail, the others are sent first, then ``NotMailed`` is
+    Raise ``NotOver`` if the week is not over. If some mails fail, the others are sent first, then ``NotMailed`` is
     raised; the next call tries the failed ones again.
     """
     if week > last_whole_week(now):

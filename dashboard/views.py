@@ -86,7 +86,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
 
 
 def _board(request: HttpRequest, now: datetime) -> Board:
-    """Return the board for the request's query parameters. Raises ``BadQuery`` if they are invalid."""
+    """Return the board for the request's query parameters. Raise ``BadQuery`` if they are invalid."""
     return Board(asked(request.GET, now), filters.asked(request.GET))
 
 
@@ -196,7 +196,7 @@ def weekly_pdf(request: HttpRequest) -> HttpResponseBase:
 
 
 def _summary(request: HttpRequest) -> Summary:
-    """Return the summary of the week in the request's query parameters. Raises ``BadQuery`` if it is invalid."""
+    """Return the summary of the week in the request's query parameters. Raise ``BadQuery`` if it is invalid."""
     now = timezone.now()
     return Summary(asked_week(request.GET.get("week", "").strip(), now), now)
 

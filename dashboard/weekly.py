@@ -39,7 +39,7 @@ def last_whole_week(now: datetime) -> date:
 
 
 def asked_week(text: str, now: datetime) -> date:
-    """Return the Monday of the requested week. Raises ``BadQuery`` if ``text`` is invalid or the week is in the future.
+    """Return the Monday of the requested week. Raise ``BadQuery`` if ``text`` is invalid or the week is in the future.
 
     ``text``: any day of the week, such as 2026-11-24; "" means the last week that is over.
     """

@@ -74,7 +74,7 @@ async def _receive(
 ) -> bool:
     """Append the request body to ``body`` as it arrives. Return False if the client disconnected before the end.
 
-    Raises ``ApiError``:
+    Raise ``ApiError``:
 
     - 413 for a body of more than ``limit`` bytes;
     - 401 for a body of more than ``MAX_UNAUTHENTICATED_BODY_BYTES``, if the caller cannot be authenticated (not checked

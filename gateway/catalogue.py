@@ -73,7 +73,7 @@ def offered(task: Task) -> list[ModelCard]:
 def resolve(name: str | None, task: Task) -> ModelCard:
     """Return the model that ``name`` stands for, or the default model if no name is given.
 
-    Raises ``ApiError`` 404 for a name that is not known.
+    Raise ``ApiError`` 404 for a name that is not known.
     """
     cards = offered(task)
     if not name:

@@ -109,7 +109,7 @@ class Work:
 
         ``user`` is the end user named in the body. It counts only if neither a header nor a token names one.
 
-        Raises ``ApiError`` 400 for an invalid id, ``VoiceNotEnabled`` (403) outside the roll-out, ``QuotaExceeded``
+        Raise ``ApiError`` 400 for an invalid id, ``VoiceNotEnabled`` (403) outside the roll-out, ``QuotaExceeded``
         (429) if the quota is used up, and ``TooManyUsers`` (503) if there is no room for another user.
         """
         if user and not self.caller.names_user:
@@ -125,7 +125,7 @@ class Work:
         self._admitted = self._user
 
     async def reserve(self, *, ahead: int = 0) -> None:
-        """Reserve quota for the ``units`` known so far. Raises ``QuotaExceeded`` (429) if too little quota is left.
+        """Reserve quota for the ``units`` known so far. Raise ``QuotaExceeded`` (429) if too little quota is left.
 
         Long-running work reserves ``ahead`` more units each time, so it asks the database less often. Near the limit,
         only the units known so far are reserved.
@@ -142,7 +142,7 @@ class Work:
     async def recheck(self) -> None:
         """Check again whether long-running work may continue.
 
-        Raises ``VoiceNotEnabled`` (403) if the end user no longer has voice, for example after the kill switch, and
+        Raise ``VoiceNotEnabled`` (403) if the end user no longer has voice, for example after the kill switch, and
         ``ApiError`` 401 if the caller's key has been revoked or its client application switched off.
         """
         await check_still_valid(self.caller)
@@ -157,7 +157,7 @@ class Work:
         """Return a streaming response that closes the gate when it ends.
 
         The first chunk is made before the response is returned, so an error until then still gets an error response.
-        Raises the errors of ``admit`` and ``reserve``.
+        Raise the errors of ``admit`` and ``reserve``.
         """
         try:
             await self.admit()
@@ -170,7 +170,7 @@ class Work:
         return WorkStream(self, first, chunks, content_type=content_type, headers=dict(headers or {}))
 
     async def checkpoint(self) -> None:
-        """Save the usage so far of long-running work. Raises ``DatabaseError``.
+        """Save the usage so far of long-running work. Raise ``DatabaseError``.
 
         If this process is killed, only the usage after the last checkpoint is lost.
         """
@@ -180,7 +180,7 @@ class Work:
     async def settle(self, error: BaseException | None = None) -> None:
         """Commit this request's ledger row, or write the row to the spool while the database is unavailable.
 
-        Only the first call does anything. Raises ``DatabaseError`` if neither is possible.
+        Only the first call does anything. Raise ``DatabaseError`` if neither is possible.
         """
         if self._settled:
             return
@@ -242,7 +242,7 @@ async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -
 
     ``user`` is the end user named in the request's fields, if any. A header or token that names one takes precedence.
 
-    Raises the errors of ``Work.admit``, ``ApiError`` 429 over the rate limit, and errors that are answered with 503
+    Raise the errors of ``Work.admit``, ``ApiError`` 429 over the rate limit, and errors that are answered with 503
     while the process drains or if its engines do not load before the deadline.
     """
     work = Work(kind, caller)
@@ -270,7 +270,7 @@ async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -
 async def preflight(caller: Caller, kind: Kind) -> None:
     """Make the gate's checks for a call that only prepares speech work, such as issuing a browser's token.
 
-    Raises the error that a request would get now. Nothing is reserved.
+    Raise the error that a request would get now. Nothing is reserved.
     """
     await policy.require(caller, caller.user, FEATURES[kind])
     await quota.check(caller, caller.user, kind)

@@ -77,7 +77,7 @@ class Handshake:
     async def caller(self) -> tuple[Caller, Mapping[str, Any]]:
         """Return the caller, and the session settings in a browser's token (empty for any other credential).
 
-        Raises ``ApiError`` 400 or 401.
+        Raise ``ApiError`` 400 or 401.
         """
         headers = dict(self.headers)
         if "authorization" not in headers:

@@ -52,7 +52,7 @@ _store = make_store("idempotency", settings.VOICE_IDEMPOTENCY_BYTES, settings.VO
 async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
     """Return ``run()``'s response, or the stored response to this caller's earlier request with the same key.
 
-    Raises ``ApiError`` 400 for an invalid key, 422 if the earlier request had another body, and 503 if the earlier
+    Raise ``ApiError`` 400 for an invalid key, 422 if the earlier request had another body, and 503 if the earlier
     request is still running at the deadline or if the store is unavailable.
     """
     key = request.headers.get("Idempotency-Key")

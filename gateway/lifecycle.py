@@ -58,7 +58,7 @@ class Lifecycle:
     async def admit(self, deadline: float) -> None:
         """Wait until the engines have loaded, at most until ``deadline`` (``time.monotonic()`` seconds).
 
-        Raises ``ApiError`` 503 if the process is draining, and ``TimeoutError`` (answered with 503) at the deadline.
+        Raise ``ApiError`` 503 if the process is draining, and ``TimeoutError`` (answered with 503) at the deadline.
         """
         if self.draining:
             message = _("This server is shutting down. Try again.")

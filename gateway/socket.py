@@ -134,7 +134,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def name_user(self, user: str | None) -> None:
         """Set the end user that a message names, unless a header or a token has named one.
 
-        Raises the errors of ``Work.admit``, and ``ApiError`` 429 if this user has too many streams.
+        Raise the errors of ``Work.admit``, and ``ApiError`` 429 if this user has too many streams.
         """
         before = self.work.user
         await self.work.admit(user)

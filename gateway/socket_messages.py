@@ -45,7 +45,7 @@ def whole_characters(text: str) -> str:
 
 
 async def parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
-    """Return the JSON object in a text message. Raises ``ApiError`` 400 or 413.
+    """Return the JSON object in a text message. Raise ``ApiError`` 400 or 413.
 
     Unpaired surrogates are replaced, except in the ``splittable`` fields, where a client may cut the text within a
     character.

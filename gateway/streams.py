@@ -97,7 +97,7 @@ stream_limiter: PerLoop[StreamLimiter] = PerLoop(
 async def stream_slot(caller: Caller, user: str) -> AsyncIterator[None]:
     """Count one more open stream of the user while the block runs.
 
-    Raises ``ApiError`` 429 if the user already has ``VOICE_STREAMS_PER_USER`` streams. There is no limit while Redis is
+    Raise ``ApiError`` 429 if the user already has ``VOICE_STREAMS_PER_USER`` streams. There is no limit while Redis is
     unavailable, nor for connections that name no end user, because they may belong to any number of people.
     """
     limit = settings.VOICE_STREAMS_PER_USER

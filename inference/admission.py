@@ -134,7 +134,7 @@ class AdmissionController:
     def enter(self, size: int) -> Admitted:
         """Admit work of ``size`` bytes. The caller must call ``leave`` on the result when the work ends.
 
-        Raises ``OverCapacity`` if the work is refused.
+        Raise ``OverCapacity`` if the work is refused.
         """
         self.check(size)
         if self.wait_s < self._longest_s / 2:  # there is enough room, so forget the times promised to refused clients

@@ -123,7 +123,7 @@ class Batcher(Generic[U, R]):
     async def submit(self, unit: U) -> R:
         """Run a unit and return its result.
 
-        Raises ``OverCapacity``, ``DeadlineExceeded`` or ``EngineUnavailable``, or the error with which the model
+        Raise ``OverCapacity``, ``DeadlineExceeded`` or ``EngineUnavailable``, or the error with which the model
         failed.
         """
         now = time.monotonic()

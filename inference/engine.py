@@ -83,13 +83,13 @@ class Engine(Protocol[UnitT, ResultT]):
     """Runs units with one or more models, in this process or elsewhere."""
 
     async def load(self) -> None:
-        """Make the engine ready. May be called repeatedly and from several tasks. Raises ``EngineUnavailable``."""
+        """Make the engine ready. May be called repeatedly and from several tasks. Raise ``EngineUnavailable``."""
 
     async def close(self) -> None:
         """Finish the running units and refuse the waiting ones."""
 
     async def submit(self, unit: UnitT) -> ResultT:
-        """Run a unit and return its result. Raises ``OverCapacity``, ``DeadlineExceeded`` or ``EngineUnavailable``."""
+        """Run a unit and return its result. Raise ``OverCapacity``, ``DeadlineExceeded`` or ``EngineUnavailable``."""
 
     def stream(self, units: AsyncIterator[UnitT]) -> AsyncIterator[ResultT]:
         """Yield the results in the order of the units. Several units run at the same time."""

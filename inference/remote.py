@@ -83,7 +83,7 @@ class RemoteEngine(Generic[U, R]):
     async def load(self) -> None:
         """Connect to the tier and fetch the description of its models.
 
-        Raises ``EngineUnavailable`` if the tier does not answer.
+        Raise ``EngineUnavailable`` if the tier does not answer.
         """
         await self._tier.start(self._name)
         if not self._tier.is_up(self._name):
@@ -107,7 +107,7 @@ class RemoteEngine(Generic[U, R]):
     async def submit(self, unit: U) -> R:
         """Run a unit in the tier and return its result.
 
-        Raises ``OverCapacity``, ``DeadlineExceeded``, ``EngineUnavailable`` or ``UnitFailed``.
+        Raise ``OverCapacity``, ``DeadlineExceeded``, ``EngineUnavailable`` or ``UnitFailed``.
         """
         await self._tier.start(self._name)
         self._tier.budget.earn()

@@ -57,7 +57,7 @@ def register(
 
 
 def engine(name: str) -> AnyEngine:
-    """Return the engine of this name, which may not be loaded yet. Raises ``KeyError`` for an unknown name."""
+    """Return the engine of this name, which may not be loaded yet. Raise ``KeyError`` for an unknown name."""
     if name not in _engines:
         _engines[name] = _remote(name) if settings.VOICE_INFERENCE_URL else _factories[name]()
     return _engines[name]
@@ -120,7 +120,7 @@ def names() -> list[str]:
 async def load(name: str) -> None:
     """Load the engine of this name, and warm up this process for its requests.
 
-    Raises the engine's errors. A failed warm-up is only logged.
+    Raise the engine's errors. A failed warm-up is only logged.
     """
     warm_up = asyncio.create_task(asyncio.to_thread(_warm_ups.get(name, lambda: None)))
     try:

@@ -166,7 +166,7 @@ class Tier:
     async def send(self, endpoint: Endpoint, name: str, frame: bytes) -> bytes:
         """Send a unit once and return the frame of its result.
 
-        Raises ``Lost``, or the error that the tier's reply describes.
+        Raise ``Lost``, or the error that the tier's reply describes.
         """
         posting = asyncio.ensure_future(self._post(endpoint, name, frame))
         endpoint.under_way += 1

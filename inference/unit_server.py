@@ -77,7 +77,7 @@ class LocalUnitHandler:
     async def load(self) -> None:
         """Load the engines and run sample units on each, so that the first request finds them warm.
 
-        Raises ``EngineUnavailable``, or the error with which a model fails.
+        Raise ``EngineUnavailable``, or the error with which a model fails.
         """
         await asyncio.gather(*(self._load(name) for name in self._names))
 
@@ -216,7 +216,7 @@ async def _live(receive: Any, send: Any) -> None:
 
 
 async def _body(receive: Any) -> bytes | None:
-    """Read the body of the request; None if the client has disconnected. Raises ``WireError`` if it is too long."""
+    """Read the body of the request; None if the client has disconnected. Raise ``WireError`` if it is too long."""
     parts: list[bytes] = []
     size = 0
     while True:

@@ -93,7 +93,7 @@ def frame(header: Fields, payload: bytes = b"") -> bytes:
 
 
 def parse(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Split a frame into header and payload. Raises ``WireError``."""
+    """Split a frame into header and payload. Raise ``WireError``."""
     try:
         (length,) = struct.unpack_from(">I", data)
         header = json.loads(data[4 : 4 + length].decode("utf-8", "surrogatepass"))
@@ -122,7 +122,7 @@ class PackedUnit:
 
 
 def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
-    """Return the unit in a frame. Raises ``WireError`` if the frame is invalid."""
+    """Return the unit in a frame. Raise ``WireError`` if the frame is invalid."""
     header, payload = parse(data)
     try:
         left_s = header["left_s"]
@@ -229,7 +229,7 @@ def pack_samples(audio: npt.NDArray[np.float32]) -> tuple[str, bytes]:
 
 
 def unpack_samples(kind: str, payload: bytes) -> npt.NDArray[np.float32]:
-    """Return the samples of a payload, float32 (n,). Raises ``WireError`` if they do not fit the type ``kind``."""
+    """Return the samples of a payload, float32 (n,). Raise ``WireError`` if they do not fit the type ``kind``."""
     types = {"int16": "<i2", "float32": "<f4"}
     if kind not in types or len(payload) % np.dtype(types[kind]).itemsize:
         raise WireError(f"{len(payload)} bytes are no samples of type {kind!r}")

@@ -64,7 +64,7 @@ def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
     ``wanted``: value of the setting.
     ``models_directory``: directory in which models are installed, each in a folder named by its id.
 
-    Raises ``ModelNotHere`` if the setting names no model, or one that is not completely installed.
+    Raise ``ModelNotHere`` if the setting names no model, or one that is not completely installed.
     """
     if wanted in AUTO:
         return _best(task, models_directory)
@@ -86,7 +86,7 @@ def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
 def chosen(task: Task) -> Choice:
     """Return the model that the settings choose for a task. The choice is made once per process.
 
-    Raises ``ModelNotHere``.
+    Raise ``ModelNotHere``.
     """
     from django.conf import settings
 

@@ -22,7 +22,7 @@ def download(source: Source, member: str, folder: Path) -> Path:
     ``member``: path of the file in the repository.
     ``folder``: directory for the downloaded file.
 
-    Raises ``NotToBeHad`` if the file cannot be fetched.
+    Raise ``NotToBeHad`` if the file cannot be fetched.
     """
     from huggingface_hub import hf_hub_download
 
@@ -38,7 +38,7 @@ def download_all(source: Source, folder: Path) -> list[str]:
 
     A checkpoint for transformers is converted to CTranslate2's format.
 
-    Raises ``NotToBeHad`` if the repository cannot be fetched.
+    Raise ``NotToBeHad`` if the repository cannot be fetched.
     """
     from huggingface_hub import snapshot_download
 

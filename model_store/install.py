@@ -48,7 +48,7 @@ class Installer:
 
         ``optional``: whether to install the optional files too.
 
-        Raises ``ModelStoreError``.
+        Raise ``ModelStoreError``.
         """
         target = self.models_directory / model.id
         if model.part_of:
@@ -227,7 +227,7 @@ class _Installation:
             self.progress.add(len(chunk))
 
     def _adopt(self, file: ModelFile, path: Path, origin: str, *, is_copied: bool = False) -> None:
-        """Use a complete file that is on this disk already. Raises ``WrongHash`` if its hash is wrong.
+        """Use a complete file that is on this disk already. Raise ``WrongHash`` if its hash is wrong.
 
         ``is_copied``: whether the original stays in place.
         """

@@ -48,7 +48,7 @@ class PackageFolder:
         ``label``: text beside the progress bar.
         ``download_bytes``: expected size of the download, for the progress bar.
 
-        Raises ``NotToBeHad`` with the message of pip or npm, ``Unreachable`` or ``CannotWrite``.
+        Raise ``NotToBeHad`` with the message of pip or npm, ``Unreachable`` or ``CannotWrite``.
         """
         missing = [one for one in specifications if self.archive(kind, one) is None]
         if not missing:
@@ -148,7 +148,7 @@ class PackageFolder:
 def opened_member(archive: Path, member: str) -> Iterator[IO[bytes]]:
     """Open a file within a wheel or an npm package.
 
-    Raises ``NotToBeHad`` if the archive is damaged or does not contain the file.
+    Raise ``NotToBeHad`` if the archive is damaged or does not contain the file.
     """
     try:
         if archive.suffix == ".whl":

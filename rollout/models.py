@@ -236,7 +236,7 @@ class Cohort(Audited):
     def add(self, users: Iterable[str]) -> int:
         """Add end users, and record this as one change in the audit trail. Return how many were new.
 
-        Raises ``ValidationError`` for an invalid id.
+        Raise ``ValidationError`` for an invalid id.
         """
         wanted = dict.fromkeys(users)
         for user in wanted:

@@ -329,7 +329,7 @@ class _Memory:
     async def current(self) -> Rules:
         """Return rules that were read at most ``FRESH_S`` ago or, in an outage of the database, the last known rules.
 
-        Raises ``DatabaseError`` if the last known rules are too old as well.
+        Raise ``DatabaseError`` if the last known rules are too old as well.
         """
         try:
             return await self._fresh()
@@ -368,7 +368,7 @@ def forget() -> None:
 
 
 async def decide(caller: Caller, user: str, feature: Feature) -> Decision:
-    """Decide whether an end user of the caller's client application has the feature. Raises ``DatabaseError``."""
+    """Decide whether an end user of the caller's client application has the feature. Raise ``DatabaseError``."""
     return (await _memory().current()).decide(caller.client_id, user, feature)
 
 

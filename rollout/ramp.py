@@ -44,7 +44,7 @@ def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS)
 
 
 def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Start the ramp at its first step above the flag's present percentage. Raises ``RampError``."""
+    """Start the ramp at its first step above the flag's present percentage. Raise ``RampError``."""
     with transaction.atomic():
         ramp, flag = _locked(ramp_id)
         _expect(ramp, State.DRAFT)
@@ -64,7 +64,7 @@ def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def pause(ramp_id: int, why: str = "") -> Ramp:
-    """Pause a running ramp: the flag keeps the present percentage until ``resume``. Raises ``RampError``."""
+    """Pause a running ramp: the flag keeps the present percentage until ``resume``. Raise ``RampError``."""
     with transaction.atomic():
         ramp, _flag = _locked(ramp_id)
         _expect(ramp, State.RUNNING)
@@ -74,7 +74,7 @@ def pause(ramp_id: int, why: str = "") -> Ramp:
 
 
 def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Resume a paused ramp. The hold time of the present step starts again from zero. Raises ``RampError``."""
+    """Resume a paused ramp. The hold time of the present step starts again from zero. Raise ``RampError``."""
     with transaction.atomic():
         ramp, flag = _locked(ramp_id)
         _expect(ramp, State.PAUSED)
@@ -88,7 +88,7 @@ def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """End the ramp for good. The flag keeps its percentage. Raises ``RampError``."""
+    """End the ramp for good. The flag keeps its percentage. Raise ``RampError``."""
     with transaction.atomic():
         ramp, _flag = _locked(ramp_id)
         _expect(ramp, State.DRAFT, State.RUNNING, State.PAUSED)

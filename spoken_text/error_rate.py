@@ -156,7 +156,7 @@ def compare(reference: str, hypothesis: str, language: str = "ms") -> Errors:
     ``hypothesis``: the transcript.
     ``language``: language of the texts if they do not show their own.
 
-    Raises ``ValueError`` if the reference has no words.
+    Raise ``ValueError`` if the reference has no words.
     """
     said, heard = alike(reference, hypothesis, language)
     if not said:

@@ -359,7 +359,7 @@ def run_python(state: Path, *arguments: str, **settings: str) -> None:
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     """Wait until ``/readyz`` reports that the service is ready.
 
-    Raises ``RuntimeError`` if the process ends, and ``TimeoutError`` after ``START_TIMEOUT_S``.
+    Raise ``RuntimeError`` if the process ends, and ``TimeoutError`` after ``START_TIMEOUT_S``.
     """
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:

@@ -81,7 +81,7 @@ class SpeechConsumer(SocketConsumer):
             raise ApiError(ErrorCode.INVALID_VALUE, str(error) + ".", param="type") from error
 
     def _text(self, message: dict[str, Any]) -> str:
-        """Return the message's text up to its last complete character. Raises ``ApiError`` if ``text`` is no string."""
+        """Return the message's text up to its last complete character. Raise ``ApiError`` if ``text`` is no string."""
         text = message.get("text")
         if not isinstance(text, str):
             raise ApiError(ErrorCode.INVALID_VALUE, _("`text` must be a string."), param="text")

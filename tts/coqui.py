@@ -176,7 +176,7 @@ def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiMo
     ``device``: "auto", "cpu" or "cuda".
     ``threads``: maximum number of CPU threads; 0 means one fewer than there are cores.
 
-    Raises ``EngineUnavailable`` if Coqui is not installed or the model does not load.
+    Raise ``EngineUnavailable`` if Coqui is not installed or the model does not load.
     """
     try:
         import torch

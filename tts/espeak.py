@@ -113,7 +113,7 @@ def _library() -> _Library:
 
 
 def start() -> None:
-    """Load the library now instead of at the first call. Raises ``EspeakError`` if it does not start."""
+    """Load the library now instead of at the first call. Raise ``EspeakError`` if it does not start."""
     _library()
 
 
@@ -126,7 +126,7 @@ def speak(text: str, voice: str = "ms", *, rate: int = NORMAL_RATE, pitch: int =
     ``pitch``: 0 to 99; values outside are clamped.
     ``marked``: whether ``[[…]]`` in the text encloses eSpeak NG's phoneme names instead of words.
 
-    Raises ``EspeakError`` for an unknown voice.
+    Raise ``EspeakError`` for an unknown voice.
     """
     flags = _CHARS_UTF8 | _PHONEME_NAMES if marked else _CHARS_UTF8
     return _library().speak(text, voice, min(max(rate, MIN_RATE), MAX_RATE), min(max(pitch, 0), 99), flags)
@@ -136,6 +136,6 @@ def phonemes(text: str, voice: str = "ms") -> str:
     """Return the IPA of ``text`` in a voice's pronunciation, with stress marks and without punctuation.
 
     Where eSpeak NG changes to the rules of another language, the IPA holds that language in brackets, such as "(en)".
-    Raises ``EspeakError`` for an unknown voice.
+    Raise ``EspeakError`` for an unknown voice.
     """
     return _library().phonemes(text, voice)

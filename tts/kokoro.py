@@ -59,7 +59,7 @@ class Files:
 def read_vocabulary(path: Path) -> dict[str, int]:
     """Read the model's symbol table. Return the token number of each symbol.
 
-    Raises ``EngineUnavailable`` if the file cannot be read or is not Kokoro's table.
+    Raise ``EngineUnavailable`` if the file cannot be read or is not Kokoro's table.
     """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
@@ -76,7 +76,7 @@ def read_pack(path: Path) -> Pack:
     """Read a voice's style pack: float32, shape (rows, 256).
 
     A published pack (``.bin``) has 510 rows of float32. This project's packs (``.f16``) have fewer rows, of float16.
-    Raises ``EngineUnavailable`` if the file cannot be read or is not a pack.
+    Raise ``EngineUnavailable`` if the file cannot be read or is not a pack.
     """
     kind, expected = (np.float16, None) if path.suffix == ".f16" else (np.float32, FULL_ROWS)
     try:
@@ -114,7 +114,7 @@ def pack_of(name: str) -> Pack:
 
     ``name``: name of a bundled pack, or absolute path of a pack that the operator has added.
 
-    Raises ``EngineUnavailable`` if the pack cannot be read.
+    Raise ``EngineUnavailable`` if the pack cannot be read.
     """
     path = Path(name)
     return read_pack(path if path.is_absolute() else PACKS / f"{name}.f16")
@@ -173,7 +173,7 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
     ``device``: "auto", "cpu" or "cuda".
     ``threads``: number of CPU threads for one sentence.
 
-    Raises ``EngineUnavailable`` with the reason.
+    Raise ``EngineUnavailable`` with the reason.
     """
     files = Files(directory)
     if files.missing:
@@ -199,7 +199,7 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
 def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
     """Return the onnxruntime execution providers for a device, the preferred one first.
 
-    Raises ``EngineUnavailable`` if ``device`` is "cuda" and onnxruntime has no CUDA provider.
+    Raise ``EngineUnavailable`` if ``device`` is "cuda" and onnxruntime has no CUDA provider.
     """
     has_gpu = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if device == "cuda" and not has_gpu:

@@ -202,7 +202,7 @@ class LiveSpeech:
     def push(self, text: str) -> None:
         """Add text and speak the sentences that it completes. The text may be split at any character.
 
-        Raises ``TooMuchText``, or ``ValueError`` after ``end``.
+        Raise ``TooMuchText``, or ``ValueError`` after ``end``.
         """
         self._must_be_open("text")
         self._unfinished_characters += len(text)
@@ -214,7 +214,7 @@ class LiveSpeech:
     def flush(self) -> None:
         """Speak all text so far, even an incomplete sentence, then send ``Flushed``.
 
-        Raises ``ValueError`` after ``end``.
+        Raise ``ValueError`` after ``end``.
         """
         self._must_be_open("flush")
         self._give(self._text.flush())

@@ -115,7 +115,7 @@ class ReplyVoice:
 
         ``unit``: made by the method ``unit``.
 
-        Raises the engines' errors. With a full queue, ``OverCapacity`` is raised if brown-out is off or the unit had
+        Raise the engines' errors. With a full queue, ``OverCapacity`` is raised if brown-out is off or the unit had
         been admitted.
         """
         if self.degraded and unit.voice.engine == NEURAL:

@@ -105,7 +105,7 @@ class SpeechFile:
     async def body(self) -> AsyncGenerator[bytes, None]:
         """Yield the file in pieces. The first is ready when the first sentence, or its first part, has been spoken.
 
-        Raises the engines' errors.
+        Raise the engines' errors.
         """
         if self.finished is not None:
             yield self.finished.data
@@ -139,7 +139,7 @@ class SpeechFile:
         return self.synthesis is not None and self.synthesis.voice.is_counted_by_its_engine
 
     async def make_if_short(self) -> None:
-        """Make the whole file now if it would be sent in one piece anyway. Raises the engines' errors."""
+        """Make the whole file now if it would be sent in one piece anyway. Raise the engines' errors."""
         synthesis = self.synthesis
         if synthesis is None or not (self.request.is_made_whole or len(synthesis.sentences) == 1):
             return
@@ -158,7 +158,7 @@ class SpeechFile:
 async def speech_file(request: SpeechRequest) -> SpeechFile:
     """Return the audio file for a request: complete if it is short or cached, else to be streamed with ``body``.
 
-    Raises the engines' errors.
+    Raise the engines' errors.
     """
     file = await planned_file(request)
     await file.make_if_short()

@@ -143,7 +143,7 @@ class Synthesis:
         """Yield the audio of each sentence in order, with the pause before it.
 
         Each item is int16 mono at ``SAMPLE_RATE``, shape (n,). Closing the iterator drops the sentences that have not
-        been spoken yet. Raises the engine's errors.
+        been spoken yet. Raise the engine's errors.
         """
         spoken = in_order(self._units(), self._speak, ahead=LOOK_AHEAD)
         async with aclosing(spoken):

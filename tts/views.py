@@ -133,7 +133,7 @@ def _script(text: str, language: str) -> list[dict[str, str]]:
 def _valid(body: Mapping[str, Any], form: Serializer[dict[str, Any]] = _FORM) -> dict[str, Any]:
     """Return the validated fields of a request. A null counts as a missing field, except in ``input``.
 
-    Raises ``ApiError``, or the serializer's ``ValidationError``.
+    Raise ``ApiError``, or the serializer's ``ValidationError``.
     """
     given = {name: value for name, value in body.items() if value is not None or name == "input"}
     fields: dict[str, Any] = form.run_validation(given)

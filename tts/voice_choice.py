@@ -16,7 +16,7 @@ from tts.voices import OPENAI_VOICES, LanguageNotFound, Voice, VoiceNotFound, ca
 def chosen_voice(fields: Mapping[str, Any]) -> Voice:
     """Return the voice for the fields ``model``, ``voice`` and ``language``, each optional.
 
-    Raises ``ApiError``: 404 for an unknown model or voice, 400 if no voice speaks the language.
+    Raise ``ApiError``: 404 for an unknown model or voice, 400 if no voice speaks the language.
     """
     model = fields.get("model")
     voice = fields.get("voice")

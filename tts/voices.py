@@ -113,7 +113,7 @@ class Catalogue:
         ``voice``: a voice's id, or one of OpenAI's names. With an id, ``language`` is ignored.
         ``language``: a language that the voice must speak; None allows any.
 
-        Raises ``VoiceNotFound`` or ``LanguageNotFound``.
+        Raise ``VoiceNotFound`` or ``LanguageNotFound``.
         """
         fallback = self._voices.get(default)
         if fallback is None:

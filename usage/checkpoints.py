@@ -50,7 +50,7 @@ class UsageCheckpoint:
         self._noting: asyncio.Task[None] | None = None
 
     async def note(self, entry: Entry) -> None:
-        """Save the usage so far, which is given as ``entry``. Raises ``DatabaseError``.
+        """Save the usage so far, which is given as ``entry``. Raise ``DatabaseError``.
 
         Cancelling the caller does not cancel the write. ``settle`` waits for the write to end, because it must know
         whether the checkpoint exists.
@@ -72,7 +72,7 @@ class UsageCheckpoint:
         self._noted = entry
 
     async def settle(self, entry: Entry) -> None:
-        """Write the ledger row, or spool it if the database is unavailable. Raises ``DatabaseError`` if both fail.
+        """Write the ledger row, or spool it if the database is unavailable. Raise ``DatabaseError`` if both fail.
 
         ``entry`` is the complete usage. The checkpoint is deleted in the same transaction.
         """

@@ -28,7 +28,7 @@ def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None
     the quota and the draft statement of the row's month. If the month's statement is final, write a credit note
     instead.
 
-    Raises ``CounterEntryError`` if the row is not charged or is itself a counter-entry, if ``units`` exceeds what is
+    Raise ``CounterEntryError`` if the row is not charged or is itself a counter-entry, if ``units`` exceeds what is
     left of the row, or if ``why`` is empty.
     """
     entry = LedgerEntry.objects.select_for_update(no_key=True).get(pk=entry.pk)

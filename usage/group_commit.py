@@ -36,7 +36,7 @@ class GroupCommit(Generic[T, R]):
         self._committing: asyncio.Task[None] | None = None
 
     async def submit(self, item: T) -> R:
-        """Return the item's outcome once it has been committed. Raises ``DatabaseError`` if the commit fails."""
+        """Return the item's outcome once it has been committed. Raise ``DatabaseError`` if the commit fails."""
         loop = asyncio.get_running_loop()
         committed: asyncio.Future[R] = loop.create_future()
         self._waiting.append((item, committed))

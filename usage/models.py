@@ -74,7 +74,7 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
     async def found(self, request_id: str, *kinds: Kind, caller: Caller) -> LedgerEntry:
         """Return the newest successful request of the caller's end user with this id and one of these kinds.
 
-        Raises ``NotTheirRequest`` if only other end users have made such a request, and ``NoSuchRequest`` if nobody
+        Raise ``NotTheirRequest`` if only other end users have made such a request, and ``NoSuchRequest`` if nobody
         has.
         """
         rows = self.filter(request_id=request_id, kind__in=kinds, status=200)

@@ -189,7 +189,7 @@ _offline_quota: PerLoop[OfflineQuota] = PerLoop(OfflineQuota)
 async def account(caller: Caller, user: str) -> Account:
     """Return the end user's account, cached for at most ``REMEMBERED_S`` seconds.
 
-    While the database is unavailable, return the last known account. Raises ``DatabaseError`` if there is none.
+    While the database is unavailable, return the last known account. Raise ``DatabaseError`` if there is none.
     """
     return await _accounts().get(f"{caller.client_id} {user}", partial(load, caller.client_id, user))
 
@@ -231,8 +231,8 @@ class Reservation:
     async def reserve(self, caller: Caller, user: str, *, units: int) -> None:
         """Reserve ``units`` units in total, including the units that this reservation already holds.
 
-        Does nothing if the units are already reserved for long enough. Raises ``QuotaExceeded`` if too few are left;
-        units that were reserved before stay reserved. Raises ``DatabaseError`` if the database is unavailable and the
+        Does nothing if the units are already reserved for long enough. Raise ``QuotaExceeded`` if too few are left;
+        units that were reserved before stay reserved. Raise ``DatabaseError`` if the database is unavailable and the
         end user's account is not known.
         """
         if self._holder not in (None, (caller.client_id, user)):

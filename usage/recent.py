@@ -43,7 +43,7 @@ async def remember(work: Transcribed, text: str) -> None:
 async def recall(caller: Caller, request_id: str) -> str | None:
     """Return the transcript of the end user's request, or None if it is no longer kept.
 
-    Raises ``StoreUnavailable``.
+    Raise ``StoreUnavailable``.
     """
     text = await _store().get(_name(caller.client_id, caller.user, request_id))
     return None if text is None else text.decode()

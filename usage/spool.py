@@ -56,7 +56,7 @@ class SpooledEntry:
 
     @classmethod
     def from_json(cls, line: str | bytes) -> SpooledEntry:
-        """Parse a line of a spool file. Raises ``ValueError`` if the line is not valid."""
+        """Parse a line of a spool file. Raise ``ValueError`` if the line is not valid."""
         try:
             fields: dict[str, Any] = json.loads(line)
             rest = _entry(fields["rest"]) if fields["rest"] else None
@@ -78,7 +78,7 @@ class Spool:
         self._file: IO[bytes] | None = None
 
     def keep(self, kept: SpooledEntry) -> None:
-        """Append the entry to this process's file, and return once it is on disk. Raises ``OSError``."""
+        """Append the entry to this process's file, and return once it is on disk. Raise ``OSError``."""
         with self._lock:
             if self._file is None:
                 self._file = self._open_own()

@@ -54,7 +54,7 @@ def draft_client(client_id: int, month: date) -> int:
 def finalise(statement: Statement, *, by: str, now: datetime | None = None) -> Statement:
     """Recalculate a draft for the last time, and make it final. ``by`` is the name of the user who does this.
 
-    Raises ``StatementError`` if the statement is final already, or if its month is not over yet.
+    Raise ``StatementError`` if the statement is final already, or if its month is not over yet.
     """
     now = now or timezone.now()
     ClientApplication.objects.select_for_update(no_key=True).get(pk=statement.client_id)
@@ -74,7 +74,7 @@ def finalise_month(month: date, *, by: str, now: datetime | None = None) -> int:
     """Recalculate all drafts of a month, one client application at a time, and make them final. Return their number.
 
     The result is the same as calling ``finalise`` for each statement, but needs only a few queries per client
-    application. Raises ``StatementError`` if the month is not over yet.
+    application. Raise ``StatementError`` if the month is not over yet.
     """
     now = now or timezone.now()
     if now < end_of_month(month) + SETTLING:

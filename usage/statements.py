@@ -95,7 +95,7 @@ class Statement(models.Model):
     def credit(self, amount_sen: int, *, why: str, by: str) -> CreditNote:
         """Write a credit note of ``amount_sen`` sen.
 
-        Raises ``StatementError`` for a draft, for an empty reason, or for an amount that is not between 1 sen and the
+        Raise ``StatementError`` for a draft, for an empty reason, or for an amount that is not between 1 sen and the
         balance.
         """
         statement = Statement.objects.select_for_update().get(pk=self.pk)

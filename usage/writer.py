@@ -61,7 +61,7 @@ class LedgerWriter:
     async def write(self, entry: Entry) -> None:
         """Write the entry's row to the ledger, or to the spool if the database is unavailable.
 
-        Returns once the row is committed or spooled. Raises ``DatabaseError`` if neither is possible.
+        Returns once the row is committed or spooled. Raise ``DatabaseError`` if neither is possible.
 
         If the ledger already has a row with the entry's settlement id, no row is written, but the entry's reservation
         is freed.
@@ -88,7 +88,7 @@ class LedgerWriter:
             del self._noted[: MAX_NOTED // 10]
 
     async def reserve(self, claim: Claim) -> Outcome:
-        """Try to reserve quota, and return the outcome. Raises ``DatabaseError``."""
+        """Try to reserve quota, and return the outcome. Raise ``DatabaseError``."""
         database.check()
         try:
             return await with_timeout(self._claims.submit(claim))
@@ -99,7 +99,7 @@ class LedgerWriter:
     async def keep(self, kept: SpooledEntry, error: Exception) -> None:
         """Spool an entry that could not be committed because of ``error``.
 
-        Raises ``error`` if the entry cannot be spooled, or if it has no settlement id.
+        Raise ``error`` if the entry cannot be spooled, or if it has no settlement id.
         """
         database.note_away(error)
         if kept.entry.settlement is None:
@@ -112,7 +112,7 @@ class LedgerWriter:
         ledger_spooled.inc()
 
     async def drain(self) -> None:
-        """Write the queued rows, check whether the database is back, and settle the spool. Raises ``DatabaseError``."""
+        """Write the queued rows, check whether the database is back, and settle the spool. Raise ``DatabaseError``."""
         failure: DatabaseError | None = None
         try:
             while noted := self._noted[:LARGEST_COMMIT]:
@@ -189,7 +189,7 @@ def commit(entries: list[Entry]) -> list[DatabaseError | None]:
 def settle(kept: Sequence[SpooledEntry]) -> list[SpooledEntry]:
     """Write the entries that the ledger does not have yet. Return the entries that it can never accept.
 
-    Raises ``DatabaseError``.
+    Raise ``DatabaseError``.
     """
     try:
         _settle(kept)

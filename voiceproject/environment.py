@@ -110,7 +110,7 @@ class Environment(environ.Env):
 
 
 def database_config(url: str) -> dict[str, Any]:
-    """Return Django's settings for a database's address. Raises ``ValueError`` if its kind is not supported."""
+    """Return Django's settings for a database's address. Raise ``ValueError`` if its kind is not supported."""
     config: dict[str, Any] = environ.Env.db_url_config(url)
     if config.get("ENGINE") not in DATABASE_ENGINES:
         raise ValueError(url)

@@ -46,7 +46,7 @@ def address(server: Served) -> tuple[str, int]:
 def answer_to(server: Served, *parts: bytes, pause_s: float = 0.0) -> bytes:
     """Send these bytes with pauses between them, and return everything that the server sends.
 
-    Raises ``TimeoutError`` if the server does not close the connection.
+    Raise ``TimeoutError`` if the server does not close the connection.
     """
     with socket.create_connection(address(server), timeout=PATIENCE_S) as connection:
         for part in parts:

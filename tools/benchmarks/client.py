@@ -61,7 +61,7 @@ class Client:
     async def send(self, request: bytes) -> Answer:
         """Send a request and return the response.
 
-        Raises ``OSError`` if the connection fails and ``TimeoutError`` if no response arrives in time.
+        Raise ``OSError`` if the connection fails and ``TimeoutError`` if no response arrives in time.
         """
         connection = await self._connection()
         try:

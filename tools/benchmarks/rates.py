@@ -276,7 +276,7 @@ async def _of_kind(
 ) -> tuple[KindRates, float]:
     """Load the service with one kind of request; return its rates, and how many cores were available to the run.
 
-    Raises ``RuntimeError`` if a request fails or none is answered.
+    Raise ``RuntimeError`` if a request fails or none is answered.
     """
     await closed_loop(call, concurrency=BUSY, seconds=WARM_UP_S)
     alone = await closed_loop(call, concurrency=1, seconds=min(ALONE_S, seconds))

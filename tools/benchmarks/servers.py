@@ -40,7 +40,7 @@ async def measure(url: str, headers: dict[str, str], concurrency: int) -> Result
 
 
 async def wait_for(url: str) -> None:
-    """Wait until the server at ``url`` answers. Raises ``TimeoutError`` if it does not answer within about 20 s."""
+    """Wait until the server at ``url`` answers. Raise ``TimeoutError`` if it does not answer within about 20 s."""
     async with httpx.AsyncClient() as client:
         for _ in range(200):
             try:

@@ -65,7 +65,7 @@ def line(event: RequestEvent | Pulse) -> bytes:
 
 
 def read(text: bytes) -> RequestEvent | Pulse:
-    """Parse a line that ``line`` made. Raises ``ValueError`` or ``TypeError`` if the line is not an event."""
+    """Parse a line that ``line`` made. Raise ``ValueError`` or ``TypeError`` if the line is not an event."""
     fields: dict[str, Any] = json.loads(text)
     if "work" not in fields:
         return Pulse(**fields)

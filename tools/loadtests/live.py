@@ -94,7 +94,7 @@ def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
     ``line``: the service.
     ``language``: the spoken language.
     ``recording``: the bytes of the WAV file.
-    Raises ``Refused``, ``WrongResponse``, or an error of the connection.
+    Raise ``Refused``, ``WrongResponse``, or an error of the connection.
     """
     with wave.open(io.BytesIO(recording)) as file:
         rate = file.getframerate()
@@ -122,7 +122,7 @@ def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
 def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
     """Send a text to ``/ws/tts`` word by word, and measure the time from its first full stop to the first audio.
 
-    Raises ``Refused``, ``WrongResponse``, or an error of the connection.
+    Raise ``Refused``, ``WrongResponse``, or an error of the connection.
     """
 
     def talk(socket: WebSocket, heard: HeardSoFar) -> float:

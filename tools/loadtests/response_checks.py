@@ -36,7 +36,7 @@ def check_audio(body: bytes, name: str) -> float:
 
     ``body``: the audio file.
     ``name``: the expected format, a key of ``FORMATS``.
-    Raises ``WrongResponse`` if the file does not decode, has another format, is too short, or is silent.
+    Raise ``WrongResponse`` if the file does not decode, has another format, is too short, or is silent.
     """
     try:
         with av.open(io.BytesIO(body), "r") as container:
@@ -55,7 +55,7 @@ def check_audio(body: bytes, name: str) -> float:
 def check_pcm(body: bytes) -> float:
     """Check raw 16-bit mono audio at ``LIVE_RATE`` and return its length in seconds.
 
-    Raises ``WrongResponse`` if the audio is too short or silent.
+    Raise ``WrongResponse`` if the audio is too short or silent.
     """
     if len(body) % 2:
         raise WrongResponse("half a sample")

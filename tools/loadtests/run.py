@@ -133,7 +133,7 @@ class Run:
 
         ``config``: the configuration of the load generator.
         ``show``: called every second with this run, to print the progress.
-        Raises ``Unusable`` if the generator does not start.
+        Raise ``Unusable`` if the generator does not start.
         """
         reading, writing = os.pipe()
         with tempfile.TemporaryDirectory(prefix="voice-loadtest-") as folder:

@@ -60,7 +60,7 @@ class Service:
 def address(host: str) -> str:
     """Return a service's address without path or trailing slash.
 
-    Raises ``Unusable`` if it is not an http or https address, or if it has a path or a user name.
+    Raise ``Unusable`` if it is not an http or https address, or if it has a path or a user name.
     """
     parts = urlsplit(host)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
@@ -74,7 +74,7 @@ def throw_away(folder: Path, root: Path) -> Iterator[Service]:
 
     ``folder``: the folder for the service's state and log.
     ``root``: the folder that contains ``manage.py``.
-    Raises ``Unusable`` if the service does not start.
+    Raise ``Unusable`` if the service does not start.
     """
     port = _free_port()
     key = f"vk_demo_{secrets.token_urlsafe(24)}"
@@ -122,7 +122,7 @@ def check(service: Service, user_prefix: str, users: int) -> None:
 
     ``user_prefix``: the prefix of the users' ids.
     ``users``: the number of users. Only some of them are checked.
-    Raises ``Unusable`` if a check fails.
+    Raise ``Unusable`` if a check fails.
     """
     try:
         ready = httpx.get(f"{service.host}/readyz", timeout=TIMEOUT_S)

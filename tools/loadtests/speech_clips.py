@@ -69,7 +69,7 @@ def spoken(folder: Path, number: int, seed: int) -> Iterator[Clip]:
 def recorded(source: Path, folder: Path) -> Iterator[Clip]:
     """Yield the recordings in ``source``, at most ``MAX_CLIPS``, and write a WAV copy of each to ``folder``.
 
-    Raises ``UnusableClips`` if there are no recordings, or if one does not decode or is longer than ``LONGEST_S``.
+    Raise ``UnusableClips`` if there are no recordings, or if one does not decode or is longer than ``LONGEST_S``.
     """
     files = sorted(path for path in source.glob("*") if path.suffix.lower() in TYPES) if source.is_dir() else []
     if not files:

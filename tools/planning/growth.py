@@ -64,7 +64,7 @@ class Comparison:
 def upper_ends(phases: list[Phase]) -> list[Upper]:
     """Return the upper limits of each phase, in order.
 
-    A missing limit is computed with the previous phase's ratio of users to concurrent users. Raises ``ValueError`` if
+    A missing limit is computed with the previous phase's ratio of users to concurrent users. Raise ``ValueError`` if
     the first phase lacks a limit.
     """
     ends: list[Upper] = []
@@ -87,7 +87,7 @@ def upper_ends(phases: list[Phase]) -> list[Upper]:
 def compare(planner: Planner, phase: Phase, upper: Upper) -> Comparison:
     """Plan for the upper limits of a phase, and compare the plan with the machines and the budget of the phase.
 
-    Raises ``TooMuch`` if no plausible number of machines is enough.
+    Raise ``TooMuch`` if no plausible number of machines is enough.
     """
     demand: Demand = replace(planner.use, users=float(upper.users), voice_share=1.0)
     by_users = planner.by_users(f"{phase}: {upper.users:,} voice users", demand)

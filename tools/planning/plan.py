@@ -166,18 +166,18 @@ class Planner:
         self._sized = sized(rates, self.use)
 
     def by_users(self, name: str, demand: Demand) -> Case:
-        """Return a plan for the busiest hour of ``demand``. Raises ``TooMuch``."""
+        """Return a plan for the busiest hour of ``demand``. Raise ``TooMuch``."""
         return self._case(name, demand.peak, demand)
 
     def by_crowd(self, name: str, users: int) -> Case:
-        """Return a plan for ``users`` people in conversation at once, as load tests count users. Raises ``TooMuch``."""
+        """Return a plan for ``users`` people in conversation at once, as load tests count users. Raise ``TooMuch``."""
         return self._case(name, self.crowd_rate(users), None)
 
     def by_work(self, users: Demand, concurrent: int) -> tuple[Machines, Money]:
         """Return machines and costs from utilisation alone, for the more expensive of two loads.
 
         The loads are the busiest hour of ``users``, and ``concurrent`` people in conversation. Nothing is simulated, so
-        waiting times are ignored. Raises ``TooMuch`` if even a request to an idle service would miss its latency goal.
+        waiting times are ignored. Raise ``TooMuch`` if even a request to an idle service would miss its latency goal.
         """
         late = [kind for kind in KINDS if self.alone_s(kind) > self.goals.of(kind)]
         if late:

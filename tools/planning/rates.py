@@ -224,7 +224,7 @@ class Rates:
 def read(path: Path) -> Rates:
     """Read rates from a JSON file.
 
-    Raises ``BadRates`` if the file is unreadable or incomplete, or contains an impossible number.
+    Raise ``BadRates`` if the file is unreadable or incomplete, or contains an impossible number.
     """
     try:
         given = json.loads(path.read_text("utf-8"))

@@ -26,7 +26,7 @@ def as_tested(planner: Planner, number: int, *, gpus: int, pods: int) -> Rates:
     ``number``: the primary key of the load test.
     ``gpus``: the number of GPUs that the test ran on.
     ``pods``: the number of pods of each deployment in the test.
-    Raises ``NoSuchTest`` if the load test does not exist, was interrupted, or had no successful request.
+    Raise ``NoSuchTest`` if the load test does not exist, was interrupted, or had no successful request.
     """
     try:
         stored: Any = apps.get_app_config("capacity").get_model("LoadTestRun")
@@ -47,7 +47,7 @@ def scaled(planner: Planner, kinds: Mapping[str, Mapping[str, Any]], name: str, 
     ``name``: the name of the load test in the notes.
     ``gpus``: the number of GPUs that the test ran on.
     ``pods``: the number of pods of each deployment in the test.
-    Raises ``NoSuchTest`` if no request succeeded.
+    Raise ``NoSuchTest`` if no request succeeded.
     """
 
     def per_second(kind: str) -> float:

@@ -1,4 +1,4 @@
-"""Base classes of the admin pages (read-only or audited), and functions that find the row that a URL names."""
+"""Base classes for read-only and audited admin pages, and functions that look up the row for a URL."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def page_of(row: Model) -> str:
 
 
 class ReadOnly:
-    """Mixin for admin pages of measured or recorded rows, which cannot be added, changed or deleted."""
+    """Mixin for read-only admin pages: rows cannot be added, changed or deleted there."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -52,7 +52,7 @@ class AuditedAdmin(ModelAdmin):
 
 
 def found(objects: type[T] | QuerySet[T], object_id: str | int) -> T:
-    """Return the row with this primary key. Raise ``Http404`` if there is none, or if the key is malformed."""
+    """Return the row with this primary key. Raise ``Http404`` if no row has it, or if the key is malformed."""
     try:
         return get_object_or_404(objects, pk=object_id)
     except (ValueError, OverflowError, ValidationError) as error:
@@ -60,7 +60,7 @@ def found(objects: type[T] | QuerySet[T], object_id: str | int) -> T:
 
 
 def first(objects: QuerySet[T], object_id: str | int | None) -> T | None:
-    """Return the row of ``objects`` with this primary key; None if there is none, or if the key is malformed."""
+    """Return the row of ``objects`` with this primary key; None if no row has it, or if the key is malformed."""
     try:
         return objects.filter(pk=object_id).first()
     except (ValueError, OverflowError, ValidationError):

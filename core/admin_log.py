@@ -1,11 +1,12 @@
 """Export or erase an end user's entries in the admin's log (Django's ``LogEntry``).
 
-An entry names an end user in one of two ways. Either it is about one of the end user's rows, or it is about another
-object (a cohort, a plan) and lists such a row among the changes. In both cases, the label of the row contains the id.
+An entry can name an end user in two ways. It may describe a change of one of the end user's rows, or a change of
+another object (a cohort, a plan) that lists one of these rows. In both cases, the label of the row contains the end
+user's id.
 
 Sentences that staff have written are left unchanged, because an id in them cannot be distinguished from an ordinary
-word or number. If two client applications use the same id, the entries of both end users are exported or erased, as in
-the roll-out's tables.
+word or number. If two client applications use the same id for two end users, the entries of both are exported or
+erased. The same applies to the roll-out's tables.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def erase(rows: Rows, user: str, nobody: str) -> int:
     ``user``: the end user's id.
     ``nobody``: text that replaces the id.
 
-    Entries about ``rows`` lose their text. Other entries that name the end user get ``nobody`` in place of the id. The
-    time, the author and the kind of change are kept.
+    In entries about ``rows``, the label and the message are replaced. In other entries that name the end user, only the
+    id is replaced. The time, the author and the kind of change are kept.
     """
     about = [entry.pk for entry in _about(rows)]
     for entry_pk in about:
@@ -68,12 +69,12 @@ def erase(rows: Rows, user: str, nobody: str) -> int:
 
 
 def written(user: str) -> tuple[str, str]:
-    """Return the two forms in which the log may contain an id: unchanged, and escaped as in ASCII-only JSON."""
+    """Return the two forms in which the log may contain an id: unchanged, and escaped for ASCII-only JSON."""
     return user, json.dumps(user)[1:-1]
 
 
 def _label(user: str) -> re.Pattern[str]:
-    """Return a pattern for the label of an end user's row, which is the id alone or ``client: id: plan``."""
+    """Return a pattern that matches labels of an end user's rows: the id alone, or ``client: id: plan``."""
     return re.compile(rf"(?P<before>\A|\A[^:]*: ){re.escape(user)}(?P<after>\Z|: .+\Z)", re.DOTALL)
 
 
@@ -88,7 +89,7 @@ def _without(user: str, label: str, nobody: str) -> str:
 
 
 def _parts(entry: LogEntry) -> list[dict[str, Any]]:
-    """Return the changes that Django's forms have recorded in the entry; [] if its message is a sentence."""
+    """Return the changes that Django's forms have recorded in the entry; [] if the message is plain text."""
     try:
         message = json.loads(entry.change_message)
     except ValueError:
@@ -107,7 +108,7 @@ def _is_of_people(entry: LogEntry) -> bool:
 
 
 def _models_of_people() -> set[type[Model]]:
-    """Return the models whose rows belong to an end user, that is, those with a text field ``user``."""
+    """Return the models whose rows belong to an end user. These models have a text field ``user``."""
     return {
         model
         for model in apps.get_models()

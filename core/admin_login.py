@@ -1,7 +1,7 @@
-"""The admin's login form, which limits the number of attempts and the load on the processor.
+"""The admin's login form, which limits the number of attempts and the CPU load of password checks.
 
-Threads: the form is validated in the threads of Django's synchronous views. Only one of them at a time checks a
-password.
+Threads: Django validates the form in the threads of its synchronous views. A semaphore lets only one thread at a time
+check a password.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from unfold.forms import AuthenticationForm
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 300
-MAX_ATTEMPTS_PER_NAME = 10  # attempts for a user name from one address within the window; a success resets the count
+MAX_ATTEMPTS_PER_NAME = 10  # per user name and IP address within the window; a successful login resets the count
 MAX_ATTEMPTS_PER_ADDRESS = 50
 HASHING_WAIT_S = 2.0
 
-# Hashing a password deliberately takes half a second of a core. One at a time leaves the other cores to speech work.
+# Hashing a password takes half a second of CPU, by design. One hash at a time leaves the other cores free for speech.
 _hashing = threading.BoundedSemaphore(1)
 
 
@@ -65,7 +65,7 @@ def _count(key: str) -> int:
     try:
         cache.add(key, 0, WINDOW_S)
         return cache.incr(key)
-    except ValueError:  # the counter has expired in between
+    except ValueError:  # the counter expired between the two calls
         return 1
     except Exception:
         logger.warning("cannot count attempts to log in", exc_info=True)

@@ -1,7 +1,7 @@
-"""Append-only tables (the ledger, the audit trail), whose rows cannot be changed or deleted.
+"""Base classes for append-only tables (the ledger, the audit trail), whose rows cannot be changed or deleted.
 
-The classes here raise an error in Python. Database triggers (``usage.guards``) refuse changes that bypass these
-classes.
+The classes here refuse changes that are made with Django's models. Database triggers (``usage.guards``) refuse all
+other changes.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ M = TypeVar("M", bound=models.Model)
 
 
 class AppendOnly(Exception):
-    """An attempt to change or delete a row of an append-only table."""
+    """Raised on an attempt to change or delete a row of an append-only table."""
 
     def __init__(self, table: str = "this table") -> None:
         super().__init__(f"{table} is append-only")
 
 
 class AppendOnlyQuerySet(models.QuerySet[M]):
-    """A query set that can only read and create rows."""
+    """A query set that can read and create rows. Other operations raise ``AppendOnly``."""
 
     def update(self, **_values: Any) -> NoReturn:
         raise AppendOnly(str(self.model._meta.verbose_name_plural))
@@ -34,7 +34,7 @@ class AppendOnlyQuerySet(models.QuerySet[M]):
 
 
 class AppendOnlyModel(models.Model):
-    """A model whose rows can be created, but not changed or deleted."""
+    """A model whose rows can be created, but not changed or deleted. An attempt to do so raises ``AppendOnly``."""
 
     class Meta:
         abstract = True

@@ -1,4 +1,4 @@
-"""Configure the Django app that all other apps use: callers, errors, and the handling of outages."""
+"""Configuration of the ``core`` app, which all other apps use: callers, errors, and the handling of outages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db.models.signals import pre_delete
 
 class CoreConfig(AppConfig):
     name = "core"
-    label = "voiceproject"  # the app that first had the tables; the tables and migrations are named by it
+    label = "voiceproject"  # former home of these models; existing tables and migrations bear this name
     verbose_name = "Callers"
 
     def ready(self) -> None:

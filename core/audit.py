@@ -1,7 +1,7 @@
-"""The audit trail of all decisions by staff: keys, rules, plans, prices and the roll-out.
+"""The audit trail of all changes by staff to API keys, rules, plans, prices and the roll-out.
 
 Every change of an ``Audited`` model adds a row to the trail in the same transaction, so no change can be missed. The
-context manager ``acting`` states who makes the changes within its block, and why.
+context manager ``acting`` sets the author of the changes within its block, and the reason for them.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from core.quantities import MICROS, NONE, span
 M = TypeVar("M", bound="Audited")
 
 committed = Signal()  # sent after a change has been committed to the trail
-MAX_SHOWN = 20  # names that ``names`` lists; the others are only counted
+MAX_SHOWN = 20  # maximum number of names that ``names`` lists; it only counts the others
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who makes a change.
+    """The author of changes.
 
-    ``who``: user name, or the management command that is running.
-    ``why``: reason, or "".
-    ``at``: time of the change; None: now.
+    ``who``: user name, or name of the running management command.
+    ``why``: reason for the changes, or "".
+    ``at``: time to record for the changes; None: now.
     """
 
     who: str
@@ -50,8 +50,7 @@ _actor: ContextVar[Actor | None] = ContextVar("rollout_actor", default=None)
 def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None]:
     """Record the changes within the block as made by ``who`` for the reason ``why``.
 
-    ``at``: time of the changes; None: now. Use it for a history that is recorded afterwards. It also holds for nested
-    blocks.
+    ``at``: time to record, for changes that were made in the past; None: the time of the enclosing block, or now.
     """
     outer = _actor.get()
     token = _actor.set(Actor(who, why, at or (outer.at if outer else None)))
@@ -62,7 +61,7 @@ def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None
 
 
 def actor() -> Actor:
-    """Return the actor that ``acting`` has set, or else the management command that is running."""
+    """Return the actor that ``acting`` has set. Without one, return the running management command as the actor."""
     named = _actor.get()
     if named is not None:
         return named
@@ -71,16 +70,16 @@ def actor() -> Actor:
 
 
 class Change(AppendOnlyModel):
-    """One change in the audit trail, made by a member of staff or by a ramp (a scheduled step of the roll-out).
+    """An entry of the audit trail: one change, made by a member of staff or by a ramp (a scheduled roll-out).
 
     ``subject``: name of the changed row.
-    ``before``: earlier values of the fields that differ; {} for a new row.
-    ``after``: later values of the fields that differ; {} for a deleted row.
+    ``before``: old values of the changed fields; {} for a new row.
+    ``after``: new values of the changed fields; {} for a deleted row.
     """
 
     at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
     who = models.CharField(max_length=150, db_index=True)
-    subject = models.CharField(max_length=400, db_index=True)  # has room for an end user's id, a flag and a client
+    subject = models.CharField(max_length=400, db_index=True)  # enough for an end user's id, a flag and a client
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     why = models.TextField(blank=True)
@@ -124,11 +123,11 @@ def _shown(fields: dict[str, Any], name: str) -> str:
 def record(subject: str, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Add a row to the trail, and send the signal ``committed`` once the transaction is committed.
 
-    Call this in the transaction of the change.
+    Call this function in the transaction of the change.
 
     ``subject``: name of the changed row.
-    ``before``: earlier values of the fields that differ.
-    ``after``: later values of the fields that differ.
+    ``before``: old values of the changed fields.
+    ``after``: new values of the changed fields.
     """
     who = actor()
     at = who.at or timezone.now()
@@ -152,7 +151,7 @@ class AuditedQuerySet(models.QuerySet[M]):
 class Audited(models.Model):
     """A model whose changes are recorded in the audit trail.
 
-    ``recorded``: names of the fields to record.
+    ``recorded``: names of the fields whose changes are recorded.
     """
 
     recorded: ClassVar[tuple[str, ...]]
@@ -175,7 +174,7 @@ class Audited(models.Model):
                 )
 
     def _reread(self) -> Audited:
-        # Read the row again, because a value may have been set as a float or a string, unlike the earlier one.
+        # Read the row back, to compare database types: an assigned float or string would count as a change.
         rows: Any = type(self)._base_manager
         row: Audited = rows.get(pk=self.pk)
         return row
@@ -201,20 +200,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return f"{timezone.localtime(value):%Y-%m-%d %H:%M}"
     if isinstance(value, Decimal):
-        return f"{value.normalize():f}"  # 5.00 and 5 are the same percentage
+        return f"{value.normalize():f}"  # so that 5.00 and 5 count as the same value
     return str(value)
 
 
 def is_deleted(instance: Audited, **_signal: Any) -> None:
     """Record a deletion in the audit trail.
 
-    This receives Django's signal ``pre_delete``, which is also sent for cascaded deletions.
+    Django's signal ``pre_delete`` calls this function, also for cascaded deletions.
     """
     record(instance.subject(), instance._facts(), {})
 
 
 def names(values: Iterable[str]) -> str:
-    """Join names with commas. Of a long list, only the first ``MAX_SHOWN`` are shown, and the others are counted."""
+    """Join names with commas. After ``MAX_SHOWN`` names, only say how many more there are."""
     known = list(values)
     more = f" and {len(known) - MAX_SHOWN:,} more" if len(known) > MAX_SHOWN else ""
     return ", ".join(known[:MAX_SHOWN]) + more

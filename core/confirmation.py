@@ -27,13 +27,13 @@ class Question:
     ``title``: heading of the page.
     ``consequence``: text that says what the action will do.
     ``back``: URL of the page to show afterwards.
-    ``do``: carries out the action; takes the form's cleaned data and returns a message to show, or raises
-    ``DomainError``, whose message is shown instead.
+    ``do``: function that carries out the action. It takes the form's cleaned data and returns a message to show. If it
+    raises ``DomainError``, the error's message is shown instead.
     ``button``: label of the button that confirms.
-    ``form``: form with further fields.
+    ``form``: form with further fields to fill in.
     ``initial``: initial values of these fields.
-    ``carried``: names and values of hidden fields, for an action on rows that were selected in a list.
-    ``is_harmful``: whether the button is red.
+    ``carried``: names and values of hidden fields, which submit the rows selected in a list once more.
+    ``is_harmful``: whether the action is harmful, so that the button is red.
     """
 
     title: str
@@ -50,11 +50,11 @@ class Question:
 def ask(
     request: HttpRequest, model_admin: ModelAdmin[Any], question: Question, *, is_sent: bool | None = None
 ) -> HttpResponse:
-    """Show the confirmation page. If its form has been submitted and is valid, carry out the action instead.
+    """Show the confirmation page, or carry out the action if the page's form has been submitted and is valid.
 
-    A link to an action is a GET request, which must not change anything.
+    The page is needed because a link sends a GET request, which must not change anything.
 
-    ``is_sent``: whether the form has been submitted; None: it has been if the request is a POST.
+    ``is_sent``: whether the form has been submitted; None: yes if the request is a POST.
     """
     is_sent = request.method == "POST" if is_sent is None else is_sent
     form = question.form(request.POST if is_sent else None, initial=dict(question.initial))

@@ -1,7 +1,7 @@
-"""The context of the current request, for all code that runs in it, such as logging.
+"""The context of the current request, which all code that serves the request can read, for example logging.
 
-The outermost ASGI middleware creates the context. Tasks and threads that the request starts share the same object, so
-outer layers can read the values that an inner layer sets.
+The outermost ASGI middleware creates the context. All tasks and threads of the request share one object, so outer
+layers can read the values that an inner layer sets.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class Settleable(Protocol):
-    """Metered work of a request. ``settle`` must be called, however the request ends."""
+    """Metered work of a request. ``settle`` must be called whether the request succeeds or fails."""
 
     async def settle(self, error: BaseException | None = None) -> None: ...
 
 
 class Admitted(Protocol):
-    """Work of a request that admission control has admitted (``inference.admission.Admitted``)."""
+    """Work that admission control has admitted. ``inference.admission.Admitted`` implements this protocol."""
 
     def revise(self, cost: float) -> None: ...
     def leave(self, *, done: bool) -> None: ...
@@ -31,13 +31,13 @@ class Admitted(Protocol):
 
 @dataclass
 class RequestContext:
-    """The data that belong to one request.
+    """The state of one request.
 
     ``id``: unique id of the request, for the logs and the response's headers.
-    ``started``: when the request began, in ``time.monotonic()`` seconds.
+    ``started``: start of the request, in seconds of ``time.monotonic()``.
     ``rate``: the caller's rate limit; None until this request has been counted.
-    ``once``: id that all attempts of the request share; None without an idempotency key.
-    ``admitted``: the request's work in an engine; None until it is admitted.
+    ``once``: id shared by all retries with the same idempotency key; None without an idempotency key.
+    ``admitted``: the request's work as admitted by admission control; None before that.
     ``work``: metered work to settle when the request ends.
     ``headers``: headers to add to the response.
     ``notes``: fields to add to the request's line in the access log.
@@ -71,7 +71,7 @@ def maybe_current() -> RequestContext | None:
 
 
 def current() -> RequestContext:
-    """Return the context of the current request. Outside a request, for example in a test, create one."""
+    """Return the context of the current request. Outside a request (in a test, say), create a new context."""
     context = _current.get()
     if context is None:
         context = RequestContext()

@@ -1,7 +1,7 @@
 """Circuit breaker for the database: once an outage is known, requests no longer wait for the database.
 
-All queries of requests go through ``ask``. The first queries in an outage wait for the connection's timeout, or for
-``PATIENCE_S`` if the database accepts connections but does not answer. After that, queries fail at once with
+Requests send all their queries through ``ask``. The first queries in an outage fail after the connection timeout, or
+after ``PATIENCE_S`` if the database accepts connections but does not answer. From then on, queries fail at once with
 ``DatabaseError``, and their callers use cached values for at most ``VOICE_DATABASE_OUTAGE_S``. ``usage.writer`` checks
 every second whether the database is back.
 """
@@ -24,14 +24,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 UNAVAILABLE_ERRORS = (OperationalError, InterfaceError)
-PATIENCE_S = 5.0  # longer than a busy database takes, shorter than clients wait
-DOUBT_S = 5.0  # time after which calls try the database again, even if nothing checks it (tests, commands)
+PATIENCE_S = 5.0  # longer than a busy database needs to answer, shorter than clients wait
+DOUBT_S = 5.0  # after this time, calls try the database again, even where nothing checks it (tests, commands)
 
 
 class Database:
-    """Records whether the database is known to be unavailable. May be used in any thread.
+    """The state of the circuit breaker: whether the database is known to be unavailable. Thread-safe.
 
-    ``was_there``: whether a call has ever succeeded, so that cached values may exist.
+    ``was_there``: whether any call has succeeded in this process, so that cached values may exist.
     """
 
     def __init__(self) -> None:
@@ -48,12 +48,12 @@ class Database:
 
     @property
     def away_s(self) -> float:
-        """The seconds for which the database has been unavailable; 0 while it is available."""
+        """How long the database has been unavailable, in seconds; 0 while it is available."""
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
     def note_away(self, error: Exception) -> None:
-        """Record that the database is unavailable. ``error``: the error that shows this."""
+        """Record that the database is unavailable. ``error``: the exception that a query has raised."""
         with self._lock:
             if self._since is None:
                 logger.error("the database is unavailable", extra={"reason": str(error).strip()[:200]})
@@ -73,9 +73,10 @@ class Database:
             raise OperationalError("the database is unavailable")
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call ``function`` and return its result. If the database turns out to be unavailable, record this.
+        """Call ``function`` and return its result. Record an outage if the call shows that the database is unavailable.
 
-        Raise ``DatabaseError``. While the database is known to be unavailable, raise it without calling ``function``.
+        Raise ``OperationalError`` without calling ``function`` while the database is known to be unavailable. Errors of
+        ``function`` are passed on.
         """
         self.check()
         try:
@@ -93,7 +94,8 @@ database = Database()
 async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call ``function``, which queries the database, in a thread, and return its result.
 
-    Raise ``DatabaseError``. While the database is known to be unavailable, raise it without calling ``function``.
+    Raise ``OperationalError`` if the database does not answer within ``PATIENCE_S``, or at once while the database is
+    known to be unavailable. Errors of ``function`` are passed on.
     """
     database.check()
     return await with_timeout(database_sync_to_async(database.call)(function, *args, **kwargs))
@@ -102,8 +104,8 @@ async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 async def with_timeout(call: Awaitable[R]) -> R:
     """Await ``call``, which queries the database, and return its result.
 
-    Raise ``OperationalError`` after ``PATIENCE_S`` without a result. The query then continues in its thread, and may
-    still succeed.
+    Raise ``OperationalError`` if there is no result within ``PATIENCE_S``. The query then continues in its thread, and
+    may still succeed.
     """
     try:
         async with asyncio.timeout(PATIENCE_S):

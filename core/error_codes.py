@@ -1,6 +1,6 @@
 """The error codes of the API, each with its HTTP status, OpenAI's error type, and the party that is responsible.
 
-The API contract has a table of these codes. A reason for a refusal has the same code everywhere in the service.
+The same reason for a refusal has the same code at every endpoint.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import Enum, StrEnum
 
 
 class Fault(Enum):
-    """The party responsible for a request that was not served. The product dashboard groups errors by this."""
+    """The party responsible for a failed request. The product dashboard groups errors by this party."""
 
     CALLER = "a mistake in the request"
     POLICY = "refused"
@@ -22,7 +22,7 @@ class ErrorCode(StrEnum):
 
     ``status``: HTTP status.
     ``fault``: party that is responsible.
-    ``type``: OpenAI's error type, which covers several codes.
+    ``type``: OpenAI's error type. Several codes share one type.
     """
 
     status: int

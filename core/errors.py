@@ -1,4 +1,4 @@
-"""The API's error class, and the conversion of all exceptions to responses in the format of OpenAI's errors."""
+"""The API's error class, and the conversion of all exceptions to error responses in OpenAI's format."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ UNAVAILABLE_RETRY_AFTER_S = 5.0
 
 
 class DomainError(Exception):
-    """Base class for the errors with which an app refuses a request. The message is for people.
+    """Base class of the errors with which an app refuses a request. The message is shown to the user.
 
-    The class does not depend on HTTP: ``gateway.error_mapping`` converts its errors for API clients.
+    Domain errors know nothing of HTTP: ``gateway.error_mapping`` converts them to ``ApiError``.
 
     ``retry_after_s``: seconds after which a retry may succeed; None: unknown.
     """
@@ -45,8 +45,8 @@ class ApiError(Exception):
     """An error response of the API.
 
     ``code``: error code of the API.
-    ``message``: text for people.
-    ``param``: request parameter that is wrong, or None.
+    ``message``: text to show to the user.
+    ``param``: name of the request parameter that is wrong, or None.
     ``retry_after``: value of the Retry-After header in seconds, or None.
     ``status``: HTTP status; None: the status of the error code.
     """
@@ -68,7 +68,7 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     def envelope(self) -> dict[str, dict[str, str | None]]:
-        """Return the body of the response, in the format of OpenAI's errors."""
+        """Return the body of the error response, in OpenAI's format."""
         code = self.code
         return {"error": {"message": self.message, "type": code.type, "param": self.param, "code": code.value}}
 
@@ -85,14 +85,17 @@ _answers: dict[type[BaseException], Callable[[Any], ApiError]] = {}
 
 
 def answer_with(kind: type[E], answer: Callable[[E], ApiError]) -> None:
-    """Register the function that converts exceptions of class ``kind``, and of its subclasses, to API errors."""
+    """Register ``answer`` as the function that converts exceptions of class ``kind`` to API errors.
+
+    Exceptions of a subclass are converted too, unless a function is registered for the subclass.
+    """
     _answers[kind] = answer
 
 
 def as_api_error(error: BaseException) -> ApiError:
     """Return the API error for an exception.
 
-    An unknown exception gives an error with status 500, whose message reveals nothing about the exception.
+    The error for an unknown exception has status 500, and its message reveals nothing about the exception.
     """
     for kind in type(error).__mro__:
         if kind in _answers:
@@ -157,7 +160,7 @@ def _from_rest_framework(error: drf.APIException) -> ApiError:
 
 
 def _first_detail(detail: Any, param: str | None = None) -> tuple[str | None, drf.ErrorDetail]:
-    """Return the path of the first invalid field, and its error.
+    """Return the path of the first invalid field, and the error of this field.
 
     The path of the third item of the field ``tags``, for example, is ``tags[2]``.
     """
@@ -192,9 +195,9 @@ def report(error: BaseException) -> ApiError:
 
 
 def exception_handler(error: Exception, _context: Mapping[str, Any]) -> Response:
-    """Convert an exception of a view to an error response. Django REST framework calls this.
+    """Convert an exception of a view to an error response. Django REST framework calls this function.
 
-    It also handles exceptions for which the framework itself would answer 500.
+    Unlike the framework's default, this also converts exceptions that the framework does not know.
     """
     answer = report(error)
     return Response(answer.envelope(), status=answer.status, headers=answer.headers())

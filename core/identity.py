@@ -1,7 +1,7 @@
 """Authenticate callers by the API key of a client application, or by a JSON Web Token that the chat product has signed.
 
-Results are cached in this process for ``REMEMBERED_S``. So a busy key does not cause a database query per request, and
-a revoked key is refused soon. While the database is unavailable, the latest results are used for at most
+Each process caches results for ``REMEMBERED_S``: long enough to spare a busy key a database query per request, short
+enough that a revoked key is soon refused. While the database is unavailable, cached results are used for at most
 ``VOICE_DATABASE_OUTAGE_S``.
 """
 
@@ -24,7 +24,7 @@ from core.errors import ApiError
 from core.lookup import SharedLookup
 from core.models import ApiKey, ClientApplication, digest_of, not_expired
 
-REMEMBERED_S = 2.5  # with the 2 s between two checks of an open socket, a revoked key is refused within 5 s
+REMEMBERED_S = 2.5  # open sockets are checked every 2 s, so a revoked key is refused within 5 s
 REMEMBERED_CREDENTIALS = 10_000
 
 _USER_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
@@ -36,10 +36,10 @@ class Caller:
 
     ``client_id``: primary key of the client application.
     ``client_name``: name of the client application.
-    ``user``: opaque id of the end user; if the request names none, ``key:`` and the prefix of the API key.
+    ``user``: opaque id of the end user; ``key:`` and the API key's prefix if the request names no end user.
     ``key_prefix``: first characters of the API key; None for a token.
-    ``rate_key``: name of the counter with which the rate limit counts this caller's requests.
-    ``is_bound``: whether the credential alone determines the end user, so that no header can name another.
+    ``rate_key``: key of this caller's counter in the rate limit.
+    ``is_bound``: whether the credential determines the end user, so that a header cannot name another.
     """
 
     client_id: int
@@ -65,9 +65,9 @@ class _Client:
 
 
 async def authenticate(headers: Mapping[str, str]) -> Caller:
-    """Return the caller that a request's headers name.
+    """Authenticate a request by its headers, and return the caller.
 
-    ``headers``: values by name, the names in lower case.
+    ``headers``: header values by lower-case name.
 
     Raise ``ApiError``: 401 for missing or invalid credentials, 400 for an invalid id of the end user.
     """
@@ -81,11 +81,11 @@ async def authenticate(headers: Mapping[str, str]) -> Caller:
 
 
 def end_user(value: str, param: str) -> str:
-    """Return ``value`` if it is a valid id of an end user: 1 to 200 printable ASCII characters.
+    """Return ``value`` if it is a valid id of an end user.
 
-    It must not begin or end with a space.
+    A valid id has 1 to 200 printable ASCII characters and no space at the beginning or end.
 
-    ``param``: name of the parameter, for the error.
+    ``param``: name of the request parameter, for the error.
 
     Raise ``ApiError`` 400 if the id is invalid.
     """
@@ -173,7 +173,10 @@ def caller_of(request: Request) -> Caller:
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Adapter that lets Django REST framework call ``authenticate``. ``ApiView`` awaits it once per request."""
+    """Adapter that makes ``authenticate`` available to Django REST framework.
+
+    The framework itself cannot await an authenticator, so ``gateway.views.ApiView`` does.
+    """
 
     async def authenticate(self, request: Request) -> tuple[Caller, None]:  # type: ignore[override]
         headers = {name.lower(): value for name, value in request.headers.items()}

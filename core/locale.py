@@ -1,6 +1,6 @@
-"""Choose the language of a response: by the ``Accept-Language`` header, or on a page by the visitor's own choice.
+"""Choose the language of a response: by the ``Accept-Language`` header, or on a page by the visitor's choice.
 
-The admin is always in English. Its text comes from Django, the theme and this project, and only a part of it has been
+The admin is always in English, because only part of its text (from Django, the theme and this project) has been
 translated into Malay.
 """
 
@@ -20,7 +20,7 @@ ENGLISH_ONLY = "/admin/"
 def accepted(header: str) -> str:
     """Return the supported language that an ``Accept-Language`` header prefers.
 
-    If it names none, return the default language.
+    Return the default language if the header names no supported language.
     """
     for wanted, _quality in parse_accept_lang_header(header[:MAX_HEADER_CHARACTERS]):
         if (found := _known(wanted)) is not None:
@@ -29,25 +29,25 @@ def accepted(header: str) -> str:
 
 
 def chosen(wanted: str | None, cookies: Mapping[str, str], header: str) -> str:
-    """Return the language of a page: the first of these that names a supported language.
+    """Return the language of a page: the first supported language in the following order of sources.
 
     ``wanted``: the language in the page's URL, or None.
-    ``cookies``: the visitor's cookies; one of them stores an earlier choice.
+    ``cookies``: the visitor's cookies; the cookie ``COOKIE`` stores an earlier choice.
     ``header``: the ``Accept-Language`` header.
     """
     return _known(wanted or "") or _known(cookies.get(COOKIE, "")) or accepted(header)
 
 
 def answer_in(language: str) -> None:
-    """Set the language of this task and of the tasks that it starts.
+    """Set the language of the current task and of the tasks that it starts.
 
-    The thread pools (``inference.pool``) use the same language in their threads.
+    ``inference.pool`` passes the language on to its threads.
     """
     translation.activate(language)
 
 
 def _known(code: str) -> str | None:
-    """Return the supported language for a language tag, such as ``ms`` for ``ms-MY``; None if there is none."""
+    """Return the supported language for a language tag (``ms`` for ``ms-MY``); None if it is not supported."""
     try:
         return translation.get_supported_language_variant(code) if code else None
     except LookupError:

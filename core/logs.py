@@ -34,5 +34,5 @@ class JsonFormatter(BaseJsonFormatter):
         log_data["level"] = record.levelname
         log_data["logger"] = record.name
         super().add_fields(log_data, record, message_dict)
-        for unwanted in ("request", "taskName", "color_message"):  # Django and uvicorn attach these for their own use
+        for unwanted in ("request", "taskName", "color_message"):  # attached by Django and uvicorn for internal use
             log_data.pop(unwanted, None)

@@ -1,4 +1,4 @@
-"""Database lookups that requests share, and that still give results for some time while the database is unavailable."""
+"""Cached database lookups, which requests share and can still use for some time while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ V = TypeVar("V")
 
 
 class SharedLookup(Generic[V]):
-    """A cache of database lookups, in which all requests of this process share one lookup of each key.
+    """A cache of database lookups. Concurrent requests for the same key share one lookup.
 
-    While the database is unavailable, the latest values are used for at most ``VOICE_DATABASE_OUTAGE_S``. A cached None
-    (nothing was found) is not used then, because it may be out of date and a valid request would be refused.
+    While the database is unavailable, cached values are used for at most ``VOICE_DATABASE_OUTAGE_S``. A cached None
+    (nothing was found) is not used then: the row may have been created since, and a valid request would be refused.
 
-    ``max_keys``: number of keys to cache.
-    ``fresh_s``: seconds for which a value counts as fresh, and is not looked up again.
+    ``max_keys``: maximum number of keys in the cache.
+    ``fresh_s``: seconds for which a value is used without another lookup.
     """
 
     def __init__(self, max_keys: int, fresh_s: float) -> None:
@@ -36,7 +36,8 @@ class SharedLookup(Generic[V]):
         """
         task = self._tasks.get(key)
         if task is None or task.get_loop() is not asyncio.get_running_loop():
-            # Callers share the lookup. With an empty context, no request can cancel it or close its connection.
+            # The empty context separates the shared lookup from the request that starts it, so that this request can
+            # neither cancel the lookup nor close its database connection.
             task = asyncio.get_running_loop().create_task(ask(find), context=contextvars.Context())
             self._tasks[key] = task
         try:

@@ -1,6 +1,6 @@
-"""The recipients of this service's mail, and the languages in which it can be written.
+"""The recipients of this service's mail, and the languages in which mail can be written.
 
-This module is plain Python, because it validates settings before Django has loaded them.
+This module does not import Django, because it validates settings before Django has loaded them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 LANGUAGES = {"en": "English", "ms": "Bahasa Melayu"}
 DEFAULT_LANGUAGE = "en"
-LONGEST_ADDRESS = 254  # RFC 5321, by its erratum 1690
+LONGEST_ADDRESS = 254  # characters; RFC 5321 as corrected by erratum 1690
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Recipient:
 
     @classmethod
     def of(cls, text: str, language: str = DEFAULT_LANGUAGE) -> Recipient:
-        """Parse an address, with or without a language before it: ``ms:puteri@example.com``.
+        """Parse a mail address, which may have a language prefix: ``ms:puteri@example.com``.
 
-        ``language``: language of an address without one.
+        ``language``: language for an address without a prefix.
 
         Raise ``ValueError`` if the address is invalid or the language is not available.
         """

@@ -18,15 +18,15 @@ LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 def digest_of(key: str) -> str:
-    """Return the SHA-256 digest of a key in hexadecimal, which is stored instead of the key.
+    """Return the SHA-256 digest of an API key in hexadecimal. The database stores this digest instead of the key.
 
-    No slow password hash is needed, because a key has 256 random bits and cannot be guessed.
+    A slow password hash is not needed, because a key has 256 random bits and cannot be guessed.
     """
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def not_expired() -> Q:
-    """Return a query filter for the API keys that have not expired."""
+    """Return a query filter that selects API keys that have not expired."""
     return Q(expires_at=None) | Q(expires_at__gt=timezone.now())
 
 
@@ -48,7 +48,7 @@ class ClientApplication(Audited):
 
 
 class ApiKey(Audited):
-    """An API key of a client application. The database holds only its digest; ``issue`` returns the key itself."""
+    """An API key of a client application. The database stores only the key's digest."""
 
     recorded = ("label", "revoked_at", "expires_at")
 
@@ -74,9 +74,11 @@ class ApiKey(Audited):
     def issue(
         cls, client: ClientApplication, *, label: str = "", key: str = "", expires_at: datetime | None = None
     ) -> tuple[ApiKey, str]:
-        """Create a key, or store the given one, and return its row and the key.
+        """Create an API key, and return its row and the key itself.
 
         The key cannot be read again later, because only its digest is stored.
+
+        ``key``: the key to store; "": generate a random key.
         """
         key = key or KEY_START + secrets.token_urlsafe(32)
         row = cls.objects.create(
@@ -88,8 +90,8 @@ class ApiKey(Audited):
     def find(cls, key: str) -> ApiKey | None:
         """Return the row of a valid key, with its client application; None if the key is not valid.
 
-        A key is valid unless it is unknown, revoked or expired, or its client application is switched off. The time of
-        use is recorded at most once a minute.
+        A key is invalid if it is unknown, revoked or expired, or if its client application is switched off. The time
+        of last use is updated at most once a minute.
         """
         rows = cls.objects.select_related("client").filter(digest=digest_of(key))
         row = rows.filter(not_expired(), revoked_at=None, client__is_active=True).first()
@@ -108,7 +110,7 @@ class ApiKey(Audited):
             type(self).objects.filter(pk=self.pk).update(last_used_at=now)
 
     def revoke(self) -> None:
-        """Revoke this key, permanently. If it is revoked already, the earlier time is kept."""
+        """Revoke this key permanently. Do nothing if the key has already been revoked."""
         now = timezone.now()
         with transaction.atomic():
             if type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=now):

@@ -1,4 +1,4 @@
-"""Objects that belong to an event loop (locks, connections, tasks), one for each loop."""
+"""One object per event loop: locks, connections and tasks work only in the loop in which they were created."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """A callable that returns the running event loop's own object, which ``make`` creates on the first call."""
+    """A callable that returns the running event loop's object. The first call in a loop creates it with ``make``."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make

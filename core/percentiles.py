@@ -1,4 +1,4 @@
-"""Percentiles by the nearest-rank method, which returns measured values only and never interpolates."""
+"""Percentiles (``percent``: 0 to 100) by the nearest-rank method, which returns a measured value, never an average."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 
 def rank(number: int, percent: float) -> int:
-    """Return the index of a percentile in a sorted list of ``number`` values, of which there must be at least one."""
+    """Return the zero-based index of a percentile in a sorted list of ``number`` values (at least one)."""
     return max(0, math.ceil(percent / 100 * number) - 1)
 
 

@@ -1,4 +1,7 @@
-"""Functions that format numbers as text (``4.2 s``, ``12.5 min``, ``2 days``), and form fields for such text."""
+"""Functions that format numbers as text (``4.2 s``, ``12.5 min``, ``2 days``), and form fields for such text.
+
+The functions format None as ``–``.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ DAY = 86_400.0
 
 
 def number(value: float | None) -> str:
-    """Format a whole number with thousands separators."""
+    """Round a number to a whole number, and format it with thousands separators."""
     return NONE if value is None else f"{value:,.0f}"
 
 
@@ -33,7 +36,7 @@ def percent(value: float | None, places: int = 1) -> str:
 
 
 def audio(milliseconds: int) -> str:
-    """Format a length of audio in seconds, minutes or hours, depending on its size."""
+    """Format a duration of audio in seconds, minutes or hours, depending on its length."""
     length = abs(milliseconds) / 1000
     shown = milliseconds / 1000
     if length < MINUTE:
@@ -42,7 +45,7 @@ def audio(milliseconds: int) -> str:
 
 
 def span(length: timedelta | None) -> str:
-    """Format a length of time, such as ``30 s``, ``45 min``, ``3.5 h`` or ``2 days``."""
+    """Format a duration: ``30 s``, ``45 min``, ``3.5 h`` or ``2 days``."""
     if length is None:
         return NONE
     value = length.total_seconds()
@@ -66,7 +69,7 @@ class MicrosField(forms.DecimalField):
     """
 
     def __init__(self, **options: Any) -> None:
-        # The limits that the model field passes are in millionths, so they do not apply here.
+        # Drop the model field's limits, which are in millionths.
         for name in ("min_value", "max_value", "step_size"):
             options.pop(name, None)
         options["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal"})
@@ -85,9 +88,9 @@ class MicrosField(forms.DecimalField):
 
 
 class SpanField(forms.DurationField):
-    """A form field for a length of time, entered as a number of ``unit``.
+    """A form field for a duration, entered as a number of ``unit``.
 
-    Django's own format (``1 12:00:00``) is accepted too.
+    Django's format (``1 12:00:00``) is accepted too.
     """
 
     def __init__(self, *, unit: timedelta, **options: Any) -> None:

@@ -1,6 +1,6 @@
-"""Limit the number of requests per caller and minute.
+"""Limit the number of requests per minute of each caller.
 
-With Redis, the requests to all processes are counted together; without Redis, each process counts its own.
+With Redis, all processes share one count; without Redis, each process counts its own requests.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.identity import Caller
 from core.per_loop import PerLoop
 from core.redis_health import redis_health, redis_options, unless_unavailable
 
-UNLIMITED = 1_000_000_000  # the limit that the headers show if the settings have none
+UNLIMITED = 1_000_000_000  # the value in the response headers if no limit is configured
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class RateLimit:
 
 
 def untouched() -> RateLimit:
-    """Return the state of a caller's rate limit before any request has been counted."""
+    """Return the state of the rate limit of a caller without requests in this minute."""
     limit = settings.VOICE_RATE_LIMIT or UNLIMITED
     return RateLimit(limit, limit, 0.0)
 
@@ -65,8 +65,8 @@ def untouched() -> RateLimit:
 async def spend(caller: Caller) -> RateLimit:
     """Count one request of the caller, and return the state of the rate limit.
 
-    The state is also stored in the request's context, for the response's headers. While Redis is unavailable, requests
-    are not limited.
+    The state is also stored in the request's context, from which the response's headers are made. While Redis is
+    unavailable, requests are not limited.
     """
     rate = untouched()
     if settings.VOICE_RATE_LIMIT:

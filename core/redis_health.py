@@ -1,8 +1,8 @@
 """Circuit breaker for Redis: once an outage is known, requests no longer wait for Redis.
 
-All Redis calls of requests go through ``RedisHealth.call``. The first calls in an outage wait for ``CALL_TIMEOUT_S``.
-After that, calls fail at once with ``RedisUnavailable``, and their callers do without Redis. A task checks every
-``PROBE_EVERY_S`` whether Redis is back.
+Requests make all their Redis calls through ``RedisHealth.call``. The first calls in an outage fail after
+``CALL_TIMEOUT_S``. From then on, calls fail at once with ``RedisUnavailable``, and their callers do without Redis. A
+task checks every ``PROBE_EVERY_S`` whether Redis is back.
 
 Threads: a ``RedisHealth`` belongs to one event loop.
 """
@@ -20,7 +20,7 @@ from core.per_loop import PerLoop
 logger = logging.getLogger(__name__)
 
 SOCKET_TIMEOUT_S = 1.0
-CALL_TIMEOUT_S = 1.5  # enough for one try and the start of a second one on a new connection
+CALL_TIMEOUT_S = 1.5  # long enough for a retry on a new connection after the first attempt has timed out
 PROBE_EVERY_S = 1.0
 
 T = TypeVar("T")
@@ -33,8 +33,9 @@ class RedisUnavailable(OSError):
 def redis_options() -> dict[str, Any]:
     """Return the options for the service's asynchronous Redis clients.
 
-    They keep waits short while Redis is unavailable. The clients retry once, without a pause, because a restart of
-    Redis may have closed an idle connection. By default, redis-py would retry for up to seven seconds.
+    The timeouts are short, so that requests do not wait long while Redis is unavailable. A call is retried once, at
+    once, because a restart of Redis may have closed an idle connection. redis-py's default is to retry for up to seven
+    seconds.
     """
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
@@ -44,7 +45,7 @@ def redis_options() -> dict[str, Any]:
 
 
 class RedisHealth:
-    """A circuit breaker for the Redis at ``url``."""
+    """A circuit breaker for the Redis server at ``url``."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -60,7 +61,7 @@ class RedisHealth:
         """Await the Redis call that ``make`` creates, and return its result.
 
         Raise ``RedisUnavailable`` at once while Redis is known to be unavailable, or after ``CALL_TIMEOUT_S`` without
-        an answer. Any other failure raises the client's own error (redis-py's errors, ``StorageError``, ``OSError``).
+        an answer. Errors of the client library are passed on (redis-py's errors, ``StorageError``, ``OSError``).
         """
         if self.is_away:
             raise RedisUnavailable("Redis does not answer")
@@ -76,7 +77,7 @@ class RedisHealth:
             raise
 
     async def ping(self) -> None:
-        """Check that Redis answers. Raise the errors of ``call`` if it does not."""
+        """Check that Redis answers. Raise the errors of ``call`` if Redis does not answer."""
         await self.call(self._ping)
 
     async def _ping(self) -> None:
@@ -89,7 +90,7 @@ class RedisHealth:
     def _note_away(self, error: Exception) -> None:
         if self._probing is None:
             logger.warning("Redis is unavailable", extra={"reason": str(error)[:200]})
-            # With an empty context, the probe belongs to no request, so no request can cancel it.
+            # The empty context separates the probe from the request that starts it, so the request cannot cancel it.
             loop = asyncio.get_running_loop()
             self._probing = loop.create_task(self._probe(), context=contextvars.Context())
 
@@ -113,7 +114,7 @@ class RedisHealth:
 def _is_about_the_connection(error: BaseException | None) -> bool:
     """Return True if the error, or one of its causes, means that Redis cannot be reached.
 
-    An error with which Redis refuses a command does not mean this.
+    If Redis refuses a command, it can be reached, so the result is False.
     """
     from redis import exceptions as redis_errors
 
@@ -128,7 +129,7 @@ _healths: PerLoop[dict[str, RedisHealth]] = PerLoop(dict)
 
 
 def redis_health(url: str) -> RedisHealth:
-    """Return the running event loop's ``RedisHealth`` for the Redis at ``url``."""
+    """Return the ``RedisHealth`` of the running event loop for the Redis server at ``url``."""
     healths = _healths()
     if url not in healths:
         healths[url] = RedisHealth(url)
@@ -145,7 +146,7 @@ async def unless_unavailable(call: Awaitable[T], warning: str) -> T | None:
     except RedisUnavailable:
         return None
     except Exception as error:
-        # The libraries' errors are recognised by their module, because redis-py is imported only where it is used.
+        # Recognise the libraries' errors by the module of their class, because importing redis-py here would be slow.
         if not isinstance(error, OSError) and not type(error).__module__.startswith(("redis", "limits")):
             raise
         logger.warning(warning, exc_info=True)

@@ -1,4 +1,4 @@
-"""The state directory, which holds the files of one installation (database, generated secrets, the demo's sample)."""
+"""The state directory: the files of one installation (SQLite database, generated secrets, the demo's sample clip)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def state_directory(path: str | Path) -> Path:
-    """Return the absolute path of the state directory. Create a missing one, accessible only to its owner."""
+    """Return the absolute path of the state directory. If it is missing, create it, accessible only to its owner."""
     directory = Path(path).expanduser().resolve()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory
@@ -24,16 +24,16 @@ def write_private(path: Path, content: str) -> None:
 
 
 def kept_secret(path: Path, *, prefix: str = "", bytes_of_entropy: int = 48) -> str:
-    """Return the secret in the file ``path``. If there is no such file, generate the secret.
+    """Return the secret in the file ``path``. If the file is missing, generate a secret and store it there.
 
     Processes that start at the same time get the same secret.
 
-    ``prefix``: text that a generated secret begins with.
+    ``prefix``: text with which a generated secret begins.
     """
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         write_private(draft, prefix + secrets.token_urlsafe(bytes_of_entropy))
         with suppress(FileExistsError):
-            os.link(draft, path)  # unlike a rename, this never replaces a secret that another process has just written
+            os.link(draft, path)  # unlike a rename, a link never replaces a file that another process has just written
         draft.unlink()
     return path.read_text(encoding="utf-8").strip()

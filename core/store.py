@@ -1,6 +1,6 @@
-"""Short-lived values that a request stores for later requests, in the memory of this process or in Redis.
+"""A store of short-lived values that requests leave for later requests, in the memory of this process or in Redis.
 
-The values may contain what users said, so they expire soon, and this service never writes them to disk. While Redis is
+The values may contain users' words, so they expire soon, and this service never writes them to disk. While Redis is
 unavailable, every call raises ``StoreUnavailable`` within seconds.
 """
 
@@ -18,34 +18,31 @@ from core.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)
 
-OVERHEAD_BYTES = 512  # memory that an entry takes in addition to its value
+OVERHEAD_BYTES = 512  # memory that an entry takes in addition to the value's bytes
 
 T = TypeVar("T")
 
 
 class StoreUnavailable(Exception):
-    """Redis cannot be reached, so the stored values are unknown."""
+    """Redis cannot be reached, so stored values cannot be read or written."""
 
 
 class Store(Protocol):
-    """A store of values that expire. All methods raise ``StoreUnavailable`` while Redis is unavailable."""
+    """A store of values that expire. Every method raises ``StoreUnavailable`` if Redis is needed but unavailable."""
 
     async def get(self, name: str) -> bytes | None: ...
 
     async def put(self, name: str, value: bytes) -> None:
-        """Store ``value`` under ``name`` for the lifetime that the store was made with.
+        """Store ``value`` under ``name`` for the store's default lifetime.
 
-        A value that is too large is not stored, and an earlier value of that name is removed.
+        If the value is too large, do not store it, and remove the earlier value of that name.
         """
 
     async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
-        """Store ``value`` for ``lifetime_s`` seconds if the name is free. Return True if it was free."""
+        """Store ``value`` for ``lifetime_s`` seconds if the name is not in use. Return True if it was stored."""
 
     async def renew(self, name: str, lifetime_s: float) -> None:
-        """Extend the lifetime of an existing value to ``lifetime_s`` seconds from now.
-
-        A longer remaining lifetime is not shortened.
-        """
+        """Extend the lifetime of an existing value to ``lifetime_s`` seconds from now, but never shorten it."""
 
     async def drop(self, name: str) -> None: ...
 
@@ -57,8 +54,8 @@ def _size(value: bytes) -> int:
 class MemoryStore:
     """A store in the memory of this process.
 
-    ``max_bytes``: limit on the size of all values together.
-    ``lifetime_s``: seconds for which a value is kept.
+    ``max_bytes``: maximum total size of all values.
+    ``lifetime_s``: lifetime of a value in seconds.
     """
 
     def __init__(self, max_bytes: int, lifetime_s: float) -> None:
@@ -75,8 +72,8 @@ class MemoryStore:
             self._values[name] = value
 
     async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
-        # ``lifetime_s`` frees the claims of processes that have died. Here it is not needed: a live process always
-        # calls ``put`` or ``drop``.
+        # In Redis, ``lifetime_s`` ends the claims of processes that have died. It is not needed here: claims in memory
+        # end with the process, and a live process always calls ``put`` or ``drop``.
         if name in self._values:
             return False
         await self.put(name, value)
@@ -92,9 +89,9 @@ class MemoryStore:
 class RedisStore:
     """A store in Redis.
 
-    ``namespace``: part of the Redis keys that separates this store's values from those of other stores.
-    ``max_bytes``: limit on the size of each value.
-    ``lifetime_s``: seconds for which ``put`` keeps a value.
+    ``namespace``: prefix that separates this store's Redis keys from those of other stores.
+    ``max_bytes``: maximum size of each value.
+    ``lifetime_s``: lifetime in seconds of values that ``put`` stores.
     """
 
     def __init__(self, url: str, namespace: str, max_bytes: int, lifetime_s: int) -> None:
@@ -142,8 +139,9 @@ class RedisStore:
 def make_store(namespace: str, max_bytes: int, lifetime_s: int) -> PerLoop[Store]:
     """Return a store in Redis if Redis is configured, otherwise in the memory of this process.
 
-    ``max_bytes``: limit on the size of all values together in this process, or of each value in Redis.
-    ``lifetime_s``: seconds for which ``put`` keeps a value.
+    ``namespace``: name that separates this store's values from those of other stores in Redis.
+    ``max_bytes``: maximum size of each value in Redis, or of all values together in memory.
+    ``lifetime_s``: lifetime in seconds of values that ``put`` stores.
     """
 
     def make() -> Store:

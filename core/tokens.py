@@ -1,6 +1,7 @@
-"""Verify the chat product's JSON Web Tokens.
+"""Verify the JSON Web Tokens that the chat product signs.
 
-They are signed by HS256 with a shared secret, or by RS256 with a key whose public part is at a JWKS URL.
+A token is signed with HS256 and a shared secret, or with RS256 and a private key whose public key is published at a
+JWKS URL.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from core.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
-LEEWAY_S = 10  # allowed difference between the clocks of the signer and this machine
+LEEWAY_S = 10  # tolerated difference between the signer's clock and this machine's
 KEYS_KEPT_S = 300
-REFRESH_PAUSE_S = 10  # shortest time between two fetches, because anybody can send tokens with unknown key ids
+REFRESH_PAUSE_S = 10  # minimum time between two fetches, because anybody can send tokens with unknown key ids
 FETCH_TIMEOUT_S = 5
 
 
@@ -51,10 +52,12 @@ async def subject(token: str) -> str:
 
 
 async def _key_for(header: dict[str, object]) -> tuple[str | jwt.PyJWK, str]:
-    """Return the key and the algorithm with which to verify a token. ``header``: the token's header.
+    """Return the key and the algorithm with which to verify a token.
 
-    The token can choose only an algorithm for which the settings have a key. Raise ``InvalidAlgorithmError`` for any
-    other.
+    ``header``: the token's header, which names the algorithm.
+
+    Raise ``InvalidAlgorithmError`` if no key is configured for the algorithm, so that a token cannot choose a weaker
+    one.
     """
     match header.get("alg"):
         case "HS256" if settings.VOICE_JWT_SECRET:
@@ -68,7 +71,7 @@ async def _key_for(header: dict[str, object]) -> tuple[str | jwt.PyJWK, str]:
 class PublicKeys:
     """A cache of the public keys at a JWKS URL.
 
-    The keys are fetched on first use, when they are old, and when a token names an unknown key.
+    The keys are fetched on first use, when they are older than ``KEYS_KEPT_S``, and when a token names an unknown key.
     """
 
     def __init__(self, url: str) -> None:
@@ -81,10 +84,10 @@ class PublicKeys:
     async def find(self, key_id: str) -> jwt.PyJWK:
         """Return the public key with this id.
 
-        Keys older than ``KEYS_KEPT_S`` are refreshed in the background. Callers wait only for an unknown key, or if the
-        keys are twice as old as that, because a key may then have been withdrawn.
+        Keys older than ``KEYS_KEPT_S`` are refreshed in the background. The caller waits for the refresh only if the
+        key is unknown or the keys are older than twice ``KEYS_KEPT_S``.
 
-        Raise ``PyJWTError`` for an unknown key, and ``ApiError`` 503 if no keys could be fetched yet.
+        Raise ``InvalidKeyError`` for an unknown key, and ``ApiError`` 503 if no keys have been fetched so far.
         """
         known = self._keys.get(key_id)
         if known is None or self._age_s > 2 * KEYS_KEPT_S:  # a key this old may have been withdrawn
@@ -105,7 +108,7 @@ class PublicKeys:
     async def _refresh(self) -> None:
         """Fetch the keys, at most once per ``REFRESH_PAUSE_S``.
 
-        Raise ``ApiError`` 503 if no keys could be fetched yet.
+        Raise ``ApiError`` 503 if no keys have been fetched so far.
         """
         async with self._fetching:
             if self._age_s > REFRESH_PAUSE_S:

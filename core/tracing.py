@@ -1,4 +1,4 @@
-"""OpenTelemetry traces, which follow a request or a socket to the engine, also through the inference tier.
+"""OpenTelemetry traces, which follow a request or a socket to the engine, including through the inference tier.
 
 Tracing is off unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set. While it is off, OpenTelemetry is not imported, and
 opening a span costs one function call.
@@ -61,7 +61,7 @@ def start(service: str) -> None:
 
 
 def stop() -> None:
-    """Send the remaining spans and stop tracing. Blocks while they are sent."""
+    """Send the remaining spans, and stop tracing. Block until the spans are sent."""
     provider = _Tracing.provider
     _Tracing.provider = None
     _Tracing.tracer = None
@@ -88,10 +88,9 @@ _NO_SPAN = Span()
 def span(
     name: str, role: SpanRole = SpanRole.INTERNAL, *, parent: Mapping[str, str] | None = None, **attributes: Value
 ) -> Iterator[Span]:
-    """Open a span around the block. An exception marks the span as failed and is passed on.
+    """Open a span for the duration of a ``with`` block. Mark the span as failed if the block raises an exception.
 
-    ``parent``: headers received from a caller (W3C Trace Context); None: the parent is the span that is open in this
-    task.
+    ``parent``: trace headers received from a caller (W3C Trace Context); None: the parent is this task's open span.
     ``attributes``: attributes of the span.
     """
     if _Tracing.tracer is None:
@@ -116,9 +115,9 @@ def span(
 
 
 def origin() -> dict[str, str]:
-    """Return the data with which another process can continue this trace.
+    """Return the headers with which another process can continue this trace.
 
-    These are the id of the request and the headers of the open span (W3C Trace Context).
+    The headers are the id of the request and the open span's W3C Trace Context.
     """
     told: dict[str, str] = {}
     if (context := maybe_current()) is not None:

@@ -25,7 +25,7 @@ class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
     list_display = ["username", "full_name", "email", "roles", "state", "last_login"]
     list_filter = ["groups", "is_superuser", "is_active"]
     ordering = ["username"]
-    # Permissions are given only by roles, so that an account's roles show what it may do.
+    # Accounts get permissions only from roles, so the roles of an account show everything that it may do.
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
         ("Person", {"fields": ["first_name", "last_name", "email"]}),

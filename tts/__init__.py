@@ -1,4 +1,4 @@
-"""Text to speech: speakable text, sentences, voices, engines, audio files."""
+"""Text to speech: make text speakable, split it into sentences, choose voices, run the engines and encode the audio."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DID_NOT_LOAD = (
 
 def models_offered() -> list[ModelCard]:
     """Return the text-to-speech models that a request may name, the default first."""
-    # Imported late: the training scripts use tts.espeak without Django.
+    # Imported here because the training scripts import ``tts.espeak`` without Django.
     from django.conf import settings
 
     from gateway.catalogue import ModelCard, Task

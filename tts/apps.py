@@ -34,7 +34,7 @@ class TtsConfig(AppConfig):
 
             sources = [coqui.describe(source) for source in settings.VOICE_COQUI_MODELS]
             voices = catalogue()
-            if not settings.VOICE_INFERENCE_URL:  # else the inference tier, which has the models, reports the voices
+            if not settings.VOICE_INFERENCE_URL:  # if there is an inference tier, it reports the voices of its models
                 voices.register(source.voice() for source in sources)
             runtime.register(
                 "coqui",
@@ -51,10 +51,10 @@ class TtsConfig(AppConfig):
 
 
 def register_kokoro() -> None:
-    """Register Kokoro ahead of all other speech models, if the settings choose it.
+    """Register Kokoro before all other speech models, if the settings choose Kokoro.
 
-    If an inference tier is configured, the model's files are not on this machine, so they are not looked for: Kokoro is
-    then registered only if ``VOICE_TTS_MODEL`` names it.
+    With an inference tier, the model's files are on another machine, so this process cannot tell whether they are
+    installed. It then registers Kokoro only if ``VOICE_TTS_MODEL`` names it.
     """
     from model_store.catalogue import Task
     from model_store.catalogue import catalogue as models
@@ -69,7 +69,7 @@ def register_kokoro() -> None:
     try:
         choice = chosen(Task.SPEECH)
     except ModelNotHere:
-        return  # ``serve`` refuses to start and says why
+        return  # ``serve`` reports the missing model and does not start
     if choice.engine == "kokoro":
         offer_kokoro(choice.directory)
 

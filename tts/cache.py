@@ -41,7 +41,7 @@ class SpeechCache:
 
     @property
     def largest(self) -> int:
-        """The size of the largest file that is cached, in bytes. A larger file would push out too many others."""
+        """The maximum size of one cached file in bytes. A larger file would evict too many others."""
         return self.max_bytes // 16
 
     def get(self, key: str) -> FinishedSpeech | None:
@@ -60,6 +60,6 @@ def speech_cache() -> SpeechCache:
 
 
 def cache_key(text: str, *, voice: str, language: str, speed: float, audio_format: str) -> str:
-    """Return a digest of everything that determines an audio file. The text cannot be read from it."""
+    """Return a digest of all inputs that determine an audio file. It does not reveal the text."""
     content = "\0".join([voice, language, f"{speed:.3f}", audio_format, text])
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

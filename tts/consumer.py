@@ -2,11 +2,11 @@
 
 Messages from the client (->), and the server's answers (<-):
 
--> {"type": "start", "voice", "speed", "format", ...}  (may be left out)      <- ready
--> {"type": "text", "text": "..."}                                            <- sentence, then binary audio
--> {"type": "flush"}                                                          <- flushed, once spoken
--> {"type": "cancel"}                                                         <- cancelled, at once
--> {"type": "end"}                                                            <- usage, done
+-> {"type": "start", "voice", "speed", "format", ...}  (optional)      <- ready
+-> {"type": "text", "text": "..."}                                     <- for each sentence: sentence, then binary audio
+-> {"type": "flush"}                                                   <- flushed, after the audio of all text so far
+-> {"type": "cancel"}                                                  <- cancelled, at once
+-> {"type": "end"}                                                     <- usage and done, after all audio
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class SpeechConsumer(SocketConsumer):
     kind = Kind.SPEECH
     splittable = frozenset(["text"])
     speech: LiveSpeech | None = None
-    half_character = ""  # first half of a surrogate pair; the other half comes with the next text
+    half_character = ""  # the first half of a surrogate pair, until the next message brings the second half
     is_winding_down = False
 
     async def on_message(self, message: dict[str, Any]) -> None:
@@ -81,7 +81,7 @@ class SpeechConsumer(SocketConsumer):
             raise ApiError(ErrorCode.INVALID_VALUE, str(error) + ".", param="type") from error
 
     def _text(self, message: dict[str, Any]) -> str:
-        """Return the message's text up to its last complete character. Raise ``ApiError`` if ``text`` is no string."""
+        """Return the message's text up to its last complete character. Raise ``ApiError`` if it is not a string."""
         text = message.get("text")
         if not isinstance(text, str):
             raise ApiError(ErrorCode.INVALID_VALUE, _("`text` must be a string."), param="text")
@@ -145,7 +145,7 @@ class SpeechConsumer(SocketConsumer):
         self.send_event({"type": "ready", "session_id": self.work.request_id, **about})
 
     async def _tell(self, event: Event) -> None:
-        self._heard_at = time.monotonic()  # a client that listens to a long answer is not idle
+        self._heard_at = time.monotonic()  # a client that listens to a long reply sends nothing but is not idle
         match event:
             case Audio(data):
                 self.send_event(data)

@@ -1,7 +1,7 @@
-"""Coqui models: describe a model given by name or folder, load it, and speak batches of sentences with it.
+"""Coqui models: describe a model, load it and speak batches of sentences with it.
 
 ``torch`` and Coqui are imported only when a model loads, because the base installation has neither.
-Threads: a ``CoquiModel`` is used by only one thread at a time (the batcher's only worker).
+Threads: only one thread at a time uses a ``CoquiModel``, because its batcher has a single worker.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ logger = logging.getLogger(__name__)
 Audio = npt.NDArray[np.float32]
 
 UNKNOWN_LICENSE = "unknown, ask the author"
-ABOUT_FILE = "voice.toml"  # beside config.json; may have name, language, license, commercial_use and gender
+ABOUT_FILE = "voice.toml"  # optional, next to config.json; keys: name, language, license, commercial_use, gender
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Description of a Coqui model that the settings name. It can be made without loading the model.
+    """What is known of a configured Coqui model before it is loaded.
 
-    ``source``: the model's name or folder, as written in the settings.
+    ``source``: the model's name in Coqui's list, or its folder, as written in the settings.
     ``commercial_use``: whether the licence allows it; None if unknown.
     """
 
@@ -106,7 +106,7 @@ def describe(source: str) -> ModelSource:
 
 
 def commercial_use(license_name: str | None) -> bool | None:
-    """Return whether the licence of this name allows commercial use, or None if the name does not tell."""
+    """Return whether a licence allows commercial use, or None if its name is not a known one."""
     name = (license_name or "").lower().replace(" ", "-")
     if "cpml" in name or "-nc" in name:
         return False
@@ -115,7 +115,7 @@ def commercial_use(license_name: str | None) -> bool | None:
 
 
 class CoquiModel:
-    """A loaded model with its speakers and languages. Both lists are empty if the model does not distinguish any."""
+    """A loaded model. ``speakers`` is empty if it has a single speaker, ``languages`` if it has a single language."""
 
     def __init__(self, source: ModelSource, tts: TTS) -> None:
         self._source = source
@@ -135,7 +135,7 @@ class CoquiModel:
     def speak(self, texts: Sequence[str], speaker: str | None, language: str) -> list[Audio | Exception]:
         """Speak a batch of sentences with one speaker.
 
-        Returns one item for each sentence: its audio (float32 mono at ``sample_rate``, shape (n,)), or the error. The
+        Return one item for each sentence: its audio (float32 mono at ``sample_rate``, shape (n,)), or the error. The
         audio is empty if none of the sentence's characters is in the model's alphabet.
         """
         tag = next((one for one in self.languages if primary(one) == primary(language)), None)

@@ -27,7 +27,7 @@ SAMPLE_RATE = 24_000  # Hz, as in OpenAI's ``pcm`` format; every codec here supp
 Samples = npt.NDArray[np.int16]
 
 _BYTES_PER_SAMPLE = 2
-_UNKNOWN_SIZE = 0xFFFFFFFF  # the largest size in RIFF; players read on until the stream ends
+_UNKNOWN_SIZE = 0xFFFFFFFF  # the largest size in RIFF, which makes players read until the stream ends
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 
 # In FLAC's STREAMINFO block, the number of samples is in the lower 36 bits of the eight bytes that begin with the
@@ -65,7 +65,7 @@ class _Codec:
     container: str
     encoder: str
     bit_rate: int | None = None  # None: lossless
-    options: Mapping[str, str] = field(default_factory=dict)  # for the encoder
+    options: Mapping[str, str] = field(default_factory=dict)  # FFmpeg's options for the encoder
     container_options: Mapping[str, str] = field(default_factory=dict)
 
 

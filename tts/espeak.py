@@ -1,4 +1,4 @@
-"""Call eSpeak NG as a library in this process.
+"""Synthesise speech with eSpeak NG's library in this process.
 
 - libespeak-ng keeps its voice and parameters in globals, so one lock serialises all calls.
 - A call takes about a thousandth of the duration of the audio that it makes.
@@ -24,7 +24,7 @@ MAX_RATE = 450
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _PARAMETER_RATE = 1
 _PARAMETER_PITCH = 3
-_BUFFER_MS = 2_000  # audio per callback (default: 60); each callback waits for the GIL, so there should be few
+_BUFFER_MS = 2_000  # audio per callback (default: 60); large, because each callback waits for the GIL
 _CHARS_UTF8 = 1
 _PHONEME_NAMES = 0x100  # [[…]] in the text encloses names of phonemes
 _PHONEMES_AS_IPA = 2
@@ -52,7 +52,7 @@ class _Library:
         rate = self._lib.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, data, 0)
         if rate != SAMPLE_RATE:
             raise EspeakError(f"libespeak-ng did not start (it answered {rate})")
-        self._callback = _Callback(self._collect)  # kept here, because ctypes holds no reference to it
+        self._callback = _Callback(self._collect)  # ctypes keeps no reference to a callback, so this attribute does
         self._lib.espeak_SetSynthCallback(self._callback)
 
     def _collect(self, samples: Any, count: int, _events: object) -> int:
@@ -103,17 +103,17 @@ def _started_library() -> _Library:
 
 
 def _library() -> _Library:
-    """Return the library, which the first call starts.
+    """Return the library. The first call starts the library, under a lock.
 
-    ``cache`` alone would let two threads that call it first start the library twice, and the second start would replace
-    the voice and the callback of the first while it speaks.
+    Without the lock, two threads could both start it. The second start would then replace the voice and the callback
+    while the first thread speaks.
     """
     with _starting:
         return _started_library()
 
 
 def start() -> None:
-    """Load the library now instead of at the first call. Raise ``EspeakError`` if it does not start."""
+    """Load the library, so that the first call need not. Raise ``EspeakError`` if the library does not start."""
     _library()
 
 

@@ -16,14 +16,14 @@ from tts.espeak import NORMAL_RATE, SAMPLE_RATE, EspeakError, phonemes, speak, s
 from tts.units import Speech, SpeechUnit
 from tts.voices import primary
 
-# For each of eSpeak NG's rates (words per minute), the speed that was measured in Malay and English, relative to the
-# normal rate. The two are not proportional.
+# _RATES are eSpeak NG's settings in words per minute. _SPEEDS are the speeds measured at these settings in Malay and
+# English, relative to the normal rate. Speed is not proportional to rate.
 _RATES = (80, 100, 120, 140, 160, 175, 200, 240, 300, 350, 400, 450)
 _SPEEDS = (0.470, 0.560, 0.672, 0.794, 0.911, 1.0, 1.146, 1.385, 1.740, 2.045, 2.320, 2.510)
 
-_MAX_BATCH = 4  # a batch saves only thread switches, and its first unit waits until the whole batch is done
+_MAX_BATCH = 4  # small, because batching saves only thread switches and the first unit waits for the last
 _AHEAD = 8
-_ENGLISH = "en"  # British rules, which are nearer to Malaysian English than American ones
+_ENGLISH = "en"  # British English, which is closer to Malaysian English than American English is
 
 
 class EspeakEngine:
@@ -53,9 +53,9 @@ class EspeakEngine:
 
 
 def espeak_rate(speed: float) -> tuple[int, float]:
-    """Return the settings for a speed: eSpeak NG's words per minute, and a tempo factor to apply to its audio.
+    """Return eSpeak NG's rate for a speed, in words per minute, and the tempo factor to apply to the audio.
 
-    The factor is 1 unless the speed is outside the range of eSpeak NG.
+    The tempo factor is 1 unless eSpeak NG cannot speak that slowly or that fast.
     """
     rate = round(float(np.interp(speed, _SPEEDS, _RATES)))
     return rate, speed / min(max(speed, _SPEEDS[0]), _SPEEDS[-1])
@@ -85,8 +85,8 @@ def speak_unit(unit: SpeechUnit) -> Speech | Exception:
 def _pieces(unit: SpeechUnit, voice: str) -> Iterable[tuple[EspeakPiece, str]]:
     """Return the unit's pieces, each with the eSpeak NG voice that speaks it.
 
-    For a Malay voice, the pieces hold phonemes, and words of other languages get a voice of their own. Other voices
-    speak the plain text as one piece.
+    With a Malay voice, the text is turned into phonemes, and words of another language are separate pieces with a voice
+    of that language. With any other voice, the plain text is one piece.
     """
     if primary(unit.voice.language) != "ms":
         return [(EspeakPiece(unit.language, plain_text(unit.text)), voice)]

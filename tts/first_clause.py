@@ -1,7 +1,7 @@
 """Split the first sentence of a reply into short parts, so that playback starts soon and does not pause.
 
-Each part is synthesised while the previous one plays, so it may be about twice as long. A sentence is cut where a
-speaker would breathe: after punctuation, or else at one of these places:
+Each part is synthesised while the previous part plays, so each part may be about twice as long as the previous one. A
+sentence is cut where a speaker would breathe: after punctuation, or else at one of these places:
 
 - before a word that begins a phrase;
 - before a Malay verb;
@@ -17,8 +17,8 @@ from spoken_text.pronunciation.words import is_verb
 
 # Minimum and maximum letters of each part: about 1.2, 3 and 6 seconds of speech. Whole sentences follow.
 PARTS = ((9, 28), (18, 56), (36, 110))
-_LATER = 1.6  # if there is no place to cut within its limits, a part may be this many times its maximum
-# What follows the first part is not cut further if it is at most this many times the next part's maximum.
+_LATER = 1.6  # a part without a place to cut within its limits may be up to this many times its maximum
+# After the first part, the rest of the sentence stays whole if it is at most this many times the next part's maximum.
 _WHOLE = 1.4
 _LETTERS_OF_HAN = 3.5  # speaking a Chinese character takes about as long as this many letters
 _PAUSE = re.compile(r"[,;:—，、；：]\s*")
@@ -34,7 +34,7 @@ _BEGIN_PHRASES = frozenset(
     """.split()
 )
 _END_SUBJECTS = frozenset("itu ini tersebut".split())
-# Words that are not separated from the word after them: "tidak dikenali", "mula berjalan".
+# No cut after these words, because they belong to the next word: "tidak dikenali", "mula berjalan".
 _BIND = frozenset(
     "tidak belum bukan perlu mahu ingin nak hendak dapat mesti harus sedang pernah cuba mula sangat".split()
 )
@@ -87,14 +87,15 @@ def _last(pattern: re.Pattern[str], text: str, end: int) -> int:
 
 
 def length(text: str) -> float:
-    """Return an estimate of the text's speaking time, in Latin letters. A Chinese character counts as several."""
+    """Return the estimated speaking time of a text, in Latin letters. A Chinese character counts as 3.5 letters."""
     return len(text) + (_LETTERS_OF_HAN - 1) * len(_HAN.findall(text))
 
 
 def _cut(text: str, shortest: int, longest: int, *, is_first: bool) -> int:
     """Return the offset in ``text`` where its first part ends, or 0 if there is no place for a cut.
 
-    ``is_first``: whether this is the first part of the reply. It ends as early as possible, the others as late.
+    ``is_first``: whether this is the first part of the reply. The first part ends at the earliest place within its
+    limits, later parts at the latest place.
     """
     pauses = [found.end() for found in _PAUSE.finditer(text, 0, len(text) - 1)]
     for latest in (longest, longest * _LATER):

@@ -33,7 +33,7 @@ MODEL_FILE = "model.onnx"
 VOCABULARY_FILE = "vocab.json"
 PACKS = Path(__file__).with_name("packs")
 
-MIN_SPEED = 0.7  # beyond these limits words are slurred, so a tempo filter makes the remaining change of speed
+MIN_SPEED = 0.7  # beyond these limits the model slurs words, so a tempo filter makes the rest of the change
 MAX_SPEED = 1.4
 NOTHING_S = 0.2  # silence for a text with nothing to pronounce
 _JOIN_S = 0.12  # silence between the pieces of a sentence that was too long for the model
@@ -49,7 +49,7 @@ class Files:
 
     @property
     def missing(self) -> str:
-        """A message that says which files are missing, or "" if none is."""
+        """A message that names the missing files, or "" if no file is missing."""
         if not self.directory.is_dir():
             return f"there is no directory {self.directory}"
         absent = [name for name in (MODEL_FILE, VOCABULARY_FILE) if not (self.directory / name).is_file()]
@@ -121,7 +121,7 @@ def pack_of(name: str) -> Pack:
 
 
 def first_pack() -> Pack:
-    """Return a bundled pack for warming up, where the voice does not matter."""
+    """Return any bundled pack, for the warm-up, in which the voice does not matter."""
     return pack_of(min(path.stem for path in PACKS.glob("*.f16")))
 
 
@@ -183,12 +183,12 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _QUIET
-    options.enable_mem_pattern = False  # a memory pattern would be kept for every length of input
+    options.enable_mem_pattern = False  # onnxruntime would keep a memory pattern for every input length
     # Threads that spin while they wait would take CPU time from the recogniser and the event loop.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(str(directory / MODEL_FILE), options, providers=_providers(device))
-    except Exception as error:  # onnxruntime's errors have no base class of their own
+    except Exception as error:  # onnxruntime's errors share no base class but Exception
         raise EngineUnavailable(f"{directory / MODEL_FILE} does not load: {error}") from error
     names = {one.name for one in session.get_inputs()}
     if names != {"tokens", "style", "speed"}:

@@ -30,15 +30,15 @@ logger = logging.getLogger(__name__)
 NAME = "kokoro"
 _AHEAD = 4
 _WARM_UP = "sˈatu dˈua."
-_WARM_UP_TEXT = "Satu dua."  # the text of _WARM_UP
-_THREADS_OF_ONE = 2  # threads for one sentence; more make it little faster
+_WARM_UP_TEXT = "Satu dua."  # the text whose phonemes are in _WARM_UP
+_THREADS_OF_ONE = 2  # the default number of threads for one sentence; more threads gain little
 
 
 class KokoroEngine:
     """Speaks sentences with Kokoro, several at once. After a failure, it reloads the model and tries once more.
 
     ``threads``: number of CPU threads for one sentence; 0 means two, or one on a single core.
-    ``workers``: how many sentences are spoken at once; 0 means as many as the cores allow with ``threads`` each.
+    ``workers``: number of sentences spoken at once; 0 means the number of cores divided by ``threads``.
     ``max_queue``: maximum number of waiting units.
     ``load``: function that loads the model.
     """

@@ -106,7 +106,7 @@ _NEAREST = {
     "\n": " ",
     "\t": " ",
 }
-_WHOLE_PATTERN = re.compile(  # nothing is replaced before an arrow: Mandarin is already in Kokoro's symbols
+_WHOLE_PATTERN = re.compile(  # not before a tone arrow, because Mandarin is already in Kokoro's symbols
     "(?:" + "|".join(sorted(map(re.escape, _WHOLE), key=len, reverse=True)) + r")(?![→↗↓↘])"
 )
 _SPEAKS = re.compile(r"[^\W\d_]")
@@ -115,7 +115,7 @@ _CLAUSE_PAUSE = ",;:—"
 
 
 def symbols(ipa: str, vocabulary: Mapping[str, int]) -> str:
-    """Turn IPA into the model's symbols. Return "" if nothing in it can be pronounced."""
+    """Turn IPA into the model's symbols. Return "" if no symbol is left that can be pronounced."""
     text = _WHOLE_PATTERN.sub(lambda found: _WHOLE[found[0]], unicodedata.normalize("NFC", ipa))
     kept: list[str] = []
     for char in text:
@@ -130,7 +130,7 @@ def symbols(ipa: str, vocabulary: Mapping[str, int]) -> str:
 
 
 def _decomposed(char: str, vocabulary: Mapping[str, int]) -> str:
-    """Return a letter without those of its diacritics that are not in the vocabulary."""
+    """Return a letter without the diacritics that the vocabulary lacks."""
     return "".join(one for one in unicodedata.normalize("NFD", char) if one in vocabulary)
 
 

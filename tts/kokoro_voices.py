@@ -12,7 +12,7 @@ from tts.voices import Voice, read_voices
 logger = logging.getLogger(__name__)
 
 VOICES_FILE = Path(__file__).with_name("kokoro_voices.toml")
-ADDED = "voices"  # folder within the model's directory; holds published packs (.bin) that the operator has added
+ADDED = "voices"  # the folder in the model's directory for published packs (.bin) that the operator adds
 _MALAY_TOO = ("ms", "en-US", "en-GB")
 # The first letter of a published pack's name stands for its language, the second for the speaker's sex.
 _LANGUAGES = {

@@ -1,6 +1,6 @@
 """Live speech: take text while a language model writes it, and send audio before the text is complete.
 
-- Every ``LiveSpeech`` has one task, which takes complete sentences and has the engine speak a few of them ahead.
+- Every ``LiveSpeech`` has one task, which takes complete sentences and submits a few of them to the engine ahead.
 - Audio is sent in small steps, at most ``LEAD_S`` ahead of playback. A cancel therefore takes effect at once.
 - Everything runs on one event loop. The module does not depend on WebSockets.
 """
@@ -31,9 +31,9 @@ from tts.units import speech_cost
 from tts.voices import Voice
 
 STEP_S = 0.1  # duration of the audio in one message
-LEAD_S = 0.4  # how far audio is sent ahead of playback; bridges a short gap in the network
-MAX_WAITING_CHARACTERS = 32_768  # received and not spoken yet: about half an hour of speech
-# Received since the end of the last complete sentence. A block of code counts as one sentence.
+LEAD_S = 0.4  # how far audio is sent ahead of playback, to bridge short gaps in the network
+MAX_WAITING_CHARACTERS = 32_768  # text received but not spoken yet; about half an hour of speech
+# Text received since the last complete sentence. A block of code counts as one sentence.
 MAX_UNFINISHED_CHARACTERS = 65_536
 
 
@@ -49,14 +49,14 @@ class TooMuchText(ValueError):
 
 @dataclass(frozen=True)
 class SentenceStarts:
-    """Event: the audio that follows speaks one sentence.
+    """Event: the audio of a sentence follows.
 
     ``index``: number of the sentence, from 0.
     ``text``: the sentence as it was received.
     ``start_ms``: position of the sentence in all audio sent on this connection.
-    ``degraded``: why another voice than the requested one speaks it, else None.
-    ``waited_s``: how long the listener waited in silence for the audio, counted from when the sentence was complete and
-    the previous audio had been played.
+    ``degraded``: why another voice than the requested one speaks, or None if the requested voice speaks.
+    ``waited_s``: how long the listener waited in silence. The wait begins when the sentence was complete and the
+    previous audio had been played, whichever was later.
     """
 
     index: int
@@ -98,7 +98,7 @@ Event = SentenceStarts | Audio | Flushed | Cancelled | Ended
 
 @dataclass(frozen=True)
 class _Mark:
-    """A position in the text. Its event is sent after the audio of the text before it."""
+    """A position in the text, with an event to send when the audio of all text before the position has been sent."""
 
     event: Flushed | Ended
 
@@ -107,7 +107,7 @@ class _Mark:
 class _Sentence:
     """A complete sentence that waits to be spoken.
 
-    ``at``: time when it was complete, by the monotonic clock.
+    ``at``: when the sentence was complete, in ``time.monotonic()`` seconds.
     """
 
     text: str
@@ -121,8 +121,8 @@ class _Part:
     ``sentence``: the sentence as it was received; "" in all parts but the first.
     ``spoken``: the speakable text of this part.
     ``language``: language of the sentence.
-    ``reply``: chooses the voice.
-    ``at``: time when the sentence was complete, by the monotonic clock.
+    ``reply``: the ``ReplyVoice`` that chooses the voice.
+    ``at``: when the sentence was complete, in ``time.monotonic()`` seconds.
     """
 
     sentence: str
@@ -134,7 +134,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Spoken:
-    text: str  # "" for the later parts of a sentence
+    text: str  # the sentence, or "" for all parts but its first
     samples: Samples
     at: float
     degraded: Reason | None = None
@@ -144,8 +144,8 @@ class LiveSpeech:
     """Speaks text while it arrives, for one connection.
 
     ``tell``: awaited with every event, in order.
-    ``failed``: called with the error that ended the speaking task, usually an engine's.
-    ``language``: language of sentences that do not show their own.
+    ``failed``: called with the error, usually an engine's, that ended the speaking task.
+    ``language``: the language to assume for a sentence that could be in several languages.
     ``language_is_given``: whether the client has set the language (see ``sentence_language``).
     ``follows_text``: whether the voice may change with the language (see ``sentence_voice``).
     """
@@ -163,9 +163,9 @@ class LiveSpeech:
         audio_format: AudioFormat = AudioFormat.PCM,
     ) -> None:
         self.state = State.OPEN
-        self.characters = 0  # billed: of all sentences whose audio has begun
-        self.samples = 0  # sent so far
-        self.queue_ms = 0.0  # how long the first sentence waited in the engine's queue
+        self.characters = 0  # to be billed: the characters of all sentences whose audio has started
+        self.samples = 0  # the number of samples sent so far
+        self.queue_ms = 0.0  # the first sentence's wait in the engine's queue
         self._voice = voice
         self._follows_text = follows_text
         self._speed = speed
@@ -182,7 +182,7 @@ class LiveSpeech:
         self._encoder = stream_encoder(audio_format)
         self._spoken_by: Counter[Voice] = Counter()  # samples spoken by each voice
         self._sentences = 0
-        self._heard_until = 0.0  # when playback of the audio sent so far ends, by the monotonic clock
+        self._heard_until = 0.0  # when playback of the audio sent so far ends, in time.monotonic() seconds
         self._speaking = asyncio.create_task(self._speak_all())
 
     @property
@@ -200,7 +200,7 @@ class LiveSpeech:
         return self._waiting_characters > 0
 
     def push(self, text: str) -> None:
-        """Add text and speak the sentences that it completes. The text may be split at any character.
+        """Add text, and speak every sentence that is now complete. The caller may split the text at any character.
 
         Raise ``TooMuchText``, or ``ValueError`` after ``end``.
         """
@@ -289,14 +289,14 @@ class LiveSpeech:
             self._failed(error)
 
     async def _taken(self) -> AsyncIterator[_Part | _Mark]:
-        begins = True  # whether the next sentence begins a reply
+        begins = True  # whether the next sentence is the first of a reply
         while True:
             item = await self._waiting.get()
             if isinstance(item, _Mark):
                 yield item
                 if isinstance(item.event, Ended):
                     return
-                self._reply = self._new_reply()  # text after a flush is another reply
+                self._reply = self._new_reply()  # a flush ends a reply
                 begins = True
                 continue
             text = await in_pool(partial(speakable, letters=True), item.text, self._language)

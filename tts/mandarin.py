@@ -108,7 +108,7 @@ def _run(text: str) -> str:
 
 
 def _digits(digits: str) -> str:
-    """Replace each digit by its Chinese numeral. Usually none is left, because speakable text has numbers in words."""
+    """Replace each digit by its Chinese numeral. Digits are rare here, because speakable text has numbers in words."""
     return "".join(_NUMERALS[int(digit)] for digit in digits)
 
 
@@ -132,7 +132,7 @@ def syllable(pinyin: str) -> str:
 
 def _words(text: str) -> list[list[str]]:
     """Split Chinese text into words. Return each word's pinyin syllables, spelled as ``syllable`` requires."""
-    from pypinyin import Style, lazy_pinyin  # here, because its dictionary takes a moment and some memory
+    from pypinyin import Style, lazy_pinyin  # imported only when needed, because its dictionary is large
     from pypinyin.contrib.tone_convert import to_finals_tone3, to_initials
     from pypinyin.seg.mmseg import seg
 

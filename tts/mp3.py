@@ -21,7 +21,7 @@ _QUALITY = 7
 
 _FRAME_SAMPLES = 576  # MPEG-2 layer III at 24 kHz and 64 kbit/s
 _FRAME_BYTES = 192
-_FRAME_HEADER = b"\xff\xf3\x84\xc0"  # of a mono frame with the format above, without padding and checksum
+_FRAME_HEADER = b"\xff\xf3\x84\xc0"  # the header of a mono frame in this format, without padding and checksum
 _SIDE_INFORMATION = bytes(9)
 _DELAY = 576  # samples of silence that LAME adds at the beginning
 _ALL_FIELDS = 0b1111  # frames, bytes, table of contents, quality
@@ -54,7 +54,7 @@ class Lame:
 def whole(samples: npt.NDArray[np.int16], sample_rate: int) -> bytes:
     """Encode complete audio as one file with its exact length.
 
-    From the length, players show the duration and skip the silence that LAME adds at both ends.
+    Players need the length to show the duration and to skip the silence that LAME adds at both ends.
     """
     encoder = Lame(sample_rate)
     frames = encoder.feed(samples) + encoder.finish()

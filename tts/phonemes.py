@@ -1,7 +1,7 @@
-"""Turn text into phonemes for a neural voice. Each word follows the pronunciation rules of its own language.
+"""Turn text into phonemes for a neural voice. Each word is pronounced by the rules of its own language.
 
-A neural voice can speak all languages, so it keeps speaking when a sentence has English words or a name in Chinese
-characters. Punctuation is kept, because the model pauses at it.
+A neural voice can speak the phonemes of any language, so one voice speaks a whole sentence even if the sentence
+contains English words or a name in Chinese characters. Punctuation is kept, because the model pauses at it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from tts.voices import primary
 ESPEAK_ENGLISH = "en-us"
 ESPEAK_TAMIL = "ta"
 
-# Malay in careful pronunciation. With voices that were not trained on Malay, Whisper recognises it far better than
-# everyday pronunciation (docs/voices.md):
+# Careful pronunciation of Malay. When voices that were not trained on Malay speak like this, Whisper recognises far
+# more words than with everyday pronunciation (docs/voices.md):
 # - final open a is [a], not [ə];
 # - k at the end of a syllable is [k], not a glottal stop;
 # - there is no glottal stop between vowels, because it was recognised as a t ("kerajatan");
@@ -52,7 +52,7 @@ def _sound(word: pronunciation.SpokenWord, in_malay: bool) -> str:
 
 def _clear_malay(word: pronunciation.SpokenWord) -> str:
     ipa = word.ipa
-    if not word.text.endswith("e"):  # a final e, as in "ke", is e pepet
+    if not word.text.endswith("e"):  # a final e, as in "ke", is a schwa (e pepet)
         ipa = _FINAL_SCHWA.sub("a", ipa)
     ipa = _INNER_GLOTTAL.sub("", ipa).replace("ʔ", "k")
     return _DIPHTHONG.sub(lambda found: _GLIDES[found[0]], ipa)

@@ -93,10 +93,9 @@ class ReplyVoice:
 
     @property
     def is_counted_by_its_engine(self) -> bool:
-        """True if admission control need not count this reply.
+        """True if the neural engine speaks this reply and brown-out is on.
 
-        That is so if the neural engine speaks it and brown-out is on: replies beyond the engine's capacity then go to
-        eSpeak NG.
+        Admission control need not count such a reply, because eSpeak NG takes replies beyond the engine's capacity.
         """
         return self.is_neural and settings.VOICE_TTS_BROWNOUT
 
@@ -111,12 +110,12 @@ class ReplyVoice:
         return _embedded(unit) if self.degraded else unit
 
     async def speak(self, unit: SpeechUnit) -> Speech:
-        """Have a unit spoken. If the neural engine fails or its queue is full, eSpeak NG speaks the unit instead.
+        """Submit a unit to its engine. If the neural engine fails or its queue is full, eSpeak NG speaks instead.
 
         ``unit``: made by the method ``unit``.
 
-        Raise the engines' errors. With a full queue, ``OverCapacity`` is raised if brown-out is off or the unit had
-        been admitted.
+        Errors of the engines propagate. ``OverCapacity`` does so only if brown-out is off or the unit had been admitted,
+        because otherwise eSpeak NG speaks.
         """
         if self.degraded and unit.voice.engine == NEURAL:
             unit = _embedded(unit)
@@ -153,7 +152,7 @@ class ReplyVoice:
 
 
 class _LogGate:
-    """Limits a log message to one in ``_LOG_EVERY_S`` seconds, because a brown-out would log it for every reply."""
+    """Limits a message to one log entry per ``_LOG_EVERY_S`` seconds. A brown-out would repeat it for every reply."""
 
     def __init__(self) -> None:
         self._last = -_LOG_EVERY_S

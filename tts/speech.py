@@ -1,4 +1,4 @@
-"""Make the audio file for a request: taken from the cache, made as a whole, or streamed sentence by sentence."""
+"""Make the audio file for a request: from the cache, as a whole, or streamed sentence by sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tts.units import WHOLE_UP_TO_CHARACTERS
 from tts.voices import Voice, primary
 
 WITH_LENGTH = (AudioFormat.WAV, AudioFormat.FLAC)
-SILENCE_S = 0.2  # audio of a text with nothing to say (only emoji, say), because players refuse an empty file
+SILENCE_S = 0.2  # the audio for a text without words, such as emoji, because players reject an empty file
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class SpeechRequest:
 
     ``text``: raw text.
     ``language``: language of the text; None if it is to be detected for each sentence.
-    ``deadline``: time after which nobody wants the audio, in ``time.monotonic()`` seconds; None: no limit.
+    ``deadline``: when the audio is no longer needed, in ``time.monotonic()`` seconds; None means never.
     ``follows_text``: whether the voice may change with the language of a sentence (see ``follows_text``).
     """
 
@@ -105,7 +105,7 @@ class SpeechFile:
     async def body(self) -> AsyncGenerator[bytes, None]:
         """Yield the file in pieces. The first is ready when the first sentence, or its first part, has been spoken.
 
-        Raise the engines' errors.
+        Errors of the engine propagate.
         """
         if self.finished is not None:
             yield self.finished.data
@@ -135,11 +135,11 @@ class SpeechFile:
 
     @property
     def is_counted_by_its_engine(self) -> bool:
-        """See ``ReplyVoice.is_counted_by_its_engine``."""
+        """True if admission control need not count this reply (see ``ReplyVoice.is_counted_by_its_engine``)."""
         return self.synthesis is not None and self.synthesis.voice.is_counted_by_its_engine
 
     async def make_if_short(self) -> None:
-        """Make the whole file now if it would be sent in one piece anyway. Raise the engines' errors."""
+        """Make the whole file now if it would be sent in one piece anyway. Errors of the engine propagate."""
         synthesis = self.synthesis
         if synthesis is None or not (self.request.is_made_whole or len(synthesis.sentences) == 1):
             return
@@ -150,7 +150,7 @@ class SpeechFile:
 
     def _remember(self, data: bytes) -> FinishedSpeech:
         speech = FinishedSpeech(data, self.audio_ms)
-        if not self.degraded:  # another voice's speech is not cached: the next request may get the requested voice
+        if not self.degraded:  # never cache the fallback voice, because the next request may get the requested one
             speech_cache().put(self.request.key, speech)
         return speech
 
@@ -158,7 +158,7 @@ class SpeechFile:
 async def speech_file(request: SpeechRequest) -> SpeechFile:
     """Return the audio file for a request: complete if it is short or cached, else to be streamed with ``body``.
 
-    Raise the engines' errors.
+    Errors of the engine propagate.
     """
     file = await planned_file(request)
     await file.make_if_short()

@@ -1,7 +1,7 @@
-"""Turn text into audio: make its sentences speakable, have several spoken ahead, and yield their audio in order.
+"""Turn text into audio: make the sentences speakable, synthesise several ahead, and yield their audio in order.
 
-The following sentences are spoken while the first one is sent. An engine can therefore batch them with each other and
-with sentences of other requests.
+While the first sentence is sent, the next sentences are already being synthesised. An engine can therefore batch them
+with each other and with sentences of other requests.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Sentence:
 
 
 def sentence_language(text: str, language: str, *, is_given: bool = False) -> str:
-    """Detect the language of one raw sentence.
+    """Return the language of one raw sentence.
 
-    ``language``: language of the reply; returned if the sentence does not show its own.
+    ``language``: language of the reply, which is returned if the sentence could be in several languages.
     ``is_given``: whether the client has set ``language``. It then applies to all sentences in Latin script.
     """
     found = detect_language(text, language)
@@ -111,14 +111,14 @@ class Synthesis:
 
         ``voice``: the requested voice.
         ``follows_text``: whether the voice may change with the language (see ``sentence_voice``).
-        ``deadline``: time after which nobody wants the audio, in ``time.monotonic()`` seconds; None: no limit.
+        ``deadline``: when the audio is no longer needed, in ``time.monotonic()`` seconds; None means never.
         ``soon``: whether playback should start before the whole first sentence has been spoken.
         ``whole``: whether the listener waits for the whole reply, not just for its first sentence.
         """
         self.whole = whole
-        self.samples = 0  # yielded so far, at ``SAMPLE_RATE``
+        self.samples = 0  # the number of samples yielded so far, at ``SAMPLE_RATE``
         self.sentences_given = 0
-        self.queue_ms = 0  # how long the first sentence waited in the engine's queue
+        self.queue_ms = 0  # the first sentence's wait in the engine's queue
         self.voice = ReplyVoice(voice, follows_text=follows_text)
         parts = in_parts(sentences) if soon else list(sentences)
         awaited = parts if whole else parts[: len(parts) - len(sentences) + 1]
@@ -143,7 +143,7 @@ class Synthesis:
         """Yield the audio of each sentence in order, with the pause before it.
 
         Each item is int16 mono at ``SAMPLE_RATE``, shape (n,). Closing the iterator drops the sentences that have not
-        been spoken yet. Raise the engine's errors.
+        been spoken yet. Errors of the engine propagate.
         """
         spoken = in_order(self._units(), self._speak, ahead=LOOK_AHEAD)
         async with aclosing(spoken):
@@ -170,7 +170,7 @@ class Synthesis:
                 deadline=self._deadline,
                 live=self._live,
                 slack_s=0.0 if self.whole else slack_s,
-                admitted=index > 0,  # only the first sentence can be refused, so that load never cuts a reply off
+                admitted=index > 0,  # under load only the first sentence can be refused, so that no reply is cut off
             )
 
     async def _speak(self, unit: SpeechUnit) -> Samples:
@@ -186,7 +186,7 @@ class Synthesis:
 def finish(speech: Speech) -> Samples:
     """Finish an engine's audio: trim the silence, change the tempo by ``speech.tempo``, resample and set the loudness.
 
-    Returns int16 mono at ``SAMPLE_RATE``, shape (n,).
+    Return int16 mono at ``SAMPLE_RATE``, shape (n,).
     """
     audio = trim(speech.audio, speech.sample_rate)
     audio = retime(audio, speech.sample_rate, tempo=speech.tempo, to_rate=SAMPLE_RATE)

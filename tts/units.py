@@ -11,9 +11,9 @@ from inference.engine import Unit
 from tts.first_clause import length
 from tts.voices import Voice
 
-# Clients usually wait for the whole audio of a text up to this length. Longer replies are played while they are made.
+# For a text up to this length, clients usually wait for the whole audio. They play longer replies during synthesis.
 WHOLE_UP_TO_CHARACTERS = 200
-PIECE_COST = 15.0  # fixed cost of any piece, in letters, because the model also makes the silence around it
+PIECE_COST = 15.0  # the fixed cost of each piece, in letters: the model also synthesises silence before and after it
 
 
 def speech_cost(text: str) -> float:
@@ -45,7 +45,7 @@ class Speech:
 
     ``audio``: float32 mono in [-1, 1], shape (n,).
     ``sample_rate``: in Hz.
-    ``tempo``: factor by which the audio has still to be sped up.
+    ``tempo``: the factor by which the audio must still be sped up; 2 halves the duration.
     """
 
     audio: npt.NDArray[np.float32]

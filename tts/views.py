@@ -41,7 +41,7 @@ from tts.speech import SpeechFile, SpeechRequest, planned_file
 from tts.voice_choice import chosen_voice, follows_text
 from tts.voices import NAME_PART, Voice, catalogue, default_voice
 
-OUTPUT_TOKENS_PER_SECOND = 20  # as OpenAI counts spoken audio
+OUTPUT_TOKENS_PER_SECOND = 20  # OpenAI counts 20 tokens for a second of synthesised audio
 _RESPONSES = {
     **{
         (200, one.content_type): OpenApiResponse(OpenApiTypes.BINARY, "Sent sentence by sentence")
@@ -52,7 +52,7 @@ _RESPONSES = {
 # A request with instructions is not refused, because openai-agents sends some by default.
 _UNINSTRUCTED = gettext_noop("instructions are not followed: the voice speaks as it always does.")
 DEGRADED_HEADER = "X-Voice-Degraded"
-_FORM = SpeechRequestSerializer()  # shared, because making one takes longer than using it; it holds no request data
+_FORM = SpeechRequestSerializer()  # shared, because it keeps no request data and takes longer to create than to use
 _SSE_BYTES = 3 * 16_384  # maximum audio in one event; a multiple of three needs no base64 padding
 
 
@@ -81,7 +81,7 @@ class SpeechView(ApiView):
             if file.is_counted_by_its_engine:
                 work.leave_admission()
             else:
-                work.set_cost(work.characters if file.synthesis else 0)  # 0: it was in the cache
+                work.set_cost(work.characters if file.synthesis else 0)  # a cached file costs nothing
             await file.make_if_short()
             work.audio_ms = file.audio_ms
             work.queue_ms = file.queue_ms

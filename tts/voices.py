@@ -71,7 +71,7 @@ class Voice:
     parameters: Mapping[str, str | int] = field(default_factory=dict, hash=False)
 
     def speaks(self, language: str) -> bool:
-        """Return True if the voice speaks a language, whatever its region or script."""
+        """Return True if the voice speaks a language. The region and script in the language tag are ignored."""
         return primary(language) in {primary(one) for one in (self.language, *self.languages)}
 
 
@@ -108,8 +108,8 @@ class Catalogue:
     ) -> Voice:
         """Return the voice for a request.
 
-        ``default``: id of the voice for a request that names none.
-        ``model``: None allows any model, but then OpenAI's names mean voices of the default voice's model.
+        ``default``: the voice's id for a request that names no voice.
+        ``model``: None allows any model. OpenAI's names then mean voices of the default voice's model.
         ``voice``: a voice's id, or one of OpenAI's names. With an id, ``language`` is ignored.
         ``language``: a language that the voice must speak; None allows any.
 
@@ -134,7 +134,7 @@ class Catalogue:
 
         ``model``: if given, only voices of this model may replace ``voice``.
 
-        A voice of the same model is most similar, then one of the same sex.
+        Voices of the same model are preferred, then voices of the same sex.
         """
         if voice.speaks(language):
             return voice
@@ -142,10 +142,10 @@ class Catalogue:
         return min(able, key=lambda one: (one.model != voice.model, one.gender != voice.gender), default=None)
 
     def _named(self, model: str, openai_name: str | None, fallback: Voice) -> Voice | None:
-        """Return a model's voice for one of OpenAI's names, or None if the model has no voice.
+        """Return the voice of a model that stands for one of OpenAI's names, or None if the model has no voices.
 
-        ``openai_name``: None means the model's default voice.
-        ``fallback``: the service's default voice. It is the default of its own model.
+        ``openai_name``: None asks for the model's default voice.
+        ``fallback``: the service's default voice, which is also the default voice of its model.
         """
         voices = [one for one in self._voices.values() if one.model == model]
         if not voices:

@@ -39,7 +39,7 @@ class SpeechCodec:
         return Speech(audio, int(fields["sample_rate"]), float(fields["tempo"]))
 
     def about(self) -> Fields:
-        """Return the engine's voices, for ``learn`` in another process. Some models show theirs only after loading."""
+        """Return the engine's voices, for ``learn`` in another process. Some models list theirs only once loaded."""
         return {"voices": [_fields(voice) for voice in self._voices()]}
 
     def samples(self) -> list[SpeechUnit]:

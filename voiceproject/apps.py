@@ -1,4 +1,4 @@
-"""The project as a Django app, for its commands and the checks of its settings."""
+"""The app config that lets Django find the project's commands and its checks of the settings."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ class ProjectConfig(AppConfig):
     label = "project"  # ``voiceproject`` is the label of core's tables
 
     def ready(self) -> None:
-        import_module("voiceproject.checks")  # importing it registers them
+        import_module("voiceproject.checks")  # the import registers the checks

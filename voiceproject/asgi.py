@@ -1,4 +1,4 @@
-"""The ASGI application ``voiceproject.asgi:application``, for any ASGI server; ``manage.py serve`` runs it."""
+"""The ASGI entry point. Any ASGI server can run ``voiceproject.asgi:application``; ``manage.py serve`` does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
 django.setup(set_prefix=False)
 
-# These need Django to be set up.
+# These imports need ``django.setup()`` to have run.
 from django.conf import settings  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
@@ -36,9 +36,9 @@ from voiceproject.static import StaticFiles  # noqa: E402
 
 require_usable_settings()
 
-# How long a thread waits for the GIL before it makes another one release it. Such waits are frequent, because the event
-# loop is always busy and NumPy releases the GIL at every operation on an array. With Python's 5 ms, work of 1 ms took
-# 13 ms.
+# The interval after which a thread that waits for the GIL makes the holder release it. Threads wait often, because the
+# event loop is always busy and NumPy releases the GIL in every array operation. With Python's default of 5 ms, a task
+# of 1 ms took 13 ms.
 SWITCH_S = 0.0005
 API = ("/v1/", "/ws/")
 
@@ -49,7 +49,10 @@ _http = Edge(
 
 @cache
 def _sockets() -> dict[str, Any]:
-    """Return every WebSocket route. Called late, because importing the consumers imports their engines' libraries."""
+    """Return the consumer for each WebSocket path.
+
+    The imports are here and not at module level because the consumers import the libraries of their engines.
+    """
     from asr.urls import websockets as asr
     from tts.urls import websockets as tts
 
@@ -61,15 +64,16 @@ def _without_slash(path: str) -> str:
 
 
 def _tidied(scope: HTTPScope) -> HTTPScope:
-    """Return the scope without a trailing slash in the path. The API's addresses have none, but clients may add one."""
+    """Return the scope without a trailing slash in an API path. API paths have none, but some clients add one."""
     path = _without_slash(scope["path"])
     return scope if path == scope["path"] else {**scope, "path": path, "raw_path": path.encode()}
 
 
 async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """Answer 404 for a WebSocket address that does not exist, before the handshake is complete.
+    """Refuse a WebSocket handshake at an unknown path.
 
-    A server that cannot do so refuses the handshake (403).
+    The answer is 404 with the error envelope if the server supports ASGI's "WebSocket Denial Response" extension.
+    Otherwise the server answers with a bare 403.
     """
     await receive()
     if "websocket.http.response" not in cast("dict[str, Any]", scope.get("extensions") or {}):
@@ -93,12 +97,12 @@ async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISend
 
 
 async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """Start loading the engines when the server starts, and release everything before it ends."""
+    """Start to load the engines when the server starts, and release all resources when it stops."""
     await receive()
     sys.setswitchinterval(SWITCH_S)
     tracing.start("voice-api")
     lifecycle().start_loading()
-    # These import all views and consumers now, so that the first caller need not wait for it.
+    # Import all views and consumers now, so that the first request does not wait for the imports.
     await asyncio.to_thread(lambda: (get_resolver().url_patterns, _sockets()))
     chores = [asyncio.create_task(keep_recovering()), asyncio.create_task(keep_draining())]
     await send({"type": "lifespan.startup.complete"})

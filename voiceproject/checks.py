@@ -1,4 +1,4 @@
-"""Checks the settings before anything is served."""
+"""System checks of the settings, which also run before any server starts."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from model_store.errors import ModelNotHere
 
 @register
 def usable_settings(**_options: Any) -> list[CheckMessage]:
-    """Return an error for each setting that cannot be used. Part of ``manage.py check``."""
+    """Return an error for each setting with an invalid value. Runs in ``manage.py check``."""
     hint = "docs/configuration.md explains each setting."
     return [Error(str(problem), hint=hint, id="voice.E001") for problem in settings.SETTING_PROBLEMS]
 
 
 @register
 def usable_models(**_options: Any) -> list[CheckMessage]:
-    """Return an error for each model that a setting names and that cannot be loaded. Part of ``manage.py check``."""
+    """Return an error for each setting that names a missing model. Runs in ``manage.py check``."""
     return [Error(problem, hint="manage.py models lists them.", id="voice.E002") for problem in _model_problems()]
 
 
 def require_usable_settings() -> None:
-    """Raise ``ImproperlyConfigured`` with all problems. Servers call this before they start."""
+    """Raise ``ImproperlyConfigured`` if a setting is invalid or a model is missing. Servers call this at their start.
+
+    The message lists every invalid setting, or the first missing model.
+    """
     if settings.SETTING_PROBLEMS:
         problems = "\n".join(f"  {problem}" for problem in settings.SETTING_PROBLEMS)
         raise ImproperlyConfigured(f"These settings cannot be used:\n{problems}")

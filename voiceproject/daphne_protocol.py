@@ -1,7 +1,7 @@
-"""Daphne's HTTP protocol, with limits on the head of a request and on its body's size and pace.
+"""Daphne's HTTP protocol, with limits on the size and duration of a request's head and body.
 
-Twisted itself takes a body of any size, and writes one of 100 kB or more to a file. Here bodies stay in memory, because
-what users say must not reach a disk.
+Twisted accepts a body of any size and writes a body of 100 kB or more to a temporary file. Here bodies stay in memory,
+because users' speech must never be written to disk.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ PHRASES = {408: b"Request Timeout", 413: b"Content Too Large", 431: b"Request He
 
 
 class BoundedChannel(HTTPChannel):
-    """Refuses request heads that are too large or too slow.
+    """Refuses a request whose head (request line and headers) is too large or too slow.
 
-    - Larger than ``VOICE_HEAD_BYTES``: 431.
-    - Not complete after ``VOICE_HEAD_S`` seconds: 408.
+    - The head is larger than ``VOICE_HEAD_BYTES``: 431.
+    - The head is not complete after ``VOICE_HEAD_S`` seconds: 408.
     """
 
     transport: Any
@@ -62,7 +62,7 @@ class BoundedChannel(HTTPChannel):
         super().allHeadersReceived()
 
     def refuse(self, code: ErrorCode, message: str) -> None:
-        """Answer with the error envelope and close the connection, whatever else arrives."""
+        """Answer with the error envelope, ignore all further input and close the connection."""
         if self._is_refused:
             return
         self._is_refused = True
@@ -95,9 +95,11 @@ class BoundedChannel(HTTPChannel):
 
 
 class BoundedRequest(WebRequest):
-    """Keeps the body in memory.
+    """Keeps the request body in memory, and refuses a body that is too large or too slow.
 
-    It refuses a body that is larger than an upload may be, or slower than ``VOICE_BODY_MIN_BYTES_S`` bytes a second.
+    - The body is larger than ``VOICE_MAX_UPLOAD_BYTES`` plus the overhead of a multipart form: 413.
+    - The body arrives at less than ``VOICE_BODY_MIN_BYTES_S`` bytes per second, after a grace period of
+      ``VOICE_BODY_GRACE_S`` seconds, or is not complete after ``VOICE_DEADLINE_S`` seconds: 408.
     """
 
     _pace_timer: Any = None

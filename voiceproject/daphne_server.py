@@ -1,7 +1,8 @@
-"""Runs Daphne as uvicorn runs here (voiceproject.server): with the same limits, the same start and the same end.
+"""Daphne with the same limits, startup and shutdown as the uvicorn server in ``voiceproject.server``.
 
-Daphne has no lifespan, trusts the ``X-Forwarded-For`` of any client, writes larger bodies to the disk, and stops
-without waiting. This module and ``daphne_protocol`` change that. docs/operations.md says what stays different.
+By itself Daphne does not run the ASGI lifespan, trusts ``X-Forwarded-For`` from any client, writes large bodies to disk
+and stops without waiting for running requests. This module and ``daphne_protocol`` change that. docs/operations.md
+lists the differences that remain.
 
 Importing this module installs Twisted's reactor on a new asyncio loop, so only ``manage.py serve --server daphne``
 imports it.
@@ -32,7 +33,7 @@ FLUSH_POLL_S = 0.05
 PING_S = 20
 HANDSHAKE_S = 10
 
-reactor: Any = _reactor  # to type checkers a module, which Twisted replaces by an object
+reactor: Any = _reactor  # type checkers see a module here, but at run time Twisted puts an object in its place
 
 
 class DaphneServer(Daphne):
@@ -50,8 +51,8 @@ class DaphneServer(Daphne):
             _by_keyword(ProxyHeadersMiddleware(cast(Any, application), settings.VOICE_TRUSTED_PROXIES)),
             endpoints=["made when it runs"],
             signal_handlers=False,
-            ping_interval=PING_S,  # keeps connections through proxies open
-            ping_timeout=0,  # VOICE_WS_IDLE_S closes silent connections, with an error
+            ping_interval=PING_S,  # so that proxies do not close the connection
+            ping_timeout=0,  # off, because VOICE_WS_IDLE_S closes silent connections, after an error message
             websocket_timeout=-1,
             websocket_handshake_timeout=HANDSHAKE_S,
             websocket_connect_timeout=int(settings.VOICE_DEADLINE_S),
@@ -62,7 +63,8 @@ class DaphneServer(Daphne):
         )
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        for held in sockets or []:  # the caller bound it early to find out whether the port is in use
+        # The caller has bound these sockets to find out early whether the port is in use. Twisted binds its own.
+        for held in sockets or []:
             host, port = held.getsockname()[:2]
             kind = "tcp6" if held.family == socket.AF_INET6 else "tcp"
             held.close()
@@ -96,10 +98,10 @@ class DaphneServer(Daphne):
             reactor.stop()
 
     async def _drain(self) -> None:
-        """Finish running requests to the last byte, cancel what is left, release everything, and stop."""
+        """Let running requests finish and send their answers, cancel the rest, release all resources and stop."""
         ends = time.monotonic() + settings.VOICE_GRACE_S
         await lifecycle().drain(settings.VOICE_GRACE_S)
-        # Daphne takes answers faster than clients read them, so wait until they are sent.
+        # A finished request may still have bytes in Daphne's buffers. Wait until the client has received them.
         while reactor.getWriters() and time.monotonic() < ends:  # noqa: ASYNC110 - Twisted has no event for it
             await asyncio.sleep(FLUSH_POLL_S)
         left = [one["application_instance"] for one in self.connections.values() if "application_instance" in one]
@@ -113,7 +115,7 @@ class DaphneServer(Daphne):
 
 
 class Lifespan:
-    """Runs an application's ASGI lifespan: its start and its end."""
+    """Runs the ASGI lifespan protocol of an application: startup and shutdown."""
 
     def __init__(self, application: Any) -> None:
         self._application = application
@@ -138,11 +140,11 @@ class Lifespan:
         await asyncio.wait([hearing, self._living], return_when=asyncio.FIRST_COMPLETED)
         hearing.cancel()
         if self._living.done():
-            self._living.result()  # raises what went wrong
+            self._living.result()  # raises the exception that ended the lifespan, if any
 
 
 def _by_keyword(application: Any) -> Any:
-    """Adapt an application to Daphne, which passes arguments by name and gives addresses as lists."""
+    """Adapt an application to Daphne, which passes arguments by keyword and addresses as lists instead of tuples."""
 
     async def called(scope: Any, receive: Any, send: Any) -> None:
         for end in ("client", "server"):

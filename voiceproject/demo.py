@@ -1,4 +1,4 @@
-"""What newcomers need to try the service: a key, an admin, a sample, and commands to paste."""
+"""Everything a newcomer needs to try the service: an API key, an admin account, an audio sample and curl commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rollout.models import ALL, Flag
 
 CLIENT = "demo"
 DESCRIPTION = "Made by `make run`"
-STARTED_BY = "make run"  # in the audit trail
+STARTED_BY = "make run"  # the actor in the audit trail
 ADMIN = "admin"
 SPOKEN = "Selamat pagi. Apa khabar? Hari ini cuaca sangat baik."
 
@@ -52,10 +52,10 @@ class Demo:
 
 
 def prepare() -> Demo:
-    """Make what is missing for the demo, and return it.
+    """Create the demo's API key, admin account and audio sample where they are missing, and return them.
 
-    ``VOICE_DEMO_API_KEY`` and ``VOICE_DEMO_ADMIN_PASSWORD`` set the key and the password. One that is not set is
-    generated once and kept in the state directory.
+    ``VOICE_DEMO_API_KEY`` and ``VOICE_DEMO_ADMIN_PASSWORD`` set the key and the password. If either is empty, a random
+    value is generated once and stored in the state directory.
     """
     state = settings.VOICE_STATE_DIR
     key = settings.VOICE_DEMO_API_KEY or kept_secret(state / "demo_api_key", prefix="vk_demo_", bytes_of_entropy=32)
@@ -75,7 +75,7 @@ def _make_key(key: str) -> None:
 
 
 def _roll_out() -> None:
-    """Roll voice out for the demo, because it is off by default. Later changes in the admin are kept."""
+    """Roll voice out to everyone, because it is off by default. Runs once, so later changes in the admin stay."""
     with acting(STARTED_BY, "Whoever tries the service has everything."):
         for flag in Flag.objects.filter(name=VOICE, percent=0):
             flag.percent = ALL
@@ -93,9 +93,9 @@ def _make_admin(password: str) -> None:
 
 
 def _make_sample(path: Path) -> Path:
-    """Make a WAV file with a Malay sentence, if there is none. Return its path."""
+    """Write a WAV file (16-bit mono) with a Malay sentence to ``path``, unless the file exists. Return ``path``."""
     if not path.exists():
-        from tts.espeak import SAMPLE_RATE, speak  # loads the speech library, so only when needed
+        from tts.espeak import SAMPLE_RATE, speak  # the import loads the speech library, so only when needed
 
         draft = path.with_suffix(".draft")
         with wave.open(str(draft), "wb") as file:

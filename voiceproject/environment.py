@@ -1,7 +1,7 @@
 """Reads settings from the environment.
 
-A setting that cannot be read is noted by name and gets its default. ``manage.py check`` can therefore show all problems
-at once, and nothing is served while there are any.
+A setting with an invalid value gets its default, and the problem is recorded. ``manage.py check`` can therefore report
+all problems at once. No server starts while there is a problem.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import environ
 
 from core.state_directory import state_directory
 
-SECRETS = ("SECRET", "PASSWORD", "KEY", "_URL")  # the value of a setting with such a name is not printed
+# If the name of a setting contains one of these, its value is never printed.
+SECRETS = ("SECRET", "PASSWORD", "KEY", "_URL")
 
-Text: TypeAlias = str  # the class below has a method named ``str``
+Text: TypeAlias = str  # because inside ``Environment``, ``str`` is a method
 DATABASE_ENGINES = ("django.db.backends.postgresql", "django.db.backends.sqlite3")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A setting that cannot be used.
+    """A setting with an invalid value.
 
-    ``allowed``: completes the sentence "It must be …".
+    ``allowed``: which values are valid, as the end of the sentence "It must be …".
     """
 
     name: str
@@ -41,9 +42,9 @@ class Problem:
 
 
 class Environment(environ.Env):
-    """``environ.Env`` whose readers note a ``Problem`` instead of raising.
+    """``environ.Env`` that, for an invalid value, records a ``Problem`` and returns the default instead of raising.
 
-    An empty variable counts as one that is not set.
+    An empty variable counts as not set.
     """
 
     def __init__(self) -> None:
@@ -73,7 +74,7 @@ class Environment(environ.Env):
         return [value.strip() for value in values if value.strip()]
 
     def parsed(self, var: Text, parse: Callable[[Text], Any], value: Text, default: Text, allowed: Text) -> Any:
-        """Return ``parse(value)``. If that fails, note a ``Problem`` and return ``parse(default)``."""
+        """Return ``parse(value)``. If that raises, record a ``Problem`` for ``var`` and return ``parse(default)``."""
         try:
             return parse(value)
         except Exception:  # noqa: BLE001 - parsers of addresses raise errors of any kind
@@ -81,9 +82,9 @@ class Environment(environ.Env):
             return parse(default)
 
     def state_directory(self, var: Text, default: Path) -> Path:
-        """Return the state directory, created if missing.
+        """Return the directory that ``var`` names, or ``default``. Create the directory if it is missing.
 
-        If it cannot be written to, note a ``Problem`` and return a temporary directory.
+        If the directory is not writable, record a ``Problem`` and return a temporary directory.
         """
         path = Path(os.environ.get(var, "").strip() or default)
         try:
@@ -110,7 +111,10 @@ class Environment(environ.Env):
 
 
 def database_config(url: str) -> dict[str, Any]:
-    """Return Django's settings for a database's address. Raise ``ValueError`` if its kind is not supported."""
+    """Return the entry for Django's ``DATABASES`` setting that a database URL describes.
+
+    Raise ``ValueError`` if the database is neither PostgreSQL nor SQLite.
+    """
     config: dict[str, Any] = environ.Env.db_url_config(url)
     if config.get("ENGINE") not in DATABASE_ENGINES:
         raise ValueError(url)

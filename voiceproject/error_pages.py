@@ -1,4 +1,4 @@
-"""Django's error handlers: programs get the JSON envelope, people who sign in get a page."""
+"""Django's error handlers. API clients get the JSON error envelope; the admin and the dashboard show an HTML page."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def refuse_unknown_ids(site: AdminSite) -> None:
-    """Make every admin address with an unknown id answer 404.
+    """Make the admin answer 404 if the URL contains an unknown object id.
 
-    Django's admin redirects to its first page instead, which looks as if something had been done.
+    By default the admin redirects to its index page, which looks like success.
     """
 
     def refuse(request: HttpRequest, opts: Any, object_id: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with limits on the size and duration of a request's head, which uvicorn lacks."""
+"""uvicorn's HTTP protocol, with limits on the size and duration of a request's head. uvicorn itself has none."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from core.error_codes import ErrorCode
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Refuses a request whose head (request line and headers) is too large or too slow, and closes the connection.
 
-    - Larger than ``VOICE_HEAD_BYTES``: 431.
-    - Not complete ``VOICE_HEAD_S`` seconds after the connection was made or the head began: 408.
+    - The head is larger than ``VOICE_HEAD_BYTES``: 431.
+    - The head is not complete ``VOICE_HEAD_S`` seconds after the connection was made or the head began: 408.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -54,7 +54,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _is_head_too_large(self, data: bytes) -> bool:
-        """Return True if the head alone is too large. The end of a small head may arrive with part of the body."""
+        """Return True if the head without the body exceeds the limit. ``data`` may contain the start of the body."""
         end = data.find(b"\r\n\r\n")
         return end < 0 or self._head_bytes - len(data) + end > settings.VOICE_HEAD_BYTES
 
@@ -72,7 +72,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._refuse(ErrorCode.REQUEST_TIMEOUT, "The request's headers did not arrive in time.")
 
     def _refuse(self, code: ErrorCode, message: str) -> None:
-        """Answer with the error envelope and close. No request has begun yet, so the application cannot answer."""
+        """Send the error envelope and close the connection. The application has no request yet, so it cannot answer."""
         error = {"message": message, "type": code.type, "param": None, "code": code}
         body = json.dumps({"error": error}).encode()
         phrase = {408: "Request Timeout", 431: "Request Header Fields Too Large"}[code.status]

@@ -1,4 +1,4 @@
-"""The playground at ``/``: visitors speak and read the words, type and hear them, or talk with the service."""
+"""The playground at ``/``, where visitors try speech recognition, speech synthesis and a spoken conversation."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _LANGUAGES = {
     "zh": gettext_noop("Mandarin"),
     "ta": gettext_noop("Tamil"),
 }
-gettext_noop("the small bundled Whisper")  # a model's name that can be translated (model_store/catalogue.toml)
-# ``blob:`` is for the microphone's worklet, whose code is inside voice.js, and for recordings that a visitor chooses.
+gettext_noop("the small bundled Whisper")  # marks a model's name in model_store/catalogue.toml for translation
+# ``blob:`` allows the audio worklet for the microphone, whose code is a string in voice.js, and the playback of files
+# that a visitor chooses.
 _POLICY = (
     "default-src 'self'; script-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; object-src 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
@@ -49,13 +50,13 @@ async def page(request: HttpRequest) -> HttpResponse:
 
 
 def _name(card: ModelCard) -> str:
-    """Return the display name of a model."""
+    """Return the translated display name of a model, or its id if the catalogue does not list the model."""
     known = catalogue().find(card.id)
     return _(known.name) if known is not None else card.id
 
 
 def _script_words() -> dict[str, str]:
-    """Return the texts that the page's scripts show (``static/playground/page.js``)."""
+    """Return the translated texts that ``static/playground/page.js`` shows, by their key in the script."""
     return {
         "copied": _("Copied"),
         "press_ctrl_c": _("Press Ctrl+C"),

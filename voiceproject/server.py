@@ -1,4 +1,4 @@
-"""uvicorn, stopped as this service requires: refuse new work, finish what runs, release everything, exit 0."""
+"""uvicorn with a graceful shutdown: refuse new work, finish running requests, release all resources and exit with 0."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from django.conf import settings
 from gateway.lifecycle import lifecycle
 from voiceproject.http_protocol import BoundedHttpProtocol
 
-KEEP_ALIVE_S = 75  # longer than the usual 60 s of a load balancer, so that this server never hangs up first
-CANCEL_S = 5  # to cancel and settle requests that outlived the grace period
+KEEP_ALIVE_S = 75  # longer than a load balancer's usual 60 s, so that the load balancer closes the connection first
+CANCEL_S = 5  # the time to cancel and settle requests that are still running after the grace period
 
 
 class Server(uvicorn.Server):
-    """uvicorn with callbacks for its start and its end.
+    """uvicorn with callbacks at its start and at its shutdown.
 
-    ``on_started()``: called when connections are accepted.
-    ``on_stopping(running)``: called at the first signal, with the number of requests under way.
+    ``on_started()``: called when the server accepts connections.
+    ``on_stopping(running)``: called at the first SIGINT or SIGTERM, with the number of running requests.
 
-    At a second signal the server stops without waiting for them.
+    At a second signal the server stops without waiting for the running requests.
     """
 
     def __init__(
@@ -45,10 +45,11 @@ class Server(uvicorn.Server):
                 forwarded_allow_ips=settings.VOICE_TRUSTED_PROXIES,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=CANCEL_S,
-                # Messages somewhat larger than allowed still get an error as an answer. Audio does not compress.
+                # uvicorn drops the connection above this size. Leave room above the service's own limit, so that the
+                # consumer can answer with an error. No compression, because audio does not compress.
                 ws_max_size=4 * max(settings.VOICE_WS_MAX_BYTES, settings.VOICE_WS_MAX_JSON_BYTES),
                 ws_per_message_deflate=False,
-                ws_ping_timeout=None,  # pings keep proxies open; VOICE_WS_IDLE_S closes silent connections
+                ws_ping_timeout=None,  # pings only keep proxies from closing; VOICE_WS_IDLE_S closes silent connections
             )
         )
         self._on_started = on_started
@@ -62,7 +63,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # uvicorn's own version raises the signal again at the end, which would be an exit status other than 0.
+        # uvicorn's own version raises the signal again at the end, so the process would not exit with 0.
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._signalled)
@@ -81,7 +82,7 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket bound to the address. Raise ``OSError`` if the address is in use."""
+    """Return a TCP socket bound to the address. Raise ``OSError`` if the address is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

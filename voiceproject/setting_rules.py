@@ -1,6 +1,6 @@
-"""The rules for the value of each setting, applied by ``manage.py check`` and by every server.
+"""Which values each setting may have. ``manage.py check`` and every server apply these rules.
 
-docs/configuration.md says what the settings are for.
+docs/configuration.md explains what each setting does.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl
 jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru sa sd si sk sl sn so sq
 sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo yue zh
 """.split()
-MIN_JWT_SECRET_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 is at least as long as its hash
+MIN_JWT_SECRET_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 must be at least as long as the hash
 
 
 @dataclass(frozen=True)
 class Rule:
     """Which values a setting may have.
 
-    ``allowed``: completes the sentence "It must be …".
+    ``allowed``: the valid values in words, as the end of the sentence "It must be …".
+    ``accepts``: returns True if a value is valid.
     """
 
     allowed: str
@@ -55,13 +56,13 @@ def one_of(choices: Iterable[str]) -> Rule:
 
 
 def address(*schemes: str, optional: bool = True) -> Rule:
-    """Return a rule for an address that has a host and one of the schemes."""
+    """Return a rule for a URL that has a host and one of the schemes. If ``optional``, the value may be empty."""
     shown = " or ".join(f"{scheme}://…" for scheme in schemes)
     return Rule(f"an address such as {shown}", lambda value: (optional and not value) or _is_address(value, schemes))
 
 
 def all_of(rule: Rule, *, minimum: int = 0) -> Rule:
-    """Return a rule for a list of at least ``minimum`` values, each of which must follow ``rule``."""
+    """Return a rule for a list of at least ``minimum`` values that all comply with ``rule``."""
     several = "a list, separated by commas, each of them "
     return Rule(several + rule.allowed, lambda values: len(values) >= minimum and all(map(rule.accepts, values)))
 
@@ -80,7 +81,7 @@ def _is_origin(value: str) -> bool:
 
 
 def _is_replicas(value: str) -> bool:
-    """Return True for a number such as ``3``, or a range such as ``1-4``."""
+    """Return True for a positive number such as ``3`` or an ascending range such as ``1-4``."""
     first, dash, last = value.partition("-")
     if not first.isdecimal() or (dash and not last.isdecimal()):
         return False
@@ -197,15 +198,15 @@ RULES: Mapping[str, Rule] = {
 
 
 def usable(name: str, value: Any, *, otherwise: Any) -> Any:
-    """Return the value if the setting allows it, else ``otherwise``.
+    """Return the value if it is valid for the setting, else ``otherwise``.
 
-    This is for settings that Django reads before the checks run.
+    This is for settings that Django uses before the checks can report them.
     """
     return value if RULES[name].accepts(value) else otherwise
 
 
 def broken_rules(settings: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield a problem for each setting whose value is not allowed."""
+    """Yield a problem for each setting with an invalid value."""
     for name, rule in RULES.items():
         value = settings[name]
         if not rule.accepts(value):

@@ -1,6 +1,6 @@
 """Every setting of the service, read from the environment here and nowhere else.
 
-docs/configuration.md explains each one; a test keeps that page and this module in step.
+docs/configuration.md explains each setting. A test ensures that the page lists exactly the settings of this module.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ VOICE_IDEMPOTENCY_BYTES: int = env.int("VOICE_IDEMPOTENCY_BYTES", default=67_108
 VOICE_WS_MAX_BYTES: int = env.int("VOICE_WS_MAX_BYTES", default=65_536)
 VOICE_WS_MAX_JSON_BYTES: int = env.int("VOICE_WS_MAX_JSON_BYTES", default=1_048_576)
 VOICE_WS_IDLE_S: float = env.float("VOICE_WS_IDLE_S", default=60.0)
-VOICE_WS_MAX_S: float = env.float("VOICE_WS_MAX_S", default=3600.0)  # of one session
+VOICE_WS_MAX_S: float = env.float("VOICE_WS_MAX_S", default=3600.0)  # the longest session
 VOICE_WS_DRAIN_S: float = env.float("VOICE_WS_DRAIN_S", default=5.0)
 VOICE_STREAMS_PER_USER: int = env.int("VOICE_STREAMS_PER_USER", default=8)
 VOICE_CLIENT_SECRET_S: int = env.int("VOICE_CLIENT_SECRET_S", default=600)
@@ -157,7 +157,8 @@ APPEND_SLASH = False
 LOGIN_REDIRECT_URL = "/admin/"
 X_FRAME_OPTIONS = "DENY"
 
-# For people who sign in. ``gateway.middleware`` marks cookies ``Secure``, and sends HSTS, on requests that came by TLS.
+# Sessions of staff who sign in. If a request came over TLS, ``gateway.middleware`` marks cookies ``Secure`` and sends
+# HSTS.
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -171,8 +172,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 INSTALLED_APPS = [
-    *(["daphne"] if DEBUG else []),  # for ``runserver``; its imports take half a second, which ``serve`` saves
-    "unfold",  # before the admin, whose templates it replaces
+    *(["daphne"] if DEBUG else []),  # for ``runserver`` only, because its imports take half a second
+    "unfold",  # before the admin, because it replaces the admin's templates
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -195,12 +196,12 @@ INSTALLED_APPS = [
     "asr",
     "tts",
     "dashboard",
-    # For their commands. Images do not contain them.
+    # The tools are apps so that Django finds their commands. The images do not contain them.
     *(f"tools.{tool}" for tool in ("benchmarks", "demo", "loadtests", "planning") if (BASE_DIR / "tools").is_dir()),
 ]
 
-# On API calls all of it is async and touches neither session nor database. The admin's pages pass Django's own
-# middleware too.
+# For API calls, all of this middleware is async and uses neither the session nor the database. Only the pages of the
+# admin and the dashboard also run Django's own middleware.
 MIDDLEWARE = [
     "gateway.middleware.ContentLength",
     "gateway.middleware.Compressed",
@@ -239,10 +240,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
     }
-    DATABASES["default"]["TEST"] = {"NAME": VOICE_STATE_DIR / "test.sqlite3"}  # a file, for threads and WAL
+    DATABASES["default"]["TEST"] = {"NAME": VOICE_STATE_DIR / "test.sqlite3"}  # threads and WAL need a file
 else:
-    # Notice within seconds that the server is gone, or that the network drops packets. The same options in the address
-    # take precedence.
+    # Detect within seconds that the server is gone or the network drops packets. Options in the database URL take
+    # precedence.
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 3,
         "tcp_user_timeout": 10_000,  # milliseconds
@@ -251,13 +252,13 @@ else:
     }
     if VOICE_DATABASE_POOL:
         # Under ASGI every request has its own thread and therefore its own connection. The pool reuses connections and
-        # limits their number. ``reconnect_timeout`` is short so that the pool gives up and the next request tries anew:
-        # a database that is back is then used within seconds, whereas the pool's own attempts become ever rarer.
+        # limits their number. In an outage the pool retries at growing intervals. A short ``reconnect_timeout`` makes
+        # the pool give up, so that the first request after the outage connects at once.
         pool = {"min_size": 1, "max_size": VOICE_DATABASE_POOL, "timeout": 3, "reconnect_timeout": 3}
         DATABASES["default"]["OPTIONS"]["pool"] = pool
-        DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # because the server may have restarted
+        DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # because the database server may have restarted
 
-# Split an address such as smtp+tls://user:password@host:587 into Django's separate settings.
+# Django has a separate setting for each part of the mail server's address.
 _MAIL = "an address such as smtp+tls://user:password@host:587"
 globals().update(
     env.parsed(
@@ -318,8 +319,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Speech to text and text to speech behind OpenAI's audio API. Malay first.",
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
-    "AUTHENTICATION_WHITELIST": ["core.identity.BearerAuthentication"],  # subclasses look the same to callers
-    "COMPONENT_SPLIT_REQUEST": True,  # otherwise an upload is described as an address
+    "AUTHENTICATION_WHITELIST": ["core.identity.BearerAuthentication"],  # clients need no subclasses
+    "COMPONENT_SPLIT_REQUEST": True,  # otherwise the schema describes an uploaded file as a URL
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "gateway.openapi.complete"],
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -341,7 +342,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": _LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": _LOG_LEVEL, "propagate": True},
-        # The service's access log (voiceproject.requests) already has a line for each request, with more in it.
+        # The service's access log already has a more detailed line for each request.
         "django.request": {"level": "CRITICAL"},
         "uvicorn": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
@@ -350,5 +351,5 @@ LOGGING = {
     },
 }
 
-# Settings that cannot be used. ``manage.py check`` shows them, and no server starts while there are any.
+# Settings with invalid values. ``manage.py check`` reports them, and no server starts while there are any.
 SETTING_PROBLEMS = [*env.problems, *broken_rules(globals())]

@@ -1,7 +1,4 @@
-"""Serves the static files of the admin and the API page with WhiteNoise, straight from the packages.
-
-``collectstatic`` is therefore not needed.
-"""
+"""Serves static files with WhiteNoise, straight from the installed packages. ``collectstatic`` is not needed."""
 
 from __future__ import annotations
 
@@ -26,12 +23,12 @@ MIN_COMPRESSED_BYTES = 1_024
 
 
 class StaticFiles:
-    """Answers requests below ``prefix`` with a file, and passes everything else to ``app``."""
+    """Answers GET and HEAD requests for a static file below ``prefix``, and passes all other requests to ``app``."""
 
     def __init__(self, app: HttpApp, prefix: str) -> None:
         self._app = app
         self._prefix = prefix
-        # With ``autorefresh`` a file is looked up when it is requested. A scan of all files would delay the start.
+        # ``autorefresh`` looks a file up when it is requested. Without it, WhiteNoise scans all files at the start.
         self._files = WhiteNoise(None, autorefresh=True, max_age=MAX_AGE_S, allow_all_origins=False)
         for finder in finders.get_finders():
             for storage in getattr(finder, "storages", {}).values():
@@ -82,13 +79,15 @@ _cache: LRUCache[tuple[str, str], bytes] = LRUCache(maxsize=8_388_608, getsizeof
 
 
 def _compressed(path: str, changed: str, read: Callable[[], bytes]) -> bytes:
-    """Return the file as gzip. It is compressed once, and again if its time of change (``changed``) is a new one.
+    """Return the content of the file compressed with gzip, from the cache if possible.
 
-    Several threads may compress the same file at once, which does no harm.
+    ``changed``: when the file was last modified (``Last-Modified``). A new value means that the file is read again.
+
+    Two threads may compress the same file at the same time, which is harmless.
     """
     if (path, changed) not in _cache:
         data = gzip.compress(read(), compresslevel=6, mtime=0)
-        with suppress(ValueError):  # larger than the whole cache
+        with suppress(ValueError):  # the file is larger than the whole cache
             _cache[path, changed] = data
         return data
     return _cache[path, changed]

@@ -39,7 +39,7 @@ urlpatterns = [
     ),
     path("admin/", include([path("now.json", admin.site.admin_view(homepage.fresh)), path("", admin.site.urls)])),
     path("dashboard/", include("dashboard.urls")),
-    re_path("", error_pages.not_found),  # also with DEBUG, where Django would answer with a page
+    re_path("", error_pages.not_found),  # also with DEBUG, where Django would show its own HTML page
 ]
 
 handler400 = "voiceproject.error_pages.bad_request"

@@ -17,7 +17,7 @@ _ENGLISH_VOICE = "en-us"
 
 class Command(BaseCommand):
     help = "Print the speakable form of a text, line by line: the words and pauses that a voice speaks."
-    requires_system_checks = ()  # it needs neither the database nor URLs
+    requires_system_checks = ()  # the command needs neither the database nor URLs
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("text", nargs="*", help="the text (default: standard input)")

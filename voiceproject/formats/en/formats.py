@@ -1,4 +1,4 @@
-"""Date formats of the admin's pages: the day first and 24 hours, as Malaysia writes them."""
+"""English date formats for the admin. As usual in Malaysia, the day comes first and the clock has 24 hours."""
 
 DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i"

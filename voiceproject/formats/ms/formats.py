@@ -1,3 +1,3 @@
-"""Date formats in Malay, the same as in English: the day first and 24 hours."""
+"""Malay date formats, which are the same as the English ones."""
 
 from voiceproject.formats.en.formats import *  # noqa: F403

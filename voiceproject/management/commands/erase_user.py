@@ -1,4 +1,7 @@
-"""``manage.py erase_user``: removes one end user's id from every app, at that user's request under the PDPA."""
+"""``manage.py erase_user``: remove an end user's id from all tables, when the user asks for it under the PDPA.
+
+The PDPA is Malaysia's Personal Data Protection Act.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``manage.py export_user``: write all data held on one end user, at that user's request under the PDPA."""
+"""``manage.py export_user``: write all data about an end user, when the user asks for it under the PDPA.
+
+The PDPA is Malaysia's Personal Data Protection Act.
+"""
 
 from __future__ import annotations
 

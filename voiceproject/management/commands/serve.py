@@ -1,4 +1,4 @@
-"""``manage.py serve``: migrates the database, then serves until SIGINT or SIGTERM."""
+"""``manage.py serve``: migrate the database, then serve until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from voiceproject.daphne_server import DaphneServer
 
 INSTALL = "--install-models"
-WATCH_STOP_S = 2.0  # how long the watch may take to stop; the next leader finishes what it was doing
+WATCH_STOP_S = 2.0  # the wait for the capacity watcher to stop; the next leader finishes its work
 
 
 class Command(BaseCommand):
     help = "Serve the API. Stops cleanly on SIGINT and SIGTERM."
-    requires_system_checks = []  # they take longer than the rest of the start
+    requires_system_checks = []  # the checks take longer than the rest of the start
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -66,7 +66,7 @@ class Command(BaseCommand):
             if not options["no_migrate"]:
                 self._migrate()
             text = demo.prepare().instructions(address) if options["demo"] else f"Serving on {address}"
-        except DatabaseError as error:  # it is unavailable, or its disk is full
+        except DatabaseError as error:  # the database is unavailable, or its disk is full
             raise CommandError(f"The database cannot be used: {error}") from error
         if notices := catalogue.notices():
             text += "".join(f"\n  ! {notice}" for notice in notices) + "\n"
@@ -85,10 +85,10 @@ class Command(BaseCommand):
             watch.join(WATCH_STOP_S)
 
     def _install_models(self) -> None:
-        """Fetch missing models, then restart the program.
+        """Download the default models that are missing, then restart the program.
 
-        The restart is needed because this process chose its engines by the models that were there before. If nothing
-        can be fetched, the fallback models serve.
+        The restart is necessary because this process has already chosen its engines, by the models that were
+        installed when it started. If the download fails, the service runs with the fallback models.
         """
         if settings.VOICE_INFERENCE_URL or not any(chosen(task).is_fallback for task in Task):
             return
@@ -120,13 +120,13 @@ class Command(BaseCommand):
 def _server(name: str) -> type[Server] | type[DaphneServer]:
     if name == "uvicorn":
         return Server
-    from voiceproject.daphne_server import DaphneServer  # importing it installs Twisted's event loop
+    from voiceproject.daphne_server import DaphneServer  # the import installs Twisted's event loop
 
     return DaphneServer
 
 
 def _watch(stopping: threading.Event) -> None:
-    """Run what ``manage.py watch_capacity`` runs, beside the server."""
-    from capacity.watch import Watcher  # imported only after the server has started
+    """Run the capacity watcher in this thread, as ``manage.py watch_capacity`` does, until ``stopping`` is set."""
+    from capacity.watch import Watcher  # imported here so that the server starts sooner
 
     Watcher(stopping).run()

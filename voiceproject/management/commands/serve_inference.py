@@ -1,6 +1,6 @@
-"""``manage.py serve_inference``: runs the inference tier in one process, without Ray.
+"""``manage.py serve_inference``: run the inference tier in one process, without Ray.
 
-API processes find it by ``VOICE_INFERENCE_URL``.
+API processes connect to the URL in ``VOICE_INFERENCE_URL``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from voiceproject.server import Server, listen
 
 class Command(BaseCommand):
     help = "Serve the speech models to API processes. Stops cleanly on SIGINT and SIGTERM."
-    requires_system_checks = []  # they take longer than the rest of the start
+    requires_system_checks = []  # the checks take longer than the rest of the start
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("engines", nargs="*", help="engines to serve: asr, espeak-ng, coqui (default: all)")
@@ -53,9 +53,9 @@ class Command(BaseCommand):
 
 
 class Application:
-    """The unit server as an ASGI application.
+    """The unit server as an ASGI application, with ``/metrics``.
 
-    Its models are warm before it accepts connections, and running work is finished before it ends.
+    Its lifespan loads the models before the server accepts connections, and closes the engines at the end.
     """
 
     def __init__(self, handler: LocalUnitHandler) -> None:

@@ -1,4 +1,4 @@
-"""``manage.py tune_asr``: measures how the configured model runs best on this device, and saves it for the service."""
+"""``manage.py tune_asr``: measure which settings make the configured model fastest on this device, and save them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Command(BaseCommand):
 
 
 def speech() -> Samples:
-    """Return about 15 s of speech by the bundled voice."""
+    """Return about 15 s of Malay speech by the bundled voice: float32, shape ``(samples,)``, at ``SAMPLE_RATE``."""
     from tts import espeak
 
     spoken = np.concatenate([espeak.speak(sentence) for sentence in SAID]).astype(np.float32) / np.float32(32768)

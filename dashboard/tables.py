@@ -18,8 +18,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, gettext_lazy
 
 from dashboard import definitions
-from usage.documents import harmless
 from usage.money import decimal, divide_half_up, in_sen, ringgit
+from usage.statement_export import harmless
 
 Value = str | int | float | date | None
 

@@ -22,10 +22,11 @@ from django.views.decorators.http import require_safe
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.models import ClientApplication
-from dashboard import filters, mailing, people
+from dashboard import filters, people
 from dashboard.board import FILES, OF_A_CLIENT, Board, csv_of, zip_of
 from dashboard.date_range import DEFAULT, PRESETS, BadQuery, asked, preset
-from dashboard.weekly import Summary, asked_week
+from dashboard.weekly_mail import mailed, recipients
+from dashboard.weekly_summary import Summary, asked_week
 
 CSV = "text/csv; charset=utf-8"
 PERMISSION = "usage.view_dashboard"
@@ -169,8 +170,8 @@ def weekly(request: HttpRequest) -> HttpResponseBase:
         "summary": Summary(week, now),
         "before": week - timedelta(weeks=1),
         "after": after if after <= timezone.localdate(now) else None,
-        "receivers": [recipient.address for recipient in mailing.recipients()],
-        "mailed": mailing.mailed(week),
+        "receivers": [recipient.address for recipient in recipients()],
+        "mailed": mailed(week),
         "problem": problem,
     }
     return render(request, "dashboard/weekly.html", context, status=400 if problem else 200)

@@ -22,7 +22,7 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 if TYPE_CHECKING:
-    from dashboard.weekly import Section
+    from dashboard.weekly_summary import Section
 
 # light colours of static/tokens.css
 TEXT, MUTED, ACCENT, LINE = (HexColor(colour) for colour in ("#1c2321", "#5b6460", "#0f766e", "#dedad0"))

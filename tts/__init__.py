@@ -21,7 +21,7 @@ def models_offered() -> list[ModelCard]:
     from inference import runtime
     from model_store import catalogue as model_store
     from model_store.choice import chosen
-    from tts.reply_voice import NEURAL
+    from tts.brownout import NEURAL
     from tts.voices import catalogue, default_voice
 
     engines = {model: voice.engine for model, voice in catalogue().models().items()}

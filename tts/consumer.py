@@ -26,8 +26,8 @@ from gateway.socket_messages import whole_characters
 from gateway.strict_json import StrictCharField, StrictFloatField
 from tts.encoding import SAMPLE_RATE, AudioFormat
 from tts.live import Audio, Cancelled, Ended, Event, Flushed, LiveSpeech, SentenceStarts, State, TooMuchText
+from tts.requested_voice import chosen_voice, follows_text
 from tts.serializers import VoiceField
-from tts.voice_choice import chosen_voice, follows_text
 from tts.voices import primary
 
 FORMATS = (AudioFormat.PCM.value, AudioFormat.OPUS.value)

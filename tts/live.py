@@ -23,9 +23,10 @@ from inference.ordered import in_order
 from inference.pool import in_pool
 from spoken_text.sentences import SentenceStream
 from spoken_text.speakable import speakable
+from tts.brownout import Reason
 from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, stream_encoder
 from tts.first_clause import first_parts, in_pieces
-from tts.reply_voice import Reason, ReplyVoice
+from tts.reply_voice import ReplyVoice
 from tts.synthesis import LOOK_AHEAD, PART_PAUSE_MS, SENTENCE_PAUSE_MS, finish, sentence_language
 from tts.units import speech_cost
 from tts.voices import Voice

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference.pool import in_ahead_pool, in_pool
+from tts.brownout import Reason
 from tts.cache import FinishedSpeech, cache_key, speech_cache
 from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, encode, stream_encoder, with_length
-from tts.reply_voice import Reason
 from tts.synthesis import Synthesis, sentences_of
 from tts.units import WHOLE_UP_TO_CHARACTERS
 from tts.voices import Voice, primary

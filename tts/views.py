@@ -31,6 +31,7 @@ from inference.pool import in_first_pool
 from spoken_text.sentences import split_sentences
 from spoken_text.speakable import speakable
 from tts.encoding import AudioFormat
+from tts.requested_voice import chosen_voice, follows_text
 from tts.serializers import (
     ScriptRequestSerializer,
     ScriptSerializer,
@@ -38,7 +39,6 @@ from tts.serializers import (
     VoiceListSerializer,
 )
 from tts.speech import SpeechFile, SpeechRequest, planned_file
-from tts.voice_choice import chosen_voice, follows_text
 from tts.voices import NAME_PART, Voice, catalogue, default_voice
 
 OUTPUT_TOKENS_PER_SECOND = 20  # OpenAI counts 20 tokens for a second of synthesised audio

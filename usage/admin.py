@@ -21,7 +21,7 @@ from core.admin_base import AuditedAdmin, ReadOnly, first, found
 from core.confirmation import Question, ask
 from core.quantities import NONE, MicrosField, audio, number, percent, seconds
 from usage import entered_figures_admin, plan_admin, statement_admin
-from usage.confirmation import SecondsForm, UnitsForm
+from usage.admin_forms import SecondsForm, UnitsForm
 from usage.cost import InfrastructureCost, month_cost
 from usage.cost_board import figures
 from usage.counter_entry import left_of, take_back

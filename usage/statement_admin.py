@@ -17,12 +17,12 @@ from unfold.decorators import action, display
 
 from core.admin_base import ReadOnly, exists, found
 from core.confirmation import Question, ask
-from usage import documents
-from usage.confirmation import CreditForm, MonthForm
+from usage import statement_export
+from usage.admin_forms import CreditForm, MonthForm
 from usage.large_table_admin import MonthFilter
 from usage.money import exact
 from usage.period import month_before, month_of
-from usage.statement_drafting import draft_month, finalise, overcharged_sen
+from usage.statement_generation import draft_month, finalise, overcharged_sen
 from usage.statements import CreditNote, Statement, StatementError, StatementLine
 
 
@@ -130,7 +130,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
     @action(description="Print", url_path="print", permissions=["view"], icon="print")
     def show(self, request: HttpRequest, object_id: str) -> HttpResponse:
         statement = found(Statement.objects.select_related("client"), object_id)
-        return TemplateResponse(request, "admin/usage/statement.html", documents.page(statement))
+        return TemplateResponse(request, "admin/usage/statement.html", statement_export.page(statement))
 
     @action(description="CSV", url_path="csv", permissions=["view"], icon="download")
     def download(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -236,7 +236,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
 
 def _csv(statements: Any, name: str) -> HttpResponse:
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return HttpResponse(documents.as_csv(statements), content_type="text/csv; charset=utf-8", headers=headers)
+    return HttpResponse(statement_export.as_csv(statements), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _page(object_id: str) -> str:

@@ -29,7 +29,7 @@ from usage.models import (
     Rating,
 )
 from usage.period import month_of
-from usage.statement_drafting import draft_month
+from usage.statement_generation import draft_month
 
 MAX_QUERIES = 20  # for a page of up to 100 rows
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)

@@ -25,7 +25,7 @@ from dashboard.board import Board, csv_of
 from dashboard.date_range import DateRange, preset
 from dashboard.filters import ALL, Filters
 from dashboard.people import digits_of
-from dashboard.weekly import Summary, last_whole_week
+from dashboard.weekly_summary import Summary, last_whole_week
 from rollout.models import Change
 from tests.e2e import filling
 from tools.demo.filling import fill

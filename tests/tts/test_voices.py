@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tts import coqui
 from tts.espeak import speak
+from tts.kokoro_voices import kokoro_voices
+from tts.reply_voice import sentence_voice
 from tts.voices import (
     OPENAI_VOICES,
     Catalogue,
@@ -118,3 +121,19 @@ def test_the_public_malay_model_is_not_for_commerce() -> None:
     source = coqui.describe("tts_models/zlm/fairseq/vits")
     assert (source.language, source.license, source.commercial_use) == ("ms", "CC-BY-NC-4.0", False)
     assert source.voice().id == source.id == "coqui/zlm/fairseq/vits"
+
+
+def test_the_text_decides_the_voice(offered: Any) -> None:
+    voices = {voice.id: voice for voice in kokoro_voices(None)}
+    aisyah = voices["aisyah"]
+    ms = catalogue().get("ms")
+    assert ms is not None
+    assert sentence_voice(aisyah, "en", follows_text=True) == aisyah  # the same voice for both languages
+    assert sentence_voice(aisyah, "zh", follows_text=False).id == "xiaoxiao"
+    assert sentence_voice(voices["hafiz"], "zh", follows_text=True).id == "yunxi"
+    assert sentence_voice(aisyah, "ta", follows_text=True).id == "ta+f2"
+    assert sentence_voice(ms, "en", follows_text=True).id == "en-us"
+    assert sentence_voice(ms, "en", follows_text=False) == ms
+    assert sentence_voice(ms, "zh", follows_text=False).gender == "male"
+    alone = replace(ms, id="alone", model="coqui/alone", engine="coqui")
+    assert sentence_voice(alone, "en", follows_text=True) == alone

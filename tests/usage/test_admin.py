@@ -15,7 +15,7 @@ from tests.usage.ledgers import Fill
 from tests.usage.test_statements import last_month, moment
 from usage.entry import Kind
 from usage.models import Consumption, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Statement
-from usage.statement_drafting import draft_month, finalise
+from usage.statement_generation import draft_month, finalise
 
 LISTS = [
     "ledgerentry",

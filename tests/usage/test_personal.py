@@ -33,7 +33,7 @@ from usage.models import (
 )
 from usage.personal import prune
 from usage.rebuild import rebuild
-from usage.statement_drafting import draft_month, finalise
+from usage.statement_generation import draft_month, finalise
 from usage.weeks import PSEUDONYM, pseudonym
 
 OLD = timedelta(days=500)

@@ -19,13 +19,13 @@ from django.utils import timezone
 
 from core.models import ClientApplication
 from tests.usage.ledgers import Fill
-from usage import documents
+from usage import statement_export
 from usage.counter_entry import CounterEntryError, take_back
 from usage.entry import Kind
 from usage.models import CreditNote, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
 from usage.period import month_before, month_of, start_of
 from usage.posting import write
-from usage.statement_drafting import draft_client, draft_month, finalise, finalise_month, overcharged_sen
+from usage.statement_generation import draft_client, draft_month, finalise, finalise_month, overcharged_sen
 from usage.statements import StatementError
 
 
@@ -319,7 +319,7 @@ class TestCounterEntries:
 
 class TestDocuments:
     def rows(self, statement: Statement) -> list[dict[str, str]]:
-        return list(csv.DictReader(io.StringIO(documents.as_csv([statement]))))
+        return list(csv.DictReader(io.StringIO(statement_export.as_csv([statement]))))
 
     def test_csv(self, final: Statement) -> None:
         final.credit(5, why="a wrong price", by="siti")
@@ -360,4 +360,4 @@ class TestDocuments:
 
 def test_final_ones_are_found_by_whoever_looks(final: Statement, django_assert_max_num_queries: Callable) -> None:
     with django_assert_max_num_queries(3):
-        documents.as_csv(Statement.objects.select_related("client").prefetch_related("lines", "credit_notes"))
+        statement_export.as_csv(Statement.objects.select_related("client").prefetch_related("lines", "credit_notes"))

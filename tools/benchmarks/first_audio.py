@@ -18,8 +18,8 @@ environment.prepare()
 
 from core.percentiles import percentile  # noqa: E402
 from inference import runtime  # noqa: E402
+from tts.brownout import NEURAL  # noqa: E402
 from tts.encoding import SAMPLE_RATE  # noqa: E402
-from tts.reply_voice import NEURAL  # noqa: E402
 from tts.synthesis import Synthesis, sentences_of  # noqa: E402
 from tts.units import WHOLE_UP_TO_CHARACTERS  # noqa: E402
 from tts.voices import Voice, catalogue  # noqa: E402

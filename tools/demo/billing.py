@@ -15,7 +15,7 @@ from tools.demo.people import Person
 from usage.counter_entry import take_back
 from usage.models import ExchangeRate, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
 from usage.period import end_of_month, month_after, month_of, start_of
-from usage.statement_drafting import draft_month, finalise_month, overcharged_sen
+from usage.statement_generation import draft_month, finalise_month, overcharged_sen
 from usage.statements import SETTLING, CreditNote
 
 ACCOUNTANT = "puteri"

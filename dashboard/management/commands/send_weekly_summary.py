@@ -12,8 +12,8 @@ from django.utils import timezone, translation
 
 from core.mail_recipients import Recipient
 from dashboard.date_range import BadQuery
-from dashboard.mailing import NotMailed, NotOver, recipients, send
-from dashboard.weekly import Summary, asked_week
+from dashboard.weekly_mail import NotMailed, NotOver, recipients, send
+from dashboard.weekly_summary import Summary, asked_week
 
 
 class Command(BaseCommand):

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from usage.period import month_before, month_of
-from usage.statement_drafting import draft_month, finalise_month
+from usage.statement_generation import draft_month, finalise_month
 from usage.statements import StatementError
 
 

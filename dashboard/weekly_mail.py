@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from django.conf import settings
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone, translation
 
 from core.mail_recipients import Recipient
 from dashboard.models import MailedSummary
-from dashboard.weekly import Summary, last_whole_week
+from dashboard.weekly_summary import Summary, last_whole_week
 
 
 class NotMailed(Exception):
@@ -56,7 +56,7 @@ def send(week: date, now: datetime, to: Iterable[Recipient], *, again: bool = Fa
         if not again and MailedSummary.objects.filter(week=week, reader=recipient.address).exists():
             continue
         with translation.override(recipient.language):
-            mail = Summary(week, now).mail([recipient.address])
+            mail = _mail(Summary(week, now), recipient)
         try:
             if _send(mail, week, recipient, again=again):
                 got.append(recipient)
@@ -67,7 +67,21 @@ def send(week: date, now: datetime, to: Iterable[Recipient], *, again: bool = Fa
     return got
 
 
-def _send(mail: EmailMessage, week: date, recipient: Recipient, *, again: bool) -> bool:
+def _mail(summary: Summary, recipient: Recipient) -> EmailMultiAlternatives:
+    """Return the mail with the summary as HTML, plain text and PDF, in the active language."""
+    mail = EmailMultiAlternatives(
+        f"[voice] {summary.title}",
+        summary.text(),
+        settings.DEFAULT_FROM_EMAIL,
+        [recipient.address],
+        headers={"Auto-Submitted": "auto-generated"},
+    )
+    mail.attach_alternative(summary.html(), "text/html")
+    mail.attach(f"voice_{summary.week}.pdf", summary.pdf(), "application/pdf")
+    return mail
+
+
+def _send(mail: EmailMultiAlternatives, week: date, recipient: Recipient, *, again: bool) -> bool:
     """Mail the summary to one recipient. Return False if they have it already.
 
     The mail is not sent within a transaction, because on SQLite that would block all writers until the mail server has

@@ -17,14 +17,14 @@ from django.test import Client
 from django.utils import timezone
 
 from core.models import ClientApplication
-from dashboard import mailing
+from dashboard import weekly_mail
 from dashboard.models import MailedSummary
-from dashboard.weekly import Summary, last_whole_week
+from dashboard.weekly_summary import Summary, last_whole_week
 from tests.usage.boards import board, table
 from usage.exchange import ExchangeRate, rate_of
 from usage.models import CreditNote, InfrastructureCost, LedgerEntry, Plan, Statement
 from usage.period import month_of
-from usage.statement_drafting import draft_month
+from usage.statement_generation import draft_month
 
 
 def text_of(pdf: bytes) -> str:
@@ -97,7 +97,7 @@ def test_a_reader_whose_mail_does_not_go_keeps_it_from_nobody(used: date, settin
             call_command("send_weekly_summary", stdout=told)
         assert f"Mailed to {said_to}:" in told.getvalue()
     assert [sent.to for sent in mail.outbox] == [["a@example.com"], ["c@example.com"]]
-    assert mailing.mailed(last_whole_week(timezone.now())) == ["a@example.com", "c@example.com"]
+    assert weekly_mail.mailed(last_whole_week(timezone.now())) == ["a@example.com", "c@example.com"]
 
 
 def test_no_transaction_is_open_while_it_is_made_and_mailed(used: date, settings, monkeypatch) -> None:

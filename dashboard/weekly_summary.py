@@ -1,4 +1,7 @@
-"""The weekly summary as a mail in HTML and plain text with a PDF. Its numbers are those of the dashboard."""
+"""The weekly summary as HTML, plain text and PDF. Its numbers are those of the dashboard.
+
+``dashboard.weekly_mail`` mails it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
-from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
@@ -108,18 +109,6 @@ class Summary:
 
     def pdf(self) -> bytes:
         return weekly_pdf.made(self.title, self.figures, self.sections)
-
-    def mail(self, receivers: Sequence[str]) -> EmailMultiAlternatives:
-        mail = EmailMultiAlternatives(
-            f"[voice] {self.title}",
-            self.text(),
-            settings.DEFAULT_FROM_EMAIL,
-            list(receivers),
-            headers={"Auto-Submitted": "auto-generated"},
-        )
-        mail.attach_alternative(self.html(), "text/html")
-        mail.attach(f"voice_{self.week}.pdf", self.pdf(), "application/pdf")
-        return mail
 
 
 def _section(table: Table) -> Section:

@@ -1,0 +1,216 @@
+"""Brown-out: eSpeak NG speaks for a neural voice that is too busy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from websockets.asyncio.client import connect
+
+from capacity.concurrent_users import concurrency_slot, leases
+from inference import runtime
+from inference.engine import EngineStats
+from rollout.feature import Feature
+from tests.asr.sockets import quiet
+from tts.brownout import Reason, is_browned_out
+from tts.kokoro import SAMPLE_RATE
+from tts.kokoro_voices import kokoro_voices
+from tts.reply_voice import ReplyVoice
+from tts.speech import SpeechRequest, planned_file
+from tts.synthesis import Synthesis, sentences_of
+from tts.units import WHOLE_UP_TO_CHARACTERS, Speech, SpeechUnit
+from tts.voices import Voice
+from usage.models import LedgerEntry
+
+VOICES = {voice.id: voice for voice in kokoro_voices(None)}
+
+
+class Busy:
+    """An engine that reports an estimated wait of ``wait_s``."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = wait_s
+        self.shown: EngineStats | None = None
+        self.spoken: list[Voice] = []
+
+    async def load(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def submit(self, unit: SpeechUnit) -> Speech:
+        self.spoken.append(unit.voice)
+        return Speech(np.full(2400, 0.1, np.float32), SAMPLE_RATE)
+
+    def stream(self, units: AsyncIterator[SpeechUnit]) -> AsyncIterator[Speech]:
+        raise NotImplementedError
+
+    def stats(self) -> EngineStats:
+        return self.shown or EngineStats(True, 0, 0, 0, 0, 0, 0.0, self.wait_s)
+
+
+async def speak(reply: ReplyVoice, text: str = "Selamat pagi", language: str = "ms") -> SpeechUnit:
+    spoken = reply.unit(text=text, language=language)
+    await reply.speak(spoken)
+    return spoken
+
+
+async def test_in_a_brown_out_a_new_reply_is_spoken_by_espeak_in_language_and_sex(offered: Any, espeak: None) -> None:
+    busy = offered(Busy(wait_s=30))
+    leases()._present.take_busiest()
+    for name, language, expected in [
+        ("aisyah", "ms", "female"),
+        ("hafiz", "ms", "male"),
+        ("hafiz", "en", "male"),
+        ("aisyah", "zh", "female"),
+    ]:
+        reply = ReplyVoice(VOICES[name])
+        spoken = await speak(reply, language=language)
+        assert reply.degraded is Reason.BUSY
+        assert (spoken.voice.engine, spoken.voice.gender) == ("espeak-ng", expected)
+        assert spoken.voice.speaks(language)
+    assert not busy.spoken
+    assert leases()._present.take_busiest().fallbacks == 4  # shown on the capacity page
+
+
+async def test_a_reply_ends_in_the_voice_in_which_it_began(offered: Any, espeak: None) -> None:
+    busy = offered(Busy(wait_s=0))
+    reply = ReplyVoice(VOICES["aisyah"])
+    await speak(reply)
+    busy.wait_s = 30
+    await speak(reply)
+    assert reply.degraded is None
+    assert len(busy.spoken) == 2
+    degraded = ReplyVoice(VOICES["aisyah"])
+    await speak(degraded)
+    busy.wait_s = 0
+    assert (await speak(degraded)).voice.engine == "espeak-ng"
+
+
+async def test_the_neural_voice_takes_no_more_replies_than_it_can_finish_soon(offered: Any) -> None:
+    busy = offered(Busy(wait_s=0))
+    for backlog_s, is_too_many in ((0.0, False), (9.0, True)):
+        busy.shown = EngineStats(True, 3, 1, 10, 10, 1, 5.0, 0.0, backlog_s)
+        assert is_browned_out() is is_too_many
+
+
+async def test_a_reply_that_would_be_ready_too_late_by_itself_is_spoken_by_espeak(
+    offered: Any, espeak: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = offered(Busy(wait_s=0))
+    busy.shown = EngineStats(True, 0, 1, 10, 10, 1, 5.0, 0.0, backlog_s=1.0, seconds_per_cost=0.012)
+    monkeypatch.setattr("capacity.concurrent_users.Leases.users_here", 2)
+
+    def degraded(text: str) -> Reason | None:
+        whole = SpeechRequest(text, VOICES["aisyah"]).is_awaited_whole
+        return Synthesis(sentences_of(text, "ms"), VOICES["aisyah"], soon=True, whole=whole).voice.degraded
+
+    assert degraded("Selamat pagi, apa khabar semua?") is None
+    assert (
+        degraded("Selamat pagi, apa khabar semua hari ini? " * 4) is Reason.BUSY
+    )  # played only when all of it is ready
+    assert degraded("Selamat pagi, apa khabar semua hari ini? " * 8) is None  # played while it is still being made
+
+
+async def test_a_short_text_is_waited_for_whole_however_long_it_is_spoken(offered: Any) -> None:
+    offered(Busy(wait_s=0))
+    text = "Kodnya 739182. " * 12
+    file = await planned_file(SpeechRequest(text, VOICES["aisyah"]))
+    assert file.synthesis is not None
+    assert len(text) <= WHOLE_UP_TO_CHARACTERS < sum(len(sentence.text) for sentence in file.synthesis.sentences)
+    assert {unit.slack_s async for unit in file.synthesis._units()} == {0.0}
+
+
+async def test_a_reply_that_espeak_speaks_is_counted_at_admission(
+    offered: Any, api: httpx.AsyncClient, espeak: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = offered(Busy(wait_s=0))
+    monkeypatch.setattr("capacity.concurrent_users.Leases.users_here", 2)
+    costs: list[float] = []
+    monkeypatch.setattr("gateway.gate.Work.set_cost", lambda _work, cost: costs.append(cost))
+    # The first sentence is spoken in several parts, which cost more than the same text in one.
+    first = (
+        "Hari ini hujan lebat sekali, jadi saya duduk di rumah bersama adik, lalu kami membaca buku yang baru dibeli "
+        "oleh ibu di kedai, sambil minum teh panas dan makan kuih yang dibuat oleh nenek. "
+    )
+    body = {"model": "tts-1", "voice": "alloy", "input": first + "Selamat pagi semua. " * 10}
+    for pace, voice, counted in ((0.0108, "busy", [len(body["input"])]), (0.001, None, [])):
+        busy.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=pace)
+        answer = await api.post("/v1/audio/speech", json=body)
+        assert (answer.status_code, answer.headers.get("X-Voice-Degraded")) == (200, voice)
+        assert costs == counted
+        costs.clear()
+
+
+async def test_a_caller_who_is_alone_keeps_the_neural_voice(offered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = offered(Busy(wait_s=0))
+    slow.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=0.1)
+    for users, is_too_many in ((1, False), (2, True)):
+        monkeypatch.setattr("capacity.concurrent_users.Leases.users_here", users)
+        assert is_browned_out(cost=100) is is_too_many
+
+
+async def test_a_client_that_names_no_users_is_alone_only_with_its_first_reply(offered: Any) -> None:
+    slow = offered(Busy(wait_s=0))
+    slow.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=0.1)
+    async with concurrency_slot(1, "", Feature.REALTIME), concurrency_slot(1, "", Feature.TTS):
+        assert not is_browned_out(cost=100)  # one user who speaks and is answered counts once
+        async with concurrency_slot(1, "", Feature.TTS):
+            assert is_browned_out(cost=100)
+
+
+async def test_the_neural_voice_gives_way_to_a_recogniser_that_is_behind(
+    offered: Any, espeak: None, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    offered(Busy(wait_s=0))
+    monkeypatch.setitem(runtime._engines, "asr", Busy(wait_s=30))
+    reply = ReplyVoice(VOICES["aisyah"])
+    await speak(reply)
+    assert reply.degraded is Reason.BUSY
+    settings.VOICE_INFERENCE_URL = "http://tier"  # in a tier, models do not share cores
+    assert not is_browned_out()
+
+
+async def test_the_brown_out_can_be_switched_off(offered: Any, settings: Any) -> None:
+    settings.VOICE_TTS_BROWNOUT = False
+    busy = offered(Busy(wait_s=30))
+    reply = ReplyVoice(VOICES["aisyah"])
+    await speak(reply)
+    assert reply.degraded is None
+    assert busy.spoken == [VOICES["aisyah"]]
+
+
+async def test_a_busy_neural_voice_is_no_refusal_but_a_marked_answer(
+    offered: Any, api: httpx.AsyncClient, espeak: None
+) -> None:
+    body = {"model": "tts-1", "voice": "alloy", "input": "Selamat pagi. Apa khabar?", "response_format": "pcm"}
+    busy = offered(Busy(wait_s=30))
+    answer = await api.post("/v1/audio/speech", json=body)
+    assert (answer.status_code, answer.headers["X-Voice-Degraded"]) == (200, "busy")
+    entry = await LedgerEntry.objects.order_by("pk").alast()
+    assert entry is not None
+    assert (entry.model, entry.voice) == ("espeak-ng", "ms+f1")
+    busy.wait_s = 0
+    answer = await api.post("/v1/audio/speech", json=body)
+    assert (answer.status_code, answer.headers.get("X-Voice-Degraded")) == (200, None)  # degraded speech was not cached
+    assert [voice.id for voice in busy.spoken] == ["aisyah"] * 2
+
+
+async def test_the_ledger_names_the_voice_that_spoke_over_a_socket(
+    offered: Any, server_address: str, api_key: str, espeak: None
+) -> None:
+    offered(Busy(wait_s=30))
+    url = server_address.replace("http://", "ws://") + "/ws/tts"
+    async with connect(url, additional_headers={"Authorization": f"Bearer {api_key}"}) as socket:
+        await socket.send(json.dumps({"type": "start", "voice": "aisyah"}))
+        await socket.send(json.dumps({"type": "text", "text": "Selamat pagi. Apa khabar?"}))
+        await socket.send(json.dumps({"type": "end"}))
+        events = [json.loads(message) async for message in socket if isinstance(message, str)]
+    assert {event["degraded"] for event in events if event["type"] == "sentence"} == {"busy"}
+    await quiet()
+    entry = await LedgerEntry.objects.order_by("pk").alast()
+    assert entry is not None
+    assert (entry.model, entry.voice) == ("espeak-ng", "ms+f1")

@@ -1,0 +1,119 @@
+"""Brown-out: decide when eSpeak NG speaks instead of the neural voice, and in which of its voices.
+
+- If the neural engine is too busy when a reply begins, eSpeak NG speaks the whole reply (``is_browned_out``).
+- If the neural engine did not load, eSpeak NG speaks too.
+
+``tts.reply_voice`` asks once for each reply. It also falls back to eSpeak NG if the neural engine fails at a sentence.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from enum import StrEnum
+
+from django.conf import settings
+
+from capacity.concurrent_users import leases
+from inference import runtime
+from inference.engine import EngineStats
+from tts.units import SpeechUnit
+from tts.voices import catalogue, primary
+
+logger = logging.getLogger(__name__)
+
+NEURAL = "kokoro"
+FALLBACK = "espeak-ng"
+_LOG_EVERY_S = 30.0
+
+
+class Reason(StrEnum):
+    """Why a reply has another voice than the requested one."""
+
+    BUSY = "busy"  # brown-out
+    FAILED = "failed"
+
+
+def why_not_neural(cost: float) -> Reason | None:
+    """Return why a new reply cannot have a neural voice, or None if it can.
+
+    ``cost``: see ``is_browned_out``.
+    """
+    if runtime.uses_fallback(NEURAL):
+        return Reason.FAILED
+    return Reason.BUSY if is_browned_out(cost) else None
+
+
+def is_browned_out(cost: float = 0.0) -> bool:
+    """Return True if the neural engine is too busy for a new reply: that reply, or others, would be late.
+
+    ``cost``: cost of the text that the listener of the new reply waits for.
+
+    The estimate covers all work that waits or runs, at the engines' last measured speed. It includes the recogniser's
+    work in this process, because that uses the same cores. If nobody else is served, the neural voice always speaks,
+    because a single reply is synthesised faster than it is played.
+    """
+    if not settings.VOICE_TTS_BROWNOUT:
+        return False
+    engines = _sharing_cores()
+    ready_s = cost * engines[NEURAL].seconds_per_cost
+    ready_s += sum(max(stats.estimated_wait_s, stats.backlog_s) for stats in engines.values())
+    if ready_s <= settings.VOICE_TTS_BROWNOUT_S or _is_alone(engines.values()):
+        return False
+    log_fallback(Reason.BUSY, f"a new reply would be ready after {ready_s:.1f} s")
+    return True
+
+
+def _sharing_cores() -> dict[str, EngineStats]:
+    """Return the stats of the neural engine and of all engines that compete with it for CPU cores."""
+    engines = {NEURAL: runtime.engine(NEURAL).stats()}
+    if not settings.VOICE_INFERENCE_URL:
+        engines |= {name: stats for name, stats in runtime.status().items() if name not in (NEURAL, FALLBACK)}
+    return engines
+
+
+def _is_alone(engines: Iterable[EngineStats]) -> bool:
+    """Return True if this process serves one end user at most, speaks one reply at most, and no unit waits.
+
+    All requests of a client that names no end users count as one user.
+    """
+    here = leases()
+    is_only_one = here.users_here <= 1 and here.speaking_here <= 1
+    return is_only_one and not any(one.queue_length or one.estimated_wait_s for one in engines)
+
+
+def fallback_unit(unit: SpeechUnit) -> SpeechUnit:
+    """Return the unit with an eSpeak NG voice instead of its own.
+
+    The new voice speaks the unit's language and, if possible, has the same sex and the same OpenAI name.
+    """
+    able = [one for one in catalogue().all() if one.engine == FALLBACK and one.speaks(primary(unit.language))]
+    if not able:
+        return unit
+    voice = unit.voice
+    alike = min(able, key=lambda one: (one.gender != voice.gender, not set(one.openai) & set(voice.openai)))
+    return replace(unit, voice=alike)
+
+
+class _LogGate:
+    """Limits a message to one log entry per ``_LOG_EVERY_S`` seconds. A brown-out would repeat it for every reply."""
+
+    def __init__(self) -> None:
+        self._last = -_LOG_EVERY_S
+
+    def opens(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < _LOG_EVERY_S:
+            return False
+        self._last = now
+        return True
+
+
+_gates = {reason: _LogGate() for reason in Reason}
+
+
+def log_fallback(reason: Reason, why: str) -> None:
+    if _gates[reason].opens():
+        logger.warning("new replies are spoken by eSpeak NG", extra={"reason": reason.value, "why": why})

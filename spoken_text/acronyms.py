@@ -14,7 +14,7 @@ MALAY_LETTERS = dict(
     )
 )
 
-# Acronyms that are said as words, although ``is_spelled`` would take them for spelled ones by their length or letters.
+# Acronyms that are said as words, although by their length or letters ``is_spelled`` would call them spelled.
 _WORDS = frozenset(
     """
     UMNO PETRONAS FELDA MARA ASEAN UNICEF UNESCO JAKIM FELCRA RISDA MITI MIDA MARDI SIRIM MIMOS PERODUA PROTON BERNAMA
@@ -171,6 +171,6 @@ ACRONYMS: list[Rule] = [
 def _stop(match: re.Match[str]) -> str:
     """Return "." if an acronym such as "U.S." is at the end of the text, else "".
 
-    The last full stop of the acronym then also ends the sentence.
+    At the end of the text, the last full stop of the acronym also ends the sentence.
     """
     return "." if match[1].endswith(".") and not match.string[match.end() :].strip() else ""

@@ -164,7 +164,7 @@ def _latin(text: str) -> str:
 
 
 def _base(char: str) -> str:
-    """Return a letter of the block Latin Extended Additional (Vietnamese) without diacritics, others unchanged."""
+    """Remove the diacritics of a letter in Latin Extended Additional (Vietnamese). Return other letters unchanged."""
     return unicodedata.normalize("NFD", char)[0] if "\u1e00" <= char <= "\u1eff" else char
 
 

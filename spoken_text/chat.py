@@ -67,7 +67,7 @@ _CHAT = dict(
     trima=terima ksih=kasih cdgn=cadangan pkej=pakej dskaun=diskaun msyuarat=mesyuarat mesyrt=mesyuarat
     """.split()
 )
-#: Short forms that occur only in Malay, so that they show the language of a sentence.
+#: Short forms that occur only in Malay, and therefore identify a sentence as Malay.
 CHAT_WORDS = frozenset(_CHAT) - frozenset(
     "pls plz btw asap tq tqvm thx omg idk ok okeh die ad ap gi cam leh mtg sory sori len lg pn "
     "td jap bg fon kt hr".split()
@@ -210,6 +210,6 @@ CHAT: list[Rule] = [
     rule(rf"(?<![\w'’.{LETTER_MARK}-])[A-Za-z][a-z]{{1,12}}(?![\w'’-])", _chat),
     rule(r"(?<!\w)([A-Z])\s?&\s?(?=[A-Z](?!\w))", lambda m, lang: f"{m[1]} {pick(lang, 'en', 'and')} "),
     rule(r"\s?&\s?", words(" dan ", " and ")),
-    rule(r"(?<=[^\W\d_])\s?/\s?(?=(?i:atau|or)\b)", words(" ", " ")),  # in "dan/atau", "or" is there already
+    rule(r"(?<=[^\W\d_])\s?/\s?(?=(?i:atau|or)\b)", words(" ", " ")),  # "dan/atau" already contains "or"
     rule(r"(?<=([^\W\d_]))\s?/\s?(?=([^\W\d_]))", _or),
 ]

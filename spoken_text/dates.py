@@ -155,7 +155,7 @@ def _days_of_a_month(match: re.Match[str], language: str) -> str:
 
 
 def _day_of_first_month(match: re.Match[str], language: str) -> str:
-    """Put the first day of a range over two months of one year into words: "28/2" in "28/2-3/3/2026"."""
+    """Put the first date of a range into words if only the last date has a year: "28/2" in "28/2-3/3/2026"."""
     day = int(match[1])
     month = int(match[2])
     if not (1 <= day <= 31 and 1 <= month <= 12):
@@ -276,7 +276,7 @@ DATES: list[Rule] = [
     rule(r"(\b[Kk]e-?\d{1,2}) (SM|M|H)(?![\w/])", _era),
     rule(r"(\b(?:tahun|kurun|abad|sekitar) \d{3,4})(M)(?![\w/])", _era),
     rule(rf"{EDGE}(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}})(?:(T)(?=\d\d:)|{END})", _iso),
-    # Before single dates, which would take the last day of a range.
+    # Ranges come before single dates, whose rules would match the last date of a range.
     rule(rf"{EDGE}(\d{{1,2}})/(\d{{1,2}})\s?{DASH}\s?(?=\d{{1,2}}/\d{{1,2}}/\d{{2,4}}(?![\w/]))", _day_of_first_month),
     rule(
         rf"{EDGE}(?P<first>\d{{1,2}})\s?{DASH}\s?(?P<last>\d{{1,2}})/(?P<month>\d{{1,2}})"

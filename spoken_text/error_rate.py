@@ -7,8 +7,8 @@ Both texts are normalised first, so that differences of notation do not count as
 - spelled acronyms and abbreviations: "KWSP" and "k w s p", "Dr." and "doktor";
 - spelling variants and contractions: "e-mel" and "emel", "colour" and "color", "it's" and "it is".
 
-Number words become digits, then symbols are put into words, then the number words among these become digits too.
-Chinese is compared character by character.
+Normalisation turns number words into digits, then symbols into words, and then the number words in the result into
+digits. Chinese is compared character by character.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ _AS_WRITTEN = [
         (r"(?<=\d)\s?(?:jt|mil|mn)\b", " juta"),
         (r"(?<=\d)\s?(?:bil|bn)\b", " bilion"),
         (r"\b([a-z]{4,})2(nya|an|kan|lah|i)?\b", r"\1 \1\2"),
-        (r"\bdr\b\.?", "doktor"),  # the chat rules would say "dari"
-        (r"\bpn\b\.?", "puan"),  # the chat rules would say "pun"
+        (r"\bdr\b\.?", "doktor"),  # the chat rules would make it "dari"
+        (r"\bpn\b\.?", "puan"),  # the chat rules would make it "pun"
         (r"(?<=\d)\s?k(wh?|j)\b", r" k\1"),
         (r"\be[- ]?(mel|mail)(s?)\b", r"email\2"),
         (r"\bno\.\s?(?=\w)", "number "),
@@ -129,7 +129,7 @@ _LETTERS_AND_DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 @dataclass(frozen=True)
 class Errors:
-    """The numbers of word errors in a transcript, as edits that turn the reference into the hypothesis.
+    """Counts of word errors in a transcript: the edits that turn the reference into the hypothesis.
 
     ``words``: number of words in the reference.
     """
@@ -154,7 +154,7 @@ def compare(reference: str, hypothesis: str, language: str = "ms") -> Errors:
 
     ``reference``: the words that were really said.
     ``hypothesis``: the transcript.
-    ``language``: language of the texts if they do not show their own.
+    ``language``: the texts' language if it cannot be detected.
 
     Raise ``ValueError`` if the reference has no words.
     """
@@ -168,8 +168,8 @@ def compare(reference: str, hypothesis: str, language: str = "ms") -> Errors:
 def alike(reference: str, hypothesis: str, language: str = "ms") -> tuple[str, str]:
     """Return both texts in the form in which they are compared.
 
-    Both are normalised (see ``normalise``) with the same language. Words that one text writes together and the other
-    separately ("lebuhraya", "lebuh raya") are joined in both.
+    Both are normalised (see ``normalise``) with the same language. If one text writes as one word what the other writes
+    as two ("lebuhraya", "lebuh raya"), both get the one word.
     """
     spoken = _language(f"{reference} {hypothesis}", language)
     said, heard = (_words(text, spoken) for text in (reference, hypothesis))
@@ -181,7 +181,7 @@ def normalise(text: str, language: str = "ms") -> str:
 
     Words are separated by single spaces. A hyphen separates words too: "anak-anak" becomes "anak anak".
 
-    ``language``: language in which symbols are put into words if the text does not show its own.
+    ``language``: the language in which symbols are put into words, if the text's language cannot be detected.
     """
     return " ".join(_words(text, _language(text, language)))
 
@@ -243,7 +243,7 @@ def _kept(text: str) -> str:
 
 
 def _letters_joined(words: Sequence[str]) -> list[str]:
-    """Join spelled letters into one word. They may be single letters ("k w s p") or names ("ke dabliu es pi")."""
+    """Join spelled letters into one word, whether written as letters ("k w s p") or as names ("ke dabliu es pi")."""
     out: list[str] = []
     run: list[str] = []
     for word in [*words, ""]:

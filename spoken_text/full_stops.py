@@ -26,7 +26,8 @@ _ONLY_CAPITALISED = frozenset(
 _COUNTERS = frozenset(
     "min maks max nos fig figs eq sec ch bil tel hlm ms m.s bab fasal vol pp p art sek jil jld para rajah".split()
 )
-# Abbreviations that may be the last word of a sentence. A capital after the full stop shows that they are.
+# Abbreviations that may end a sentence. Their full stop ends it unless what follows continues the sentence, for example
+# a lower-case word.
 _TAILS = frozenset(
     """
     dll dsb dst dkk etc bhd inc ltd co corp a.m p.m am pm s.w.t a.s r.a r.ha s.a.w et.al al jan feb mar apr jul aug ogo

@@ -85,13 +85,13 @@ _TAMIL = re.compile(r"[\u0b80-\u0bff]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _GRAMMAR_WEIGHT = 2.0
 _FORM_WEIGHT = 0.5
-_FIRST_WEIGHT = 0.25  # added for the first word that shows a language: it decides a tie
+_FIRST_WEIGHT = 0.25  # extra weight for the first word that belongs to one language only, to decide a tie
 
 
 def detect_language(text: str, fallback: str = "ms") -> str:
     """Return the language of one sentence: "ms", "en", "zh" or "ta".
 
-    ``fallback``: returned if nothing in the text shows its language.
+    ``fallback``: returned if the language cannot be detected.
 
     In a mixed sentence, function words count most: "Deadline dia 30/11, so please submit" is Malay.
     """

@@ -47,15 +47,15 @@ _ENTITY_HINT = re.compile(r"&#?\w{1,31};")
 _LINE_BREAK = re.compile(r"[^\S\n]*\\?\n\s*")
 _UNIT_IN_HEAD = re.compile(r"(.{1,80}?)\s*\(([^()\s\d]{1,6}[²³]?)\)")
 _MAX_NAME_CHARS = 60  # a longer column name is not repeated with every cell
-_LONG_LINE_CHARS = 50  # the break after a shorter line was intended: the line was not wrapped for its length
+_LONG_LINE_CHARS = 50  # a shorter line was not wrapped for its length, so the break after it is probably intended
 
 
 def plain_pieces(piece: str, language: str) -> list[str]:
-    """Return the plain texts of one piece of Markdown, each to be read as a sentence of its own.
+    """Return the plain texts of one piece of Markdown. Each text is read as a separate sentence.
 
     ``piece``: a piece from ``spoken_text.sentences``.
 
-    A table gives one text per row. A rule, a reference or a blank line gives none. Any other piece gives one.
+    A table results in one text per row. A rule, a reference or a blank line results in none, any other piece in one.
     """
     first = piece.split("\n", 1)[0]
     kind = line_kind(first)
@@ -150,7 +150,7 @@ def inline(text: str) -> str:
     if "<" in text:
         text = _AUTOLINK.sub(lambda m: m[1].removeprefix("mailto:"), _COMMENT.sub("", text))
         text = _TAG.sub("", _BREAK.sub(", ", text))
-    text = text.replace("\\*", "∗")  # an asterisk that is text
+    text = text.replace("\\*", "∗")  # a literal asterisk
     text = _STAR.sub("", _STRONG.sub("", text))
     text = _UNDERSCORE.sub(" ", text)
     text = _ESCAPE.sub(r"\1", text)

@@ -112,7 +112,7 @@ SIGNED: list[Rule] = [
     rule(rf"(?<=[-+*=(^] ){EDGE}(\d{{1,4}})([a-z])(?![\w])|{EDGE}(\d{{1,4}})(x|y)(?=\s?[-+*=^)])", _term),
 ]
 
-#: Applied before times of day are put into words.
+#: These rules are applied before times of day are put into words.
 TIME_RANGES: list[Rule] = [
     rule(rf"(\d\s?{_PART})\s?{DASH}\s?(?=\d)", lambda m, lang: m[1] + _to(lang), re.IGNORECASE),
     rule(

@@ -82,7 +82,7 @@ def _joined(run: Sequence[str]) -> list[str]:
 
 
 def _decades_split(words: Sequence[str]) -> Sequence[str]:
-    """Split the ending from the second word of a decade: "sembilan puluhan" becomes "sembilan puluh -an"."""
+    """Split the ending "-an" from a decade of two words: "sembilan puluhan" becomes "sembilan puluh -an"."""
     if not any(word in _DECADES for word in words):
         return words
     out: list[str] = []
@@ -93,9 +93,9 @@ def _decades_split(words: Sequence[str]) -> Sequence[str]:
 
 
 def _read(words: Sequence[str], index: int, *, after_number: bool) -> _Found | None:
-    """Return the number that begins at words[index], or None if none does.
+    """Return the number that begins at words[index], or None if no number begins there.
 
-    ``after_number``: whether the word before it belongs to a number. "oh" is a zero only then.
+    ``after_number``: whether the previous word belongs to a number. "oh" is a zero only after a number.
     """
     word = words[index]
     following = words[index + 1] if index + 1 < len(words) else ""
@@ -154,7 +154,7 @@ def _small_part(words: Sequence[str], index: int) -> tuple[str, int] | None:
 
 
 def _ordinal(words: Sequence[str], index: int) -> _Found | None:
-    """Return the ordinal that begins at words[index], or None if none does.
+    """Return the ordinal that begins at words[index], or None if no ordinal begins there.
 
     "kelima" and "ke 5" become "ke5", "twenty fifth" becomes "25th".
     """
@@ -180,9 +180,9 @@ def _with_suffix(value: int) -> str:
 
 
 def _cardinal(words: Sequence[str], index: int) -> tuple[str, int] | None:
-    """Return the longest number that begins at words[index], or None if none does.
+    """Return the longest number that begins at words[index], or None if no number begins there.
 
-    The result is the number in digits (it is below 10**15) and the index of the word after it.
+    The result is the number in digits (below 10**15) and the index of the word after it.
     """
     if index < len(words) and words[index] in _ZEROS:
         return "0", index + 1
@@ -240,7 +240,7 @@ def _group(words: Sequence[str], index: int) -> tuple[int, int, str] | None:
 def _with_rest(words: Sequence[str], hundreds: int, index: int) -> tuple[int, int, str]:
     """Add the number below a hundred that follows ``hundreds``, with or without "and" before it, if there is one.
 
-    The result is that of ``_group``.
+    The result has the form of ``_group``'s result.
     """
     start = index + 1 if words[index : index + 1] == ["and"] else index
     if start < len(words) and (rest := _below_hundred(words, start)) is not None:

@@ -142,7 +142,7 @@ def _fraction(match: re.Match[str], language: str) -> str:
 
 
 def follows_a_house(match: re.Match[str]) -> bool:
-    """Return True if the word before a number and a letter shows that these are a name, as in "Rumah 12B"."""
+    """Return True if a number with a letter is part of a name, as in "Rumah 12B". The word before it shows this."""
     return bool(_AFTER_HOUSES.search(match.string[max(0, match.start() - 20) : match.start()]))
 
 
@@ -184,7 +184,7 @@ SIGNS = [
     rule(rf"(?<![\w.,)%°])(?<![\d)] ){DASH}(?=\d)", lambda m, lang: f"{_minus(lang)} "),
 ]
 
-#: Applied before codes of digits and letters.
+#: These rules are applied before the rules for codes of digits and letters.
 SCALES = [
     rule(rf"{EDGE}({NUMBER})\s?((?i:{_WORD_SCALES})){END}", lambda m, lang: scaled(m[1], m[2], lang)),
     rule(rf"{EDGE}(?![48]K)({NUMBER})({_TOUCHING}){END}", lambda m, lang: scaled(m[1], m[2], lang)),  # 4K is a screen

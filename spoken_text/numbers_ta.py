@@ -83,7 +83,7 @@ def number(text: str) -> str:
 
 
 def counted(text: str) -> str:
-    """Return a number in words, in the form used before a noun: "ஒரு" for one, else as from ``number``."""
+    """Return a number in words, as used before a noun: "ஒரு" for one, otherwise the same as ``number``."""
     return "ஒரு" if text == "1" else number(text)
 
 

@@ -62,5 +62,5 @@ def number(text: str) -> str:
 
 
 def counted(text: str) -> str:
-    """Return a number in words, in the form used before a measure word: 两 for two, else as from ``number``."""
+    """Return a number in words, as used before a measure word: 两 for two, otherwise the same as ``number``."""
     return "两" if text == "2" else number(text)

@@ -63,9 +63,9 @@ def _of_item(kind: Any, value: Any) -> list[Characters]:
 
 
 def _of_branches(branches: list[list[Characters]]) -> list[Characters]:
-    """Return the sets for an alternation (``a|b``): the union of the rarest set of each branch, or none.
+    """Return the set for an alternation (``a|b``), in a list: the union of the rarest set of each branch.
 
-    There is none if a branch has no set.
+    Return [] if any branch has no set.
     """
     if not all(branches):
         return []

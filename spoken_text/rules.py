@@ -70,5 +70,5 @@ def pick(language: str, malay: str, english: str) -> str:
 
 
 def words(malay: str, english: str) -> Say:
-    """Return a ``say`` function that gives the same words for every match."""
+    """Return a ``say`` function that returns the same words for every match."""
     return lambda match, language: pick(language, malay, english)

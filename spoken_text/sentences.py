@@ -3,7 +3,7 @@
 Each piece is raw Markdown that can be spoken on its own:
 
 - A code block, a link or a code span is never split.
-- Each row of a table is a piece of its own, with the head of the table before it.
+- Each row of a table is a separate piece, with the head of the table before it.
 - Block-quote marks (``>``) are removed.
 
 Lines are grouped into blocks first (``spoken_text.lines``). Then the text of each block is searched for the ends of
@@ -40,7 +40,7 @@ class Piece(NamedTuple):
 
 
 def split_sentences(text: str) -> list[str]:
-    """Split a complete text into sentences. Longer ones are cut after about 300 characters. None is blank."""
+    """Split a complete text into sentences, none of them blank. Longer sentences are cut after about 300 characters."""
     return [piece.text for piece in split_pieces(text)]
 
 
@@ -76,7 +76,7 @@ class _Blocks:
     def __init__(self) -> None:
         self._line = ""  # text of a line whose kind is not known yet
         self._in_text_line = False
-        self._kind = LineKind.BLANK  # of the block being read
+        self._kind = LineKind.BLANK  # the kind of the block being read
         self._fence: list[str] = []
         self._fence_close = ""
         self._head: list[str] = []  # the head of the table being read, then its delimiter row

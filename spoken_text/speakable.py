@@ -1,4 +1,4 @@
-"""Turn a language model's text into speakable text: the words and pauses of a person who reads it aloud."""
+"""Turn a language model's text into speakable text: the words and pauses with which a person would read it aloud."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ _NUMBERS = [*SCALES, *CODES, *NUMBERS]
 def speakable(text: str, language: str = "ms", *, letters: bool = False) -> str:
     """Return the words and punctuation to be spoken for a text, or "" if there is nothing to say.
 
-    ``text``: Markdown. No ``str`` raises an error.
-    ``language``: "ms", "en", "zh" or "ta"; applies to sentences that do not show their own language.
+    ``text``: Markdown. Any string is accepted.
+    ``language``: "ms", "en", "zh" or "ta"; the language of sentences whose language cannot be detected.
     ``letters``: whether to put a LETTER_MARK before the name of every spelled letter.
     """
     spoken = _spoken(text, language)
@@ -82,8 +82,8 @@ def _spoken(text: str, language: str) -> str:
 def _pieces(text: str) -> Iterator[Piece]:
     """Split a text into pieces.
 
-    A piece that begins with a symbol is split again, because the symbol may be Markdown now that it begins a text: for
-    example, the ">" of "Ya. > Tidak".
+    A piece that begins with a symbol is split once more, because some symbols are Markdown only at the start of a text.
+    In "Ya. > Tidak", for example, the ">" becomes a block-quote mark.
     """
     for piece in split_pieces(text):
         if piece.text[:1].isalnum() or piece.text[:1] == "|":

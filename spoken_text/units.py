@@ -258,7 +258,7 @@ LONE_UNITS: list[Rule] = [
     ),
 ]
 
-#: Applied before amounts of money are put into words.
+#: These rules are applied before amounts of money are put into words.
 EACH: list[Rule] = [
     rule(
         rf"((?<![\w])(?:RM|\$|S\$|USD) ?{NUMBER}|{EDGE}{NUMBER}\s?(?:{_BASES}))\s?/\s?([a-z]{{3,15}})(?![\w/])", _each

@@ -97,7 +97,7 @@ class ReplyVoice:
 
         ``unit``: made by the method ``unit``.
 
-        Errors of the engines propagate. ``OverCapacity`` does so only if brown-out is off or the unit had been
+        Errors of the engines propagate. ``OverCapacity`` propagates only if brown-out is off or the unit had been
         admitted, because otherwise eSpeak NG speaks.
         """
         if self.degraded and unit.voice.engine == NEURAL:

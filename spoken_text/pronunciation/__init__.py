@@ -1,6 +1,6 @@
 """Turn words into phonemes.
 
-Malay words are pronounced by a lexicon and rules, English words by a function that the caller gives.
+A lexicon and rules pronounce Malay words. A function that the caller passes pronounces English words.
 """
 
 from spoken_text.pronunciation.letters import LETTER_MARK

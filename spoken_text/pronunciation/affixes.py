@@ -49,7 +49,7 @@ _TALING_PREFIXES = {
 
 @dataclass(frozen=True)
 class Analysis:
-    """A Malay word split into prefixes, stem and suffixes, each in the order of writing."""
+    """A Malay word split into prefixes, stem and suffixes. The affixes are in the order in which they are written."""
 
     prefixes: tuple[str, ...]
     stem: str
@@ -67,9 +67,9 @@ class Analysis:
 def analyse(word: str, known: Callable[[str], bool]) -> Analysis | None:
     """Split a word into a known stem and as few affixes as possible.
 
-    ``known``: whether a stem is known.
+    ``known``: function that returns True for a known stem.
 
-    Return None if there is no such split with at least one affix.
+    Return None if no split has a known stem and at least one affix.
     """
     best: Analysis | None = None
     for found in _readings(word, known):

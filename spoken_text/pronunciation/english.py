@@ -17,7 +17,7 @@ _NOT_MALAY = re.compile(
     """,
     re.VERBOSE,
 )
-_DOUBLES = re.compile(r"[^aeiou]*[aeiou][bdfgklmnprtvz]")  # "stop" doubles its last letter before a vowel
+_DOUBLES = re.compile(r"[^aeiou]*[aeiou][bdfgklmnprtvz]")  # words that double their last letter: "stop", "stopping"
 _ENDINGS = ("ing", "ed", "er", "ers", "s", "es", "'s", "ly", "d")
 _MIN_STEM = 3
 _MIN_PART = 4  # letters of each word in a compound
@@ -30,7 +30,7 @@ def is_english(word: str) -> bool:
 
 
 def _is_inflected(word: str, words: frozenset[str], depth: int = 2) -> bool:
-    """Return True if a word is a word of the list with one to ``depth`` endings, such as "quick-ly"."""
+    """Return True if a word consists of a word of the list and one to ``depth`` endings, such as "quick-ly"."""
     for ending in _ENDINGS:
         stem = word.removesuffix(ending)
         if stem == word or len(stem) < _MIN_STEM:
@@ -45,7 +45,7 @@ def _is_inflected(word: str, words: frozenset[str], depth: int = 2) -> bool:
 def _takes(stem: str, ending: str, words: frozenset[str]) -> bool:
     """Return True if stem and ending are the correct spelling of an inflected word of the list.
 
-    "stopp-ing" and "mak-ing" are, "stop-ing" is not.
+    For "stopp-ing" and "mak-ing" it is True, for "stop-ing" False.
     """
     if ending[0] not in "ei" or _is_compound(stem, words):
         return stem in words or _is_compound(stem, words)

@@ -90,7 +90,8 @@ _NAMES = {
     "ˈ": "'",
     "ˌ": ",",
 }
-# In Malay words, the lax vowels of closed last syllables are those of eSpeak NG's own Malay ("puteh", "puloh").
+# In Malay words, the lax vowels of closed last syllables are [e] and [o], as in eSpeak NG's own Malay ("puteh",
+# "puloh").
 _MALAY_NAMES = {**_NAMES, "ɪ": "e", "ʊ": "o"}
 _SYMBOL = re.compile("|".join(sorted(map(re.escape, _NAMES), key=len, reverse=True)))
 # Pairs of characters that are themselves a phoneme name. Two names that would form one are separated by "|".
@@ -114,10 +115,10 @@ class EspeakPiece:
 
 
 def espeak_pieces(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[EspeakPiece]:
-    """Split a sentence into a piece for each voice that is needed. Pieces for the Malay voice hold phoneme names.
+    """Split a sentence wherever the voice must change. Pieces for the Malay voice hold phoneme names.
 
     ``text``: one speakable sentence.
-    ``language``: language of the sentence if it does not show its own.
+    ``language``: the sentence's language if it cannot be detected.
     ``english``: function that returns the IPA of English text.
     """
     if sentence_language(text, language) == "en":
@@ -139,7 +140,7 @@ def _malay_piece(words: list[str]) -> list[EspeakPiece]:
 
 
 def mnemonics(word: SpokenWord) -> list[str]:
-    """Return the eSpeak NG phoneme names of a word, joined; several strings for a very long word.
+    """Return the eSpeak NG phoneme names of a word as one string, or as several for a very long word.
 
     IPA symbols for which the Malay voice has no phoneme are left out.
     """

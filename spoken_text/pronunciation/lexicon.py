@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
-ENGLISH = "@en"  # instead of a respelling: the word is said in English ("Facebook")
+ENGLISH = "@en"  # stands in place of a respelling if the word is said in English ("Facebook")
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def phonemes(text: str, language: str = "ms", *, english: EnglishPhonemes) -> li
     """Return the words of a sentence with their pronunciation.
 
     ``text``: one speakable sentence. A LETTER_MARK before a word shows that it is the name of a letter.
-    ``language``: language of the sentence if it does not show its own.
+    ``language``: the sentence's language if it cannot be detected.
     ``english``: function that pronounces English words, also those inside a Malay sentence.
 
     Malay words are pronounced by the lexicon and rules of this package. Words in a script that no voice can read are
@@ -70,7 +70,7 @@ def phonemes(text: str, language: str = "ms", *, english: EnglishPhonemes) -> li
 def sentence_language(text: str, fallback: str = "ms") -> str:
     """Return the language of one speakable sentence.
 
-    ``fallback``: returned if the sentence does not show its language. Unless it is "en", a sentence counts as English
+    ``fallback``: returned if the language cannot be detected. If ``fallback`` is not "en", a sentence counts as English
     only if it has at least as many English as Malay words.
     """
     detected = detect_language(without_letters(text), fallback)
@@ -169,7 +169,7 @@ def _join_foreign(words: list[SpokenWord]) -> list[SpokenWord]:
 def _with_english(words: list[SpokenWord], english: EnglishPhonemes) -> list[SpokenWord]:
     """Add the IPA of English words.
 
-    Consecutive ones are passed to ``english`` together, so that words like "the" get their unstressed form.
+    ``english`` gets consecutive English words as one text, so that words like "the" get their unstressed form.
     """
     out: list[SpokenWord] = []
     run: list[SpokenWord] = []

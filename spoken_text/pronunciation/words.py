@@ -14,7 +14,7 @@ _MIN_ENGLISH = 4  # letters of an English stem within a Malay word
 _MAX_WORD = 60  # letters; a longer string of letters is pronounced in pieces
 _CACHED = 16_384
 _UNSTRESSED = frozenset("di ke yang dan pun si sang pada dari oleh para per nak tu ni lah kah".split())
-_VERB_PREFIXES = frozenset("me mem men meng menge meny ber be di".split())  # not "ter-": "terakhir" is not a verb
+_VERB_PREFIXES = frozenset("me mem men meng menge meny ber be di".split())  # no "ter-": "terakhir" is not a verb
 # Word that exists in both languages → English neighbours that show that it is English here.
 _TOGETHER = {
     "jam": frozenset(["traffic"]),
@@ -83,7 +83,7 @@ def word_language(word: str, names: list[str], index: int, language: str) -> str
 
 
 def in_english(letter: str, names: list[str], index: int) -> bool:
-    """Return True if a single letter is an English word ("a", "i", or "n" for "and"), because one follows it.
+    """Return True if a single letter ("a", "i", or "n" for "and") is an English word, because an English word follows.
 
     ``names``, ``index``: see ``word_language``.
     """

@@ -45,9 +45,9 @@ class SilenceForm(forms.Form):
 
 
 def ask_to_silence(request: HttpRequest, model_admin: ModelAdmin, rule: Rule, back: str) -> HttpResponse:
-    """Show the page that asks for how long and why to silence a rule, or silence it if the form has been sent.
+    """Show the form for silencing a rule. If the request submits the form, silence the rule and redirect.
 
-    ``back``: URL to return to.
+    ``back``: URL to redirect to.
     """
 
     def do(filled_in: dict[str, Any]) -> str:
@@ -148,7 +148,7 @@ class RuleAdmin(AuditedAdmin):
         return f"until {_moment(rule.silenced_until)} by {rule.silenced_by}: {rule.silenced_why}"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # a rule can be disabled instead; its past alerts refer to it
+        return False  # past alerts refer to the rule, which can be disabled instead
 
     def _is_silenced(self, object_id: Any) -> bool:
         return exists(Rule.objects.filter(silenced_until__gt=timezone.now()), object_id)

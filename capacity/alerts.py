@@ -8,7 +8,7 @@
 
 - Between the clear level and the threshold the state does not change (hysteresis).
 - The state is in the database, so a new leader continues where the last one stopped.
-- If no evaluation took place for ``UNWATCHED``, ``pending_for`` and ``clear_for`` start again.
+- After ``UNWATCHED`` without an evaluation, the times ``pending_for`` and ``clear_for`` start again.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from capacity import delivery
 from capacity.measure import Readings
 from capacity.models import Alert, Rule
 
-UNWATCHED = timedelta(minutes=2)  # after a longer gap between two evaluations, waiting times start again
-REMIND_EVERY = timedelta(hours=1)  # while a critical alert is not acknowledged
+UNWATCHED = timedelta(minutes=2)  # after a longer gap between two evaluations, the waiting times start again
+REMIND_EVERY = timedelta(hours=1)  # until a critical alert is acknowledged
 
 State = Alert.State
 
@@ -61,7 +61,7 @@ def _evaluate(rule: Rule, alert: Alert | None, value: float | None, now: datetim
     if alert is not None and alert.metric != rule.metric:
         if alert.metric:  # values of the new metric must not count for the old one
             return _close(alert, now, "The rule's metric was changed.")
-        alert.follow(rule)  # a process of release 0.2 wrote it
+        alert.follow(rule)  # a process of release 0.2 wrote this row
     is_above = value is not None and value > rule.level
     if alert is None:
         if not is_above or value is None:
@@ -122,9 +122,9 @@ def _close(alert: Alert, now: datetime, outcome: str) -> Alert | None:
 
 
 def _tell(alert: Alert, now: datetime) -> None:
-    # The end of an alert is notified only if its firing was.
+    # Tell receivers that an alert has ended only if they were told that it fired.
     is_known = alert.state == State.FIRING or alert.notified_at is not None
-    # If no receiver is configured, the alert does not count as notified. It is notified once there is a receiver.
+    # Without a receiver, ``notified_at`` stays empty, so the notification is sent once a receiver is configured.
     if is_known and not alert.rule.is_silenced(now) and delivery.put(alert, now):
         alert.notified_at = now
         alert.save(update_fields=["notified_at"])

@@ -48,11 +48,11 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Levels:
-    """Numbers of concurrent users to compare a measured number with. None if there is no such rule or phase.
+    """The numbers of concurrent users that charts mark for comparison. Each is None without such a rule or phase.
 
-    ``warning``: lowest threshold of the warning rules.
-    ``critical``: lowest threshold of the critical rules.
-    ``design``: concurrent users for which the service is built.
+    ``warning``: the lowest threshold of the warning rules.
+    ``critical``: the lowest threshold of the critical rules.
+    ``design``: the number of concurrent users for which the service is built.
     """
 
     warning: float | None
@@ -64,7 +64,7 @@ def now_served() -> Users | None:
     """Return the concurrent users of all processes as of their last heartbeats, or None if they cannot be read."""
     try:
         served: Presence = concurrent_users.now_served()
-    except Exception:  # the page is shown without this number
+    except Exception:  # show the page without this number
         logger.warning("the leases cannot be read", exc_info=True)
         return None
     return Users(len(served.asr), len(served.tts), len(served.together), served.fallbacks)

@@ -118,7 +118,7 @@ if ARGV[1] ~= '' then
 end
 return redis.call('HGETALL', KEYS[2])
 """
-_KEYS = ("{voice:leases}:expiry", "{voice:leases}:served")  # the braces keep both on one node of a cluster
+_KEYS = ("{voice:leases}:expiry", "{voice:leases}:served")  # the braces keep both keys on one node of a cluster
 
 
 class RedisStore:
@@ -154,7 +154,7 @@ def store() -> Store:
 
 
 def now_served() -> Presence:
-    """Return the end users served by all processes, as of their last heartbeats. Raise the store's errors."""
+    """Return the end users served by all processes, as of their last heartbeats. Errors of the store propagate."""
     return united(store().read().values())
 
 
@@ -172,7 +172,7 @@ class Leases:
     def admit(self, someone: str) -> None:
         """Raise ``TooManyUsers`` if this end user would exceed the limit.
 
-        ``someone``: the end user, as returned by ``person``. One who is being served already is always admitted.
+        ``someone``: the end user, as returned by ``person``. An end user who is already being served is admitted.
         """
         most = most_users()
         here = self._present.people
@@ -185,7 +185,7 @@ class Leases:
             raise TooManyUsers(message, retry_after_s=beat_s())
 
     def enter(self, someone: str, feature: Feature) -> None:
-        """Count a request or connection of an end user, and start the heartbeat if it does not run."""
+        """Count a request or connection of an end user. Start the heartbeat unless it is running."""
         self._present.enter(someone, feature)
         concurrent_users.set(len(self._present.people))
         if self._beating is None:
@@ -231,7 +231,7 @@ class Leases:
             except Exception:
                 logger.warning("the concurrent users cannot be published", exc_info=True)
                 if time.monotonic() - self._heard_at > settings.VOICE_LEASE_S:
-                    self._elsewhere = frozenset()  # too old to refuse end users because of it
+                    self._elsewhere = frozenset()  # too old to refuse end users by
                 continue
             if not self._is_published and not self._present.people:
                 self._elsewhere = frozenset()

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 TIMEOUT_S = 10.0
 MAX_ATTEMPTS = 10
 FIRST_BACKOFF = timedelta(seconds=10)
-LONGEST_BACKOFF = timedelta(minutes=15)  # so the last attempt is about an hour after the first
+LONGEST_BACKOFF = timedelta(minutes=15)  # with this limit, the last attempt is about an hour after the first
 AT_ONCE = 20  # maximum deliveries per call of ``send_due``
 
 _COLOURS = {Rule.Severity.CRITICAL.value: "#c62828", Rule.Severity.WARNING.value: "#ef6c00"}
@@ -35,7 +35,7 @@ State = Delivery.State
 
 
 class Undeliverable(Exception):
-    """Raised when a delivery has failed in such a way that a retry would fail too."""
+    """Raised when a delivery has failed and a retry would fail too."""
 
 
 def receivers() -> list[tuple[Delivery.Channel, str]]:
@@ -142,7 +142,7 @@ def _send(delivery: Delivery) -> None:
     try:
         response = httpx.post(url, json=slack_message(delivery), timeout=TIMEOUT_S)
     except httpx.HTTPError as error:
-        raise ConnectionError(type(error).__name__) from None  # the error's text may contain the address
+        raise ConnectionError(type(error).__name__) from None  # the original message may contain the secret URL
     if response.status_code in (408, 429) or response.status_code >= 500:
         raise ConnectionError(f"Status {response.status_code}.")
     if not response.is_success:
@@ -155,6 +155,6 @@ def slack_message(delivery: Delivery) -> dict[str, Any]:
     Mattermost, Rocket.Chat and Discord (at the address that ends with ``/slack``) accept this format, too.
     """
     is_over = delivery.subject.startswith("[voice] Resolved")
-    alert = delivery.alert  # None: a test
+    alert = delivery.alert  # None for a test notification
     colour = _RESOLVED_COLOUR if is_over or alert is None else _COLOURS[alert.severity]
     return {"text": delivery.subject, "attachments": [{"color": colour, "text": delivery.text}]}

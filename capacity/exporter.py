@@ -3,7 +3,7 @@
 The numbers come from the database, so every API process exports the same ones. Aggregate them with ``max()``, never
 with ``sum()``.
 
-They are read with a few queries, at most every ``CACHED_S`` seconds, in a separate thread. A database that does not
+A separate thread reads the numbers with a few queries, at most every ``CACHED_S`` seconds. A database that does not
 answer therefore does not block the process's other metrics.
 """
 
@@ -82,7 +82,7 @@ class SampleCollector(Collector):
     def describe(self) -> Iterable[Metric]:
         """Return the metrics without values.
 
-        If this method did not exist, the registry would call ``collect``, which reads the database, when Django starts.
+        Without this method, the registry would call ``collect`` when Django starts, and ``collect`` reads the database.
         """
         return [make() for make in _FAMILIES]
 
@@ -144,7 +144,7 @@ def _read() -> Stored:
 
 
 def levels() -> dict[tuple[str, str], float]:
-    """Return the lowest threshold of the enabled rules by metric and severity; infinity if all of them are disabled."""
+    """Return the lowest threshold of the enabled rules, by metric and severity; infinity if all rules are disabled."""
     lowest: dict[tuple[str, str], float] = {}
     for rule in Rule.objects.all():
         level = rule.level if rule.is_enabled else float("inf")
@@ -154,7 +154,7 @@ def levels() -> dict[tuple[str, str], float]:
 
 
 def reached() -> dict[str, float]:
-    """Return, by flag, the percentage of end users for whom it is on at most; 0 while its kill switch is on."""
+    """Return the percentage of end users that each flag reaches at most, by the flag's name; 0 if it is killed."""
     return {flag.name: 0.0 if flag.killed else float(flag.reach) for flag in Flag.objects.all()}
 
 

@@ -24,7 +24,7 @@ class Workload(StrEnum):
 
     @property
     def measured(self) -> str:
-        """The definition of its response time, such as "request to last byte"."""
+        """The definition of the response time for this kind of work, such as "request to last byte"."""
         return _LABELS[self][1]
 
 

@@ -1,7 +1,7 @@
 """Fit a line or an exponential curve to past measurements, and predict when it reaches a level.
 
-Both are fitted by least squares, the exponential curve to the logarithms. The one that explains more of the variance of
-the measurements is chosen. Times are numbers of days from any fixed day.
+The line is fitted to the measurements and the exponential curve to their logarithms, both by least squares. The better
+fit is the one that explains more of the variance of the measurements. Times are in days since any fixed day.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def fit(points: Sequence[Point]) -> Fit | None:
     fits = [_fit(Shape.LINEAR, points, lambda value: value)]
     if all(value > 0 for _day, value in points):
         fits.append(_fit(Shape.EXPONENTIAL, points, math.log))
-    return max(fits, key=lambda candidate: candidate.r_squared)  # if both are equal, the line, because it is first
+    return max(fits, key=lambda candidate: candidate.r_squared)  # in a tie the line, which is first
 
 
 def _fit(shape: Shape, points: Sequence[Point], scale: Callable[[float], float]) -> Fit:

@@ -20,9 +20,9 @@ HOURS = 48
 class Bar:
     """One bar of a chart.
 
-    ``label``: its hour or day.
-    ``value``: its value with a unit, as text.
-    ``percent``: its height in per cent of the chart's height.
+    ``label``: the hour or day.
+    ``value``: the value with its unit, as text.
+    ``percent``: the height in per cent of the chart's height.
     ``is_bad``: whether the value needs attention.
     """
 

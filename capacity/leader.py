@@ -33,7 +33,7 @@ class Election(Protocol):
         """
 
     def resign(self, holder: str) -> None:
-        """Give up the lead if ``holder`` has it."""
+        """Give up the lead if ``holder`` is the leader."""
 
 
 class DatabaseElection:
@@ -44,7 +44,7 @@ class DatabaseElection:
         until: Any = Now() + timedelta(seconds=lease_s)
         mine_or_free = Q(holder=holder) | Q(expires_at__lte=Now())
         rows = Leadership.objects.filter(role=self._role)
-        if rows.filter(mine_or_free).update(holder=holder, expires_at=until):  # one statement, so two cannot both win
+        if rows.filter(mine_or_free).update(holder=holder, expires_at=until):  # one statement, so that only one wins
             return True
         if rows.exists():
             return False

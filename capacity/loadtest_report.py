@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from capacity.goals import P95_S, WARM_UP_SHARE, Workload
 from capacity.loadtest_chart import Chart, Curve, chart
 
-LAG_S = 0.2  # if the load generator is later than this, it measures its own delay too
+LAG_S = 0.2  # if the load generator lags by more than this, its delay distorts the response times
 
 Facts = dict[str, Any]
 

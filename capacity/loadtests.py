@@ -1,4 +1,4 @@
-"""Store load-test runs, and find the runs that prove a growth phase: they passed with as many concurrent users."""
+"""Store load-test runs, and find the run that proves a growth phase: it passed with the phase's concurrent users."""
 
 from __future__ import annotations
 

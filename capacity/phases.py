@@ -34,10 +34,10 @@ class MeasuredUse:
 
 @dataclass(frozen=True)
 class Crossing:
-    """The prediction when one measure of use will exceed the upper limit of the present phase.
+    """A prediction of when a measure of use will exceed the upper limit of the present phase.
 
     ``measure``: name of the measure.
-    ``now``: its present value; None if not measured yet.
+    ``now``: the measure's present value; None if not measured yet.
     ``limit``: the phase's upper limit.
     ``fit``: curve fitted to the measure's history; None if the history is too short.
     ``day``: predicted day; None if it is more than two years away or unknown.

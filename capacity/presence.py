@@ -1,4 +1,4 @@
-"""The end users being served: those of this process, and those that the processes report to each other.
+"""Which end users are being served, by this process and, as reported in leases, by all processes.
 
 An end user is identified by ``client:id``, because client applications choose their users' ids independently.
 """
@@ -65,7 +65,7 @@ class Presence:
     @classmethod
     def from_json(cls, served: dict[str, Any]) -> Presence:
         asr, tts, together = (frozenset(served[name]) for name in (ASR, TTS, TOGETHER))
-        # Processes of an older release do not report the last two.
+        # Processes of an older release do not report the last two values.
         return cls(asr, tts, together, served["gpu"], served.get("stood_in", 0), served.get("gpu_memory"))
 
 

@@ -110,8 +110,8 @@ class Rule(Audited):
     def level(self) -> float:
         """The threshold in the deployed growth phase.
 
-        If ``phase_percent`` is set, it is at least that percentage of the phase's upper limit, so that normal use of a
-        large phase causes no alert.
+        If ``phase_percent`` is set, the threshold is at least that percentage of the phase's upper limit, so that
+        normal use in a large phase causes no alert.
         """
         if not deployment.phase() or self.phase_percent is None:
             return self.threshold

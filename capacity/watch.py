@@ -35,7 +35,7 @@ RENEW_EVERY_S = 5.0
 EVALUATE_EVERY = timedelta(seconds=15)
 PROBE_EVERY_S = 15.0
 SEND_EVERY_S = 2.0
-COUNT_EVERY = timedelta(hours=1)  # counting of active users, deletion of old rows
+COUNT_EVERY = timedelta(hours=1)  # how often to count active users and delete old rows
 KEEP_SAMPLES = timedelta(days=8)
 STOP_S = 10.0
 
@@ -43,27 +43,27 @@ Clock = Callable[[], datetime]
 
 
 def read_presence() -> Presence | None:
-    """Return the end users of all processes and the load of their GPUs and of this machine's.
+    """Return the end users of all processes, and the load of the busiest GPU of any process or of this machine.
 
     Return None if the leases cannot be read.
     """
     try:
         served = concurrent_users.now_served()
-    except Exception:  # the other metrics are still evaluated
+    except Exception:  # evaluate the other metrics without it
         logger.warning("the leases cannot be read", exc_info=True)
         return None
     return united([served, Presence().with_gpu(gpu.busiest(gpu.read()))])
 
 
 class Watch:
-    """Collects what the leading watcher reads at each tick, and evaluates it every 15 s."""
+    """Collects the presences that the leading watcher reads at each tick, and evaluates the rules every 15 s."""
 
     def __init__(self) -> None:
         self._busiest: Presence | None = None
         self._evaluated_at: datetime | None = None
 
     def tick(self, now: datetime, presence: Presence | None) -> bool:
-        """Note the end users being served. If the last evaluation was 15 s ago, evaluate and return True."""
+        """Note the end users being served. If the last evaluation was 15 s ago or more, evaluate and return True."""
         self._note(presence)
         if self._evaluated_at is not None and now - self._evaluated_at < EVALUATE_EVERY:
             return False
@@ -191,7 +191,7 @@ class Watcher:
     def _probe(self) -> None:
         failure = probe.probe(probe.url())
         if self._stopping.is_set():
-            return  # the service may be stopping together with this process
+            return  # the probe may have failed because the service stops, too
         now = self._clock()
         probe.record(now, failure)
         if self._counted_at is None or now - self._counted_at >= COUNT_EVERY:

@@ -142,7 +142,7 @@ def _fraction(match: re.Match[str], language: str) -> str:
 
 
 def follows_a_house(match: re.Match[str]) -> bool:
-    """Return True if a number with a letter is part of a name, as in "Rumah 12B". The word before it shows this."""
+    """Return True if the word before the match shows that the match is part of a name, as in "Rumah 12B"."""
     return bool(_AFTER_HOUSES.search(match.string[max(0, match.start() - 20) : match.start()]))
 
 

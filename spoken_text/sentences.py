@@ -244,7 +244,7 @@ class _Sentences:
     def take_table_head(self, delimiter: str) -> str | None:
         """Remove and return the last line if it is the head of a table, else return None.
 
-        ``delimiter``: the line after it, a possible delimiter row. Both lines must contain a pipe.
+        ``delimiter``: the next line, a possible delimiter row. Both lines must contain a pipe.
         """
         if "|" not in delimiter:
             return None

@@ -1,4 +1,4 @@
-"""Handle scripts other than Latin: transliterate Jawi, and tell Chinese and Tamil from scripts that no voice reads."""
+"""Handle other scripts than Latin: transliterate Jawi, recognise Chinese and Tamil, and find what no voice can read."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class Lexicon:
     """All word lists. Words in Latin letters are in lower case.
 
     ``respellings``: Malay word or stem → its respelling (see ``malay``).
-    ``brands``: word pronounced as in English, often a brand → the spelling from which an English voice pronounces it.
+    ``brands``: word pronounced as in English, often a brand → a spelling that an English voice pronounces correctly.
     ``english``: words that are English even in a Malay sentence.
     ``jawi``: Jawi word → the same word in Latin letters.
     """

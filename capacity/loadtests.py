@@ -32,7 +32,7 @@ def proven() -> LoadTestRun | None:
 
 
 def latest_for(phase: Phase) -> LoadTestRun | None:
-    """Return the latest passed run with at least as many concurrent users as the phase's upper limit.
+    """Return the latest run that passed with at least as many concurrent users as the phase's upper limit.
 
     Return None if there is no such run, or if the phase has no upper limit.
     """

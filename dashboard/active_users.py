@@ -34,7 +34,7 @@ FEATURES = {
 
 
 def active_by_day(span: DateRange, filters: Filters) -> Table:
-    """Return the table of active users by day, over 1, 7 and 30 days."""
+    """Return the table of end users active on each day, and in the 7 and 30 days up to that day."""
     days = weeks.active_by_day(span.first, span.last, filters.people)
     before = weeks.active_by_day(span.before.first, span.before.last, filters.people)
     return Table(
@@ -83,8 +83,8 @@ class Funnel:
     def of(cls, chat_users: int, reach: float, active: Active) -> Funnel:
         """Return the funnel of one client application.
 
-        ``chat_users``: the reported number.
-        ``reach``: share (0 to 1) of its users who have voice under the present roll-out.
+        ``chat_users``: the reported number of chat users.
+        ``reach``: share (0 to 1) of the client application's users who have voice under the present roll-out.
         """
         enabled = max(min(round(chat_users * reach), chat_users), active.month)
         return cls(max(chat_users, enabled), enabled, active.month, active.week, active.day)
@@ -269,8 +269,8 @@ def names_of_clients() -> dict[int, str]:
 class CohortCell:
     """The end users of one cohort who used voice in one week.
 
-    ``users``: their number.
-    ``share``: their fraction of the cohort.
+    ``users``: number of these end users.
+    ``share``: these end users as a fraction of the cohort.
     ``heat``: 0 to 10, for the colour of the cell.
     ``is_partial``: whether the week is not over yet.
     """
@@ -290,8 +290,8 @@ class Cohort:
     """The end users who first used voice in one week.
 
     ``week``: the Monday of the week.
-    ``size``: their number.
-    ``cells``: their use in that week and in each later week.
+    ``size``: number of end users in the cohort.
+    ``cells``: the cohort's use of voice in that week and in each later week.
     """
 
     week: date
@@ -311,7 +311,7 @@ class Retention:
 
     @property
     def offsets(self) -> range:
-        """The numbers of weeks after the first use that any cohort has."""
+        """The weeks since the first use for which any cohort has data, from 0."""
         return range(max((len(cohort.cells) for cohort in self.cohorts), default=0))
 
     @property

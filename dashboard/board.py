@@ -21,7 +21,7 @@ from dashboard.tables import Table
 from usage.scorecard import ADOPTION
 from usage.weeks import Active, active_by_client, active_by_day
 
-EVERYTHING = "daily-mix"  # a CSV file that is not a table of the page
+EVERYTHING = "daily-mix"  # the only CSV file that is not a table of the page
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class Board:
     @cached_property
     def tiles(self) -> list[Tile]:
         now = self._work.total(self.span.days)
-        whole = self._work.total(self.span.finished_days)  # without today, which is not over and would lower the change
+        whole = self._work.total(self.span.finished_days)  # today is not over and would lower the change
         before = self._before.total(self.span.compared_days)
         recognised = _change(whole.audio_ms, before.audio_ms)
         minutes = usage_totals.minutes(now.audio_ms)
@@ -253,7 +253,7 @@ class Board:
 
     @property
     def has_use(self) -> bool:
-        """True if there was any request."""
+        """True if there was any request in the range."""
         return self._work.total(self.span.days).requests > 0
 
 

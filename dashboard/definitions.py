@@ -1,4 +1,4 @@
-"""The definitions of the dashboard's numbers. They are shown on the page and in docs/dashboard.md (a test compares)."""
+"""The definitions of the dashboard's numbers. The page and docs/dashboard.md show them, and a test compares the two."""
 
 from __future__ import annotations
 

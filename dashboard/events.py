@@ -99,7 +99,7 @@ def _in_words(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 
 def _percent(value: object) -> str:
-    """Return a flag's percentage as text. None means that the flag has none of its own and follows the flag "voice"."""
+    """Return a flag's percentage as text. None means that the flag follows the flag "voice"."""
     return _("as voice") if value is None else f"{float(str(value)):g} %"
 
 

@@ -52,8 +52,8 @@ class Limits:
 class Reading:
     """A measured value, formatted for the page.
 
-    ``name``: its label.
-    ``value``: the value with its unit; "–" if there is none.
+    ``name``: the label.
+    ``value``: the value with its unit; "–" without a value.
     ``note``: the thresholds, or the reason why there is no value.
     """
 

@@ -1,7 +1,7 @@
 """Revenue, cost and margin of each client application, in ringgit.
 
-They cover whole months, because statements do. The cost of speech to text is divided among the client applications by
-the audio recognised, that of text to speech by the characters spoken.
+The figures cover whole months, as statements do. The cost of speech to text is divided among the client applications in
+proportion to the audio recognised, the cost of text to speech in proportion to the characters spoken.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def margins(span: DateRange) -> Margins:
     for client_id, micros, state in statements.values_list("client_id", "total_micros", "state"):
         by_client[client_id].revenue_micros += micros
         drafts = drafts or state == Statement.State.DRAFT
-    # Only credit notes on the statements of client applications count, because revenue is taken from these statements.
-    # The statements of end users are parts of them.
+    # Count only credit notes on the statements of client applications, because revenue is read from these statements.
+    # They include the statements of their end users.
     credited = CreditNote.objects.filter(statement__user="", statement__month__in=months)
     notes = credited.order_by().values_list("statement__client_id")
     for client_id, sen in notes.annotate(Sum("amount_sen")):

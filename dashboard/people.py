@@ -1,8 +1,8 @@
 """The page of one end user under a pseudonym, and the table of a client application's busiest end users.
 
 An end user always has the same pseudonym (``usage.weeks.pseudonym``). It is computed with the service's secret key and
-cannot be reversed. To find the end user of a pseudonym, the pseudonyms of all end users of the client application are
-computed.
+cannot be reversed. To find the end user of a pseudonym, ``find`` computes the pseudonyms of all end users of the client
+application.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from usage.weeks import PSEUDONYM, PSEUDONYM_DIGITS, pseudonym
 
 SHOWN_PEOPLE = 15
 SHOWN_REQUESTS = 50
-SHORT = 10  # digits of a pseudonym that are shown
+SHORT = 10  # number of digits of a pseudonym that pages show
 
 
 def digits_of(client_id: int, user: str) -> str:
@@ -65,7 +65,7 @@ def busiest(span: DateRange, filters: Filters, link: Callable[[str], str], limit
         .order_by("-n", "user")
     )
     known = list(sums[:limit])
-    # Days with a successful request, only for the end users who are shown, because counting for all takes much longer.
+    # Count the days with a successful request only for the end users shown, because counting for all takes much longer.
     shown = rows if limit is None else rows.filter(user__in=[user for user, *_sums in known])
     served = Count("day", distinct=True, filter=Q(requests__gt=F("failed")))
     days = dict(shown.order_by().values_list("user").annotate(served=served))
@@ -94,11 +94,11 @@ def busiest(span: DateRange, filters: Filters, link: Callable[[str], str], limit
 
 
 def find(client: ClientApplication, digits: str) -> list[str]:
-    """Return the ids under which the ledger has the end user with a pseudonym; [] if there is none.
+    """Return the ids that the ledger has for the end user with a pseudonym; [] if there is no such user.
 
     ``digits``: all hexadecimal digits of the pseudonym.
 
-    The ids are the original one, the pseudonym itself (if entries have been anonymised), or both.
+    The result has the original id, the pseudonym itself if entries have been anonymised, or both.
     """
     if len(digits) != PSEUDONYM_DIGITS or set(digits) - set("0123456789abcdef"):
         return []
@@ -142,7 +142,7 @@ class Person:
 
     @cached_property
     def seen(self) -> tuple[date, date] | None:
-        """The days of the end user's first and last ledger entries, whatever the date range; None without any."""
+        """The days of the end user's first and last ledger entries, in or out of the range; None without entries."""
         found = self._all.order_by().aggregate(first=Min("created_at"), last=Max("created_at"))
         return (day_of(found["first"]), day_of(found["last"])) if found["first"] else None
 

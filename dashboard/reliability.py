@@ -71,7 +71,7 @@ def errors_by_code(found: UsageTotals) -> Table:
 def _whose(code: str) -> str:
     try:
         return _(ErrorCode(code).fault.value)
-    except ValueError:  # a row of an older version
+    except ValueError:  # an older version wrote this row
         return _(Fault.CALLER.value)
 
 
@@ -144,6 +144,9 @@ def _together(histograms: Iterable[Histogram]) -> Histogram:
 
 
 def _seconds_below(histogram: Histogram, percent: float) -> float | None:
-    """Return a percentile of a histogram: the upper bound of its bucket in seconds, or None without requests."""
+    """Return a percentile of the response times in seconds, or None without requests.
+
+    The result is the upper bound of the histogram's bucket that contains the percentile.
+    """
     ceiling_ms = histogram_percentile(histogram, percent)
     return None if ceiling_ms is None else ceiling_ms / 1000

@@ -60,7 +60,7 @@ WHOLE = {
     Metric.CONCURRENT_USERS,
     Metric.UPTIME,
     Metric.MONTH_COST,
-}  # of the whole service, whatever the filters
+}  # these cover the whole service, regardless of the filters
 
 
 def scorecard(span: DateRange, filters: Filters, costs: Money, good: Quality, active: int) -> list[Score]:
@@ -136,11 +136,11 @@ def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float
 def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: str) -> Score:
     """Return the score for a cost per unit.
 
-    ``per``: amount of ``one.done`` in one unit of ``basis``.
+    ``per``: ``one.done`` is divided by this number for display, for example by the milliseconds of an hour.
     ``basis``: format string with the fields ``spent``, ``done`` and ``needed``.
 
-    Machines cost the same whatever their load. So ``needed`` is the amount of work that would meet the target at the
-    present total cost.
+    ``needed`` is the amount of work that would meet the target at the present total cost. That cost would not rise,
+    because machines cost the same at any load.
     """
     goal = GOAL[metric]
     if one.micros is None or not costs.is_known:
@@ -153,7 +153,7 @@ def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: st
 
 
 def _demand(span: DateRange) -> Score:
-    """Return the score for the peak of concurrent users in the range. It has no target: a low peak is no failure."""
+    """Return the score for the peak of concurrent users in the range. It has no target: a low peak is not a failure."""
     most = board.peak(span.first, span.last)
     if most is None:
         return Score(GOAL[Metric.PEAK_USERS], None, "–", _("nobody watched in these days"))

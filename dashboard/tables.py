@@ -54,16 +54,16 @@ class Form(StrEnum):
 class Column:
     """A column of a table.
 
-    ``name``: its heading in the CSV.
-    ``label``: its heading on the page.
-    ``form``: how its values are formatted.
+    ``name``: the heading in the CSV file.
+    ``label``: the heading on the page.
+    ``form``: how the values are formatted.
     ``bar``: whether to show a bar beside each number.
-    ``is_drawn``: whether to draw it in the chart.
-    ``plot``: name of the plot in which to draw it.
+    ``is_drawn``: whether to draw the column in the chart.
+    ``plot``: name of the plot in which to draw the column.
     ``target``: a value at which the plot has a line.
     ``target_label``: label of that line.
-    ``band``: names of the columns with the ends of its confidence interval.
-    ``is_ghost``: whether to draw it faintly, because it is of the previous period.
+    ``band``: names of the two columns with the ends of the confidence interval.
+    ``is_ghost``: whether to draw the column faintly, because it shows the previous period.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Table:
     ``empty``: text to show if there are no rows.
     ``shown_rows``: maximum number of rows on the page; None for all.
     ``links``: for each row, the URL to which its first cell links.
-    ``is_whole``: whether it covers the whole service, whatever the filters.
+    ``is_whole``: whether the table covers the whole service, regardless of the filters.
     ``unfinished``: the day or week that is not over yet; the chart separates it from the others.
     """
 

@@ -39,10 +39,10 @@ class TimelineEvent:
     """One event of the timeline.
 
     ``what``: the event in words.
-    ``why``: its recorded reason.
+    ``why``: the recorded reason.
     ``who``: the user or the ramp that caused it; "" if neither did.
-    ``tone``: ``BAD``, ``GOOD`` or ``PLAIN``; decides its colour.
-    ``link``: URL of the admin page about it.
+    ``tone``: ``BAD``, ``GOOD`` or ``PLAIN``; decides the colour.
+    ``link``: URL of the admin page about the event.
     """
 
     at: datetime
@@ -72,7 +72,7 @@ def _rollout(since: datetime) -> Iterator[TimelineEvent]:
         of_ramp |= Q(subject__startswith=f"{name}: ramp ")
     rows = Change.objects.filter(Q(subject__in=FLAGS) | of_ramp, at__gte=since).order_by("-id")
     changes = list(rows[: 5 * LATEST])
-    # A rollback changes a ramp and a flag, but is shown as one event. Only the ramp's row is used: it has the reason.
+    # A rollback changes a ramp and a flag, but is shown as one event: that of the ramp, which has the reason.
     rolled_back = {change.who for change in changes if change.after.get("state") == Ramp.State.ROLLED_BACK}
     for change in changes:
         flag, _, ramp = change.subject.partition(": ")

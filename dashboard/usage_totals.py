@@ -22,8 +22,8 @@ from usage.weeks import Active
 MS_PER_MINUTE = 60_000
 SHOWN_VOICES = SHOWN_CLIENTS = 10
 
-# Error codes of the service's own failures, and of requests that count neither as served nor as failed (as in
-# capacity.measure). All other codes are for invalid requests.
+# FAILURES are the error codes of the service's own failures. REFUSALS are those of requests that count neither as
+# served nor as failed, as in capacity.measure. All other codes are for invalid requests.
 FAILURES = {code.value for code in ErrorCode if code.fault is Fault.SERVICE}
 REFUSALS = {code.value for code in ErrorCode if code.fault in (Fault.POLICY, Fault.LEFT)}
 ENOUGH_REQUESTS = 20  # with fewer requests no error rate is shown
@@ -63,7 +63,7 @@ class UsageTotals:
     codes_by_day: dict[tuple[date, str], int] = field(default_factory=lambda: defaultdict(int))
 
     def of_day(self, day: date, kinds: Iterable[Kind] = Kind) -> Amount:
-        """Return the usage on one day, of all kinds or of some."""
+        """Return the usage on one day, summed over all kinds or over the given ones."""
         total = Amount()
         for kind in kinds:
             if (day, kind) in self.by_day:
@@ -126,7 +126,7 @@ def minutes(ms: int) -> float:
 
 
 def before_column(name: str, form: Form, *, plot: str = "", label: str = "") -> Column:
-    """Return the column for the values of column ``name`` in the previous period. Charts draw it faintly behind."""
+    """Return the column for the values of column ``name`` in the previous period. Charts draw it faintly."""
     return Column(f"{name}_before", label or _("Before"), form, plot=plot, is_ghost=True)
 
 

@@ -157,7 +157,7 @@ def _person(client: str, digits: str, board: Board) -> people.Person:
 
 @for_the_product_team
 def weekly(request: HttpRequest) -> HttpResponseBase:
-    """Show the weekly summary in the form in which it is mailed."""
+    """Show the weekly summary as it is mailed."""
     now = timezone.now()
     problem = None
     try:

@@ -1,4 +1,4 @@
-"""Mail the weekly summary to its recipients, to each one in their language and only once."""
+"""Mail the weekly summary. Each recipient gets it once, in their language."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class NotMailed(Exception):
 class NotOver(Exception):
     """Raised when a summary is to be mailed before its week is over.
 
-    It would be incomplete, and the complete summary would not be mailed later.
+    Such a summary would be incomplete, and the complete summary would not be mailed later.
     """
 
 
@@ -43,10 +43,10 @@ def send(week: date, now: datetime, to: Iterable[Recipient], *, again: bool = Fa
     """Mail the summary of a week. Return the recipients to whom it was mailed.
 
     ``week``: the Monday of the week.
-    ``again``: whether to mail it also to recipients who have it already.
+    ``again``: whether to mail the summary also to recipients who already have it.
 
-    Raise ``NotOver`` if the week is not over. If some mails fail, the others are sent first, then ``NotMailed`` is
-    raised; the next call tries the failed ones again.
+    Raise ``NotOver`` if the week is not over. If some mails fail, send the others and then raise ``NotMailed``. The
+    next call tries the failed mails again.
     """
     if week > last_whole_week(now):
         raise NotOver
@@ -60,7 +60,7 @@ def send(week: date, now: datetime, to: Iterable[Recipient], *, again: bool = Fa
         try:
             if _send(mail, week, recipient, again=again):
                 got.append(recipient)
-        except (OSError, ValueError) as error:  # the server does not accept it, or the address is invalid
+        except (OSError, ValueError) as error:  # the server rejects the mail, or the address is invalid
             reasons[recipient.address] = error
     if reasons:
         raise NotMailed(got, reasons)

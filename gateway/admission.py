@@ -1,12 +1,12 @@
-"""Admission control of the endpoints that do speech work. ``inference.admission`` makes the decisions.
+"""Admission control for the endpoints that do speech work. ``inference.admission`` makes the decisions.
 
 Each request is checked twice:
 
-- before its body is read, because a refusal then costs almost nothing;
-- when its whole body has arrived. Only then does the request count as load.
+- before its body is read, when a refusal costs almost nothing;
+- when its whole body has arrived. From then on, the request counts as load.
 
-Callers are authenticated first, so an unknown caller gets 401 whatever the load. Each refusal for lack of capacity has
-a ledger row, because the alerts are based on the ledger.
+Callers are authenticated first, so an unknown caller gets 401 whatever the load. Each refusal for lack of capacity
+writes a ledger row, because alerts are based on the ledger.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from inference.admission import AdmissionController
 from inference.errors import OverCapacity
 from rollout.feature import Feature
 
-# Cost assumed for the first requests: 16-bit audio at 16 kHz, and JSON that is almost only text.
+# Assumed cost per byte until requests have been measured: 16-bit audio at 16 kHz, and JSON that is mostly text.
 SECONDS_PER_BYTE = 1 / 32_000
 CHARACTERS_PER_BYTE = 0.8
-# The largest part of one request that is in an engine at once: 32 segments of 10 s, or 8 sentences of 100 characters.
+# Maximum work that one request has in an engine at a time: 32 segments of 10 s, or 8 sentences of 100 characters.
 DEAREST_S = 320
 DEAREST_CHARACTERS = 800
 ASR = "asr"  # the speech-to-text engine; all other engines do text to speech
-SLOW_READER_S = 0.25  # while a client takes longer to receive a chunk, its request does not count
+SLOW_READER_S = 0.25  # if sending a chunk takes longer, the request does not count as load until the chunk is sent
 
 
 def _controllers() -> dict[Feature, AdmissionController]:
-    """Return a new admission controller for each feature that has one of its own."""
+    """Return new admission controllers by feature. The realtime feature has none."""
     return {
         Feature.ASR: AdmissionController(
             longest_s=settings.VOICE_ASR_WAIT_S,
@@ -61,10 +61,9 @@ def _controllers() -> dict[Feature, AdmissionController]:
 
 
 def _speech_growth() -> float:
-    """Return the largest growth of the text-to-speech engines, or 1.0 without such an engine.
+    """Return the factor by which the inference tier may increase the replicas of the text-to-speech engines.
 
-    Growth is how many times more replicas the inference tier may have than now (``runtime.growth``). The largest one
-    holds for all these engines, because the tier runs them in one deployment.
+    The tier runs these engines in one deployment, so the largest factor applies to all. Without such engines, it is 1.
     """
     return max((runtime.growth(name) for name in runtime.names() if name != ASR), default=1.0)
 
@@ -73,9 +72,9 @@ controllers = PerLoop(_controllers)
 
 
 class RefuseWhenFull:
-    """ASGI middleware that authenticates callers of speech work, and refuses requests while there is no capacity.
+    """ASGI middleware that authenticates callers of speech work, and refuses requests while capacity is lacking.
 
-    Both happen before any of the body is read.
+    The middleware does both before the body is read.
     """
 
     def __init__(self, app: HttpApp) -> None:
@@ -97,7 +96,7 @@ class RefuseWhenFull:
 
 
 class Admission:
-    """ASGI middleware that counts a request for speech work as load, from the arrival of its whole body to its end."""
+    """ASGI middleware that counts a request for speech work as load, from the arrival of the body to the response."""
 
     def __init__(self, app: HttpApp) -> None:
         self._app = app
@@ -123,7 +122,7 @@ class Admission:
             nonlocal succeeded
             if event["type"] == "http.response.start":
                 succeeded = event["status"] == 200
-            # While a client reads slowly, its request needs no engine, so it must not delay other requests.
+            # While a client reads slowly, its request needs no engine, and so must not keep other requests out.
             slow = loop.call_later(SLOW_READER_S, admitted.pause)
             try:
                 await send(event)
@@ -142,7 +141,7 @@ def _kind(scope: HTTPScope) -> Kind | None:
 
 
 def refusal(feature: Feature) -> ApiError | None:
-    """Return the error with which a request would be refused now for lack of capacity, or None. Nothing is reserved."""
+    """Return the error that a request would get now for lack of capacity; None if it would be admitted."""
     controller = controllers().get(feature)
     return as_api_error(OverCapacity(1.0)) if controller is not None and controller.is_full else None
 

@@ -1,4 +1,4 @@
-"""Django app of the gateway. It registers the error mapping, the metrics and the bearer scheme of the API's schema."""
+"""Configuration of the ``gateway`` app: registers the error mapping, the metrics and the API schema's extension."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ class GatewayConfig(AppConfig):
 
         error_mapping.register()
         metrics.register()
-        import_module("gateway.openapi")  # importing it registers its extension
+        import_module("gateway.openapi")  # the import registers the schema extension

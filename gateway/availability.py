@@ -1,6 +1,6 @@
 """``GET /v1/voice/availability``: tell the front end whether to show the microphone and the loudspeaker.
 
-The view makes the same checks as the gate of a request, in the same order, but reserves nothing.
+The view makes the same checks as ``request_gate``, in the same order, but reserves nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _feature = inline_serializer(
 
 
 class AvailabilityView(ApiView):
-    """Tells which voice features the end user can use now, and why the others are unavailable."""
+    """Returns which voice features the end user can use now, and why the others are unavailable."""
 
     authentication_classes = [ClientSecretAuthentication]
 
@@ -76,9 +76,9 @@ async def _availability(caller: Caller, feature: Feature) -> dict[str, Any]:
 
 
 async def _first_refusal(caller: Caller, feature: Feature, decision: policy.Decision) -> tuple[str, ApiError] | None:
-    """Return the first reason for which a request would be refused now, and its error; None if it would be accepted.
+    """Return why a request would be refused now, and the error that it would get; None if it would be accepted.
 
-    The reason is "rollout", "quota" or "capacity".
+    The reason is "rollout", "quota" or "capacity". If there are several, the first in this order is returned.
     """
     if not decision.allowed:
         return "rollout", as_api_error(decision.refusal())

@@ -1,7 +1,7 @@
 """Receive request bodies in full before any work starts, within limits on size, time and rate.
 
-A slow upload occupies only memory for its bytes: it has no place in an engine's queue and no thread. Nothing is written
-to disk here.
+A slow upload occupies only the memory for its bytes: no place in an engine's queue and no thread. This module writes
+nothing to disk.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ _API = "/v1/"
 class ReceiveBody:
     """ASGI middleware that waits for the whole body, and then passes the request on with the body in one event.
 
-    A body over the limit is refused by its announced length or, if it is sent in chunks, while it arrives:
+    A body over the limit is refused before it is read if it has a Content-Length, and otherwise while it arrives. The
+    limits are:
 
-    - The API accepts ``VOICE_MAX_UPLOAD_BYTES`` (plus overhead) in a multipart body, and ``VOICE_MAX_JSON_BYTES`` in
-      any other. It reads more than ``MAX_UNAUTHENTICATED_BODY_BYTES`` only from callers who can be authenticated.
-    - All other paths accept ``VOICE_MAX_JSON_BYTES``, whatever the content type.
+    - for the API, ``VOICE_MAX_UPLOAD_BYTES`` (plus overhead) for a multipart body, ``VOICE_MAX_JSON_BYTES`` for any
+      other body, and ``MAX_UNAUTHENTICATED_BODY_BYTES`` for callers who cannot be authenticated;
+    - for all other paths, ``VOICE_MAX_JSON_BYTES``.
     """
 
     def __init__(self, app: HttpApp) -> None:
@@ -77,10 +78,10 @@ async def _receive(
     Raise ``ApiError``:
 
     - 413 for a body of more than ``limit`` bytes;
-    - 401 for a body of more than ``MAX_UNAUTHENTICATED_BODY_BYTES``, if the caller cannot be authenticated (not checked
-      if ``is_known``);
-    - 408 for a body that arrives too slowly: with less than ``VOICE_BODY_MIN_BYTES_S`` bytes per second on average
-      after the first ``VOICE_BODY_GRACE_S`` seconds, or incomplete after ``VOICE_DEADLINE_S`` seconds.
+    - 401 for a body of more than ``MAX_UNAUTHENTICATED_BODY_BYTES`` if the caller cannot be authenticated. If
+      ``is_known``, the caller is not checked;
+    - 408 for a body that arrives too slowly: on average less than ``VOICE_BODY_MIN_BYTES_S`` bytes per second after the
+      first ``VOICE_BODY_GRACE_S`` seconds, or still incomplete after ``VOICE_DEADLINE_S`` seconds.
     """
     started = time.monotonic()
     while True:
@@ -104,9 +105,9 @@ async def _receive(
 
 
 def _announcing(scope: HTTPScope, length: int) -> HTTPScope:
-    """Return ``scope`` with a Content-Length of ``length`` bytes instead of a chunked transfer encoding.
+    """Return ``scope`` with a Content-Length of ``length`` bytes in place of a chunked transfer encoding.
 
-    Django treats a multipart body without a Content-Length as empty.
+    Without a Content-Length, Django would treat a multipart body as empty.
     """
     if not any(name == b"transfer-encoding" for name, _ in scope["headers"]):
         return scope
@@ -129,15 +130,15 @@ def _replay(body: bytes, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
 
 
 def body_size(scope: HTTPScope) -> int:
-    """Return the length of the request body in bytes.
+    """Return the length of the request body in bytes, as its Content-Length announces it; 0 if none is announced.
 
-    After ``ReceiveBody`` this is the true length; before that, the announced length, or 0 if none is announced.
+    Once ``ReceiveBody`` has received the body, this is the actual length.
     """
     return _announced_length(headers_of(scope)) or 0
 
 
 def _announced_length(headers: Mapping[str, str]) -> int | None:
-    """Return the Content-Length in bytes, 0 if it is missing or invalid, or None if the body is sent in chunks."""
+    """Return the Content-Length in bytes; 0 if it is missing or invalid; None if the body is sent in chunks."""
     if "transfer-encoding" in headers:
         return None
     announced = headers.get("content-length", "0")

@@ -1,4 +1,4 @@
-"""The models that a request can name: those that apps register, and OpenAI's names as aliases of the default models."""
+"""The model names that a request can use: the registered models, and OpenAI's names as aliases of default models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Task(StrEnum):
     SPEECH = "speech"
 
 
-# OpenAI's names, https://platform.openai.com/docs/models. Each may be followed by the date of a version.
+# OpenAI's model names (https://platform.openai.com/docs/models). A version date may follow each name.
 _TRANSCRIPTION_NAMES = (
     "whisper-1",
     "gpt-4o-transcribe",
@@ -36,7 +36,7 @@ _OPENAI_NAME = re.compile(r"(gpt|whisper|tts)-[\w.-]+")
 
 
 def undated(name: str) -> str:
-    """Return OpenAI's model name without its version date: ``gpt-4o-mini-tts`` for ``gpt-4o-mini-tts-2025-12-15``."""
+    """Remove the version date from an OpenAI model name: ``gpt-4o-mini-tts-2025-12-15`` gives ``gpt-4o-mini-tts``."""
     return _DATE.sub("", name)
 
 
@@ -46,7 +46,7 @@ class ModelCard:
 
     ``created``: Unix seconds; 0 if unknown.
     ``languages``: ISO 639-1 codes of the languages for which this service offers the model.
-    ``notice``: what users should know before they use the model; empty if nothing.
+    ``notice``: information for users before they use the model; may be empty.
     """
 
     id: str
@@ -61,19 +61,22 @@ _offers: dict[Task, Callable[[], list[ModelCard]]] = {}
 
 
 def register(task: Task, models: Callable[[], list[ModelCard]]) -> None:
-    """Register a function that returns the models for a task, the default first. Called in ``AppConfig.ready``."""
+    """Register a function that returns the models for a task, the default model first.
+
+    Apps call this in ``AppConfig.ready``.
+    """
     _offers[task] = models
 
 
 def offered(task: Task) -> list[ModelCard]:
-    """Return the models for a task, the default first."""
+    """Return the models for a task, the default model first."""
     return _offers[task]()
 
 
 def resolve(name: str | None, task: Task) -> ModelCard:
-    """Return the model that ``name`` stands for, or the default model if no name is given.
+    """Return the model with this name or alias; the default model if ``name`` is None or empty.
 
-    Raise ``ApiError`` 404 for a name that is not known.
+    Raise ``ApiError`` 404 for an unknown name.
     """
     cards = offered(task)
     if not name:
@@ -95,13 +98,13 @@ def resolve(name: str | None, task: Task) -> ModelCard:
 
 
 def notices() -> list[str]:
-    """Return the notices of the default models. These models serve requests that name no model."""
+    """Return the notices of the default models, which serve requests that name no model."""
     first = [offered(task)[0] for task in Task]
     return [card.notice for card in first if card.notice]
 
 
 def everything() -> Iterator[tuple[str, ModelCard]]:
-    """Yield every name that a request may use, with the model that serves it."""
+    """Yield each model name that a request may use, and the model that serves it."""
     for task in Task:
         for card in offered(task):
             yield card.id, card

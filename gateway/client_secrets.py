@@ -1,9 +1,9 @@
 """Short-lived tokens with which a web page can open a WebSocket without knowing the application's API key.
 
-A token is signed with Django's secret key, so every process accepts the tokens that another one has issued, and nothing
-is stored. A token names one end user. Until it expires, it can open sockets and call ``GET /v1/voice/availability``. A
-socket stays open after its token has expired. Revoking the API key with which the token was issued makes the token
-invalid and closes its sockets.
+A token is signed with Django's secret key. So every process accepts tokens from any other process, and no token is
+stored. A token is issued for one end user. Until it expires, it can be used to open sockets and to call
+``GET /v1/voice/availability``. A socket stays open after its token has expired. If the API key with which the token was
+issued is revoked, the token becomes invalid and its sockets are closed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from core.identity import Caller
 
 START = "ek_"
 _SALT = "voiceproject.client_secrets"
-_SEPARATOR = "."  # the name of a WebSocket subprotocol may not contain Django's default, a colon
+_SEPARATOR = "."  # a token may be sent as a WebSocket subprotocol, which cannot contain Django's default, a colon
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ClientSecret:
 def issue(caller: Caller, *, lifetime_s: int, session: Mapping[str, Any]) -> ClientSecret:
     """Return a new token for the caller and its end user, valid for ``lifetime_s`` seconds.
 
-    ``session``: settings that a socket opened with the token starts with. They are signed, but not encrypted.
+    ``session``: initial settings of a socket that is opened with the token. They are signed, but not encrypted.
     """
     expires_at = int(time.time()) + lifetime_s
     claims = {
@@ -74,7 +74,7 @@ async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
 
 
 class ClientSecretAuthentication(identity.BearerAuthentication):
-    """Authentication that accepts a browser's token, or else any credential that ``BearerAuthentication`` accepts."""
+    """Authentication that accepts short-lived tokens and all credentials that ``BearerAuthentication`` accepts."""
 
     async def authenticate(self, request: Request) -> tuple[Caller, None]:  # type: ignore[override]
         scheme, _space, credential = request.headers.get("Authorization", "").partition(" ")

@@ -1,7 +1,7 @@
-"""Cross-origin resource sharing (CORS, part of the Fetch standard): which origins' pages may call the API.
+"""Cross-origin resource sharing (CORS, part of the Fetch standard): pages of which origins may call the API.
 
-Pages authenticate with a short-lived token, or with a credential that they got from their own server, and not with a
-cookie. So allowed origins get no credentials mode, and the admin and the dashboard are never open to other origins.
+Pages authenticate with a short-lived token or another credential from their own server, never with a cookie. So
+``Access-Control-Allow-Credentials`` is never sent, and the admin and the dashboard are closed to other origins.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{0,1000}")
 def is_allowed(origin: str) -> bool:
     """Return True if an entry of ``VOICE_CORS_ORIGINS`` matches the origin.
 
-    An entry may contain ``*``: alone, it matches every origin; in a host, any subdomain; as a port, any port or none.
+    An entry may contain ``*``. The entry ``*`` matches every origin. In a host, ``*`` matches any subdomain. As a port,
+    ``*`` matches any port or none.
     """
     return any(_pattern(allowed).fullmatch(origin) for allowed in settings.VOICE_CORS_ORIGINS)
 
@@ -81,7 +82,8 @@ async def _answer_preflight(granted: dict[str, str], headers: dict[str, str], se
     """Answer a preflight request.
 
     Every header that the page asks for is allowed, because access depends on the credential and not on header names.
-    ``granted`` is empty if the origin is not allowed.
+
+    ``granted``: CORS headers to send; empty if the origin is not allowed.
     """
     answer = {"Vary": "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"}
     wanted = headers.get("access-control-request-headers", "")

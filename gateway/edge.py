@@ -1,4 +1,4 @@
-"""The outermost layer of HTTP handling, in plain ASGI. It covers every response, and acts before any body is read."""
+"""The outermost ASGI layer for HTTP requests: request ids, logs, traces, and responses to uncaught exceptions."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _QUIET = ("/healthz", "/readyz", "/metrics", "/static/")
 
 
 def headers_of(scope: HTTPScope) -> dict[str, str]:
-    """Return the request's headers, with names in lower case. Of a repeated header, only the last value is returned."""
+    """Return the request's headers by lower-case name. If a header is repeated, its last value counts."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 class Edge:
-    """Outermost ASGI layer. It gives each request an id, measures and logs it, and answers uncaught exceptions.
+    """Outermost ASGI layer. It gives each request an id, logs and traces the request, and adds the common headers.
 
-    Exceptions are answered with the API's error envelope.
+    If the application raises an exception, this layer sends the API's error response.
     """
 
     def __init__(self, app: HttpApp) -> None:
@@ -59,7 +59,7 @@ class Edge:
             except Exception as error:  # noqa: BLE001 - no other code would send a response
                 await response.fail(error)
             finally:
-                for work in list(context.work):  # of a view that was cancelled before its stream began
+                for work in list(context.work):  # left over if the view was cancelled before its stream began
                     await work.settle(asyncio.CancelledError())
         if not is_quiet:
             extra = {"method": scope["method"], "path": scope["path"], "status": response.status or 499}
@@ -70,7 +70,7 @@ class Edge:
 def _traced(
     scope: HTTPScope, headers: Mapping[str, str], context: RequestContext, response: _Response
 ) -> Iterator[None]:
-    """Trace the whole request as a span, as a child of the caller's span if the headers name one."""
+    """Open a span for the whole request. Its parent is the caller's span, if the headers name one."""
     about = {"http.request.method": scope["method"], "url.path": scope["path"], tracing.REQUEST_ID: context.id}
     with tracing.span(f"{scope['method']} {scope['path']}", tracing.SpanRole.SERVER, parent=headers, **about) as span:
         yield
@@ -78,7 +78,7 @@ def _traced(
 
 
 class _Response:
-    """The response to one request: passes ASGI events on, and adds the headers that every response has."""
+    """The response to one request. It passes ASGI events on, and adds the headers that every response has."""
 
     def __init__(self, context: RequestContext, send: ASGISendCallable) -> None:
         self._context = context
@@ -94,7 +94,7 @@ class _Response:
     async def fail(self, error: Exception) -> None:
         """Send the error response for an exception.
 
-        If the response has already begun, nothing is sent. The client notices the failure because the end is missing.
+        Send nothing if the response has already begun. The client then notices the failure by the missing end.
         """
         answer = report(error)
         if self.status is None:

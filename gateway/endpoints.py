@@ -1,4 +1,4 @@
-"""The endpoints that do speech work: the kind of work of each, and the roll-out feature that each kind belongs to."""
+"""The endpoints that do speech work, with the kind of work of each endpoint and the roll-out feature of each kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FEATURES = {
     Kind.SPEECH: Feature.TTS,
     Kind.REALTIME: Feature.REALTIME,
 }
-# For each feature, the kind of work to check while it is not yet known which endpoint will be called.
+# The kind of work to check for each feature while the endpoint is not yet known.
 TYPICAL_KINDS = {Feature.ASR: Kind.TRANSCRIPTION, Feature.TTS: Kind.SPEECH, Feature.REALTIME: Kind.REALTIME}
 
 _kinds: dict[str, Kind] = {}
@@ -23,5 +23,5 @@ def register(path: str, kind: Kind) -> None:
 
 
 def kind_of(path: str) -> Kind | None:
-    """Return the kind of speech work that POST requests to ``path`` do, or None if they do none."""
+    """Return the kind of speech work of POST requests to ``path``; None if these do no speech work."""
     return _kinds.get(path)

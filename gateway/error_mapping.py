@@ -1,4 +1,4 @@
-"""Map the errors of lower apps, which know nothing of HTTP, to HTTP errors."""
+"""Map the errors of other apps, which know nothing of HTTP, to errors of the API."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def _over_capacity(error: OverCapacity) -> ApiError:
 
 
 def _engine_unavailable(_error: EngineUnavailable) -> ApiError:
-    """Return the error for an unavailable engine, without its cause.
+    """Return the error for an unavailable engine, without the cause.
 
-    The cause names paths, models and libraries, so it goes only to the log (``core.errors.report``), for operators.
+    The cause is only logged (``core.errors.report``), because it names paths, models and libraries.
     """
     message = _("The speech engine is not available at the moment. Try again.")
     return ApiError(ErrorCode.ENGINE_UNAVAILABLE, message, retry_after=UNAVAILABLE_RETRY_AFTER_S)

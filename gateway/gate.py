@@ -7,16 +7,16 @@
         await work.reserve()
         return await work.stream(chunks, content_type="audio/mpeg")
 
-The gate admits, measures and settles. Whatever happens inside, exactly one ledger row is committed before the response
-is complete. With a streamed response, the gate stays open until the last chunk has been taken.
+The gate admits the end user, measures the work and settles the usage. Whether the block succeeds or fails, exactly one
+ledger row is committed before the response is complete. A streamed response keeps the gate open until its last chunk.
 
-To admit an end user, the gate checks in this order that voice is enabled for them (roll-out), that they have quota
-left, and that there is room for another user (capacity). If a header or a token names the end user, the gate makes
-these checks when it opens. If not, the body may still name them, so the view calls ``Work.admit`` after reading the
-body.
+To admit an end user, the gate checks in this order that voice is enabled for the user (roll-out), that the user has
+quota left, and that the service has capacity for another user. If a header or a token names the end user, the gate
+makes these checks when it opens. Otherwise the body may name the end user, so the view calls ``Work.admit`` after
+reading the body.
 
-The view calls ``Work.reserve`` once it knows how much quota the request needs. If a view omits either call, the gate
-makes it before the response is sent.
+The view calls ``Work.reserve`` once it knows how much quota the request needs. If the view does not call ``admit`` or
+``reserve``, the gate calls them before the response is sent.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Work:
     The view sets ``model``, ``voice``, ``language``, ``characters``, ``audio_ms`` and ``queue_ms``. Their values are
     recorded when the gate closes.
 
-    ``deadline``: when the results must be ready, in ``time.monotonic()`` seconds.
-    ``is_streaming``: True once the response is a stream, which closes the gate itself.
-    ``is_live``: True if results reach the caller at once, so that nothing can be held back when the gate closes.
+    ``deadline``: time by which the results must be ready, in seconds of ``time.monotonic()``.
+    ``is_streaming``: True once the response is a ``WorkStream``, which settles the work when the stream ends.
+    ``is_live``: True for a socket, which sends results at once. The checks when the gate closes would come too late.
     """
 
     def __init__(self, kind: Kind, caller: Caller) -> None:
@@ -91,26 +91,29 @@ class Work:
 
     @property
     def units(self) -> int:
-        """The units that quotas count for this work so far: characters, or milliseconds of audio."""
+        """The usage so far, in the units in which the quota counts: characters, or milliseconds of audio."""
         return self.characters if self.kind.measure is Measure.CHARACTERS else round(self.audio_ms)
 
     def set_cost(self, cost: float) -> None:
-        """Tell admission control the actual cost in seconds of audio or characters; 0 if no engine is needed."""
+        """Set the actual cost of this work for admission control.
+
+        ``cost``: seconds of audio, or characters; 0 if the work needs no engine.
+        """
         if self._context.admitted is not None:
             self._context.admitted.revise(cost)
 
     def leave_admission(self) -> None:
-        """Stop counting this work in admission control, because an engine counts it instead."""
+        """Stop counting this work as load in admission control. From now on an engine's queue counts it."""
         if self._context.admitted is not None:
             self._context.admitted.leave(done=False)
 
     async def admit(self, user: str | None = None) -> None:
         """Admit the end user.
 
-        ``user`` is the end user named in the body. It counts only if neither a header nor a token names one.
+        ``user``: id of the end user in the body. It is ignored if a header or a token names the end user.
 
         Raise ``ApiError`` 400 for an invalid id, ``VoiceNotEnabled`` (403) outside the roll-out, ``QuotaExceeded``
-        (429) if the quota is used up, and ``TooManyUsers`` (503) if there is no room for another user.
+        (429) if the quota is used up, and ``TooManyUsers`` (503) if the service has no capacity for another user.
         """
         if user and not self.caller.names_user:
             self._user = end_user(user, "user")
@@ -127,8 +130,8 @@ class Work:
     async def reserve(self, *, ahead: int = 0) -> None:
         """Reserve quota for the ``units`` known so far. Raise ``QuotaExceeded`` (429) if too little quota is left.
 
-        Long-running work reserves ``ahead`` more units each time, so it asks the database less often. Near the limit,
-        only the units known so far are reserved.
+        ``ahead``: units to reserve in addition, so that long-running work queries the database less often. If too
+        little quota is left for them, only the units known so far are reserved.
         """
         if ahead and self.units > self._covered:
             with suppress(quota.QuotaExceeded):
@@ -156,8 +159,8 @@ class Work:
     ) -> WorkStream:
         """Return a streaming response that closes the gate when it ends.
 
-        The first chunk is made before the response is returned, so an error until then still gets an error response.
-        Raise the errors of ``admit`` and ``reserve``.
+        The first chunk is made before the response is returned, so an error up to then still gets an error response.
+        Raise the errors of ``admit`` and ``reserve``, and those of the first chunk.
         """
         try:
             await self.admit()
@@ -170,7 +173,7 @@ class Work:
         return WorkStream(self, first, chunks, content_type=content_type, headers=dict(headers or {}))
 
     async def checkpoint(self) -> None:
-        """Save the usage so far of long-running work. Raise ``DatabaseError``.
+        """Save the usage so far of long-running work. Raise ``DatabaseError`` if the database is unavailable.
 
         If this process is killed, only the usage after the last checkpoint is lost.
         """
@@ -180,21 +183,25 @@ class Work:
     async def settle(self, error: BaseException | None = None) -> None:
         """Commit this request's ledger row, or write the row to the spool while the database is unavailable.
 
-        Only the first call does anything. Raise ``DatabaseError`` if neither is possible.
+        Later calls do nothing. Raise ``DatabaseError`` if the row can be neither committed nor spooled.
+
+        ``error``: the exception that ended the work; None if the work succeeded.
         """
         if self._settled:
             return
         entry = self._end(error)
-        # Shielded, so that the row is written even if the caller disconnects now.
+        # The shield ensures that the row is written even if the caller disconnects now.
         try:
             await asyncio.shield(asyncio.ensure_future(self._checkpoint.settle(entry)))
         finally:
             self._leave()
 
     def note(self, refusal: BaseException) -> None:
-        """Settle work that was refused before it began. ``refusal`` is the error.
+        """Settle work that was refused before it began.
 
-        The ledger row is written within a second, in a batch with others, to keep refusals cheap.
+        The ledger row is written within a second, in a batch with other rows, to keep refusals cheap.
+
+        ``refusal``: the error with which the work was refused.
         """
         ledger().note(self._end(refusal))
 
@@ -212,9 +219,9 @@ class Work:
             self._slot.release()
 
     def _entry(self, answer: ApiError | None) -> Entry:
-        # Each failed try has its own row, but successful tries with the same Idempotency-Key have only one.
+        # Each failed attempt has its own row, but all successful attempts with the same Idempotency-Key share one row.
         settlement = self._context.once if answer is None else None
-        # A client that disconnected before the response began has received nothing, so its usage is not counted.
+        # A client that disconnected before the response began has received nothing, so no usage is recorded.
         is_for_nothing = answer is not None and answer.status == 499 and not (self.is_streaming or self.is_live)
         return Entry(
             request_id=self.request_id,
@@ -238,12 +245,12 @@ class Work:
 
 @asynccontextmanager
 async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -> AsyncIterator[Work]:
-    """Open the gate for one request of an authenticated caller, and settle its work when the block ends.
+    """Open the gate for one request of an authenticated caller, and settle the work when the block ends.
 
-    ``user`` is the end user named in the request's fields, if any. A header or token that names one takes precedence.
+    ``user``: id of the end user in the request's fields, or None. A header or a token takes precedence.
 
-    Raise the errors of ``Work.admit``, ``ApiError`` 429 over the rate limit, and errors that are answered with 503
-    while the process drains or if its engines do not load before the deadline.
+    Raise the errors of ``Work.admit``, ``ApiError`` 429 over the rate limit, ``ApiError`` 503 while the process is
+    draining, and ``TimeoutError`` (answered with 503) if the engines do not load before the deadline.
     """
     work = Work(kind, caller)
     context = current()
@@ -268,9 +275,9 @@ async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -
 
 
 async def preflight(caller: Caller, kind: Kind) -> None:
-    """Make the gate's checks for a call that only prepares speech work, such as issuing a browser's token.
+    """Make the gate's checks without reserving anything, for a call that prepares speech work.
 
-    Raise the error that a request would get now. Nothing is reserved.
+    An example is a call that issues a browser's token. Raise the error that a request for speech work would get now.
     """
     await policy.require(caller, caller.user, FEATURES[kind])
     await quota.check(caller, caller.user, kind)
@@ -278,9 +285,10 @@ async def preflight(caller: Caller, kind: Kind) -> None:
 
 
 class WorkStream(StreamingHttpResponse):
-    """Streaming response that settles its ``Work`` at the end, at an error, or when the client disconnects.
+    """Streaming response that settles its ``Work`` at the end, after an error, or when the client disconnects.
 
-    ``on_end``: called after settling with the whole body, or with None if the body was not sent completely.
+    ``on_end``: function to call after settling. Its argument is the whole body, or None if the body was not sent
+    completely.
     """
 
     on_end: Callable[[bytes | None], Awaitable[None]] | None = None
@@ -300,8 +308,8 @@ class WorkStream(StreamingHttpResponse):
         self._rest = rest
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        # Django closes this iterator as soon as the client disconnects. The base class's iterator would leave the
-        # closing of the chunk generator to the garbage collector, and the work would be settled only then.
+        # Django closes this iterator as soon as the client disconnects, so the work is settled at once. With the base
+        # class's iterator, the generator would only be closed, and the work settled, by the garbage collector.
         return self._chunks()
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:

@@ -1,8 +1,8 @@
-"""Django's ASGI handler, without a thread for every request for speech work.
+"""An ASGI handler that, unlike Django's, needs no thread for a request for speech work.
 
-Django sends ``request_started`` and ``request_finished`` to synchronous signal receivers, in a thread for each request.
-The receivers close old database connections, for example. Speech work needs none of the receivers, because the ledger
-and the gate manage their own connections. So its requests are handled without these signals.
+Django starts a thread for each request to send the signals ``request_started`` and ``request_finished``. Their
+receivers close old database connections, for example. Speech work needs none of the receivers, because the ledger and
+the gate manage their own connections. So this handler does not send the signals for speech work.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Handler(ASGIHandler):
                 await self.send_response(refusal, send)
                 return
             assert request is not None
-            # Wait until the response has been sent or the client has disconnected, whichever is first.
+            # Wait until the response has been sent or the client has disconnected, whichever comes first.
             answering = asyncio.create_task(self._answer(request, send))
             watching = asyncio.create_task(self.listen_for_disconnect(receive))
             try:
@@ -58,6 +58,6 @@ class Handler(ASGIHandler):
         try:
             await self.send_response(response, send)
         finally:
-            # The same as ``response.close``, but without sending the signal.
+            # Do the same as ``response.close``, but send no signal.
             for close in response._resource_closers:  # type: ignore[attr-defined]
                 close()

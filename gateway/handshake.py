@@ -1,4 +1,4 @@
-"""Identify the caller who opens a WebSocket, and check which page opens it.
+"""Identify the caller who opens a WebSocket, and check the origin of the page that opens it.
 
 Browsers cannot set headers on a WebSocket, so a token may also be sent as a subprotocol or in the URL.
 """
@@ -27,9 +27,9 @@ _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 class Handshake:
     """The opening request of a WebSocket.
 
-    ``headers``: values by name in lower case.
+    ``headers``: header values by lower-case name.
     ``query``: the first value of each query parameter.
-    ``subprotocols``: the names that the client offers.
+    ``subprotocols``: names of the subprotocols that the client offers.
     """
 
     headers: Mapping[str, str]
@@ -45,10 +45,10 @@ class Handshake:
 
     @property
     def subprotocol(self) -> str | None:
-        """The subprotocol to accept, or None if the client offers none.
+        """The subprotocol to accept; None if the client offers none.
 
-        A browser requires one of those that it offered. ``realtime`` is preferred. The subprotocol that contains the
-        token is accepted only if no other is offered.
+        A browser closes the connection unless the server accepts one of the subprotocols on offer. ``realtime`` is
+        preferred. The subprotocol that contains the token is accepted only if it is the only one.
         """
         harmless = [name for name in self.subprotocols if not name.startswith(TOKEN_PROTOCOL)]
         if "realtime" in harmless:
@@ -56,9 +56,10 @@ class Handshake:
         return next(iter([*harmless, *self.subprotocols]), None)
 
     def check_origin(self) -> None:
-        """Raise ``ApiError`` 403 if the Origin header names a page that may not open a connection.
+        """Raise ``ApiError`` 403 if pages of the Origin header's origin may not open a connection.
 
-        Pages of this host, of this machine and of ``VOICE_CORS_ORIGINS`` may. So may programs, which send no Origin.
+        Allowed are this host, this machine (localhost) and the origins in ``VOICE_CORS_ORIGINS``. A request without an
+        Origin header is allowed too, because it comes from a program and not from a page.
         """
         origin = self.headers.get("origin")
         if origin is None or is_allowed(origin):
@@ -77,7 +78,7 @@ class Handshake:
     async def caller(self) -> tuple[Caller, Mapping[str, Any]]:
         """Return the caller, and the session settings in a browser's token (empty for any other credential).
 
-        Raise ``ApiError`` 400 or 401.
+        Raise ``ApiError``: 401 for missing or invalid credentials, 400 for an invalid id of the end user.
         """
         headers = dict(self.headers)
         if "authorization" not in headers:
@@ -92,7 +93,7 @@ class Handshake:
             if name.startswith(TOKEN_PROTOCOL):
                 return name.removeprefix(TOKEN_PROTOCOL)
         token = self.query.get("token", "")
-        # URLs end up in browser histories and in the logs of proxies, so they must not contain long-lived credentials.
+        # Browser histories and proxies' logs contain URLs, so a URL must not contain a long-lived credential.
         if token and not token.startswith(client_secrets.START) and token.count(".") != 2:
             message = _("Only short-lived tokens may be sent in the address; send an API key as a header.")
             raise ApiError(ErrorCode.INVALID_API_KEY, message)

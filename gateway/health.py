@@ -28,26 +28,26 @@ PAGES = "pages"
 
 @require_safe
 async def live(request: HttpRequest) -> JsonResponse:
-    """Answer 200 if this process is alive.
+    """Answer 200, which shows that this process is alive.
 
-    Nothing else is checked: an unavailable database, for example, is no reason to restart this process.
+    Other services are not checked: restarting this process would not help if the database, for example, is unavailable.
     """
     return JsonResponse({"status": "ok", "version": settings.VOICE_VERSION})
 
 
 @require_safe
 async def ready(request: HttpRequest) -> JsonResponse:
-    """Answer 200 if this process can take work, else 503.
+    """Answer 200 if this process is ready to take work, else 503.
 
-    It can if its engines are loaded, the database and Redis are reachable, and it is not draining.
+    The process is ready if its engines are loaded, the database and Redis are reachable, and it is not draining.
 
-    ``?for=traffic`` is for load balancers, and ignores faults that the service can bear for a while (docs/outages.md).
-    Redis, the database and the inference tier are shared, so a fault of one of them affects every process. If the load
+    ``?for=traffic`` is for load balancers, and ignores faults that the service tolerates for a while (docs/outages.md).
+    All processes share Redis, the database and the inference tier, so a fault there affects every process. If the load
     balancer took all processes out of service, the fault would become an outage, and callers would get the load
-    balancer's error page instead of a readable error.
+    balancer's error page instead of the API's error.
 
     ``?for=pages`` ignores the same faults, and does not check the models. It is for a process that serves only the
-    admin, the dashboard and usage.
+    admin, the dashboard and the usage endpoints.
     """
     purpose = request.GET.get("for", "")
     checks: dict[str, Callable[[], Awaitable[str]]] = {"database": _database}
@@ -67,11 +67,12 @@ async def ready(request: HttpRequest) -> JsonResponse:
 
 
 def _bearable() -> set[str]:
-    """Return the names of the checks whose failure this process can bear at the moment."""
+    """Return the names of the checks whose failure this process can tolerate at the moment."""
     bearable = {"redis"}
     if database.was_there and database.away_s < settings.VOICE_DATABASE_OUTAGE_S:
         bearable.add("database")
-    # If the tier has never been reachable, its address may be wrong. This process must not replace one that works.
+    # If the tier has never been reachable, its address may be wrong. A process with a wrong address must not become
+    # ready and replace a process that works.
     if settings.VOICE_INFERENCE_URL and lifecycle().loaded:
         bearable.add("models")
     return bearable
@@ -81,7 +82,7 @@ async def _outcome(name: str, check: Callable[[], Awaitable[str]]) -> str:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             return await check()
-    except Exception:  # the reason is only logged, because callers of this page need not know it
+    except Exception:  # the reason is logged; the caller of this page only learns that the check failed
         logger.warning("not ready", exc_info=True, extra={"check": name})
         return "unreachable"
 
@@ -95,7 +96,7 @@ async def _models() -> str:
         return "loading"
     status = runtime.status()
     away = sorted(name for name in status if not status[name].ready and not runtime.uses_fallback(name))
-    return "unreachable: " + ", ".join(away) if away else "ok"  # only engines of an inference tier become unreachable
+    return "unreachable: " + ", ".join(away) if away else "ok"  # only the engines of an inference tier can be away
 
 
 async def _database() -> str:

@@ -1,13 +1,13 @@
-"""``Idempotency-Key``: a repeated POST gets the first one's response, and its work is neither done nor counted twice.
+"""The ``Idempotency-Key`` header: a retry gets the first request's response, and its work is not done or counted twice.
 
-Only responses that a retry should get again are kept: successes, and errors that another try would not change.
+A response is stored if a retry should get it again: a success, or an error that a retry would get too.
 
-A key is claimed while its request runs, and the claim is renewed. If the process is killed, the claim expires after
-``CLAIM_S`` seconds. Work that the killed process had already written to the ledger is not counted again (see
+While a request runs, it holds a claim on its key and renews the claim. If the process is killed, the claim expires
+after ``CLAIM_S`` seconds. Usage that the killed process had already written to the ledger is not counted again (see
 ``settlement`` in ``Work``).
 
-While Redis is unavailable, the service cannot know whether a key was used, so requests with a key are refused (503). If
-Redis becomes unavailable during such a request, its response is still sent.
+While Redis is unavailable, the service cannot know whether a key has been used, so requests with a key are refused
+(503). If Redis becomes unavailable while such a request runs, its response is still sent.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from gateway.gate import WorkStream
 from inference.pool import in_first_pool
 
 POLL_S = 0.05
-CLAIM_S = 10.0  # a claim that has not been renewed for this long belongs to a process that was killed
+CLAIM_S = 10.0  # if a claim has not been renewed for this long, its process was killed
 RENEWALS_PER_CLAIM = 4
-GIVEN_KEYS = 100_000  # keys known to have been answered, even if the response is no longer kept
+GIVEN_KEYS = 100_000  # number of answered keys to remember, including those whose response is no longer stored
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _NOT_KEPT = {401, 403, 408, 409, 429, 499}
 
@@ -50,10 +50,10 @@ _store = make_store("idempotency", settings.VOICE_IDEMPOTENCY_BYTES, settings.VO
 
 
 async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
-    """Return ``run()``'s response, or the stored response to this caller's earlier request with the same key.
+    """Return the response of ``run``, or the stored response to this caller's earlier request with the same key.
 
     Raise ``ApiError`` 400 for an invalid key, 422 if the earlier request had another body, and 503 if the earlier
-    request is still running at the deadline or if the store is unavailable.
+    request is still running at the deadline. Raise ``StoreUnavailable`` (answered with 503) while Redis is unavailable.
     """
     key = request.headers.get("Idempotency-Key")
     if request.method != "POST" or key is None or not settings.VOICE_IDEMPOTENCY_TTL_S:
@@ -68,7 +68,7 @@ async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]])
 
 
 def _boundary(content_type: str) -> bytes:
-    """Return the boundary between the parts of a multipart body, or empty bytes for any other content type."""
+    """Return the boundary of a multipart content type; empty bytes for any other content type."""
     header = Message()
     header["Content-Type"] = content_type
     is_multipart = header.get_content_maintype() == "multipart"
@@ -76,9 +76,9 @@ def _boundary(content_type: str) -> bytes:
 
 
 def _fingerprint(body: bytes, boundary: bytes) -> str:
-    """Return a fingerprint that is the same for bodies with the same fields and files.
+    """Return a digest of the body that is the same for bodies with the same fields and files.
 
-    The multipart boundary is left out, because clients generate a new one for each attempt.
+    The digest leaves out the multipart boundary, because clients generate a new boundary for each attempt.
     """
     digest = hashlib.sha256()
     start = 0
@@ -94,7 +94,7 @@ def _fingerprint(body: bytes, boundary: bytes) -> str:
 class _Try:
     """One request with an idempotency key.
 
-    ``name``: digest of the caller, the path and the key; the name under which the response is stored.
+    ``name``: digest of the caller, the path and the key. The response is stored under this name.
     ``fingerprint``: digest of the body.
     """
 
@@ -136,7 +136,7 @@ class _Try:
         return response
 
     async def _renew(self) -> None:
-        """Renew the claim until the response is kept or dropped, or until no client can still be waiting."""
+        """Renew the claim until the task is cancelled, or until the deadline, when no client can still be waiting."""
         until = time.monotonic() + settings.VOICE_DEADLINE_S
         while time.monotonic() < until:
             await asyncio.sleep(CLAIM_S / RENEWALS_PER_CLAIM)
@@ -144,10 +144,11 @@ class _Try:
                 await _store().renew(self._name, CLAIM_S)
 
     def _settlement(self) -> str:
-        """Return a settlement id that all tries with this key share until one of them has been answered.
+        """Return a settlement id that all requests with this key share until one of them has been answered.
 
-        The ledger accepts each settlement id once. So a retry does not write a row again that a killed process had
-        already written. Work is counted again only if it is repeated because its response was no longer kept.
+        The ledger accepts each settlement id once. So if a process was killed after it wrote the ledger row, the retry
+        does not write a second row. Usage is counted again only if the work is repeated because the response is no
+        longer stored.
         """
         period = int(time.time() / settings.VOICE_IDEMPOTENCY_TTL_S)
         return _digest(self._name, self._fingerprint, str(period), str(_given.get(self._name, 0)))[:32]
@@ -164,10 +165,10 @@ class _Try:
         if response.status_code == 200:
             _given[self._name] = _given.get(self._name, 0) + 1
         headers = dict(response.items())
-        if isinstance(response, Response):  # its Content-Type says HTML until it is rendered
+        if isinstance(response, Response):  # not rendered yet, so its Content-Type is still Django's default, HTML
             headers["Content-Type"] = "application/json"
         head = {"fingerprint": self._fingerprint, "status": response.status_code, "headers": headers}
-        with suppress(StoreUnavailable):  # already logged by the store
+        with suppress(StoreUnavailable):  # the store has logged the error
             await _store().put(self._name, json.dumps(head).encode() + b"\n" + content)
 
     async def _drop(self) -> None:

@@ -26,10 +26,10 @@ DRAINING_RETRY_AFTER_S = 1.0
 class Lifecycle:
     """State of this process.
 
-    ``draining``: True if new work is refused, because the process is about to stop.
-    ``stopping``: event that is set when draining begins, for tasks that would outlast it, such as open sockets.
+    ``draining``: True if the process refuses new work because it is about to stop.
+    ``stopping``: event that is set when draining begins, so that open sockets and other long tasks can end.
     ``requests``: number of requests under way, including open sockets.
-    ``failures``: the error message of each engine that did not load, by the engine's name.
+    ``failures``: error messages of the engines that did not load, by engine name.
     """
 
     def __init__(self) -> None:
@@ -43,20 +43,20 @@ class Lifecycle:
 
     @property
     def loaded(self) -> bool:
-        """True if all engines have been loaded."""
+        """Whether all engines have been loaded."""
         return self._loading is not None and self._loading.done() and not self.failures
 
     def start_loading(self) -> asyncio.Task[None]:
         """Load the engines in the background, and return the task that loads them.
 
-        A call after a failure tries the failed engines again. Engines that are ready stay as they are.
+        If some engines failed to load, another call tries them again. Engines that are ready are not loaded again.
         """
         if self._loading is None or (self._loading.done() and self.failures):
             self._loading = asyncio.create_task(self._load())
         return self._loading
 
     async def admit(self, deadline: float) -> None:
-        """Wait until the engines have loaded, at most until ``deadline`` (``time.monotonic()`` seconds).
+        """Wait until the engines have loaded, at most until ``deadline`` (in seconds of ``time.monotonic()``).
 
         Raise ``ApiError`` 503 if the process is draining, and ``TimeoutError`` (answered with 503) at the deadline.
         """
@@ -82,7 +82,7 @@ class Lifecycle:
                 self._nothing_under_way.set()
 
     async def drain(self, grace_s: float) -> bool:
-        """Refuse new work, and wait at most ``grace_s`` seconds for running requests. Return True if all finished."""
+        """Refuse new work, and wait at most ``grace_s`` seconds for running requests. Return True if all have ended."""
         self.draining = True
         self.stopping.set()
         with suppress(TimeoutError):
@@ -91,7 +91,7 @@ class Lifecycle:
         return self.requests == 0
 
     async def close(self) -> None:
-        """Stop loading, give this process's user slots back, and close the engines and the ledger.
+        """Stop loading, release this process's user slots, and close the engines and the ledger.
 
         Call this only after the last request has ended.
         """
@@ -105,7 +105,7 @@ class Lifecycle:
     async def _load(self) -> None:
         self.failures.clear()
         await asyncio.gather(*(self._load_one(name) for name in runtime.names()))
-        # The loaded objects live as long as the process. Garbage collection stops all threads, so exclude them from it.
+        # Garbage collection stops all threads. Exclude the loaded objects, which live as long as the process.
         gc.collect()
         gc.freeze()
 
@@ -114,7 +114,7 @@ class Lifecycle:
         logger.info("loading an engine", extra={"engine": name})
         try:
             await runtime.load(name)
-        except Exception as error:  # one engine's failure must not keep the others from working
+        except Exception as error:  # if one engine fails to load, the others must still load
             logger.error("an engine did not load", exc_info=error, extra={"engine": name})
             if not runtime.fall_back(name):
                 self.failures[name] = str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the gateway, exported at /metrics together with those of django-prometheus."""
+"""Prometheus metrics of the gateway. ``/metrics`` exports them together with the metrics of django-prometheus."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ admission_wait_seconds = Gauge(
     "voice_admission_wait_seconds", "Estimated wait of the newest request, in this process", ["feature"]
 )
 admission_refused_total = Counter("voice_admission_refused_total", "Requests refused for lack of capacity", ["feature"])
-for _feature in ("asr", "tts"):  # export 0 before the first refusal, rather than nothing
+for _feature in ("asr", "tts"):  # so that the counters are exported as 0 before the first refusal
     admission_refused_total.labels(_feature)
 build_info = Gauge("voice_build_info", "Always 1; the label is the version that runs", ["version"])
 streams_open = Gauge("voice_streams_open", "Open WebSockets that do speech work", ["kind"])
@@ -53,7 +53,7 @@ def observe_work(entry: Entry) -> None:
     """Record one finished request for speech work in the metrics."""
     kind = entry.kind.value
     requests_total.labels(kind, entry.status, entry.client_id).inc()
-    if entry.status != 200:  # refusals are fast and would hide slow responses
+    if entry.status != 200:  # refusals are fast, so they would hide slow responses
         return
     if not entry.is_live:  # a stream lasts as long as people talk or listen
         request_seconds.labels(kind).observe(entry.total_ms / 1000)
@@ -71,7 +71,7 @@ def _observe_batch(engine: str, size: int, seconds: float) -> None:
 
 
 class EngineCollector(Collector):
-    """Exports the state of the engines. It is read each time Prometheus scrapes the metrics."""
+    """Collector that exports the state of the engines. Each scrape by Prometheus reads the state anew."""
 
     def collect(self) -> Iterable[Metric]:
         ready = GaugeMetricFamily("voice_engine_ready", "1 while the engine takes work", labels=["engine"])

@@ -1,7 +1,7 @@
 """Django's middleware, adapted so that API calls need no thread.
 
-Django's own classes are synchronous, so each would send every request to a thread and back. Here, middleware for users
-who sign in runs only for their pages, and middleware for every request runs on the event loop.
+Django's middleware classes are synchronous, so each of them would run in a thread for every request. Here, the
+middleware for logged-in users runs only for the admin and the dashboard. All other middleware runs on the event loop.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from django_prometheus.middleware import PrometheusAfterMiddleware
 from core import locale
 
 LANGUAGE_KEPT_S = 365 * 24 * 3600
-FOR_PEOPLE = ("/admin/", "/dashboard/")  # pages for people who sign in; everything else is called with keys and tokens
+FOR_PEOPLE = ("/admin/", "/dashboard/")  # pages for logged-in users; all other paths take API keys and tokens
 
-# The admin's theme uses inline scripts, and Alpine.js, which evaluates attributes. So both have to be allowed.
+# "unsafe-inline" and "unsafe-eval" are needed because the admin's theme uses inline scripts and Alpine.js, which
+# evaluates attributes.
 ADMIN_POLICY = "; ".join(
     [
         "default-src 'self'",
@@ -45,7 +46,7 @@ ADMIN_POLICY = "; ".join(
 
 
 class PeopleOnly:
-    """Mix-in that restricts a Django middleware to pages for users who sign in: the admin and the dashboard."""
+    """Mixin that restricts a Django middleware to the pages for logged-in users: the admin and the dashboard."""
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info.startswith(FOR_PEOPLE):
@@ -54,9 +55,10 @@ class PeopleOnly:
 
 
 class Language:
-    """Middleware that sets the language of a page: the one chosen with ``?lang=ms``, or else the browser's preference.
+    """Middleware that sets the language of the home page and the dashboard, the only translated pages.
 
-    A cookie keeps the choice. Only the home page and the dashboard are translated.
+    The visitor chooses a language with ``?lang=ms``, and a cookie stores the choice. Without a choice, the browser's
+    preference counts.
     """
 
     async_capable = True
@@ -81,9 +83,9 @@ class Language:
 
 
 class Security(PeopleOnly, SecurityMiddleware):
-    """Adds Django's security headers, a content security policy, and ``Secure`` to cookies sent over TLS.
+    """Middleware that adds Django's security headers and a content security policy to the admin and the dashboard.
 
-    If a view has set a content security policy, that policy stays.
+    A policy that a view has set is kept. Cookies that are sent over TLS get the attribute ``Secure``.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -108,7 +110,7 @@ class Csrf(PeopleOnly, CsrfViewMiddleware):
 
 class Authentication(PeopleOnly, AuthenticationMiddleware):
     async def process_view(self, request: HttpRequest, *args: Any) -> Any:
-        return None  # the admin site asks for the login itself
+        return None  # no login check here: the admin site redirects to its own login page
 
 
 class Messages(PeopleOnly, MessageMiddleware):
@@ -120,7 +122,7 @@ class ClickJacking(PeopleOnly, XFrameOptionsMiddleware):
 
 
 class Metrics(PrometheusAfterMiddleware):
-    """django-prometheus's middleware, run on the event loop. It only updates counters, so it needs no thread."""
+    """django-prometheus's middleware on the event loop. It needs no thread, because it only updates counters."""
 
     metrics_cls = PrometheusMetrics
 
@@ -140,9 +142,10 @@ class Metrics(PrometheusAfterMiddleware):
 
 
 class Compressed(GZipMiddleware):
-    """Compresses HTML pages with gzip and random padding, so that their length reveals nothing about their content.
+    """Middleware that compresses HTML pages with gzip, with random padding against attacks on the compressed length.
 
-    Static files are compressed in advance (``voiceproject.static``). API responses are small, or audio.
+    Other responses need no compression here: static files are compressed in advance (``voiceproject.static``), and API
+    responses are short or contain audio. The attack is BREACH (https://breachattack.com).
     """
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
@@ -153,7 +156,7 @@ class Compressed(GZipMiddleware):
 
 
 class ContentLength:
-    """Middleware that adds a Content-Length to each response whose body is complete, so it is not sent in chunks."""
+    """Middleware that adds a Content-Length to every response except streams, so the server does not send chunks."""
 
     async_capable = True
     sync_capable = False

@@ -33,7 +33,7 @@ def _shown(name: str, card: ModelCard) -> dict[str, str | int]:
 
 
 class ModelsView(PublicApiView):
-    """Lists the models that a request can name. OpenAI's names are aliases of the default model of their task."""
+    """Lists the models that a request can name. OpenAI's model names are aliases of each task's default model."""
 
     @extend_schema(
         operation_id="list_models",

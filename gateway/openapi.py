@@ -1,7 +1,7 @@
-"""The API's schema at ``/schema/``: the parts that concern all views.
+"""The parts of the API's schema (``/schema/``) that apply to all views.
 
 drf-spectacular describes each view. The post-processing hook ``complete`` adds authentication, common headers, errors,
-tags by task, and examples that work as they stand.
+a tag for each task, and examples that can be run unchanged.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ERRORS = {
     "503": "`over_capacity`, `engine_unavailable`; try again, see Retry-After.",
 }
 
-#: One event of a ``text/event-stream``; ``data`` is JSON in a string.
+#: One event of a ``text/event-stream``. The string ``data`` contains JSON.
 SSE_EVENT = {
     "type": "object",
     "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
@@ -106,7 +106,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 
 def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Add the common parts to the schema ``result``, and return it. A post-processing hook of drf-spectacular."""
+    """Add the common parts to the schema ``result``, and return the schema. drf-spectacular calls this hook."""
     result["info"]["description"] = SOCKETS.strip()
     result["tags"] = [{"name": name} for name in TAGS]
     result["components"].setdefault("schemas", {})["Error"] = ENVELOPE

@@ -1,18 +1,18 @@
-"""Base class of the WebSockets that do speech work. They pass the same gate as requests, and have limits of their own.
+"""Base class of the WebSockets for speech work. Sockets pass the same gate as HTTP requests, and have further limits.
 
-A protocol inherits ``SocketConsumer`` and defines what its messages mean. The base class does the rest:
+A protocol inherits ``SocketConsumer`` and handles the messages. The base class does everything else:
 
 - origin and credentials, rate limit, streams per user, gate and ledger;
-- checkpoints, and limits of size, idle time and duration;
+- checkpoints of the usage, and limits on message size, idle time and duration;
 - a bounded queue of outgoing messages, and an error event before a close;
 - an orderly end when the process drains.
 
-Tasks, all on one event loop:
+Each connection has these tasks, all on one event loop:
 
-- one reads, up to ``READ_AHEAD_BYTES`` ahead;
-- one handles what was read, message by message, so that a slow handler slows down only its own client;
-- one sends, from a bounded queue;
-- one watches the clock and the process.
+- The first task reads messages, at most ``READ_AHEAD_BYTES`` ahead of the handler.
+- The second handles them one by one, so that a slow handler slows down only its own client.
+- The third sends messages from the bounded queue.
+- The fourth ends the connection at its time limits, or when the process drains.
 
 ``fail`` and ``finish`` may be called from any of these tasks. Only the first call closes the connection.
 """
@@ -50,15 +50,15 @@ from usage.entry import Measure
 
 logger = logging.getLogger("voiceproject.requests")
 
-RECHECK_S = 2.0  # a kill switch ends open streams within this time
-# Units that a stream reserves beyond its usage so far, so that it need not ask the database for each message.
+RECHECK_S = 2.0  # so that the kill switch ends open streams within this time
+# Units of quota that a stream reserves beyond its usage, so that it does not query the database for each message.
 COVER_AHEAD = {Measure.AUDIO: 30_000, Measure.CHARACTERS: 2_000}
-MAX_WAITING = 256  # messages that may wait for a client that does not read, before it is cut off
-TAKEN_WITHIN_S = 10.0  # time for the connection to take the queued messages, before the client is cut off
-# About half a minute of 16-bit audio at 16 kHz. Pings are queued with messages. While the server does not read, no
-# ping is answered, and most clients hang up after 20 s without an answer.
+MAX_WAITING = 256  # queued outgoing messages; a client that lets more accumulate is cut off
+TAKEN_WITHIN_S = 10.0  # time in which a client must read the queued messages, or else it is cut off
+# About half a minute of 16-bit audio at 16 kHz. The server answers pings only while it reads, and most clients hang up
+# after 20 s without an answer.
 READ_AHEAD_BYTES = 1_048_576
-FAREWELL_S = 5.0  # after a close: time for the client to answer and for a handler to end
+FAREWELL_S = 5.0  # time after a close for the client to answer and for the handler to end
 
 
 class SocketConsumer(AsyncWebsocketConsumer):
@@ -68,9 +68,9 @@ class SocketConsumer(AsyncWebsocketConsumer):
     """
 
     kind: ClassVar[Kind]
-    #: Fields that a client may cut anywhere, even within a character. ``on_message`` then gets half a surrogate pair.
+    #: Names of text fields that a client may split within a character. ``on_message`` then gets half a surrogate pair.
     splittable: ClassVar[frozenset[str]] = frozenset()
-    channel_layer_alias = None  # nobody sends messages to a socket from elsewhere
+    channel_layer_alias = None  # no channel layer, because no other code sends messages to a socket
     work: Work
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -81,22 +81,22 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self._tasks: list[asyncio.Task[None]] = []
         self._main: asyncio.Task[Any] | None = None
         self._heard_at = time.monotonic()
-        self._ahead: deque[dict[str, Any]] = deque()  # read, not yet handled; the first one is being handled
+        self._ahead: deque[dict[str, Any]] = deque()  # messages that were read; the first one is being handled
         self._ahead_bytes = 0
         self._has_handled = asyncio.Event()
         self._handling: asyncio.Task[None] | None = None
         self._noted_ms = 0.0
-        self._deaf = False  # incoming messages are ignored, because the connection is closing or about to close
+        self._deaf = False  # True if incoming messages are ignored because the connection is about to close
         self._ending: Close | None = None
         self._failure: BaseException | None = None
         self._is_cut = False
-        self._left_with: int | None = None  # the client's own close code
+        self._left_with: int | None = None  # close code that the client has sent
 
     # --- for protocols ------------------------------------------------------------------------------------------------
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
-        """Start the protocol. Called once the caller is known and ``self.work`` is open.
+        """Start the protocol. Called once the caller is authenticated and the gate (``self.work``) is open.
 
-        ``preset`` holds the session settings in a browser's token; empty for any other credential.
+        ``preset``: session settings in a browser's token; empty for any other credential.
         """
 
     async def on_message(self, message: dict[str, Any]) -> None:
@@ -106,22 +106,22 @@ class SocketConsumer(AsyncWebsocketConsumer):
         """Handle a binary message."""
 
     async def on_error(self, error: Exception) -> None:
-        """Handle an exception that ``on_message`` or ``on_binary`` has raised. By default the stream ends."""
+        """Handle an exception that ``on_message`` or ``on_binary`` has raised. The default is to close the socket."""
         self.fail(error)
 
     async def wind_down(self) -> None:
-        """Finish open work, after the last message has been handled. Cancelled after ``VOICE_WS_DRAIN_S`` seconds."""
+        """Finish open work after the last message. The base class cancels this after ``VOICE_WS_DRAIN_S`` seconds."""
 
     async def closed(self) -> None:
-        """Release all resources, and meter for the last time. Always called if ``opened`` was called."""
+        """Release all resources, and update the usage for the last time. Always called if ``opened`` was called."""
 
     @property
     def idle_limit_s(self) -> float:
-        """The time in seconds for which the client may send nothing; infinite if silence is normal."""
+        """How long the client may send nothing, in seconds; infinite if silence is normal in this protocol."""
         return float(settings.VOICE_WS_IDLE_S)
 
     def is_working(self) -> bool:
-        """Return True while the client waits for a result. The idle limit does not apply to such a client."""
+        """Return True while the client waits for a result. The idle limit does not apply then."""
         return bool(self._ahead)
 
     def close_for(self, answer: ApiError) -> tuple[int, bool]:
@@ -129,10 +129,10 @@ class SocketConsumer(AsyncWebsocketConsumer):
         return close_code(answer), True
 
     def meter(self) -> None:
-        """Update the usage so far in ``self.work``: ``audio_ms`` or ``characters``."""
+        """Set ``audio_ms`` or ``characters`` of ``self.work`` to the usage so far."""
 
     async def name_user(self, user: str | None) -> None:
-        """Set the end user that a message names, unless a header or a token has named one.
+        """Admit the end user that a message names. The name is ignored if a header or a token has named an end user.
 
         Raise the errors of ``Work.admit``, and ``ApiError`` 429 if this user has too many streams.
         """
@@ -142,21 +142,21 @@ class SocketConsumer(AsyncWebsocketConsumer):
             await self._gate.enter_async_context(stream_slot(self.work.caller, self.work.user))
 
     def error_event(self, answer: ApiError) -> dict[str, Any]:
-        """Return the event that tells the client of an error: the API's error envelope with ``type`` "error"."""
+        """Return the event that reports an error to the client: the API's error envelope, with ``type`` "error"."""
         return {"type": "error", **answer.envelope()}
 
     def send_event(self, event: Mapping[str, Any] | bytes) -> None:
         """Queue a message for the client: an event (sent as JSON) or binary data.
 
-        If ``MAX_WAITING`` messages are queued already, the connection is cut.
+        If ``MAX_WAITING`` messages are queued already, the client is cut off.
         """
         self._put(event if isinstance(event, bytes) else whole_characters(json.dumps(event, ensure_ascii=False)))
 
     async def sent(self) -> None:
         """Wait until all queued messages have been passed to the connection.
 
-        A protocol that calls this produces audio no faster than the client reads. A client that takes nothing for
-        ``TAKEN_WITHIN_S`` seconds is cut off.
+        A protocol awaits this so that it produces audio no faster than the client reads. A client that does not read
+        the queued messages within ``TAKEN_WITHIN_S`` seconds is cut off.
         """
         try:
             async with asyncio.timeout(TAKEN_WITHIN_S):
@@ -165,7 +165,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._cut()
 
     def finish(self) -> None:
-        """Close the connection normally, after the queued messages."""
+        """Close the connection normally, once the queued messages have been sent."""
         if self._ending is None:
             self._end_with(Close(NORMAL, ""))
 
@@ -202,8 +202,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
         logger.info("request", extra={**extra, "duration_ms": self._context.elapsed_ms(), **self._context.notes})
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        # Channels' own method closes database connections around each message, in a thread. Here, connections belong to
-        # the ledger's thread.
+        # Channels' method starts a thread for each message, to close old database connections. This is not needed here,
+        # because the ledger's thread manages its own connection.
         match message["type"]:
             case "websocket.connect":
                 await self.websocket_connect(message)
@@ -218,7 +218,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         handshake = Handshake.of(self.scope)
         locale.answer_in(locale.accepted(handshake.headers.get("accept-language", "")))
-        # A connection that is refused below is accepted too, so that an event can give the reason.
+        # Accept the connection even if it is refused below, so that an error event can give the reason.
         await self.accept(handshake.subprotocol)
         self._tasks.append(asyncio.create_task(self._send_all()))
         try:
@@ -279,16 +279,16 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._cut()
 
     def _cut(self) -> None:
-        """Close the connection without a last message, which a client that does not read would not get."""
+        """Close the connection without an error event, because the client does not read messages."""
         if not self._is_cut and self._main is not None:
             logger.warning("cut a client that does not read")
             self._is_cut = self._deaf = True
             self._main.cancel()
 
     def _stop_handling(self) -> None:
-        """Cancel the consumer if it is still running ``FAREWELL_S`` seconds after the close was sent.
+        """Cancel the consumer, which is still running ``FAREWELL_S`` seconds after the close was sent.
 
-        Otherwise a handler that waits for the engine could keep the process from stopping.
+        Otherwise a handler that waits for an engine could keep the process from stopping.
         """
         if self._main is not None:
             self._is_cut = True
@@ -297,7 +297,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def _send_all(self) -> None:
         while True:
             item = await self._outgoing.get()
-            with suppress(OSError, RuntimeError):  # the client has disconnected, which the reading task will notice
+            with suppress(OSError, RuntimeError):  # the client has disconnected; the reading task ends the connection
                 await self._send_one(item)
             if isinstance(item, Close):
                 break
@@ -317,7 +317,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def _watch(self) -> None:
         """End the stream when it is idle or has lasted too long, when the process drains, or when a recheck fails.
 
-        The recheck is ``Work.recheck``, every ``RECHECK_S`` seconds.
+        ``Work.recheck`` is called every ``RECHECK_S`` seconds.
         """
         ends_at = time.monotonic() + settings.VOICE_WS_MAX_S
         while not self._deaf:
@@ -348,7 +348,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             await self.work.recheck()
         except (ApiError, DomainError) as error:
             self.fail(error)
-        except DatabaseError:  # the next recheck is soon, and this task must go on
+        except DatabaseError:  # this task must continue; the next recheck follows soon
             logger.warning("cannot ask whether a stream's user still has voice", exc_info=True)
 
     async def _wind_down(self, reason: ApiError) -> None:
@@ -368,13 +368,13 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def _note_progress(self) -> None:
         self.meter()
         if self.work.units:
-            await self.work.admit()  # by now the end user is known: named by a message, or else the key itself
+            await self.work.admit()  # the end user is final now: named by a message, or else the API key itself
             await self.work.reserve(ahead=COVER_AHEAD[self.work.kind.measure])
         if self.work.audio_ms - self._noted_ms >= 1000 * CHECKPOINT_AUDIO_S:
             self._noted_ms = self.work.audio_ms
             try:
                 await self.work.checkpoint()
-            except DatabaseError:  # the next checkpoint, or settling, includes this usage
+            except DatabaseError:  # the next checkpoint, or the settlement, includes this usage
                 logger.warning("cannot note a stream's progress", exc_info=True)
 
     async def _let_go(self) -> None:
@@ -383,16 +383,16 @@ class SocketConsumer(AsyncWebsocketConsumer):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         try:
-            # This calls ``closed`` first, then frees the stream's slot, then writes the ledger row.
+            # The exit stack first calls ``closed``, then frees the stream's slot, then writes the ledger row.
             outcome = self._outcome()
             await self._gate.__aexit__(type(outcome) if outcome else None, outcome, None)
         except DatabaseError:
             logger.exception("a stream could not be settled")
 
     def _outcome(self) -> BaseException | None:
-        """Return the error to record in the ledger, or None to record success.
+        """Return the error to record in the ledger; None to record a success.
 
-        A stream with usage is recorded as a success however it ended, unless the service itself failed (500).
+        A stream with usage is recorded as a success whatever ended it, except for an internal error (500).
         """
         outcome = self._failure
         if self._ending is None:

@@ -1,4 +1,4 @@
-"""Text messages on a WebSocket: parse them, limit their size, and repair characters that were cut in two."""
+"""Parse text messages on a WebSocket, limit their size, and repair characters that were split in two."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from core.errors import ApiError
 from inference.pool import in_pool
 
 PARSE_IN_POOL_CHARACTERS = 65_536
-MESSAGE_BYTES = 256  # memory of a queued message besides its content
-NORMAL = 1000  # close code
+MESSAGE_BYTES = 256  # memory of a queued message in addition to its content
+NORMAL = 1000  # close code (RFC 6455, section 7.4.1)
 INTERNAL_ERROR = 1011  # close code
 
 
 @dataclass(frozen=True)
 class Close:
-    """The close of a WebSocket, queued behind the messages that go before it."""
+    """A command in the queue of outgoing messages: close the WebSocket with this code and reason."""
 
     code: int
     reason: str
@@ -33,9 +33,9 @@ def close_code(answer: ApiError) -> int:
 
 
 def whole_characters(text: str) -> str:
-    """Join surrogate pairs into the characters that they encode, and replace unpaired surrogates.
+    """Join surrogate pairs into the characters that they encode, and replace unpaired surrogates with U+FFFD.
 
-    UTF-8 cannot encode surrogates.
+    This is needed because UTF-8 cannot encode surrogates.
     """
     try:
         text.encode()
@@ -45,15 +45,17 @@ def whole_characters(text: str) -> str:
 
 
 async def parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
-    """Return the JSON object in a text message. Raise ``ApiError`` 400 or 413.
+    """Return the JSON object in a text message.
 
-    Unpaired surrogates are replaced, except in the ``splittable`` fields, where a client may cut the text within a
-    character.
+    Raise ``ApiError``: 400 if the text is not a JSON object with a ``type``, 413 if the text is too long.
+
+    ``splittable``: names of fields whose text a client may split within a character. Unpaired surrogates are kept in
+    these fields, and replaced in all others.
     """
     check_size(len(text), settings.VOICE_WS_MAX_JSON_BYTES)
     try:
         message = await in_pool(json.loads, text) if len(text) > PARSE_IN_POOL_CHARACTERS else json.loads(text)
-        if "\\ud" in text or "\\uD" in text:  # perhaps half a character
+        if "\\ud" in text or "\\uD" in text:  # may be a surrogate, that is, half a character
             as_sent = message
             message = json.loads(whole_characters(json.dumps(message, ensure_ascii=False)))
             if isinstance(message, dict):
@@ -66,7 +68,7 @@ async def parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
 
 
 def memory_of(message: dict[str, Any]) -> int:
-    """Return the approximate memory in bytes of a queued ASGI event with this message."""
+    """Return the approximate memory that a queued ASGI event with a message occupies, in bytes."""
     return MESSAGE_BYTES + len(message.get("text") or message.get("bytes") or "")
 
 

@@ -1,7 +1,8 @@
-"""Limit the number of streams that an end user may have open.
+"""Limit the number of streams (WebSockets) that an end user may have open.
 
-They are counted in this process or, with Redis, in all processes together. In Redis, each user has a sorted set of
-streams, scored by their expiry. If a process is killed, its streams expire because nothing renews them.
+With Redis, all processes share one count; without Redis, each process counts its own streams. In Redis, each user has a
+sorted set of streams, scored by their time of expiry. The streams of a killed process expire, because nothing renews
+them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class StreamLimiter(Protocol):
     """Counts each user's open streams."""
 
     async def take(self, user: str, stream: str) -> int:
-        """Count ``stream`` as open, and return how many streams the user now has, including this one."""
+        """Count ``stream`` as open, and return the number of the user's open streams, including this one."""
 
     async def renew(self, user: str, stream: str) -> None: ...
 
@@ -98,7 +99,7 @@ async def stream_slot(caller: Caller, user: str) -> AsyncIterator[None]:
     """Count one more open stream of the user while the block runs.
 
     Raise ``ApiError`` 429 if the user already has ``VOICE_STREAMS_PER_USER`` streams. There is no limit while Redis is
-    unavailable, nor for connections that name no end user, because they may belong to any number of people.
+    unavailable. Connections without an end user are not limited either, because they may belong to many people.
     """
     limit = settings.VOICE_STREAMS_PER_USER
     unnamed = user == f"key:{caller.key_prefix}"

@@ -1,7 +1,7 @@
-"""Strict JSON: a parser for request bodies, and fields that accept only the JSON type in the schema.
+"""Strict JSON: a parser for request bodies, and serialiser fields that accept only the JSON type in the schema.
 
-The parser answers 400 where the one of Django REST framework would cause a 500. The fields are strict because those of
-Django REST framework are meant for forms, and accept the number 5 as the string "5".
+For some invalid bodies, Django REST framework's parser would cause a 500; this parser answers 400. The framework's
+fields are meant for forms, and would accept the number 5 for a string.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class JsonParser(JSONParser):
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         try:
             data = super().parse(stream, media_type, parser_context)
-        except RecursionError as error:  # for example in half a megabyte of "["
+        except RecursionError as error:  # caused by half a megabyte of "[", for example
             raise ParseError("JSON parse error - nested too deeply") from error
         if not isinstance(data, dict):
             raise ParseError("JSON parse error - the body must be an object")
@@ -44,7 +44,7 @@ class StrictFloatField(serializers.FloatField):
             self.fail("invalid")
         try:
             return super().to_internal_value(data)
-        except OverflowError:  # an integer of 400 digits
+        except OverflowError:  # caused by an integer of 400 digits, for example
             self.fail("invalid")
 
 

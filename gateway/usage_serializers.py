@@ -1,4 +1,4 @@
-"""Serialisers of the usage endpoints' requests and responses."""
+"""Serialisers for the requests and responses of the usage endpoints."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class KindTotals(serializers.Serializer[dict[str, Any]]):
 
 
 class QuotaAnswer(serializers.Serializer[dict[str, Any]]):
-    """A quota of this month. Audio is counted in seconds of recognised speech. A limit of null means unlimited."""
+    """A quota for this month. Audio is counted in seconds of recognised speech. A limit of null means unlimited."""
 
     measure = serializers.ChoiceField(choices=[measure.value for measure in Measure])
     unit = serializers.ChoiceField(choices=["seconds", "characters"])

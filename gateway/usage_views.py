@@ -25,7 +25,7 @@ from usage.plans import as_json
 
 
 class UsageView(ApiView):
-    """Shows the end user's plan, and how much of it has been used this month."""
+    """Returns the end user's plan and this month's usage."""
 
     @extend_schema(operation_id="retrieve_usage", summary="This month's consumption and quota", responses=UsageAnswer)
     async def get(self, request: Request) -> Response:
@@ -65,13 +65,13 @@ def _quota(status: quota.QuotaStatus) -> dict[str, Any]:
     }
 
 
-# A correct text is about as long as the transcript, apart from missed words. Comparing a much longer one is too slow.
+# Maximum ratio of the correct text's length to the transcript's, because comparing a much longer text is too slow.
 MAX_GROWTH = 4
 SHORT_CORRECTION_CHARACTERS = 2_000
 
 
 class CorrectionView(ApiView):
-    """Compares the correct text with the transcript, and returns the word error rate. The text is not kept."""
+    """Compares the correct text with the transcript, and returns the word error rate. The text is not stored."""
 
     @extend_schema(
         operation_id="correct_transcription",

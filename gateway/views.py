@@ -1,4 +1,4 @@
-"""Base classes of the API's views. A request passes from the server to its view on the event loop, without a thread."""
+"""Base classes of the API's views, which run on the event loop and need no thread per request."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from core.context import current
 from gateway import idempotency
 from inference.pool import in_first_pool
 
-PARSE_IN_POOL_BYTES = 65_536  # below this, parsing is faster than handing the body to another thread
+PARSE_IN_POOL_BYTES = 65_536  # parsing a smaller body takes less time than handing it to another thread
 
 
 class IgnoreAcceptHeader(DefaultContentNegotiation):
     """Content negotiation that ignores the Accept header.
 
-    Clients of text to speech often accept only audio, but their errors must still be sent as JSON.
+    Clients of text to speech often accept only audio, but errors must be sent to them as JSON all the same.
     """
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
@@ -53,7 +53,7 @@ class ApiView(APIView):
         return cast(HttpResponseBase, self.finalize_response(api_request, response, *args, **kwargs))
 
     async def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Return the allowed methods. Browsers' preflight requests never get here; ``gateway.cors`` answers them."""
+        """Return the allowed methods. ``gateway.cors`` answers preflight requests of browsers before this method."""
         answer = HttpResponse(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
         del answer["Content-Type"]  # there is no content
         return answer
@@ -66,9 +66,9 @@ class ApiView(APIView):
         return cast(HttpResponseBase, await handler(self.request, *self.args, **self.kwargs))
 
     async def prepare(self, request: Request) -> None:
-        """Do the work of Django REST framework's ``initial`` on the event loop.
+        """Negotiate the content type, authenticate the caller, and check the rate limit and the permissions.
 
-        This is content negotiation, authentication, the rate limit and permissions.
+        This does the work of Django REST framework's ``initial``, but on the event loop.
         """
         self.format_kwarg = None
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
@@ -97,7 +97,7 @@ class ApiView(APIView):
 class OptionalBearerAuthentication(identity.BearerAuthentication):
     """Authentication for endpoints that need no credential.
 
-    A credential that is sent must still be valid, so a client can test its key with these endpoints.
+    If a credential is sent, it must be valid, so a client can test its key with these endpoints.
     """
 
     async def authenticate(self, request: Request) -> tuple[identity.Caller, None] | tuple[None, None]:  # type: ignore[override]

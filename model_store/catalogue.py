@@ -158,12 +158,12 @@ class Catalogue:
 
 @cache
 def catalogue() -> Catalogue:
-    """Return the models of ``catalogue.toml``, which is read once per process. Raise ``BadCatalogue``."""
+    """Return the models of ``catalogue.toml``, which is read once per process. Raise ``BadCatalogue`` if invalid."""
     return read(CATALOGUE)
 
 
 def read(path: Path) -> Catalogue:
-    """Read a catalogue file. Raise ``BadCatalogue``."""
+    """Return the models of a catalogue file. Raise ``BadCatalogue`` if the file is invalid."""
     try:
         entries = tomllib.loads(path.read_text("utf-8"))["models"]
         models = [_model(entry) for entry in entries]

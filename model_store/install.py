@@ -48,7 +48,7 @@ class Installer:
 
         ``optional``: whether to install the optional files too.
 
-        Raise ``ModelStoreError``.
+        Raise ``ModelStoreError`` if the model cannot be installed.
         """
         target = self.models_directory / model.id
         if model.part_of:

@@ -1,7 +1,7 @@
 """Brown-out: decide when eSpeak NG speaks instead of the neural voice, and in which of its voices.
 
 - If the neural engine is too busy when a reply begins, eSpeak NG speaks the whole reply (``is_browned_out``).
-- If the neural engine did not load, eSpeak NG speaks too.
+- If the neural engine did not load, eSpeak NG speaks every reply.
 
 ``tts.reply_voice`` asks once for each reply. It also falls back to eSpeak NG if the neural engine fails at a sentence.
 """
@@ -47,7 +47,7 @@ def why_not_neural(cost: float) -> Reason | None:
 
 
 def is_browned_out(cost: float = 0.0) -> bool:
-    """Return True if the neural engine is too busy for a new reply: that reply, or others, would be late.
+    """Return True if the neural engine is so busy that a new reply would be late, or would make others late.
 
     ``cost``: cost of the text that the listener of the new reply waits for.
 
@@ -75,7 +75,7 @@ def _sharing_cores() -> dict[str, EngineStats]:
 
 
 def _is_alone(engines: Iterable[EngineStats]) -> bool:
-    """Return True if this process serves one end user at most, speaks one reply at most, and no unit waits.
+    """Return True if this process serves at most one end user, speaks at most one reply, and has no unit waiting.
 
     All requests of a client that names no end users count as one user.
     """

@@ -22,9 +22,9 @@ class FinishedSpeech:
 
 
 class SpeechCache:
-    """A cache of audio files by key (``cache_key``), limited to ``max_bytes`` in total; 0 turns it off.
+    """A cache of audio files by key (``cache_key``). When it is full, it drops the least recently used file.
 
-    When it is full, the least recently used file is dropped first.
+    ``max_bytes``: limit for the total size of the files; 0 turns the cache off.
     """
 
     def __init__(self, max_bytes: int) -> None:

@@ -79,7 +79,7 @@ class ModelSource:
 def describe(source: str) -> ModelSource:
     """Describe a model without loading it.
 
-    ``source``: Coqui's name of the model, or a checkpoint folder (config.json and *.pth).
+    ``source``: the model's name in Coqui's list, or a checkpoint folder (config.json and *.pth).
     """
     folder = _folder(source)
     if folder is not None:
@@ -174,7 +174,7 @@ def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiMo
     """Load a model.
 
     ``device``: "auto", "cpu" or "cuda".
-    ``threads``: maximum number of CPU threads; 0 means one fewer than there are cores.
+    ``threads``: maximum number of CPU threads; 0 means one less than the number of cores.
 
     Raise ``EngineUnavailable`` if Coqui is not installed or the model does not load.
     """
@@ -185,7 +185,7 @@ def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiMo
         raise EngineUnavailable(
             f"{source.id} needs Coqui, which does not start: pip install -r requirements-coqui.txt ({error})"
         ) from error
-    logging.getLogger("TTS").setLevel(logging.ERROR)  # at lower levels it logs the text that it speaks
+    logging.getLogger("TTS").setLevel(logging.ERROR)  # at lower levels, Coqui logs the text that it speaks
     # Torch's threads spin while they wait for each other. With one thread per core and a busy event loop, a sentence
     # took 25 times as long in a measurement.
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 1) - 1))
@@ -271,7 +271,7 @@ def _about(folder: Path) -> Mapping[str, Any]:
 
 def _published_license(name: str) -> str | None:
     """Return the licence that Coqui's list of models gives for a model, or None. Coqui itself is not imported."""
-    if "/fairseq/" in name:  # Meta's MMS
+    if "/fairseq/" in name:  # Meta's MMS models
         return "CC-BY-NC-4.0"
     package = importlib.util.find_spec("TTS")
     places = list(package.submodule_search_locations or []) if package else []

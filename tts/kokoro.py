@@ -38,7 +38,7 @@ MAX_SPEED = 1.4
 NOTHING_S = 0.2  # silence for a text with nothing to pronounce
 _JOIN_S = 0.12  # silence between the pieces of a sentence that was too long for the model
 
-_QUIET = 3  # onnxruntime's log level: errors
+_QUIET = 3  # onnxruntime's log level for errors only
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class KokoroModel:
         """Speak phonemes. Return float32 mono samples at ``SAMPLE_RATE``, shape (n,), trimmed of silence.
 
         ``ipa``: the phonemes in IPA, with punctuation.
-        ``speed``: should be from ``MIN_SPEED`` to ``MAX_SPEED``.
+        ``speed``: from ``MIN_SPEED`` to ``MAX_SPEED``; 1 is normal.
 
         If nothing can be pronounced, the result is ``NOTHING_S`` seconds of silence.
         """
@@ -173,7 +173,7 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
     ``device``: "auto", "cpu" or "cuda".
     ``threads``: number of CPU threads for one sentence.
 
-    Raise ``EngineUnavailable`` with the reason.
+    Raise ``EngineUnavailable``, with the reason, if the model cannot be loaded.
     """
     files = Files(directory)
     if files.missing:

@@ -203,7 +203,7 @@ class LiveSpeech:
     def push(self, text: str) -> None:
         """Add text, and speak every sentence that is now complete. The caller may split the text at any character.
 
-        Raise ``TooMuchText``, or ``ValueError`` after ``end``.
+        Raise ``TooMuchText`` if too much text waits to be spoken, or ``ValueError`` after ``end``.
         """
         self._must_be_open("text")
         self._unfinished_characters += len(text)

@@ -15,7 +15,7 @@ PEAK_LIMIT_DB = -1.0  # below full scale, because lossy codecs overshoot a littl
 MAX_GAIN_DB = 30.0
 
 _FRAME_S = 0.02
-_ACTIVE_BELOW_LOUDEST_DB = 35.0  # frames that are quieter than the loudest by more count as pauses (as in ITU-T P.56)
+_ACTIVE_BELOW_LOUDEST_DB = 35.0  # frames that are quieter by more than this count as pauses (as in ITU-T P.56)
 _SILENCE_DB = -50.0
 
 

@@ -90,7 +90,7 @@ def mandarin(text: str) -> str:
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """Split text into pairs (kind, part): ("汉", Chinese characters) and (",", one ASCII punctuation mark and a space).
+    """Split text into pairs of a kind and a part: "汉" and Chinese characters, or "," and an ASCII punctuation mark.
 
     Digits are turned into Chinese numerals. Latin letters and other characters are left out.
     """

@@ -17,7 +17,7 @@ STREAM_FORMATS = ("audio", "sse")
 
 @extend_schema_field({"type": "string", "minLength": 1})
 class TextField(StrictCharField):
-    """A text field that accepts empty and overlong text. The view refuses these with error codes of its own."""
+    """A text field that accepts empty and overlong text. The view refuses both with specific error codes."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_blank=True, trim_whitespace=False, **options)

@@ -28,7 +28,7 @@ class SpeechRequest:
     ``text``: raw text.
     ``language``: language of the text; None if it is to be detected for each sentence.
     ``deadline``: when the audio is no longer needed, in ``time.monotonic()`` seconds; None means never.
-    ``follows_text``: whether the voice may change with the language of a sentence (see ``follows_text``).
+    ``follows_text``: whether the voice may change with the language of a sentence (see ``sentence_voice``).
     """
 
     text: str
@@ -50,7 +50,7 @@ class SpeechRequest:
 
     @property
     def is_made_whole(self) -> bool:
-        """True if nothing is sent before the file is complete, because its header states the length."""
+        """True if nothing is sent before the file is complete, because the header of the file states the length."""
         return self.is_awaited_whole and self.audio_format in WITH_LENGTH
 
     @property

@@ -17,7 +17,7 @@ _NEGLIGIBLE = 0.02  # smaller changes of tempo are inaudible and are not made
 
 
 def retime(audio: Audio, sample_rate: int, *, tempo: float, to_rate: int) -> Audio:
-    """Change the tempo of audio and resample it.
+    """Change the tempo of audio and resample it. Return float32 mono at ``to_rate``, shape (m,).
 
     ``audio``: float32 mono, shape (n,).
     ``tempo``: factor; 2 halves the duration.

@@ -113,7 +113,7 @@ class Catalogue:
         ``voice``: a voice's id, or one of OpenAI's names. With an id, ``language`` is ignored.
         ``language``: a language that the voice must speak; None allows any.
 
-        Raise ``VoiceNotFound`` or ``LanguageNotFound``.
+        Raise ``VoiceNotFound`` if there is no such voice, or ``LanguageNotFound`` if none speaks the language.
         """
         fallback = self._voices.get(default)
         if fallback is None:

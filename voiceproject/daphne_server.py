@@ -101,7 +101,7 @@ class DaphneServer(Daphne):
         """Let running requests finish and send their answers, cancel the rest, release all resources and stop."""
         ends = time.monotonic() + settings.VOICE_GRACE_S
         await lifecycle().drain(settings.VOICE_GRACE_S)
-        # A finished request may still have bytes in Daphne's buffers. Wait until the client has received them.
+        # A finished request may still have bytes in Daphne's buffers. Wait until they are sent.
         while reactor.getWriters() and time.monotonic() < ends:  # noqa: ASYNC110 - Twisted has no event for it
             await asyncio.sleep(FLUSH_POLL_S)
         left = [one["application_instance"] for one in self.connections.values() if "application_instance" in one]

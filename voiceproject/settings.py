@@ -319,7 +319,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Speech to text and text to speech behind OpenAI's audio API. Malay first.",
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
-    "AUTHENTICATION_WHITELIST": ["core.identity.BearerAuthentication"],  # clients need no subclasses
+    # The schema leaves out the subclasses of this class, because all of them look the same to clients.
+    "AUTHENTICATION_WHITELIST": ["core.identity.BearerAuthentication"],
     "COMPONENT_SPLIT_REQUEST": True,  # otherwise the schema describes an uploaded file as a URL
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "gateway.openapi.complete"],
     "SERVE_AUTHENTICATION": [],

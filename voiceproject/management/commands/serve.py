@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from voiceproject.daphne_server import DaphneServer
 
 INSTALL = "--install-models"
-WATCH_STOP_S = 2.0  # the wait for the capacity watcher to stop; the next leader finishes its work
+WATCH_STOP_S = 2.0  # how long to wait for the capacity watcher to stop; the next leader finishes its work
 
 
 class Command(BaseCommand):
@@ -70,7 +70,7 @@ class Command(BaseCommand):
             raise CommandError(f"The database cannot be used: {error}") from error
         if notices := catalogue.notices():
             text += "".join(f"\n  ! {notice}" for notice in notices) + "\n"
-        connections.close_all()  # the server's threads open their own
+        connections.close_all()  # the server's threads open their own connections
         self._stopping = threading.Event()
         watch = threading.Thread(target=_watch, args=[self._stopping], name="capacity-watch", daemon=True)
 

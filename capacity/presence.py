@@ -139,8 +139,8 @@ class Present:
     def take_busiest(self) -> Presence:
         """Return the end users at the busiest instant since the last call, and start again.
 
-        Short requests between two heartbeats are counted in this way. The busiest instants of speech to text, of text
-        to speech and of both together are found separately.
+        This counts short requests between two heartbeats, too. Speech to text, text to speech and both together each
+        have their own busiest instant.
         """
         asr, tts, together = (self._crowds[name].take_busiest() for name in (ASR, TTS, TOGETHER))
         fallbacks = self._fallbacks

@@ -339,7 +339,7 @@ class Retention:
 def retention(span: DateRange, filters: Filters) -> Retention:
     """Compute the retention by week of first use, for the weeks of the range.
 
-    A short range is extended backwards to ``MIN_COHORTS`` weeks. Of a long one, only the last ``MAX_COHORTS`` count.
+    A short range is extended backwards to ``MIN_COHORTS`` weeks. Of a long range, the last ``MAX_COHORTS`` weeks count.
     """
     last = weeks.week_of(span.last)
     first = max(

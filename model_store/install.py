@@ -33,8 +33,8 @@ SPARE_BYTES = 64_000_000  # disk space to leave free after the installation
 class Installer:
     """Installs models below ``models_directory``.
 
-    ``origin``: directory with model files to use before any source is asked; None: there is none.
-    ``unreachable``: the error of each kind of source that does not answer; such a kind is not tried again.
+    ``origin``: directory with model files, which is searched before any source; None if there is no such directory.
+    ``unreachable``: the error by kind of source, for each kind that does not answer and is not tried again.
     """
 
     def __init__(self, models_directory: Path, progress: Progress, origin: Path | None = None) -> None:

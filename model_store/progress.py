@@ -17,7 +17,7 @@ class Progress:
 
     Call ``start`` at the beginning of a step, ``reach`` or ``add`` during it, and ``done`` at its end.
 
-    ``output``: where to write; None: standard error.
+    ``output``: where to write; None means standard error.
     """
 
     def __init__(self, output: TextIO | None = None) -> None:

@@ -210,9 +210,9 @@ def _cardinal(words: Sequence[str], index: int) -> tuple[str, int] | None:
 
 
 def _group(words: Sequence[str], index: int) -> tuple[int, int, str] | None:
-    """Return the part of a number before a scale word, or None if none begins at words[index].
+    """Return the part of a number before a scale word, or None if no such part begins at words[index].
 
-    Such a part is a number below a thousand, a number such as "seribu" (one thousand), or a word of digits. The result
+    The part is a number below a thousand, a number such as "seribu" (one thousand), or a number in digits. The result
     is its value, the index of the next word and, if the part was written in digits, these digits (else "").
     """
     word = words[index]

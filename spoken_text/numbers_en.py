@@ -55,7 +55,7 @@ def below_hundred(number: int) -> str:
 
 
 def ordinal(number: int) -> str:
-    """Return an ordinal such as "first", "twenty-first" or "one hundredth"."""
+    """Return a number as an ordinal: "first", "twenty-first" or "one hundredth"."""
     words = cardinal(number)
     cut = max(words.rfind(" "), words.rfind("-")) + 1
     last = words[cut:]

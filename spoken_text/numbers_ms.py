@@ -49,7 +49,7 @@ def _below_thousand(number: int) -> str:
 
 
 def ordinal(number: int) -> str:
-    """Return an ordinal such as "pertama", "kedua", "kedua puluh satu" or "keseratus"."""
+    """Return a number as an ordinal: "pertama", "kedua", "kedua puluh satu" or "keseratus"."""
     return "pertama" if number == 1 else f"ke{cardinal(number)}"
 
 

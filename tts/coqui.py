@@ -106,7 +106,7 @@ def describe(source: str) -> ModelSource:
 
 
 def commercial_use(license_name: str | None) -> bool | None:
-    """Return whether a licence allows commercial use, or None if its name is not a known one."""
+    """Return whether a licence allows commercial use, or None if the licence is unknown."""
     name = (license_name or "").lower().replace(" ", "-")
     if "cpml" in name or "-nc" in name:
         return False

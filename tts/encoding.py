@@ -132,7 +132,10 @@ def wav_header(samples: int | None) -> bytes:
 
 
 def with_length(data: bytes, audio_format: AudioFormat, samples: int) -> bytes:
-    """Return a file made by ``stream_encoder`` with its number of samples in the header. Only WAV and FLAC change."""
+    """Write the number of samples into the header of a file from ``stream_encoder``. Only WAV and FLAC change.
+
+    Return the complete file.
+    """
     if audio_format is AudioFormat.WAV:
         return wav_header(samples) + data[_WAV_HEADER.size :]
     if audio_format is AudioFormat.FLAC:

@@ -17,7 +17,7 @@ ESPEAK_ENGLISH = "en-us"
 ESPEAK_TAMIL = "ta"
 
 # Careful pronunciation of Malay. When voices that were not trained on Malay speak like this, Whisper recognises far
-# more words than with everyday pronunciation (docs/voices.md):
+# more words than with everyday pronunciation (docs/voice-measurements.md):
 # - final open a is [a], not [ə];
 # - k at the end of a syllable is [k], not a glottal stop;
 # - there is no glottal stop between vowels, because it was recognised as a t ("kerajatan");

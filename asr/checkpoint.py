@@ -82,7 +82,7 @@ def configured() -> Checkpoint:
 
     ``VOICE_ASR_CONTEXT`` overrides the contexts of the checkpoint that the settings name.
 
-    Raise ``ModelNotHere`` if that checkpoint is not installed.
+    Raise ``ModelNotInstalled`` if that checkpoint is not installed.
     """
     return _adopted or _described(_source(), settings.VOICE_ASR_CONTEXT)
 

@@ -159,12 +159,12 @@ def _pieces(word: str) -> Iterator[str]:
 
 
 def _may_part(before: str, after: str) -> bool:
-    if not (_is_unspaced(before) or _is_unspaced(after)):
+    if not (is_unspaced(before) or is_unspaced(after)):
         return False
     return after not in _NEVER_FIRST and before not in _NEVER_LAST
 
 
-def _is_unspaced(character: str) -> bool:
+def is_unspaced(character: str) -> bool:
     """Return True if the character's script is written without spaces.
 
     Hangul has spaces, although its characters are as wide as ideographs.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from asr import languages
-from asr.subtitles import Cue, cues
+from asr.subtitles import Cue, cues, is_unspaced
 from asr.units import FALLBACK_TEMPERATURES, SAMPLE_RATE, Hypothesis, Phrase, Token, Word
 from asr.voice_activity import Segment
 
@@ -198,7 +197,7 @@ def join(texts: Iterable[str]) -> str:
     """Join texts with spaces, but without a space between two Chinese or Japanese characters."""
     joined = ""
     for text in texts:
-        if joined and text and not (_is_wide(joined[-1]) and _is_wide(text[0])):
+        if joined and text and not (is_unspaced(joined[-1]) and is_unspaced(text[0])):
             joined += " "
         joined += text
     return joined
@@ -246,10 +245,6 @@ def _token_text(token: Token) -> str:
         return token.piece.decode()
     except UnicodeDecodeError:
         return "bytes:" + "".join(f"\\x{byte:02x}" for byte in token.piece)
-
-
-def _is_wide(character: str) -> bool:
-    return unicodedata.east_asian_width(character) in "WF" and not "\uac00" <= character <= "\ud7a3"
 
 
 def _word(word: Word) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from prometheus_client import Gauge
 
 from capacity.deployment import most_users
 from capacity.models import ProcessLease
-from capacity.presence import Presence, Present, person, united
+from capacity.presence import Presence, ServedUsers, person, united
 from core.errors import DomainError
 from core.per_loop import PerLoop
 from inference import gpu, runtime
@@ -163,7 +163,7 @@ class Leases:
 
     def __init__(self) -> None:
         self.process = process_name()
-        self._present = Present()
+        self._served = ServedUsers()
         self._elsewhere: frozenset[str] = frozenset()
         self._heard_at = time.monotonic()
         self._is_published = False
@@ -175,7 +175,7 @@ class Leases:
         ``someone``: the end user, as returned by ``person``. An end user who is already being served is admitted.
         """
         most = most_users()
-        here = self._present.people
+        here = self._served.people
         if not most or someone in here or someone in self._elsewhere:
             return
         if len(self._elsewhere | here.keys()) >= most:
@@ -186,8 +186,8 @@ class Leases:
 
     def enter(self, someone: str, feature: Feature) -> None:
         """Count a request or connection of an end user. Start the heartbeat unless it is running."""
-        self._present.enter(someone, feature)
-        concurrent_users.set(len(self._present.people))
+        self._served.enter(someone, feature)
+        concurrent_users.set(len(self._served.people))
         if self._beating is None:
             # An empty context, because the task outlives the request that starts it.
             loop = asyncio.get_running_loop()
@@ -195,22 +195,22 @@ class Leases:
 
     def leave(self, someone: str, feature: Feature) -> None:
         """Stop counting a request or connection that ``enter`` counted."""
-        self._present.leave(someone, feature)
-        concurrent_users.set(len(self._present.people))
+        self._served.leave(someone, feature)
+        concurrent_users.set(len(self._served.people))
 
     @property
     def users_here(self) -> int:
         """The number of end users that this process serves now."""
-        return len(self._present.people)
+        return len(self._served.people)
 
     @property
     def speaking_here(self) -> int:
         """The number of requests and connections for text to speech that this process serves now."""
-        return self._present.speaking
+        return self._served.speaking
 
     def note_fallback(self) -> None:
         """Count a reply that eSpeak NG speaks instead of a neural voice."""
-        self._present.note_fallback()
+        self._served.note_fallback()
 
     async def close(self) -> None:
         """Stop the heartbeat and withdraw the lease."""
@@ -227,13 +227,13 @@ class Leases:
         while True:
             await asyncio.sleep(beat_s())
             try:
-                await self._publish(self._present.take_busiest())
+                await self._publish(self._served.take_busiest())
             except Exception:
                 logger.warning("the concurrent users cannot be published", exc_info=True)
                 if time.monotonic() - self._heard_at > settings.VOICE_LEASE_S:
                     self._elsewhere = frozenset()  # too old to refuse end users by
                 continue
-            if not self._is_published and not self._present.people:
+            if not self._is_published and not self._served.people:
                 self._elsewhere = frozenset()
                 self._beating = None
                 return

@@ -84,7 +84,7 @@ def united(several: Iterable[Presence]) -> Presence:
     )
 
 
-class _Crowd:
+class _BusiestInstant:
     """The end users being served now, and those at the busiest instant since the last ``take_busiest``."""
 
     def __init__(self) -> None:
@@ -107,20 +107,20 @@ class _Crowd:
         return busiest
 
 
-class Present:
+class ServedUsers:
     """Keeps track of the end users that this process serves. Belongs to one event loop."""
 
     def __init__(self) -> None:
-        self._crowds = {ASR: _Crowd(), TTS: _Crowd(), TOGETHER: _Crowd()}
+        self._instants = {ASR: _BusiestInstant(), TTS: _BusiestInstant(), TOGETHER: _BusiestInstant()}
         self._fallbacks = 0
 
     def enter(self, someone: str, feature: Feature) -> None:
         for name in (_HALF[feature], TOGETHER):
-            self._crowds[name].enter(someone)
+            self._instants[name].enter(someone)
 
     def leave(self, someone: str, feature: Feature) -> None:
         for name in (_HALF[feature], TOGETHER):
-            self._crowds[name].leave(someone)
+            self._instants[name].leave(someone)
 
     def note_fallback(self) -> None:
         """Count a reply that eSpeak NG speaks instead of a neural voice."""
@@ -129,12 +129,12 @@ class Present:
     @property
     def people(self) -> Counter[str]:
         """The end users being served now, each with the number of requests and connections in progress."""
-        return self._crowds[TOGETHER].here
+        return self._instants[TOGETHER].here
 
     @property
     def speaking(self) -> int:
         """The number of requests and connections for text to speech in progress."""
-        return self._crowds[TTS].here.total()
+        return self._instants[TTS].here.total()
 
     def take_busiest(self) -> Presence:
         """Return the end users at the busiest instant since the last call, and start again.
@@ -142,7 +142,7 @@ class Present:
         This counts short requests between two heartbeats, too. Speech to text, text to speech and both together each
         have their own busiest instant.
         """
-        asr, tts, together = (self._crowds[name].take_busiest() for name in (ASR, TTS, TOGETHER))
+        asr, tts, together = (self._instants[name].take_busiest() for name in (ASR, TTS, TOGETHER))
         fallbacks = self._fallbacks
         self._fallbacks = 0
         return Presence(asr, tts, together, fallbacks=fallbacks)

@@ -1,4 +1,4 @@
-"""An admin page that asks for confirmation before it carries out an action."""
+"""Admin pages that ask for confirmation, and for a reason if need be, before they carry out an action."""
 
 from __future__ import annotations
 
@@ -11,13 +11,29 @@ from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from core.audit import acting
 from core.errors import DomainError
 
 
+def reason_field(
+    *, max_length: int = 1000, help_text: str = "Kept in the audit trail with your name."
+) -> forms.CharField:
+    """Return a required form field for the reason of a change."""
+    return forms.CharField(
+        label="Why", max_length=max_length, help_text=help_text, widget=UnfoldAdminTextareaWidget({"rows": 2})
+    )
+
+
 class EmptyForm(forms.Form):
     """A form without fields."""
+
+
+class ReasonForm(forms.Form):
+    """A form that asks for the reason of a change, for the audit trail."""
+
+    why = reason_field()
 
 
 @dataclass(frozen=True)
@@ -78,3 +94,30 @@ def ask(
         "variant": "danger" if question.is_harmful else "primary",
     }
     return TemplateResponse(request, "admin/confirmation.html", context)
+
+
+def ask_for_reason(
+    request: HttpRequest,
+    model_admin: ModelAdmin[Any],
+    *,
+    title: str,
+    consequence: str,
+    button: str,
+    back: str,
+    do: Callable[[str], str],
+    is_harmful: bool = True,
+    why: str = "",
+) -> HttpResponse:
+    """Show a confirmation page that asks for a reason. If it has been confirmed, call ``do`` and redirect to ``back``.
+
+    ``do``: makes the change for the given reason, and returns the message to show afterwards.
+    ``why``: the reason that the field contains at first, which saves time in an emergency.
+    """
+
+    def answered(fields: dict[str, Any]) -> str:
+        return do(fields["why"])
+
+    question = Question(
+        title, consequence, back, answered, button=button, form=ReasonForm, initial={"why": why}, is_harmful=is_harmful
+    )
+    return ask(request, model_admin, question)

@@ -25,34 +25,34 @@ R = TypeVar("R")
 
 UNAVAILABLE_ERRORS = (OperationalError, InterfaceError)
 PATIENCE_S = 5.0  # longer than a busy database needs to answer, shorter than clients wait
-DOUBT_S = 5.0  # after this time, calls try the database again, even where nothing checks it (tests, commands)
+RETRY_AFTER_S = 5.0  # after this time, calls try the database again, even where nothing checks it (tests, commands)
 
 
 class Database:
     """The state of the circuit breaker: whether the database is known to be unavailable. Thread-safe.
 
-    ``was_there``: whether any call has succeeded in this process, so that cached values may exist.
+    ``has_answered``: whether any call has succeeded in this process, so that cached values may exist.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._since: float | None = None
         self._noted_at: float | None = None
-        self.was_there = False
+        self.has_answered = False
 
     @property
-    def is_away(self) -> bool:
+    def is_unavailable(self) -> bool:
         """Whether the database is known to be unavailable."""
         noted_at = self._noted_at
-        return noted_at is not None and time.monotonic() - noted_at < DOUBT_S
+        return noted_at is not None and time.monotonic() - noted_at < RETRY_AFTER_S
 
     @property
-    def away_s(self) -> float:
+    def unavailable_s(self) -> float:
         """How long the database has been unavailable, in seconds; 0 while it is available."""
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
-    def note_away(self, error: Exception) -> None:
+    def note_unavailable(self, error: Exception) -> None:
         """Record that the database is unavailable. ``error``: the exception that a query has raised."""
         with self._lock:
             if self._since is None:
@@ -60,7 +60,7 @@ class Database:
                 self._since = time.monotonic()
             self._noted_at = time.monotonic()
 
-    def note_back(self) -> None:
+    def note_available(self) -> None:
         """Record that the database is available again."""
         with self._lock:
             if self._since is not None:
@@ -69,7 +69,7 @@ class Database:
 
     def check(self) -> None:
         """Raise ``OperationalError`` if the database is known to be unavailable."""
-        if self.is_away:
+        if self.is_unavailable:
             raise OperationalError("the database is unavailable")
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -82,9 +82,9 @@ class Database:
         try:
             result = function(*args, **kwargs)
         except UNAVAILABLE_ERRORS as error:
-            self.note_away(error)
+            self.note_unavailable(error)
             raise
-        self.was_there = True
+        self.has_answered = True
         return result
 
 
@@ -112,5 +112,5 @@ async def with_timeout(call: Awaitable[R]) -> R:
             return await call
     except TimeoutError as error:
         silent = OperationalError("the database does not answer")
-        database.note_away(silent)
+        database.note_unavailable(silent)
         raise silent from error

@@ -53,7 +53,7 @@ class RedisHealth:
         self._probing: asyncio.Task[None] | None = None
 
     @property
-    def is_away(self) -> bool:
+    def is_unavailable(self) -> bool:
         """Whether Redis is known to be unavailable."""
         return self._probing is not None
 
@@ -63,17 +63,17 @@ class RedisHealth:
         Raise ``RedisUnavailable`` at once while Redis is known to be unavailable, or after ``CALL_TIMEOUT_S`` without
         an answer. Errors of the client library are passed on (redis-py's errors, ``StorageError``, ``OSError``).
         """
-        if self.is_away:
+        if self.is_unavailable:
             raise RedisUnavailable("Redis does not answer")
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 return await make()
         except TimeoutError as error:
-            self._note_away(error)
+            self._note_unavailable(error)
             raise RedisUnavailable("Redis does not answer") from error
         except Exception as error:
             if _is_about_the_connection(error):
-                self._note_away(error)
+                self._note_unavailable(error)
             raise
 
     async def ping(self) -> None:
@@ -87,7 +87,7 @@ class RedisHealth:
             self._client = redis.asyncio.from_url(self._url, **redis_options())
         await self._client.ping()
 
-    def _note_away(self, error: Exception) -> None:
+    def _note_unavailable(self, error: Exception) -> None:
         if self._probing is None:
             logger.warning("Redis is unavailable", extra={"reason": str(error)[:200]})
             # The empty context separates the probe from the request that starts it, so the request cannot cancel it.

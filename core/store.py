@@ -99,36 +99,36 @@ class RedisStore:
 
         self._url = url
         self._redis = redis.asyncio.from_url(url, **redis_options())
-        self._away = (redis.RedisError, OSError)
+        self._unavailable_errors = (redis.RedisError, OSError)
         self._namespace = namespace
         self._max_bytes = max_bytes
         self._lifetime_s = lifetime_s
 
     async def get(self, name: str) -> bytes | None:
-        return cast("bytes | None", await self._told(lambda: self._redis.get(self._key(name))))
+        return cast("bytes | None", await self._call(lambda: self._redis.get(self._key(name))))
 
     async def put(self, name: str, value: bytes) -> None:
         if len(value) <= self._max_bytes:
-            await self._told(lambda: self._redis.set(self._key(name), value, ex=self._lifetime_s))
+            await self._call(lambda: self._redis.set(self._key(name), value, ex=self._lifetime_s))
         else:
             await self.drop(name)
 
     async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
         lifetime_ms = round(1000 * lifetime_s)
-        return bool(await self._told(lambda: self._redis.set(self._key(name), value, px=lifetime_ms, nx=True)))
+        return bool(await self._call(lambda: self._redis.set(self._key(name), value, px=lifetime_ms, nx=True)))
 
     async def renew(self, name: str, lifetime_s: float) -> None:
-        await self._told(lambda: self._redis.pexpire(self._key(name), round(1000 * lifetime_s), gt=True))
+        await self._call(lambda: self._redis.pexpire(self._key(name), round(1000 * lifetime_s), gt=True))
 
     async def drop(self, name: str) -> None:
-        await self._told(lambda: self._redis.delete(self._key(name)))
+        await self._call(lambda: self._redis.delete(self._key(name)))
 
-    async def _told(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         try:
             return await redis_health(self._url).call(call)
         except RedisUnavailable as error:
             raise StoreUnavailable(str(error)) from error
-        except self._away as error:
+        except self._unavailable_errors as error:
             logger.warning("Redis cannot be reached", extra={"reason": str(error)[:200]})
             raise StoreUnavailable(str(error)) from error
 

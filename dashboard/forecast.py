@@ -18,14 +18,14 @@ from capacity import board, hardware, loadtests, phases
 from capacity.hardware import Hardware
 from capacity.models import Phase
 from core.models import ClientApplication
+from core.quantities import MICROS
 from rollout import policy
 from rollout.models import Flag
+from rollout.percentage import shown
 from rollout.preview import Effect
-from rollout.share import shown
 from usage import cost
 from usage.cost import InfrastructureCost
 from usage.models import ChatUsers
-from usage.money import MICROS
 
 Resource = InfrastructureCost.Resource
 

@@ -11,12 +11,13 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from capacity import board, loadtests, probe
+from core.quantities import MICROS
 from dashboard.cost_quality import MS_PER_HOUR, Money, Quality, UnitCost
 from dashboard.date_range import DateRange
 from dashboard.filters import Filters
 from dashboard.tables import Column, Form, Table, Value, usd
 from usage import quality
-from usage.money import MICROS, unit_dollars
+from usage.money import unit_dollars
 from usage.period import end_of_month, month_of
 from usage.quality import Estimate
 from usage.scorecard import GOAL, GOALS, Goal, Metric, Verdict

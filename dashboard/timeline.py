@@ -17,7 +17,7 @@ from core.audit import Change
 from core.quantities import span
 from rollout.feature import VOICE, Feature
 from rollout.models import Ramp
-from rollout.share import shown
+from rollout.percentage import shown
 
 DAYS = timedelta(days=90)
 LATEST = 12

@@ -58,24 +58,24 @@ async def ready(request: HttpRequest) -> JsonResponse:
     found = dict(zip(checks, await asyncio.gather(*(_outcome(name, checks[name]) for name in checks)), strict=True))
     if lifecycle().draining:
         found["process"] = "draining"
-    away = {name for name, outcome in found.items() if outcome != "ok"}
-    is_ready = not (away - _bearable() if purpose in (TRAFFIC, PAGES) else away)
+    failed = {name for name, outcome in found.items() if outcome != "ok"}
+    is_ready = not (failed - _tolerable_failures() if purpose in (TRAFFIC, PAGES) else failed)
     body: dict[str, Any] = {"status": "ready" if is_ready else "not ready", "checks": found}
     if notices := catalogue.notices():
         body["notices"] = notices
     return JsonResponse(body, status=200 if is_ready else 503)
 
 
-def _bearable() -> set[str]:
+def _tolerable_failures() -> set[str]:
     """Return the names of the checks whose failure this process can tolerate at the moment."""
-    bearable = {"redis"}
-    if database.was_there and database.away_s < settings.VOICE_DATABASE_OUTAGE_S:
-        bearable.add("database")
+    tolerable = {"redis"}
+    if database.has_answered and database.unavailable_s < settings.VOICE_DATABASE_OUTAGE_S:
+        tolerable.add("database")
     # If the tier has never been reachable, its address may be wrong. A process with a wrong address must not become
     # ready and replace a process that works.
     if settings.VOICE_INFERENCE_URL and lifecycle().loaded:
-        bearable.add("models")
-    return bearable
+        tolerable.add("models")
+    return tolerable
 
 
 async def _outcome(name: str, check: Callable[[], Awaitable[str]]) -> str:
@@ -95,8 +95,9 @@ async def _models() -> str:
     if not life.loaded:
         return "loading"
     status = runtime.status()
-    away = sorted(name for name in status if not status[name].ready and not runtime.uses_fallback(name))
-    return "unreachable: " + ", ".join(away) if away else "ok"  # only the engines of an inference tier can be away
+    failed = sorted(name for name in status if not status[name].ready and not runtime.uses_fallback(name))
+    # Only the engines of an inference tier can be unreachable.
+    return "unreachable: " + ", ".join(failed) if failed else "ok"
 
 
 async def _database() -> str:

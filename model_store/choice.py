@@ -15,7 +15,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from model_store.catalogue import Model, Task, catalogue
-from model_store.errors import ModelNotHere
+from model_store.errors import ModelNotInstalled
 from model_store.files import ModelDirectory
 
 AUTO = ("", "auto")
@@ -64,7 +64,7 @@ def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
     ``wanted``: value of the setting.
     ``models_directory``: directory in which models are installed, each in a folder named by its id.
 
-    Raise ``ModelNotHere`` if the setting names no model, or one that is not completely installed.
+    Raise ``ModelNotInstalled`` if the setting names no model, or one that is not completely installed.
     """
     if wanted in AUTO:
         return _best(task, models_directory)
@@ -80,13 +80,13 @@ def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
     if task is Task.TRANSCRIPTION and is_hub_id:
         return Choice(wanted, "whisper", None, hub=wanted)
     known = ", ".join(one.id for one in catalogue() if one.task is task)
-    raise ModelNotHere(f"There is no directory and no {task} model {wanted!r}. Models: {known}.")
+    raise ModelNotInstalled(f"There is no directory and no {task} model {wanted!r}. Models: {known}.")
 
 
 def chosen(task: Task) -> Choice:
     """Return the model that the settings choose for a task. The choice is made once per process.
 
-    Raise ``ModelNotHere`` as ``choose`` does.
+    Raise ``ModelNotInstalled`` as ``choose`` does.
     """
     from django.conf import settings
 
@@ -129,7 +129,7 @@ def _named(model: Model, models_directory: Path) -> Choice:
     if model.part_of:
         return _part_of_installation(model)
     if not ModelDirectory(model, models_directory / model.id).is_usable():
-        raise ModelNotHere(
+        raise ModelNotInstalled(
             f"{model.id} is not (completely) in {models_directory}. manage.py models install {model.id} fetches it."
         )
     return Choice(model.id, model.engine, models_directory / model.id)
@@ -143,4 +143,4 @@ def _part_of_installation(model: Model, notice: str | Promise = "") -> Choice:
 def _require_files(task: Task, directory: Path) -> None:
     missing = [" or ".join(names) for names in _NEEDED[task] if not any((directory / name).is_file() for name in names)]
     if missing:
-        raise ModelNotHere(f"{directory} holds no {task} model: {', '.join(missing)} is missing.")
+        raise ModelNotInstalled(f"{directory} holds no {task} model: {', '.join(missing)} is missing.")

@@ -23,13 +23,13 @@ class UnknownModel(ModelStoreError):
     exit_code = 2
 
 
-class NotToBeHad(ModelStoreError):
+class FilesUnavailable(ModelStoreError):
     """Files are missing and cannot be fetched from any source."""
 
     exit_code = 3
 
 
-class Unreachable(NotToBeHad):
+class SourceUnreachable(FilesUnavailable):
     """A registry or hub does not answer, so it is not asked for other files either."""
 
 
@@ -48,7 +48,7 @@ class CannotWrite(ModelStoreError):
     exit_code = 5
 
 
-class ModelNotHere(ModelStoreError):
+class ModelNotInstalled(ModelStoreError):
     """The model that a setting names is not installed, or is not a model."""
 
     exit_code = 6

@@ -73,7 +73,7 @@ class ModelDirectory:
         wanted = self.model.required
         if not all(self._size_of(file.path) == file.bytes for file in wanted):
             return False
-        unknown = [file for file in wanted if not self._vouches(stamps.get(file.path), file)]
+        unknown = [file for file in wanted if not self._matches_stamp(stamps.get(file.path), file)]
         if unknown:
             fresh = {}
             for file in unknown:
@@ -104,11 +104,13 @@ class ModelDirectory:
                 problems.append(str(WrongHash(path, expected, actual, f"in {self.path}")))
         return problems
 
-    def is_right(self, file: ModelFile) -> bool:
+    def is_intact(self, file: ModelFile) -> bool:
         """Return True if this file is present and has the hash that the catalogue gives."""
         if self._size_of(file.path) != file.bytes:
             return False
-        return self._vouches(self._stamps().get(file.path), file) or sha256_of(self.path / file.path) == file.sha256
+        return (
+            self._matches_stamp(self._stamps().get(file.path), file) or sha256_of(self.path / file.path) == file.sha256
+        )
 
     def write_stamp(self, stamps: Mapping[str, CheckedFile]) -> None:
         """Write the stamp file. An earlier one is replaced atomically.
@@ -128,7 +130,7 @@ class ModelDirectory:
         """
         self.write_stamp({path: CheckedFile.of(self.path / path, hashes[path]) for path in paths})
 
-    def _vouches(self, stamp: CheckedFile | None, file: ModelFile) -> bool:
+    def _matches_stamp(self, stamp: CheckedFile | None, file: ModelFile) -> bool:
         return stamp is not None and stamp.sha256 == file.sha256 and self._is_unchanged(file.path, stamp)
 
     def _is_unchanged(self, path: str, stamp: CheckedFile) -> bool:

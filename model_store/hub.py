@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from model_store.catalogue import Source
-from model_store.errors import NotToBeHad, Unreachable
+from model_store.errors import FilesUnavailable, SourceUnreachable
 
 # The files of a Whisper model for CTranslate2, as in faster-whisper.
 _WHISPER_FILES = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*"]
@@ -22,7 +22,7 @@ def download(source: Source, member: str, folder: Path) -> Path:
     ``member``: path of the file in the repository.
     ``folder``: directory for the downloaded file.
 
-    Raise ``NotToBeHad`` if the file cannot be fetched.
+    Raise ``FilesUnavailable`` if the file cannot be fetched.
     """
     from huggingface_hub import hf_hub_download
 
@@ -30,7 +30,7 @@ def download(source: Source, member: str, folder: Path) -> Path:
     try:
         return Path(hf_hub_download(source.repository, member, revision=source.revision or None, local_dir=folder))
     except Exception as error:
-        raise _not_to_be_had(source, error) from error
+        raise _as_unavailable(source, error) from error
 
 
 def download_all(source: Source, folder: Path) -> list[str]:
@@ -38,7 +38,7 @@ def download_all(source: Source, folder: Path) -> list[str]:
 
     A checkpoint for transformers is converted to CTranslate2's format.
 
-    Raise ``NotToBeHad`` if the repository cannot be fetched.
+    Raise ``FilesUnavailable`` if the repository cannot be fetched.
     """
     from huggingface_hub import snapshot_download
 
@@ -55,7 +55,7 @@ def download_all(source: Source, folder: Path) -> list[str]:
             allow_patterns=["*.json", "*.txt", "*.safetensors"] if is_converted else _WHISPER_FILES,
         )
     except Exception as error:
-        raise _not_to_be_had(source, error) from error
+        raise _as_unavailable(source, error) from error
     if is_converted:
         _convert(downloaded, folder)
     shutil.rmtree(folder / ".cache", ignore_errors=True)
@@ -64,7 +64,7 @@ def download_all(source: Source, folder: Path) -> list[str]:
 
 @cache
 def _require_hub() -> None:
-    """Raise ``Unreachable`` if the hub does not answer. Once it has answered, it is not asked again in this process.
+    """Raise ``SourceUnreachable`` if the hub does not answer. Ask it only until it has answered once in this process.
 
     Without this check, the hub's library would try each file for half a minute.
     """
@@ -73,12 +73,12 @@ def _require_hub() -> None:
     try:
         get_session().head(constants.ENDPOINT, timeout=_ANSWER_S)
     except Exception as error:
-        raise Unreachable(f"the model hub cannot be reached: {error}") from error
+        raise SourceUnreachable(f"the model hub cannot be reached: {error}") from error
 
 
 def _require_converter(source: Source) -> None:
     if not all(importlib.util.find_spec(name) for name in ("torch", "transformers")):
-        raise NotToBeHad(
+        raise FilesUnavailable(
             f"{source.repository} has to be converted, which needs torch and transformers: "
             "pip install -r requirements-coqui.txt"
         )
@@ -95,9 +95,9 @@ def _convert(downloaded: Path, folder: Path) -> None:
     shutil.rmtree(downloaded)
 
 
-def _not_to_be_had(source: Source, error: Exception) -> NotToBeHad | OSError:
-    """Return the ``NotToBeHad`` for an error of the hub or the network. An error of the disk is returned unchanged."""
+def _as_unavailable(source: Source, error: Exception) -> FilesUnavailable | OSError:
+    """Return a ``FilesUnavailable`` for an error of the hub or the network. Return an error of the disk unchanged."""
     if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
         return error
     reason = " ".join(str(error).split()) or type(error).__name__
-    return NotToBeHad(f"the hub does not give {source.repository}: {reason[:200]}")
+    return FilesUnavailable(f"the hub does not give {source.repository}: {reason[:200]}")

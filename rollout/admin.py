@@ -26,15 +26,15 @@ from unfold.widgets import (
 )
 
 from core.admin_base import AuditedAdmin, ReadOnly, exists, found, page_of
+from core.confirmation import ask_for_reason, reason_field
 from core.quantities import NONE
 from rollout import cohort_admin, preview, ramp_admin
 from rollout.board import UNDER_WAY
-from rollout.confirmation import ask, why_field
 from rollout.feature import VOICE
 from rollout.flag_page import who_is_in
 from rollout.models import Change, ClientShare, Flag, ListedUser, Ramp
+from rollout.percentage import QUEUE, shown
 from rollout.policy import ACTS_WITHIN_S
-from rollout.share import QUEUE, shown
 
 __all__ = ["cohort_admin", "ramp_admin"]
 
@@ -53,7 +53,7 @@ class EveryoneWidget(UnfoldAdminNullBooleanSelectWidget):
 
 
 class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
-    why = why_field()
+    why = reason_field()
     is_meant = forms.BooleanField(
         required=False,
         label="Confirm",
@@ -268,7 +268,7 @@ class FlagAdmin(AuditedAdmin):
             f"{flag.note or flag.name} stops for everybody at once: requests are refused, open streams end. {ACTS}"
         )
         revived = f"{flag.note or flag.name} is on again for the same users as before. {ACTS}"
-        return ask(
+        return ask_for_reason(
             request,
             self,
             title=f"Kill switch of {flag.name}",
@@ -288,7 +288,7 @@ class FlagAdmin(AuditedAdmin):
             Flag.objects.filter(name=VOICE).update(killed=True)
             return f"All voice is off. {ACTS}"
 
-        return ask(
+        return ask_for_reason(
             request,
             self,
             title="Kill switch for all voice",

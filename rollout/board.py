@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from core.quantities import span
 from rollout.models import Flag, Ramp, RampStep
-from rollout.share import shown
+from rollout.percentage import shown
 
 LATELY = timedelta(days=30)
 UNDER_WAY = (Ramp.State.RUNNING, Ramp.State.PAUSED)
@@ -54,13 +54,13 @@ class FeatureState:
 
     ``percent``: percentage of all end users who have the feature, after the kill switch and "everyone"; for a part of
     voice, at most voice's own percentage.
-    ``climb``: the ramp that is running or paused, if there is one.
+    ``ramp``: the ramp that is running or paused, if there is one.
     ``ended``: the last ramp that ended within ``LATELY``, if there is one.
     """
 
     flag: Flag
     percent: Decimal
-    climb: RunningRamp | None
+    ramp: RunningRamp | None
     ended: Ramp | None = None
 
     @property
@@ -79,14 +79,14 @@ class FeatureState:
 def features() -> list[FeatureState]:
     """Return the states of voice and of each of its parts, voice first. Makes four database queries."""
     ramps = Ramp.objects.filter(state__in=UNDER_WAY).select_related("step").prefetch_related("steps")
-    climbs = {ramp.flag_id: _climb(ramp) for ramp in ramps}
+    running = {ramp.flag_id: _running(ramp) for ramp in ramps}
     flags = list(Flag.objects.all())
     voice = next((_percent(flag) for flag in flags if flag.is_voice), Decimal(0))
     ended: dict[int, Ramp] = {}
     lately = Ramp.objects.filter(ended_at__gte=timezone.now() - LATELY).exclude(state=Ramp.State.DRAFT)
     for ramp in lately.select_related("flag").order_by("ended_at"):
         ended[ramp.flag_id] = ramp
-    return [FeatureState(flag, min(voice, _percent(flag)), climbs.get(flag.pk), ended.get(flag.pk)) for flag in flags]
+    return [FeatureState(flag, min(voice, _percent(flag)), running.get(flag.pk), ended.get(flag.pk)) for flag in flags]
 
 
 def _percent(flag: Flag) -> Decimal:
@@ -95,7 +95,7 @@ def _percent(flag: Flag) -> Decimal:
     return Decimal(100) if flag.everyone else flag.reach
 
 
-def _climb(ramp: Ramp) -> RunningRamp | None:
+def _running(ramp: Ramp) -> RunningRamp | None:
     if ramp.step is None:
         return None
     return RunningRamp(ramp, ramp.step, _after(ramp.step, ramp.steps.all()))

@@ -11,7 +11,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from core.audit import names
 from core.models import ClientApplication
-from rollout import policy, share
+from rollout import percentage, policy
 from rollout.feature import Feature
 from rollout.models import CohortMember, Flag, ListedUser, Ramp
 
@@ -74,7 +74,9 @@ def _shown(name: str, rows: QuerySet[Any]) -> tuple[str, int, str]:
 def _answer(flag: Flag, end_user: str, client: ClientApplication | None) -> str:
     rules = policy.load()
     client_id = client.pk if client else 0
-    comes_in_at = f"Included from {100 * share.place(end_user) / share.PLACES:.2f} % of end users on."
+    comes_in_at = (
+        f"Included from {100 * percentage.queue_position(end_user) / percentage.QUEUE_LENGTH:.2f} % of end users on."
+    )
     if not flag.is_voice:
         decision = rules.decide(client_id, end_user, flag.name)
         return f"{end_user} {_verdict(decision)}. {comes_in_at}"

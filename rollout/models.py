@@ -28,7 +28,7 @@ from core.audit import Audited, AuditedQuerySet, Change, names, record
 from core.identity import end_user
 from core.models import ClientApplication
 from rollout.feature import VOICE
-from rollout.share import shown
+from rollout.percentage import shown
 
 __all__ = ["Change", "ClientShare", "Cohort", "CohortMember", "Flag", "ListedUser", "Ramp", "RampStep"]
 

@@ -32,9 +32,9 @@ from core.db_health import UNAVAILABLE_ERRORS, ask
 from core.errors import DomainError
 from core.identity import Caller
 from core.per_loop import PerLoop
-from rollout import share
 from rollout.feature import VOICE, Feature
 from rollout.models import ClientShare, CohortMember, Flag, ListedUser
+from rollout.percentage import QUEUE, is_within
 
 FRESH_S = 2.0
 ACTS_WITHIN_S = 5.0  # promised to operators: reading takes time, and open streams are checked only every few seconds
@@ -168,18 +168,18 @@ class PartRules:
         return Decision(True, reason)
 
     def _by_percentage(self, client_id: int, user: str) -> Reason | None:
-        if share.is_within(user, self.voice.share(client_id).percent):
+        if is_within(user, self.voice.share(client_id).percent):
             return Reason.CLIENT if client_id in self.voice.shares else Reason.PERCENTAGE
         return Reason.KEPT if self._is_kept(client_id, user) else None
 
     def _is_in_part(self, client_id: int, user: str) -> bool:
-        if self.part.names(client_id, user) or share.is_within(user, self.part.share(client_id).percent):
+        if self.part.names(client_id, user) or is_within(user, self.part.share(client_id).percent):
             return True
         return self._is_kept(client_id, user)
 
     def _is_kept(self, client_id: int, user: str) -> bool:
         kept = self.kept(client_id)
-        return kept > 0 and share.is_within(user, kept, self.part.flag.name)
+        return kept > 0 and is_within(user, kept, self.part.flag.name)
 
     def reach(self, client_id: int) -> Decimal:
         """Return the percentage of this client application's end users who have the part by the shared queue."""
@@ -258,7 +258,7 @@ def reach(rules: Rules, client_id: int) -> Reach:
     for feature in Feature:
         rule = rules.part(feature)
         within = float(rule.reach(client_id)) / 100 if rule else 0.0
-        kept = float(rule.kept(client_id)) / 100 if rule and feature != share.QUEUE else 0.0
+        kept = float(rule.kept(client_id)) / 100 if rule and feature != QUEUE else 0.0
         parts[feature] = 1 - (1 - within) * (1 - kept)
         widest = max(widest, within)
         without_kept *= 1 - kept
@@ -313,7 +313,7 @@ def _load_lists(flag: Flag) -> _Lists:
 
 
 @dataclass
-class _Memory:
+class _RulesCache:
     """Rules cached for one event loop.
 
     ``asked_at``: ``time.monotonic()`` when the read of ``rules`` began.
@@ -358,7 +358,7 @@ class _Memory:
 
 
 _epoch = 0
-_memory = PerLoop(_Memory)
+_memory = PerLoop(_RulesCache)
 
 
 def forget() -> None:

@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from rollout.models import ALL, NONE, Flag
-from rollout.share import shown
+from rollout.percentage import shown
 
 
 @dataclass(frozen=True)

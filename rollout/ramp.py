@@ -18,7 +18,7 @@ from core.audit import acting, actor
 from core.errors import DomainError
 from core.quantities import span
 from rollout.models import Flag, Ramp, RampStep
-from rollout.share import shown
+from rollout.percentage import shown
 
 # The steps proposed for a new ramp. They can be changed before the ramp starts.
 USUAL_STEPS = (

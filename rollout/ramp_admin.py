@@ -13,11 +13,11 @@ from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
 from core.admin_base import AuditedAdmin, exists, found, page_of
+from core.confirmation import ask_for_reason
 from core.quantities import NONE, SpanField, span
 from rollout import ramp as ramps
-from rollout.confirmation import ask
 from rollout.models import Ramp, RampStep
-from rollout.share import shown
+from rollout.percentage import shown
 
 HOUR = timedelta(hours=1)
 
@@ -168,7 +168,7 @@ class RampAdmin(AuditedAdmin):
             moved: Ramp = move(why)
             return f"{moved} is {moved.get_state_display().lower()}.".capitalize()
 
-        return ask(
+        return ask_for_reason(
             request,
             self,
             title=f"{verb} {ramp}",

@@ -59,7 +59,7 @@ def register_kokoro() -> None:
     from model_store.catalogue import Task
     from model_store.catalogue import catalogue as models
     from model_store.choice import chosen
-    from model_store.errors import ModelNotHere
+    from model_store.errors import ModelNotInstalled
 
     if settings.VOICE_INFERENCE_URL:
         named = models().find(settings.VOICE_TTS_MODEL)
@@ -68,7 +68,7 @@ def register_kokoro() -> None:
         return
     try:
         choice = chosen(Task.SPEECH)
-    except ModelNotHere:
+    except ModelNotInstalled:
         return  # ``serve`` reports the missing model and does not start
     if choice.engine == "kokoro":
         offer_kokoro(choice.directory)

@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
+from core.confirmation import reason_field
 from usage.money import decimal
 
 
@@ -17,11 +18,11 @@ class MonthForm(forms.Form):
     )
 
 
-class WhyForm(forms.Form):
-    why = forms.CharField(label="Why", max_length=200, widget=UnfoldAdminTextareaWidget({"rows": 2}))
+class ReasonForm(forms.Form):
+    why = reason_field(max_length=200, help_text="")
 
 
-class UnitsForm(WhyForm):
+class UnitsForm(ReasonForm):
     units = forms.IntegerField(label="Characters", min_value=1, widget=UnfoldAdminIntegerFieldWidget())
 
 
@@ -45,7 +46,7 @@ class _Scaled(forms.DecimalField):
         return None if amount is None else int(amount * self.factor)
 
 
-class SecondsForm(WhyForm):
+class SecondsForm(ReasonForm):
     """Form for an amount of audio.
 
     The amount is entered in seconds. The cleaned ``units`` are milliseconds, as in the ledger.
@@ -54,7 +55,7 @@ class SecondsForm(WhyForm):
     units = _Scaled(1000, 3, label="Audio, seconds")
 
 
-class CreditForm(WhyForm):
+class CreditForm(ReasonForm):
     amount_sen = _Scaled(
         100, 2, label="Amount, RM", help_text="The proposed amount is the difference from the charges as computed now."
     )

@@ -16,8 +16,9 @@ from django.db.models import Q, Sum
 from django.utils import timezone
 
 from core.audit import Audited
+from core.quantities import MICROS
 from usage.entry import Kind, Measure
-from usage.money import MICROS, divide_half_up
+from usage.money import divide_half_up
 from usage.period import day_of, end_of_month, month_after, month_of, start_of
 from usage.rollups import DailyMix
 

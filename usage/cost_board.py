@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.quantities import MICROS
 from usage.cost import MonthCost
-from usage.money import MICROS, dollars, unit_dollars
+from usage.money import dollars, unit_dollars
 from usage.scorecard import GOAL, Metric, Verdict
 
 

@@ -80,7 +80,7 @@ def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> lis
 
     ``write``: writes items inside a transaction, and returns their outcomes.
     """
-    if database.is_away:
+    if database.is_unavailable:
         return [OperationalError("the database is unavailable")] * len(items)
     try:
         connection.ensure_connection()
@@ -94,7 +94,7 @@ def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> lis
         connection.ensure_connection()
     except (DatabaseError, InterfaceError) as error:
         gone = OperationalError(str(error))
-        database.note_away(gone)
+        database.note_unavailable(gone)
         return [gone] * len(items)
     outcomes: list[R | DatabaseError] = []
     for item in items:

@@ -6,7 +6,8 @@ to sen (hundredths of a ringgit).
 
 from __future__ import annotations
 
-MICROS = 1_000_000
+from core.quantities import MICROS
+
 MICROS_PER_SEN = 10_000
 
 

@@ -93,7 +93,7 @@ class LedgerWriter:
         try:
             return await with_timeout(self._claims.submit(claim))
         except UNAVAILABLE_ERRORS as error:
-            database.note_away(error)
+            database.note_unavailable(error)
             raise
 
     async def keep(self, kept: SpooledEntry, error: Exception) -> None:
@@ -101,7 +101,7 @@ class LedgerWriter:
 
         Raise ``error`` if the entry cannot be spooled, or if it has no settlement id.
         """
-        database.note_away(error)
+        database.note_unavailable(error)
         if kept.entry.settlement is None:
             raise error  # without an id, the row could be written twice
         try:
@@ -123,7 +123,7 @@ class LedgerWriter:
         except DatabaseError as error:  # neither the database nor the disk can take them, so they stay queued
             failure = error
         # Do this even after a failure, because it detects that the database is back.
-        if not self.spool.is_empty or database.is_away:
+        if not self.spool.is_empty or database.is_unavailable:
             if settled := await self.run(self._drain):
                 logger.warning("settled what had been spooled", extra={"settlements": settled})
         elif failure is not None:
@@ -150,9 +150,9 @@ class LedgerWriter:
                 cursor.execute("SELECT 1")
         except UNAVAILABLE_ERRORS as error:
             connection.close()
-            database.note_away(error)
+            database.note_unavailable(error)
             raise
-        database.note_back()
+        database.note_available()
         return settled
 
     async def close(self) -> None:

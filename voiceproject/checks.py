@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 from model_store.choice import SETTINGS, chosen
-from model_store.errors import ModelNotHere
+from model_store.errors import ModelNotInstalled
 
 
 @register
@@ -44,5 +44,5 @@ def _model_problems() -> Iterator[str]:
     for task, setting in SETTINGS.items():
         try:
             chosen(task)
-        except ModelNotHere as error:
+        except ModelNotInstalled as error:
             yield f"{setting}: {error}"

@@ -11,11 +11,11 @@ from django.test import Client
 
 from capacity import alerts, watch
 from capacity.models import Alert, Rule
+from core.quantities import MICROS
 from rollout import ramp as ramps
 from rollout.models import Flag, Ramp
 from tests.capacity.world import START, Mailbox, Webhook, World
 from usage.cost import InfrastructureCost
-from usage.money import MICROS
 
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)

@@ -18,7 +18,7 @@ import pytest
 from capacity import concurrent_users
 from capacity.concurrent_users import DatabaseStore, Leases, RedisStore, TooManyUsers, concurrency_slot
 from capacity.models import ProcessLease
-from capacity.presence import Presence, Present, united
+from capacity.presence import Presence, ServedUsers, united
 from core.errors import as_api_error
 from core.per_loop import PerLoop
 from rollout.feature import Feature
@@ -73,7 +73,7 @@ async def test_what_is_over_before_the_heartbeat_counts_too(here: PerLoop[Leases
 
 
 def test_the_busiest_instant() -> None:
-    present = Present()
+    present = ServedUsers()
     for name in ("a", "b", "b"):
         present.enter(name, Feature.ASR)
     present.leave("b", Feature.ASR)
@@ -85,7 +85,7 @@ def test_the_busiest_instant() -> None:
 
 
 def test_replies_that_another_voice_had_to_speak_are_told_once() -> None:
-    present = Present()
+    present = ServedUsers()
     present.note_fallback()
     present.note_fallback()
     told = present.take_busiest()
@@ -110,7 +110,7 @@ async def test_a_request_costs_no_query(here: PerLoop[Leases], settings) -> None
     for number in range(100):
         async with concurrency_slot(1, f"u{number}", Feature.ASR):
             pass
-    assert len(here()._present.take_busiest().together) == 1
+    assert len(here()._served.take_busiest().together) == 1
     await here().close()
 
 
@@ -119,7 +119,7 @@ async def test_it_lets_go_when_the_work_fails(here: PerLoop[Leases]) -> None:
     with pytest.raises(ValueError, match="broken"):
         async with concurrency_slot(1, "aminah", Feature.ASR):
             raise ValueError("broken")
-    assert not here()._present.people
+    assert not here()._served.people
 
 
 @pytest.mark.django_db(transaction=True)

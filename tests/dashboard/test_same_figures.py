@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from capacity import phases
 from core.models import ClientApplication
+from core.quantities import MICROS
 from dashboard import home, timeline
 from dashboard.board import Board, csv_of
 from dashboard.date_range import DateRange, preset
@@ -32,7 +33,7 @@ from tools.demo.filling import fill
 from usage import quota
 from usage.entry import Measure
 from usage.models import ChatUsers, ExchangeRate, LedgerEntry, Statement
-from usage.money import MICROS, in_sen, ringgit
+from usage.money import in_sen, ringgit
 from usage.scorecard import Metric
 
 

@@ -148,7 +148,7 @@ async def test_without_its_row_work_is_not_handed_out(api: httpx.AsyncClient, mo
     response = await api.post("/v1/audio/transcriptions", files={"file": b"nothing"})
     assert (response.status_code, response.json()["error"]["code"]) == (503, "engine_unavailable")
     assert "Retry-After" in response.headers
-    database.note_back()
+    database.note_available()
 
 
 async def test_what_is_over_the_rate_limit_has_its_row(api: httpx.AsyncClient, settings: Settings) -> None:

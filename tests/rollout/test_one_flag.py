@@ -15,7 +15,7 @@ from dashboard.active_users import Funnel
 from rollout import policy
 from rollout.feature import VOICE, Feature
 from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser, Ramp, RampStep
-from rollout.share import is_within
+from rollout.percentage import is_within
 from usage.weeks import Active
 
 IDS = [f"user-{number}" for number in range(1000)]

@@ -20,8 +20,8 @@ from core.models import ClientApplication
 from rollout import policy
 from rollout.feature import Feature
 from rollout.models import ClientShare, Cohort, Flag, ListedUser
+from rollout.percentage import is_within
 from rollout.policy import Reason
-from rollout.share import is_within
 from tests import services
 
 IN_AT_5 = next(f"user-{n}" for n in range(1000) if is_within(f"user-{n}", Decimal(5)))

@@ -60,7 +60,7 @@ async def speak(reply: ReplyVoice, text: str = "Selamat pagi", language: str = "
 
 async def test_in_a_brown_out_a_new_reply_is_spoken_by_espeak_in_language_and_sex(offered: Any, espeak: None) -> None:
     busy = offered(Busy(wait_s=30))
-    leases()._present.take_busiest()
+    leases()._served.take_busiest()
     for name, language, expected in [
         ("aisyah", "ms", "female"),
         ("hafiz", "ms", "male"),
@@ -73,7 +73,7 @@ async def test_in_a_brown_out_a_new_reply_is_spoken_by_espeak_in_language_and_se
         assert (spoken.voice.engine, spoken.voice.gender) == ("espeak-ng", expected)
         assert spoken.voice.speaks(language)
     assert not busy.spoken
-    assert leases()._present.take_busiest().fallbacks == 4  # shown on the capacity page
+    assert leases()._served.take_busiest().fallbacks == 4  # shown on the capacity page
 
 
 async def test_a_reply_ends_in_the_voice_in_which_it_began(offered: Any, espeak: None) -> None:

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core.exceptions import ValidationError
 
+from core.quantities import MICROS
 from tests.usage.ledgers import Fill
 from usage.cost import InfrastructureCost, month_cost
 from usage.entry import Kind
-from usage.money import MICROS
 from usage.scorecard import GOAL, GOALS, Metric, Verdict
 
 KL = ZoneInfo("Asia/Kuala_Lumpur")

@@ -291,7 +291,7 @@ async def test_without_the_database_the_last_known_quota_decides(caller: Caller,
     await sync_to_async(fill)(300)
     await quota.check(caller, caller.user, Kind.SPEECH)
     stranger = replace(caller, user="bala")
-    database.note_away(OperationalError("gone"))
+    database.note_unavailable(OperationalError("gone"))
     try:
         quota._accounts()._tasks.clear()  # as after two seconds
         await cover(caller, 400)
@@ -302,7 +302,7 @@ async def test_without_the_database_the_last_known_quota_decides(caller: Caller,
         with pytest.raises(OperationalError):  # without the database the quota is unknown
             await cover(stranger, 1)
     finally:
-        database.note_back()
+        database.note_available()
     quota._accounts()._tasks.clear()
     assert await used_and_reserved(caller) == (300, 0)
     await cover(caller, 700)

@@ -70,7 +70,7 @@ def spool(tmp_path: Path) -> Spool:
 @pytest.fixture(autouse=True)
 def back() -> None:
     yield
-    database.note_back()
+    database.note_available()
 
 
 @pytest.fixture
@@ -192,10 +192,10 @@ async def test_the_writer_spools_and_drains(gone, client: ClientApplication, set
     entries = [entry_of(client) for _ in range(3)]
     for one in entries:
         await ledger_writer.write(one)  # the first notices that the database is gone; the others are spooled at once
-    assert database.is_away
+    assert database.is_unavailable
     assert await LedgerEntry.objects.acount() == 0
     await ledger_writer.drain()
-    assert not database.is_away
+    assert not database.is_unavailable
     assert {row.settlement async for row in LedgerEntry.objects.all()} == {one.settlement for one in entries}
     assert ledger_writer.spool.is_empty
     await ledger_writer.close()
@@ -212,13 +212,13 @@ async def test_a_stream_that_was_noted_counts_once(
     checkpoint = UsageCheckpoint()
     total = entry_of(client, characters=40)
     await checkpoint.note(dataclasses.replace(total, characters=30))
-    database.note_away(OperationalError("gone"))
+    database.note_unavailable(OperationalError("gone"))
     await checkpoint.settle(total)
     assert await OpenStream.objects.acount() == 1
     if is_recovered:
         await OpenStream.objects.aupdate(noted_at=timezone.now() - timedelta(hours=1))
         await sync_to_async(checkpoints.recover)()
-    database.note_back()
+    database.note_available()
     await ledger().drain()
     characters = [row.characters async for row in LedgerEntry.objects.order_by("id")]
     assert characters == ([30, 10] if is_recovered else [40])
@@ -324,5 +324,5 @@ async def test_with_database_and_disk_gone_it_heals_when_the_database_is_back(
     for _ in range(2):  # while the disk is still full
         with suppress(OperationalError):
             await ledger_writer.drain()
-    assert (database.away_s, await LedgerEntry.objects.acount()) == (0, 1)
+    assert (database.unavailable_s, await LedgerEntry.objects.acount()) == (0, 1)
     await ledger_writer.close()

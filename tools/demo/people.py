@@ -7,7 +7,7 @@ from datetime import date
 from random import Random
 
 from rollout.feature import Feature
-from rollout.share import PLACES, place
+from rollout.percentage import QUEUE_LENGTH, queue_position
 from tools.demo.narrative import CLIENTS, LANGUAGES, LAST_PERCENT, PILOT_USERS, PLUS_SHARE, Quarter
 
 DAYS_TO_FIRST_USE = 26.0  # mean time from getting voice to first using it
@@ -55,7 +55,7 @@ def crowd(seed: int, users: int, quarter: Quarter) -> list[Person]:
     people = []
     while found < users:
         user = f"u{rng.getrandbits(44):011x}"
-        at = 100 * place(user) / PLACES
+        at = 100 * queue_position(user) / QUEUE_LENGTH
         is_pilot = found < PILOT_USERS
         if is_pilot or at < LAST_PERCENT:
             found += 1

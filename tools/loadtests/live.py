@@ -67,7 +67,7 @@ class Live:
 
 
 @dataclass
-class HeardSoFar:
+class ReceivedEvents:
     """The messages from the server so far. Times are those of ``time.monotonic``.
 
     ``events``: the last event of each type, with its time of arrival.
@@ -102,21 +102,21 @@ def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
         chunks = [file.readframes(chunk) for _ in range(-(-file.getnframes() // chunk))]
     start = {"type": "start", "sample_rate": rate, "language": language}
 
-    def talk(socket: WebSocket, heard: HeardSoFar) -> float:
+    def talk(socket: WebSocket, received: ReceivedEvents) -> float:
         began = time.monotonic()
         for index, data in enumerate(chunks):
             gevent.sleep(max(0.0, began + (index + 1) * CHUNK_S - time.monotonic()))
-            if heard.over.is_set():
+            if received.over.is_set():
                 break
             socket.send_binary(data)
         ended = time.monotonic()
         socket.send(json.dumps({"type": "stop"}))
         return ended
 
-    ended, heard = _converse(line, "/ws/asr", start, talk)
-    if not " ".join(heard.words).strip():
+    ended, received = _converse(line, "/ws/asr", start, talk)
+    if not " ".join(received.words).strip():
         raise WrongResponse("a transcript without words")
-    return Live(heard.events["done"][0] - ended, sum(map(len, heard.words)))
+    return Live(received.events["done"][0] - ended, sum(map(len, received.words)))
 
 
 def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
@@ -125,10 +125,10 @@ def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
     Raise ``Refused``, ``WrongResponse``, or an error of the connection.
     """
 
-    def talk(socket: WebSocket, heard: HeardSoFar) -> float:
+    def talk(socket: WebSocket, received: ReceivedEvents) -> float:
         complete = 0.0
         for word in text.split():
-            if heard.over.is_set():
+            if received.over.is_set():
                 break
             socket.send(json.dumps({"type": "text", "text": word + " "}))
             if word.endswith(".") and not complete:
@@ -137,13 +137,13 @@ def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
         socket.send(json.dumps({"type": "end"}))
         return complete
 
-    complete, heard = _converse(line, "/ws/tts", {"type": "start", "voice": voice, "format": "pcm"}, talk)
-    audio = b"".join(heard.audio)
+    complete, received = _converse(line, "/ws/tts", {"type": "start", "voice": voice, "format": "pcm"}, talk)
+    audio = b"".join(received.audio)
     audio_s = check_pcm(audio)
-    assert heard.first_audio is not None
-    _at, last_sentence = heard.events.get("sentence", (0.0, {}))
+    assert received.first_audio is not None
+    _at, last_sentence = received.events.get("sentence", (0.0, {}))
     degraded = str(last_sentence.get("degraded", ""))
-    return Live(max(0.0, heard.first_audio - complete), len(audio), audio_s, degraded)
+    return Live(max(0.0, received.first_audio - complete), len(audio), audio_s, degraded)
 
 
 def error_code(body: bytes | str) -> str:
@@ -156,8 +156,8 @@ def error_code(body: bytes | str) -> str:
 
 
 def _converse(
-    line: LiveEndpoint, path: str, start: dict[str, Any], talk: Callable[[WebSocket, HeardSoFar], float]
-) -> tuple[float, HeardSoFar]:
+    line: LiveEndpoint, path: str, start: dict[str, Any], talk: Callable[[WebSocket, ReceivedEvents], float]
+) -> tuple[float, ReceivedEvents]:
     """Open a connection, send ``start``, call ``talk``, and read all messages up to ``done``.
 
     ``talk``: sends the user's messages; its second argument holds the messages received so far.
@@ -172,31 +172,31 @@ def _converse(
             retry_after = (error.resp_headers or {}).get("retry-after", "")
             raise Refused(str(error.status_code), float(retry_after) if retry_after.isdecimal() else 0.0) from error
         raise
-    heard = HeardSoFar()
-    listening = gevent.spawn(_listen, socket, heard)
+    received = ReceivedEvents()
+    listening = gevent.spawn(_listen, socket, received)
     try:
         socket.send(json.dumps(start))
-        heard.ready.wait()
+        received.ready.wait()
         result = 0.0
-        if heard.failure is None:
+        if received.failure is None:
             try:
-                result = talk(socket, heard)
+                result = talk(socket, received)
             except (OSError, WebSocketException):
-                heard.over.wait(1)  # the server has closed the connection; wait until its reason has been read
-                if heard.failure is None:
+                received.over.wait(1)  # the server has closed the connection; wait until its reason has been read
+                if received.failure is None:
                     raise
-        heard.over.wait()
+        received.over.wait()
     finally:
         listening.kill()
         socket.shutdown()  # type: ignore[no-untyped-call]
-    if heard.failure is not None:
-        raise heard.failure
-    return result, heard
+    if received.failure is not None:
+        raise received.failure
+    return result, received
 
 
-def _listen(socket: WebSocket, heard: HeardSoFar) -> None:
+def _listen(socket: WebSocket, received: ReceivedEvents) -> None:
     try:
-        while "done" not in heard.events:
+        while "done" not in received.events:
             opcode, message = socket.recv_data()
             now = time.monotonic()
             if opcode == ABNF.OPCODE_CLOSE:
@@ -204,16 +204,16 @@ def _listen(socket: WebSocket, heard: HeardSoFar) -> None:
                 why = message[2:].decode("utf-8", "replace")
                 raise WrongResponse(f"closed before it was done: {code} {why}".rstrip())
             if opcode == ABNF.OPCODE_BINARY:
-                heard.first_audio = heard.first_audio or now
-                heard.audio.append(message)
+                received.first_audio = received.first_audio or now
+                received.audio.append(message)
                 continue
             event: dict[str, Any] = json.loads(message)
-            heard.events[event["type"]] = now, event
+            received.events[event["type"]] = now, event
             match event["type"]:
                 case "ready":
-                    heard.ready.set()
+                    received.ready.set()
                 case "final":
-                    heard.words.append(event["text"])
+                    received.words.append(event["text"])
                 case "error":
                     code = event["error"]["code"]
                     status = REFUSALS.get(code)
@@ -221,7 +221,7 @@ def _listen(socket: WebSocket, heard: HeardSoFar) -> None:
                         raise Refused(f"{status} {code}")
                     raise WrongResponse(f"{code}: {event['error']['message']}"[:200])
     except (OSError, WebSocketException, ValueError, KeyError, Refused, WrongResponse) as error:
-        heard.failure = error
+        received.failure = error
     finally:
-        heard.ready.set()
-        heard.over.set()
+        received.ready.set()
+        received.over.set()

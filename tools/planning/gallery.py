@@ -37,7 +37,7 @@ def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folde
     title = f"A day of {demand.users:,.0f} chat users, {demand.voice_users:,.0f} of them with voice"
     yield from plots.save(timeline_plots.timeline(day, title, source, goals_s=goals), folder, "day")
     if comparisons:
-        crowd = comparisons[-1].upper.concurrent
+        crowd = comparisons[-1].limits.concurrent
         run = rush(planner, crowd, comparisons[-1].by_crowd.machines.gpus)
         title = f"A rush: {RUSH_BASE} people in conversation, then {crowd:,}, then {RUSH_BASE} again"
         yield from plots.save(

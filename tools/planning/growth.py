@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from capacity.models import Phase
 from tools.planning.demand import Demand
-from tools.planning.plan import Case, Machines, Planner, TooMuch
+from tools.planning.plan import Case, Machines, NoFeasiblePlan, Planner
 from tools.planning.rates import DEPLOYMENTS
 from usage.scorecard import GOAL, Metric, Target, Verdict
 
@@ -14,7 +14,7 @@ LAUNCH = 1  # number of the phase to which the scorecard's launch targets apply
 
 
 @dataclass(frozen=True)
-class Upper:
+class PhaseLimits:
     """The upper limits of a phase of growth.
 
     ``users``: the number of voice users.
@@ -32,7 +32,7 @@ class Upper:
 class Comparison:
     """A phase of growth compared with the plan for its upper limits.
 
-    ``upper``: the upper limits of the phase.
+    ``limits``: the upper limits of the phase.
     ``by_users``: the plan for the highest number of voice users.
     ``by_crowd``: the plan for the highest number of concurrent users.
     ``provided``: the machines that the phase specifies; None if it autoscales.
@@ -40,7 +40,7 @@ class Comparison:
     """
 
     phase: Phase
-    upper: Upper
+    limits: PhaseLimits
     by_users: Case
     by_crowd: Case
     provided: Machines | None
@@ -61,37 +61,37 @@ class Comparison:
         return f"{self.phase}: does not fit: {'; '.join(self.reasons)}"
 
 
-def upper_ends(phases: list[Phase]) -> list[Upper]:
+def phase_limits(phases: list[Phase]) -> list[PhaseLimits]:
     """Return the upper limits of each phase, in order.
 
     A missing limit is computed with the previous phase's ratio of users to concurrent users. Raise ``ValueError`` if
     the first phase lacks a limit.
     """
-    ends: list[Upper] = []
+    ends: list[PhaseLimits] = []
     for phase in phases:
         if phase.users_to is not None and phase.concurrent_to is not None:
-            ends.append(Upper(phase.users_to, phase.concurrent_to, is_extended=False))
+            ends.append(PhaseLimits(phase.users_to, phase.concurrent_to, is_extended=False))
             continue
         if not ends:
             raise ValueError(f"{phase} has no end")
         per_concurrent = ends[-1].users / max(1, ends[-1].concurrent)
         if phase.concurrent_to is not None:
             users = round(max(phase.users_from, phase.concurrent_to * per_concurrent))
-            ends.append(Upper(users, phase.concurrent_to, is_extended=True))
+            ends.append(PhaseLimits(users, phase.concurrent_to, is_extended=True))
         else:
             users = phase.users_to or phase.users_from
-            ends.append(Upper(users, max(phase.concurrent_from, round(users / per_concurrent)), is_extended=True))
+            ends.append(PhaseLimits(users, max(phase.concurrent_from, round(users / per_concurrent)), is_extended=True))
     return ends
 
 
-def compare(planner: Planner, phase: Phase, upper: Upper) -> Comparison:
+def compare(planner: Planner, phase: Phase, limits: PhaseLimits) -> Comparison:
     """Plan for the upper limits of a phase, and compare the plan with the machines and the budget of the phase.
 
-    Raise ``TooMuch`` if no plausible number of machines is enough.
+    Raise ``NoFeasiblePlan`` if no plausible number of machines is enough.
     """
-    demand: Demand = replace(planner.use, users=float(upper.users), voice_share=1.0)
-    by_users = planner.by_users(f"{phase}: {upper.users:,} voice users", demand)
-    by_crowd = planner.by_crowd(f"{phase}: {upper.concurrent:,} at once", upper.concurrent)
+    demand: Demand = replace(planner.use, users=float(limits.users), voice_share=1.0)
+    by_users = planner.by_users(f"{phase}: {limits.users:,} voice users", demand)
+    by_crowd = planner.by_crowd(f"{phase}: {limits.concurrent:,} at once", limits.concurrent)
     provided = None
     reasons: list[str] = []
     if phase.gpus_to is not None and phase.pods_to is not None:
@@ -101,7 +101,7 @@ def compare(planner: Planner, phase: Phase, upper: Upper) -> Comparison:
     month = max(by_users.money.month_usd, by_crowd.money.month_usd)
     if phase.cost_to_usd is not None and month > phase.cost_to_usd:
         reasons.append(f"{month:,.0f} USD a month are more than {phase.cost_to_usd:,}")
-    return Comparison(phase, upper, by_users, by_crowd, provided, tuple(reasons))
+    return Comparison(phase, limits, by_users, by_crowd, provided, tuple(reasons))
 
 
 def _lacking(case: Case, provided: Machines) -> list[str]:
@@ -133,7 +133,7 @@ class Estimate:
     month_usd: float | None
 
 
-def estimates(planner: Planner, upper: Upper) -> list[Estimate]:
+def estimates(planner: Planner, limits: PhaseLimits) -> list[Estimate]:
     """Return the machines that a phase needs for each of ``SPEED_FACTORS``.
 
     These estimates are for a GPU that has not been measured.
@@ -144,9 +144,9 @@ def estimates(planner: Planner, upper: Upper) -> list[Estimate]:
         other = Planner(rates, planner.use, planner.goals, planner.prices, planner.crowd, seed=planner.seed)
         try:
             machines, money = other.by_work(
-                replace(planner.use, users=float(upper.users), voice_share=1.0), upper.concurrent
+                replace(planner.use, users=float(limits.users), voice_share=1.0), limits.concurrent
             )
-        except TooMuch:
+        except NoFeasiblePlan:
             found.append(Estimate(factor, None, None))
         else:
             found.append(Estimate(factor, machines.gpus, money.month_usd))

@@ -20,7 +20,7 @@ def narrative(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
     for first in range(0, len(run.intervals), minutes):
         part = run.intervals[first : first + minutes]
         answers = {kind: [seconds for each in part for seconds in each.latencies_s[kind]] for kind in KINDS}
-        felt = {
+        experience = {
             kind: f"{percentile(found, 50):.2f} / {percentile(found, 95):.2f}" if found else "–"
             for kind, found in answers.items()
         }
@@ -32,7 +32,7 @@ def narrative(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
             f"{when(run, first * INTERVAL_S, in_minutes=in_minutes):>6}"
             f"{sum(each.arrivals for each in part) / len(part) / INTERVAL_S:>9.2f}{max(each.users for each in part):>8}"
             f"{pods[ASR]:>10}{pods[TTS]:>10}{pods[LIVE]:>11}{max(each.gpu_percent for each in part):>7.0f}"
-            f"{felt[ASR]:>18}{felt[TTS]:>18}{sum(each.refused for each in part):>9,}"
+            f"{experience[ASR]:>18}{experience[TTS]:>18}{sum(each.refused for each in part):>9,}"
         )
     for change in run.changes:
         at = when(run, change.at_s, in_minutes=in_minutes, seconds=True)

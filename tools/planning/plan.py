@@ -37,7 +37,7 @@ SHORTEST_S = 240.0
 LONGEST_S = 7200.0
 
 
-class TooMuch(ValueError):
+class NoFeasiblePlan(ValueError):
     """No plausible number of machines meets the goals."""
 
 
@@ -77,7 +77,7 @@ class Machines:
 
 
 @dataclass(frozen=True)
-class Felt:
+class Experience:
     """What users experience in the busiest hour.
 
     ``p95_s``: 95th percentile of the latency in seconds, by deployment.
@@ -86,7 +86,7 @@ class Felt:
     ``pod_utilisation``: the utilisation of the pods from 0 to 1, by deployment.
     ``pod_wait_p95_s``: 95th percentile of the wait for a pod in seconds, by deployment.
     ``served``: the mean number of people with a request in progress or an open stream (Little's law).
-    ``served_most``: the highest number of such people in the simulation.
+    ``max_served``: the highest number of such people in the simulation.
     ``talking``: the number of people in conversation, including their think time. Load tests count users in this way.
     """
 
@@ -96,7 +96,7 @@ class Felt:
     pod_utilisation: dict[str, float]
     pod_wait_p95_s: dict[str, float]
     served: float
-    served_most: int
+    max_served: int
     talking: float
 
 
@@ -130,7 +130,7 @@ class Case:
     ``rate``: the request rate in the busiest hour.
     ``demand``: the demand; None if only a number of concurrent users was given, which implies no monthly use.
     ``machines``: the machines that the load needs.
-    ``felt``: what users experience.
+    ``experience``: what users experience.
     ``money``: the costs.
     """
 
@@ -138,7 +138,7 @@ class Case:
     rate: RequestRate
     demand: Demand | None
     machines: Machines
-    felt: Felt
+    experience: Experience
     money: Money
 
 
@@ -166,22 +166,27 @@ class Planner:
         self._sized = sized(rates, self.use)
 
     def by_users(self, name: str, demand: Demand) -> Case:
-        """Return a plan for the busiest hour of ``demand``. Raise ``TooMuch``."""
+        """Return a plan for the busiest hour of ``demand``. Raise ``NoFeasiblePlan``."""
         return self._case(name, demand.peak, demand)
 
     def by_crowd(self, name: str, users: int) -> Case:
-        """Return a plan for ``users`` people in conversation at once, as load tests count users. Raise ``TooMuch``."""
+        """Return a plan for ``users`` people in conversation at once, as load tests count users.
+
+        Raise ``NoFeasiblePlan``.
+        """
         return self._case(name, self.crowd_rate(users), None)
 
     def by_work(self, users: Demand, concurrent: int) -> tuple[Machines, Money]:
         """Return machines and costs from utilisation alone, for the more expensive of two loads.
 
         The loads are the busiest hour of ``users``, and ``concurrent`` people in conversation. Nothing is simulated, so
-        waiting times are ignored. Raise ``TooMuch`` if even a request to an idle service would miss its latency goal.
+        waiting times are ignored.
+
+        Raise ``NoFeasiblePlan`` if even a request to an idle service would miss its latency goal.
         """
         late = [kind for kind in KINDS if self.alone_s(kind) > self.goals.of(kind)]
         if late:
-            raise TooMuch(f"{', '.join(late)} would not be answered in time on any number of machines")
+            raise NoFeasiblePlan(f"{', '.join(late)} would not be answered in time on any number of machines")
         crowd = replace(self.use, stream_s=self.crowd.stream_s)
         each = []
         for rate, use, demand in ((users.peak, users, users), (self.crowd_rate(concurrent), crowd, None)):
@@ -209,27 +214,27 @@ class Planner:
         best = math.inf
         without_gain = 0
         while True:
-            felt = self.felt(rate, use, machines)
-            over = {name: felt.p95_s[name] / self.goals.of(name) for name in DEPLOYMENTS}
+            experience = self.experience(rate, use, machines)
+            over = {name: experience.p95_s[name] / self.goals.of(name) for name in DEPLOYMENTS}
             late = [name for name in DEPLOYMENTS if not over[name] <= 1]
-            if not late and felt.refused_share <= REFUSED_SHARE:
+            if not late and experience.refused_share <= REFUSED_SHARE:
                 break
-            worst = max(over.values()) + felt.refused_share
+            worst = max(over.values()) + experience.refused_share
             without_gain = 0 if worst < GAIN * best else without_gain + 1
             best = min(best, worst)
             if without_gain >= PATIENCE or any(self.alone_s(name) > self.goals.of(name) for name in late):
-                raise TooMuch(
+                raise NoFeasiblePlan(
                     f"{name}: {', '.join(late) or 'it'} would not be answered in time on any number of machines"
                 )
-            machines = self._more(machines, felt, late)
-        return Case(name, rate, demand, machines, felt, self.money(rate, demand, use, machines))
+            machines = self._more(machines, experience, late)
+        return Case(name, rate, demand, machines, experience, self.money(rate, demand, use, machines))
 
-    def _more(self, machines: Machines, felt: Felt, late: list[str]) -> Machines:
+    def _more(self, machines: Machines, experience: Experience, late: list[str]) -> Machines:
         """Add a tenth, but at least one, of the machines that cause the high latency: either pods or GPUs.
 
         ``late``: the deployments that miss their latency goals.
         """
-        waits_for_pod = [name for name in late if felt.pod_wait_p95_s[name] > self.goals.of(name) / 2]
+        waits_for_pod = [name for name in late if experience.pod_wait_p95_s[name] > self.goals.of(name) / 2]
         pods = {
             name: count + (math.ceil(count / 10) if name in waits_for_pod else 0)
             for name, count in machines.pods.items()
@@ -256,7 +261,7 @@ class Planner:
     def _gpus(self, rate: RequestRate, use: Demand) -> int:
         count = max(1, math.ceil(sum(self.gpu_work(rate, use).values()) / self.goals.utilisation))
         if count > MAX_GPUS:
-            raise TooMuch(f"{count:,} GPUs are more than anyone would believe")
+            raise NoFeasiblePlan(f"{count:,} GPUs are more than anyone would believe")
         return count
 
     # --- API pods ----------------------------------------------------------------------------------------------------
@@ -284,11 +289,11 @@ class Planner:
         alone = self.station(name, rate, use, 1)
         pods = max(self.goals.least_pods, math.ceil(alone.utilisation / self.goals.utilisation))
         if pods > MAX_PODS:
-            raise TooMuch(f"{pods:,} API pods are more than anyone would believe")
+            raise NoFeasiblePlan(f"{pods:,} API pods are more than anyone would believe")
         return pods
 
     # --- What users feel ---------------------------------------------------------------------------------------------
-    def felt(self, rate: RequestRate, use: Demand, machines: Machines) -> Felt:
+    def experience(self, rate: RequestRate, use: Demand, machines: Machines) -> Experience:
         """Simulate a constant request rate on these machines, and return what users experience."""
         per_second = rate.asr + rate.tts + rate.streams * use.stream_s * self.rates.live.units_per_s
         seconds = min(LONGEST_S, max(SHORTEST_S, EVENTS / max(per_second, 1e-9)))
@@ -307,14 +312,14 @@ class Planner:
         mean = {name: statistics.fmean(found) for name, found in answers.items()}
         served = rate.asr * mean[ASR] + rate.tts * mean[TTS] + streams  # Little's law
         asked = rate.asr + rate.tts + rate.streams
-        return Felt(
+        return Experience(
             p95_s={name: percentile(found, 95) for name, found in answers.items()},
             refused_share=run.refused / max(1, run.arrivals),
             gpu_utilisation=sum(self.gpu_work(rate, use).values()) / machines.gpus,
             pod_utilisation={kind: station.utilisation for kind, station in stations.items()},
             pod_wait_p95_s={kind: station.wait_s(95) for kind, station in stations.items()},
             served=served,
-            served_most=max(part.users for part in run.intervals),
+            max_served=max(part.users for part in run.intervals),
             talking=served + asked * self.crowd.think_s,
         )
 

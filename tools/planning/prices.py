@@ -7,9 +7,9 @@ from datetime import datetime
 
 from django.db.models import Q
 
+from core.quantities import MICROS
 from tools.planning.demand import DAYS_PER_MONTH
 from usage.cost import InfrastructureCost
-from usage.money import MICROS
 
 HOURS_PER_MONTH = 24 * DAYS_PER_MONTH
 

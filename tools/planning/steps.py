@@ -105,11 +105,11 @@ def in_words(runs: dict[str, Run], users: Sequence[int]) -> Iterator[str]:
                 f"{step.intervals[-1].pods[deployment]:>14}"
                 for deployment in DEPLOYMENTS
             )
-            felt = " / ".join(f"{_p95(step, kind):.1f}" for kind in KINDS)
+            experience = " / ".join(f"{_p95(step, kind):.1f}" for kind in KINDS)
             arrivals = sum(part.arrivals for part in step.intervals)
             refused = 100 * sum(part.refused for part in step.intervals) / max(1, arrivals)
             gpu = statistics.fmean(part.gpu_percent for part in step.intervals)
-            yield f"{step.users:>8}{cells}{gpu:>8.0f}{felt:>16}{refused:>8.1f}%"
+            yield f"{step.users:>8}{cells}{gpu:>8.0f}{experience:>16}{refused:>8.1f}%"
         for change in run.changes:
             minute = f"{int(change.at_s) // 60:02d}:{int(change.at_s) % 60:02d}"
             yield f"  {minute}  {change.deployment} pods {change.before} → {change.after}"

@@ -19,7 +19,7 @@ from asr.evaluation import BadManifest, PlainTranscriber, Rate, Score, ServiceTr
 from asr.units import Options
 from asr.whisper_engine import WhisperEngine
 from inference.errors import EngineUnavailable
-from model_store.errors import ModelNotHere
+from model_store.errors import ModelNotInstalled
 
 PLAIN = "plain"
 WORDS_STAY_THE_SAME = 0.005  # a WER difference up to this is noise, not a reason to keep the full context
@@ -66,7 +66,7 @@ class Command(BaseCommand):
         try:
             with override_settings(**({"VOICE_ASR_MODEL": options["model"]} if options["model"] else {})):
                 self._run(configured())
-        except ModelNotHere as error:
+        except ModelNotInstalled as error:
             raise CommandError(str(error)) from error
 
     def _run(self, checkpoint: Checkpoint) -> None:

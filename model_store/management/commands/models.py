@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from model_store.catalogue import Model, Task, catalogue
 from model_store.choice import AUTO, SETTINGS, Choice, chosen, forget_choices
-from model_store.errors import ModelNotHere, ModelStoreError, UnknownModel
+from model_store.errors import ModelNotInstalled, ModelStoreError, UnknownModel
 from model_store.files import ModelDirectory
 from model_store.install import Installer
 from model_store.progress import Progress, megabytes
@@ -104,7 +104,7 @@ class Command(BaseCommand):
                 if model.task is task:
                     self._line(model, serving[task])
             choice = serving[task]
-            if isinstance(choice, ModelNotHere):
+            if isinstance(choice, ModelNotInstalled):
                 self.stdout.write(f"  ! {choice}")
             elif choice.notice:
                 self.stdout.write(f"  ! {choice.notice}")
@@ -113,7 +113,7 @@ class Command(BaseCommand):
             self.stdout.write("")
         self.stdout.write(f"* serves now. Models are kept in {self.directory}.")
 
-    def _line(self, model: Model, serving: Choice | ModelNotHere) -> None:
+    def _line(self, model: Model, serving: Choice | ModelNotInstalled) -> None:
         mark = "*" if isinstance(serving, Choice) and serving.id == model.id else " "
         size = megabytes(model.bytes) if model.bytes else "–"
         about = "" if model.pinned or model.part_of else "about "
@@ -139,8 +139,8 @@ def _known(name: str) -> Model:
     return model
 
 
-def _serving(task: Task) -> Choice | ModelNotHere:
+def _serving(task: Task) -> Choice | ModelNotInstalled:
     try:
         return chosen(task)
-    except ModelNotHere as error:
+    except ModelNotInstalled as error:
         return error

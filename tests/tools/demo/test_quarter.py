@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from rollout.feature import Feature
-from rollout.share import is_within
+from rollout.percentage import is_within
 from tools.demo import load, narrative
 from tools.demo.narrative import Quarter
 from tools.demo.people import Person, crowd

@@ -18,6 +18,7 @@ from capacity import delivery, hardware, phases
 from capacity.models import ActiveUsers, Alert, Delivery, HourlyPeak, ProbeDay, Sample
 from capacity.phases import outlook
 from core.models import ClientApplication
+from core.quantities import MICROS
 from rollout.board import features
 from rollout.models import Change, Flag, Ramp
 from rollout.policy import load
@@ -36,7 +37,6 @@ from usage.models import (
     Rating,
     Statement,
 )
-from usage.money import MICROS
 from usage.period import month_of
 from usage.posting import DAILY
 from usage.rebuild import rebuild

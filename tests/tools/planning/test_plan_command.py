@@ -20,7 +20,7 @@ from tests.services import ROOT
 from tools.planning import growth, hpa, plan, plots, steps, timeline_plots
 from tools.planning.demand import Demand, RequestRate
 from tools.planning.gallery import shape
-from tools.planning.plan import Goals, Planner, TooMuch
+from tools.planning.plan import Goals, NoFeasiblePlan, Planner
 from tools.planning.prices import HOURS_PER_MONTH, Prices, prices
 from tools.planning.rates import (
     ASR,
@@ -202,14 +202,14 @@ def test_a_load_test_fills_the_machines_that_it_ran_on() -> None:
 def test_machines_are_enough_and_no_more() -> None:
     plan = planner()
     case = plan.by_crowd("500 at once", 500)
-    assert case.felt.p95_s[ASR] <= 2
-    assert case.felt.p95_s[TTS] <= 3
-    assert case.felt.gpu_utilisation <= plan.goals.utilisation
-    assert max(case.felt.pod_utilisation.values()) <= plan.goals.utilisation
+    assert case.experience.p95_s[ASR] <= 2
+    assert case.experience.p95_s[TTS] <= 3
+    assert case.experience.gpu_utilisation <= plan.goals.utilisation
+    assert max(case.experience.pod_utilisation.values()) <= plan.goals.utilisation
     work = sum(plan.gpu_work(case.rate, plan.use).values())
     assert work / (case.machines.gpus - 1) > 0.6  # with one GPU less they would be too busy
     # The people in conversation by Little's law are as many as were simulated.
-    assert case.felt.talking == pytest.approx(500, rel=0.1)
+    assert case.experience.talking == pytest.approx(500, rel=0.1)
 
 
 def test_more_users_take_more_and_cost_less_each() -> None:
@@ -232,13 +232,13 @@ def test_money_adds_up() -> None:
 
 
 def test_goals_that_no_number_of_machines_meets() -> None:
-    with pytest.raises(TooMuch):
+    with pytest.raises(NoFeasiblePlan):
         planner(p95_s={ASR: 0.001, TTS: 3.0}).by_users("too much", Demand(users=100, voice_share=1))
 
 
 def test_goals_that_more_machines_do_not_come_nearer_to() -> None:
     alone = planner().alone_s(TTS)
-    with pytest.raises(TooMuch, match="tts"):
+    with pytest.raises(NoFeasiblePlan, match="tts"):
         planner(p95_s={ASR: 2.0, TTS: 1.1 * alone}).by_users("too much", Demand(users=20_000, voice_share=0.07))
 
 
@@ -264,7 +264,7 @@ def test_prices_come_from_the_rows(unpriced) -> None:
 
 # --- Phases -----------------------------------------------------------------------------------------------------------
 def test_the_ends_of_the_phases(seeded) -> None:
-    ends = growth.upper_ends(list(Phase.objects.all()))
+    ends = growth.phase_limits(list(Phase.objects.all()))
     assert [(end.users, end.concurrent) for end in ends] == [(2000, 50), (5000, 100), (10_000, 200), (25_000, 500)]
     assert [end.is_extended for end in ends] == [False, False, False, True]
 
@@ -273,10 +273,10 @@ def test_a_phase_that_does_not_fit_says_why(seeded) -> None:
     phase = Phase.objects.get(number=1)
     plan = planner()
     plan.adopt(plan.rates.faster(0.3, "slower"))
-    told = growth.compare(plan, phase, growth.Upper(2000, 50, is_extended=False))
+    told = growth.compare(plan, phase, growth.PhaseLimits(2000, 50, is_extended=False))
     assert not told.fits
     assert "1 Launch: does not fit: 50 at once take 2 GPUs, not 1" in told.in_words()
-    fitting = growth.compare(planner(), phase, growth.Upper(2000, 50, is_extended=False))
+    fitting = growth.compare(planner(), phase, growth.PhaseLimits(2000, 50, is_extended=False))
     assert fitting.in_words() == "1 Launch: fits"
 
 
@@ -347,7 +347,7 @@ def test_pictures(seeded, tmp_path: Path) -> None:
     evening = simulate(plan.use, plan.rates, shape(plan, 1), start_h=20, end_h=21)
     stays = [Stay(number, 300.0) for number in range(120)]
     crowd = simulate_crowd(Crowd(120), plan.use, plan.rates, shape(plan, 1), seconds=420, stays=stays, warm_up_s=0)
-    ends = growth.upper_ends(list(Phase.objects.all()))
+    ends = growth.phase_limits(list(Phase.objects.all()))
     told = [growth.compare(plan, Phase.objects.get(number=1), ends[0])]
     grown = [(float(users), plan.by_users("", Demand(users=users, voice_share=0.07))) for users in (20_000, 100_000)]
     drawn = {

@@ -16,7 +16,7 @@ from asr import measuring, tuning
 from asr.checkpoint import configured
 from asr.units import SAMPLE_RATE, Samples
 from inference.errors import EngineUnavailable
-from model_store.errors import ModelNotHere
+from model_store.errors import ModelNotInstalled
 
 SAID = (
     "saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok",
@@ -48,7 +48,7 @@ class Command(BaseCommand):
             try:
                 seconds = options["seconds"]
                 table = asyncio.run(measuring.measured(configured(), speech(), seconds=seconds, tell=self.stdout.write))
-            except (EngineUnavailable, ModelNotHere) as error:
+            except (EngineUnavailable, ModelNotInstalled) as error:
                 raise CommandError(str(error)) from error
             path = options["output"] or tuning.table_path()
             try:

@@ -19,7 +19,7 @@ from tools.planning.demand import Curve, Demand
 from tools.planning.gallery import draw, draw_steps, rush, shape
 from tools.planning.growth import Comparison
 from tools.planning.narrative import narrative
-from tools.planning.plan import P95_S, Case, Goals, Planner, TooMuch
+from tools.planning.plan import P95_S, Case, Goals, NoFeasiblePlan, Planner
 from tools.planning.prices import prices
 from tools.planning.rates import ASR, TTS, BadRates, Rates
 from tools.planning.simulation.load import Crowd, simulate
@@ -209,7 +209,7 @@ class Command(BaseCommand):
         try:
             asked = self._asked(planner)
             comparisons = [growth.compare(planner, phase, end) for phase, end in phases]
-        except TooMuch as error:
+        except NoFeasiblePlan as error:
             if is_measured or not phases or any(options[name] for name in ("csv", "simulate", "plots")):
                 raise CommandError(str(error)) from error
             self.stdout.write(f"If a T4 were as fast as the measured device: {error}.")
@@ -290,10 +290,10 @@ class Command(BaseCommand):
         name = f"{demand.users:,.0f} chat users, {demand.voice_users:,.0f} with voice"
         return planner.by_users(name, demand)
 
-    def _phases(self) -> list[tuple[Phase, growth.Upper]]:
+    def _phases(self) -> list[tuple[Phase, growth.PhaseLimits]]:
         phases = list(Phase.objects.all())
         try:
-            return list(zip(phases, growth.upper_ends(phases), strict=True))
+            return list(zip(phases, growth.phase_limits(phases), strict=True))
         except ValueError as error:
             raise CommandError(str(error)) from error
 
@@ -303,7 +303,9 @@ class Command(BaseCommand):
         for each in comparisons:
             self.stdout.write(f"  {each.in_words()}")
 
-    def _estimate(self, planner: Planner, phases: list[tuple[Phase, growth.Upper]], models: tuple[str, str]) -> None:
+    def _estimate(
+        self, planner: Planner, phases: list[tuple[Phase, growth.PhaseLimits]], models: tuple[str, str]
+    ) -> None:
         say = self.stdout.write
         say(f"\nPhases of growth: nobody has measured a T4 with {' and '.join(models)},")
         say(
@@ -338,8 +340,8 @@ class Command(BaseCommand):
             self.stdout.write(f"  {line}")
         if comparisons:
             last = comparisons[-1]
-            self.stdout.write(f"\nA simulated rush: minutes, up to {last.upper.concurrent:,} people in conversation")
-            run = rush(planner, last.upper.concurrent, last.by_crowd.machines.gpus)
+            self.stdout.write(f"\nA simulated rush: minutes, up to {last.limits.concurrent:,} people in conversation")
+            run = rush(planner, last.limits.concurrent, last.by_crowd.machines.gpus)
             for line in narrative(run, minutes=5, in_minutes=True):
                 self.stdout.write(f"  {line}")
 

@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 from rollout.feature import Feature
-from rollout.share import QUEUE, is_within, place
+from rollout.percentage import QUEUE, is_within, queue_position
 
 IDS = [f"user-{number}" for number in range(100_000)]
 
@@ -49,7 +49,7 @@ def test_queues_are_independent_of_each_other() -> None:
 
 
 def test_another_process_has_the_same_places() -> None:
-    program = "from rollout.share import place; print([place(f'user-{n}') for n in range(50)])"
+    program = "from rollout.percentage import queue_position; print([queue_position(f'user-{n}') for n in range(50)])"
     for seed in ("0", "1"):  # Python's hash seed must have no influence
         output = subprocess.run(
             [sys.executable, "-c", program],
@@ -59,9 +59,9 @@ def test_another_process_has_the_same_places() -> None:
             capture_output=True,
             text=True,
         ).stdout
-        assert output.strip() == str([place(user) for user in IDS[:50]])
+        assert output.strip() == str([queue_position(user) for user in IDS[:50]])
 
 
 def test_places_never_change() -> None:
     """If the places of users changed, some users would get voice and others would lose it."""
-    assert place("user-1") == 0x1E3E297492303658
+    assert queue_position("user-1") == 0x1E3E297492303658

@@ -12,13 +12,13 @@ from decimal import Decimal
 
 from rollout.feature import Feature
 
-PLACES = 1 << 64
+QUEUE_LENGTH = 1 << 64
 # Before voice was one flag, each part had its own queue. This one now serves all parts, so its users keep their places.
 QUEUE = Feature.ASR
 
 
-def place(user: str, queue: str = QUEUE) -> int:
-    """Return the end user's place in the queue, from 0 to ``PLACES`` - 1.
+def queue_position(user: str, queue: str = QUEUE) -> int:
+    """Return the end user's place in the queue, from 0 to ``QUEUE_LENGTH`` - 1.
 
     Places are computed with SHA-256. So they are spread evenly, and a user's places in different queues are
     independent.
@@ -30,7 +30,7 @@ def place(user: str, queue: str = QUEUE) -> int:
 def is_within(user: str, percent: Decimal, queue: str = QUEUE) -> bool:
     """Return True if the end user is among the first ``percent`` (rounded down to two decimals) of the queue."""
     hundredths = int(percent * 100)
-    return place(user, queue) * 10_000 < hundredths * PLACES
+    return queue_position(user, queue) * 10_000 < hundredths * QUEUE_LENGTH
 
 
 def shown(percent: Decimal | float | None) -> str:

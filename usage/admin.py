@@ -1,7 +1,7 @@
 """Admin pages of the ledger, quotas, roll-ups, feedback and costs.
 
-Most pages are read-only. A counter-entry to a ledger row is written only after a confirmation page. Plans and
-statements have their own modules, ``usage.plan_admin`` and ``usage.statement_admin``.
+Most pages are read-only. Staff can write a counter-entry to a ledger row after a confirmation page. The pages of plans
+and statements are in ``usage.plan_admin`` and ``usage.statement_admin``.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ FILL = "To try it, use the requests that make run prints, or the demo data of ma
 
 
 class ReadOnlyAdmin(ReadOnly, LargeTableAdmin):
-    """Read-only admin for a large table whose rows are written only by code."""
+    """Read-only admin for a large table that only the service itself writes."""
 
 
 class Outcome(admin.SimpleListFilter):
-    """List filter by outcome. An outcome is a range of HTTP statuses.
+    """List filter by outcome of the request, that is, by a range of HTTP statuses.
 
-    The choices are fixed, because listing the statuses that occur would scan the whole ledger.
+    The choices are fixed, because finding the statuses in use would scan the whole ledger.
     """
 
     title = "outcome"
@@ -74,7 +74,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "kind", "client", "user", "amount", "language", "took", "outcome"]
     list_filter = ["kind", "client", Outcome, ("counters", admin.EmptyFieldListFilter)]
     list_select_related = ["client"]
-    sortable_by = ["created_at"]  # sorting by another column would sort the whole table
+    sortable_by = ["created_at"]  # no index exists for other columns, so the database would sort the whole table
     search_fields = ["=request_id", "=user"]
     search_help_text = "A complete request id or end user id."
     date_hierarchy = "created_at"
@@ -113,7 +113,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     def has_take_back_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         entry = first(LedgerEntry.objects.filter(counters=None), object_id)
-        # Nobody may change rows, so the permission to add rows decides who may write a counter-entry.
+        # A counter-entry is a new row, so it needs the permission to add rows.
         return entry is not None and request.user.has_perm("usage.add_ledgerentry") and left_of(entry) > 0
 
     @action(description="Take back", url_path="take-back", permissions=["take_back"], icon="undo")
@@ -284,7 +284,7 @@ class InfrastructureCostAdmin(AuditedAdmin):
     readonly_fields = ["price", "share", "end"]
 
     def get_fields(self, request: HttpRequest, obj: InfrastructureCost | None = None) -> list[str]:
-        """Return the form fields for users who may change the row, and otherwise the read-only columns of the list."""
+        """Return the form fields for users who may change the row, and the list's columns for all other users."""
         return CostForm.Meta.fields if self.has_change_permission(request, obj) else self.list_display
 
     @display(description="Unit price", ordering="price_micros")

@@ -1,4 +1,4 @@
-"""Forms that ask for details when a user of the admin confirms a change of the ledger or of statements."""
+"""Forms of confirmation pages that change the ledger or statements, for example for an amount and a reason."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class UnitsForm(ReasonForm):
 
 
 class _Scaled(forms.DecimalField):
-    """Form field that is entered in a larger unit than the stored one, such as seconds for milliseconds.
+    """Form field for an amount that users enter in a larger unit than the stored one (seconds for milliseconds).
 
     ``factor``: number of stored units in one entered unit.
-    ``places``: number of decimal places that may be entered.
+    ``places``: maximum number of decimal places in the entered amount.
     """
 
     def __init__(self, factor: int, places: int, **options: Any) -> None:
@@ -47,10 +47,7 @@ class _Scaled(forms.DecimalField):
 
 
 class SecondsForm(ReasonForm):
-    """Form for an amount of audio.
-
-    The amount is entered in seconds. The cleaned ``units`` are milliseconds, as in the ledger.
-    """
+    """Form for an amount of audio, entered in seconds. The cleaned ``units`` are milliseconds, as in the ledger."""
 
     units = _Scaled(1000, 3, label="Audio, seconds")
 

@@ -1,4 +1,4 @@
-"""Django app for metering: each end user's usage, plans, quotas, statements and the service's costs."""
+"""Configuration of the ``usage`` app: end users' usage, plans, quotas and statements, and the service's costs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Compute a month's charges by end user and kind of work, from the daily roll-ups and the plans.
 
-The plan that an end user has at the end of the month applies to the whole month. The plan's included amount covers the
-kinds of work in the order of ``Kind``. Usage beyond this amount is charged at the plan's price. Each charge is rounded
+The plan that an end user has at the end of the month applies to the whole month. The plan's included units are used up
+by the kinds of work in the order of ``Kind``. Usage beyond them is charged at the plan's price. Each charge is rounded
 half up to a millionth of a ringgit.
 """
 
@@ -28,8 +28,8 @@ class Charge:
     """Charge for one end user's work of one kind in a month.
 
     ``plan``: name of the plan; "" without a plan.
-    ``units``: usage in milliseconds or characters, see ``Kind.measure``.
-    ``included``: the number of ``units`` that the plan includes.
+    ``units``: usage in milliseconds or characters (see ``Kind.measure``).
+    ``included``: number of these units that the plan includes.
     ``price_micros``: price of the other units, in millionths of a ringgit per minute or per 1,000 characters.
     ``amount_micros``: amount to pay, in millionths of a ringgit.
     """
@@ -44,9 +44,10 @@ class Charge:
 
 
 def charges(client_id: int, month: date, *, user: str | None = None) -> Iterator[Charge]:
-    """Yield the month's charges of every end user with usage, or only those of ``user``.
+    """Yield the month's charges, sorted by end user, and then by kind in the order of ``Kind``.
 
-    ``month`` is the month's first day. Charges are sorted by end user, and then by kind in the order of ``Kind``.
+    ``month``: first day of the month.
+    ``user``: id of the end user whose charges to yield; None: all end users with usage.
     """
     plans = EffectivePlans(client_id, end_of_month(month) - timedelta(microseconds=1), user=user)
     rows = DailyUse.objects.filter(client_id=client_id, day__gte=month, day__lt=month_after(month))

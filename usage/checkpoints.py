@@ -1,12 +1,12 @@
-"""Save the usage of open streams regularly, so that little of it is lost if the process is killed.
+"""Save the usage of open streams at intervals, so that little usage is lost if the process is killed.
 
-While a stream is open, an ``OpenStream`` row (its checkpoint) holds the usage so far. Settling the stream deletes the
-checkpoint and adds the ledger row in one transaction, so the ledger still has one row per stream.
+While a stream is open, an ``OpenStream`` row (its checkpoint) stores the usage so far. Settling the stream deletes the
+checkpoint and adds the ledger row in one transaction, so each stream has one ledger row.
 
-If a process is killed, its checkpoints become stale. Every process runs ``recover`` at its start and then regularly,
-which turns each stale checkpoint into a ledger row. Usage after the last checkpoint is lost, but nothing is counted
-twice. If the process was only suspended, or the stream was silent for long, the process finds its checkpoint gone and
-adds only the difference to the ledger.
+If a process is killed, its checkpoints become stale. Every process calls ``recover`` at its start and then regularly.
+``recover`` replaces each stale checkpoint with a ledger row. Usage after the last checkpoint is lost, but no usage is
+counted twice: if the process was only suspended, or the stream was silent for long, the process notices that its
+checkpoint is gone, and adds only the difference to the ledger.
 
 Threads: all database work runs in the ledger's thread, in turn with the ledger's commits.
 """
@@ -32,15 +32,15 @@ from usage.writer import ledger
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_AUDIO_S = 10.0  # maximum audio between two checkpoints of a stream
+CHECKPOINT_AUDIO_S = 10.0  # seconds of audio between two checkpoints of a stream
 STALE_S = 120.0
 RECOVERY_S = 60.0
 
 
 class UsageCheckpoint:
-    """The checkpoint of one piece of work.
+    """Writes the checkpoints and the ledger row of one piece of work.
 
-    Work for which ``note`` is never called has no checkpoint, and writes only its ledger row.
+    Without a call of ``note``, there is no checkpoint, and ``settle`` writes only the ledger row.
     """
 
     def __init__(self) -> None:
@@ -50,10 +50,12 @@ class UsageCheckpoint:
         self._noting: asyncio.Task[None] | None = None
 
     async def note(self, entry: Entry) -> None:
-        """Save the usage so far, which is given as ``entry``. Raise ``DatabaseError``.
+        """Save a checkpoint. Raise ``DatabaseError`` if the database is unavailable.
 
-        Cancelling the caller does not cancel the write. ``settle`` waits for the write to end, because it must know
-        whether the checkpoint exists.
+        Cancelling the caller does not cancel the write. ``settle`` waits until the write has ended, because it must
+        know whether the checkpoint exists.
+
+        ``entry``: the usage so far.
         """
         await with_timeout(self._note_under_way())
         self._noting = asyncio.create_task(self._note(dataclasses.replace(entry, settlement=None)))
@@ -74,7 +76,9 @@ class UsageCheckpoint:
     async def settle(self, entry: Entry) -> None:
         """Write the ledger row, or spool it if the database is unavailable. Raise ``DatabaseError`` if both fail.
 
-        ``entry`` is the complete usage. The checkpoint is deleted in the same transaction.
+        The checkpoint is deleted in the transaction that writes the row.
+
+        ``entry``: the complete usage.
         """
         whole = self._open(entry)
         rest = _difference(entry, self._noted) if self._noted else entry
@@ -102,7 +106,7 @@ def _difference(entry: Entry, counted: Entry) -> Entry:
 
 
 def _note(key: str, entry: Entry, *, first: bool) -> bool:
-    """Insert the checkpoint if ``first``, else update it. Return False if there is no checkpoint to update."""
+    """Insert the checkpoint if ``first``, else update it. Return False if the checkpoint to update does not exist."""
     values = {"entry": dataclasses.asdict(entry), "noted_at": timezone.now()}
     if first:
         OpenStream.objects.create(key=key, **values)
@@ -121,7 +125,7 @@ def recover(stale_s: float = STALE_S) -> int:
     recovered = 0
     for stream in OpenStream.objects.filter(noted_at__lt=timezone.now() - timedelta(seconds=stale_s)):
         with transaction.atomic():
-            # Filter by time too, because the checkpoint may have been updated or recovered since the query.
+            # Filter by ``noted_at`` too, because the checkpoint may have been updated or recovered since the query.
             deleted, _by_model = OpenStream.objects.filter(key=stream.key, noted_at=stream.noted_at).delete()
             if deleted:
                 post_entries([Entry(**{**stream.entry, "kind": Kind(stream.entry["kind"])})])

@@ -29,9 +29,9 @@ HOURS_A_MONTH = 730
 
 
 class InfrastructureCost(Audited):
-    """Cost of running a quantity of one resource, at a fixed price, during a period.
+    """Cost of running a number of units of one resource during a period, at a fixed price.
 
-    When the quantity or the price changes, end this row and add a new one.
+    When the number or the price changes, staff set the end of this row and add a new row.
     """
 
     recorded = ("quantity", "price_micros", "per", "speech_to_text_percent", "starts_at", "ends_at", "note")
@@ -69,7 +69,7 @@ class InfrastructureCost(Audited):
             raise ValidationError({"ends_at": "The end must be after the start."})
 
     def cost_micros(self, start: datetime, end: datetime) -> int:
-        """Return the cost from ``start`` to ``end``. Both must be in the same month; ``end`` may also be its end."""
+        """Return the cost from ``start`` to ``end``, which must be in the same month or at its end."""
         first = max(start, self.starts_at)
         last = min(end, self.ends_at or end)
         seconds = max(0, round((last - first).total_seconds()))
@@ -82,16 +82,16 @@ class InfrastructureCost(Audited):
 
 @dataclass(frozen=True)
 class MonthCost:
-    """Cost of a month so far, and its forecast.
+    """Cost of a month so far, and a forecast for the whole month.
 
-    ``until``: the moment up to which costs are counted.
+    ``until``: time up to which costs are counted.
     ``spent_micros``: total cost up to ``until``.
     ``forecast_micros``: cost of the whole month according to the rows entered so far.
-    ``run_rate_micros_per_day``: cost of a day with the resources that run at ``until``.
+    ``run_rate_micros_per_day``: cost per day of the resources that run at ``until``.
     ``speech_to_text_micros``: part of ``spent_micros`` for speech to text.
-    ``text_to_speech_micros``: the rest of ``spent_micros``.
-    ``audio_ms``: charged milliseconds of audio.
-    ``characters``: charged characters.
+    ``text_to_speech_micros``: part of ``spent_micros`` for text to speech.
+    ``audio_ms``: milliseconds of charged audio in the month.
+    ``characters``: number of charged characters in the month.
     """
 
     until: datetime
@@ -105,24 +105,24 @@ class MonthCost:
 
     @property
     def per_audio_hour_micros(self) -> int | None:
-        """The cost of speech to text per hour of audio; None without audio."""
+        """The cost of speech to text per hour of audio; None if the month has no audio."""
         return per_audio_hour(self.speech_to_text_micros, self.audio_ms)
 
     @property
     def per_1000_characters_micros(self) -> int | None:
-        """The cost of text to speech per 1,000 characters; None without characters."""
+        """The cost of text to speech per 1,000 characters; None if the month has no characters."""
         return per_1000_characters(self.text_to_speech_micros, self.characters)
 
 
 def month_cost(now: datetime | None = None) -> MonthCost:
-    """Return the cost of the month that contains ``now``, counted up to ``now`` (by default the present time)."""
+    """Return the cost of the month that contains ``now``, up to ``now`` (default: the current time)."""
     now = now or timezone.now()
     month = month_of(now)
     start = start_of(month)
     end = end_of_month(month)
     rows = list(InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=start), starts_at__lt=end))
     total, heard = _spent(rows, now)
-    used = DailyMix.objects.filter(day__gte=month, day__lt=day_of(end))  # this table has far fewer rows than DailyUse
+    used = DailyMix.objects.filter(day__gte=month, day__lt=day_of(end))  # far fewer rows than DailyUse
     return MonthCost(
         until=now,
         spent_micros=total,
@@ -136,7 +136,7 @@ def month_cost(now: datetime | None = None) -> MonthCost:
 
 
 def month_cost_usd(now: datetime) -> float | None:
-    """Return the forecast cost of the present month in USD, or None if no prices have been entered."""
+    """Return the forecast cost of the month that contains ``now`` in US dollars; None if no prices are entered."""
     if not InfrastructureCost.objects.exists():
         return None
     return month_cost(now).forecast_micros / MICROS
@@ -144,22 +144,22 @@ def month_cost_usd(now: datetime) -> float | None:
 
 @dataclass(frozen=True)
 class MonthlyRates:
-    """Monthly cost of the resources that run at one moment.
+    """Monthly cost of the resources that run at a given time.
 
-    ``total_micros``: cost of all of them.
-    ``one_micros``: price of one unit of each resource, by resource.
+    ``total_micros``: cost of all these resources.
+    ``one_micros``: price of one unit, by resource.
     """
 
     total_micros: int
     one_micros: Mapping[str, int]
 
     def of(self, resource: str) -> int:
-        """Return the monthly price of one unit of ``resource``; 0 if none runs, because the price is then unknown."""
+        """Return the monthly price of one unit of ``resource``; 0 if the resource does not run (price unknown)."""
         return self.one_micros.get(resource, 0)
 
 
 def monthly_rates(now: datetime) -> MonthlyRates:
-    """Return the monthly cost of the resources that run at ``now``. An hourly price is counted for 730 hours."""
+    """Return the monthly cost of the resources that run at ``now``. A month counts as 730 hours."""
     rows = InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now)
     total = 0
     ones = {}
@@ -171,14 +171,14 @@ def monthly_rates(now: datetime) -> MonthlyRates:
 
 
 def running_at(now: datetime) -> dict[str, int]:
-    """Return the quantity of each resource that runs at ``now``, by resource."""
+    """Return how many units of each resource run at ``now``, by resource."""
     rows = InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now).order_by()
     return dict(rows.values_list("resource").annotate(Sum("quantity")))
 
 
 @dataclass(frozen=True)
 class DayCost:
-    """Cost of one day, in millionths of a US dollar; for today, the cost so far."""
+    """Cost of one day, in millionths of a US dollar. For the current day, this is the cost so far."""
 
     day: date
     micros: int
@@ -190,7 +190,7 @@ class DayCost:
 
 
 def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
-    """Return the cost of each of these consecutive days. Today's cost is counted up to ``now``."""
+    """Return the cost of each day. ``days`` must be consecutive. Today's cost is counted up to ``now``."""
     if not days:
         return []
     start = start_of(days[0])
@@ -200,7 +200,7 @@ def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
     for day in days:
         begins = start_of(day)
         ends = min(now, start_of(day + timedelta(days=1)))
-        # Subtract running totals of the month, so that the days add up to exactly the month's cost despite rounding.
+        # Subtract the month's running totals, so that the rounded costs of the days add up to the month's cost.
         before = _spent(rows, begins) if day.day > 1 else (0, 0)
         after = _spent(rows, ends, month_of(begins))
         costs.append(DayCost(day, after[0] - before[0], after[1] - before[1]))
@@ -210,7 +210,8 @@ def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
 def _spent(rows: Sequence[InfrastructureCost], until: datetime, month: date | None = None) -> tuple[int, int]:
     """Return the cost from the start of the month to ``until``: the total, and the part for speech to text.
 
-    ``until`` must be in the month or at its end. ``month`` defaults to the month that contains ``until``.
+    ``until``: a time in the month or at its end.
+    ``month``: first day of the month; None: the month that contains ``until``.
     """
     start = start_of(month or month_of(until))
     spent = [(row.cost_micros(start, until), row.speech_to_text_percent) for row in rows]
@@ -220,12 +221,12 @@ def _spent(rows: Sequence[InfrastructureCost], until: datetime, month: date | No
 
 
 def per_audio_hour(micros: int, audio_ms: int) -> int | None:
-    """Return the cost per hour of audio, in the unit of ``micros``; None without audio."""
+    """Return the cost per hour of audio, in the unit of ``micros``; None if ``audio_ms`` is 0."""
     return _per(micros, MS_PER_HOUR, audio_ms)
 
 
 def per_1000_characters(micros: int, characters: int) -> int | None:
-    """Return the cost per 1,000 characters, in the unit of ``micros``; None without characters."""
+    """Return the cost per 1,000 characters, in the unit of ``micros``; None if ``characters`` is 0."""
     return _per(micros, CHARACTERS, characters)
 
 
@@ -235,7 +236,7 @@ def _total(used: models.QuerySet[DailyMix], measure: Measure, column: str) -> in
 
 
 def _per_day(row: InfrastructureCost, now: datetime) -> int:
-    """Return the cost per day of the resource in ``row`` at ``now``; 0 if it does not run then.
+    """Return the cost per day of the resource in ``row`` at ``now``; 0 if the resource does not run at ``now``.
 
     A monthly price is divided by the number of days in the month.
     """

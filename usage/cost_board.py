@@ -14,8 +14,8 @@ from usage.scorecard import GOAL, Metric, Verdict
 class Figure:
     """One figure for display.
 
-    ``target``: the launch target in words; "" if there is none.
-    ``verdict``: whether the target is met; None if there is no target.
+    ``target``: launch target in words; "" if the figure has no target.
+    ``verdict``: whether the target is met; None if the figure has no target.
     """
 
     name: str

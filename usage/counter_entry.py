@@ -1,7 +1,7 @@
 """Correct the ledger with counter-entries.
 
-A ledger row is never changed. A counter-entry is another row with a negative amount, which cancels all or part of the
-first row.
+A ledger row is never changed. To correct it, a counter-entry is added: a row with a negative amount, which cancels all
+or part of the first row.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ from usage.posting import write
 
 
 class CounterEntryError(DomainError):
-    """Raised when a ledger row cannot be taken back. The message says why."""
+    """Raised when a counter-entry is not possible. The message gives the reason."""
 
 
 @transaction.atomic
 def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None) -> LedgerEntry:
-    """Write a counter-entry that cancels ``units`` of a ledger row; by default, all that have not been cancelled yet.
+    """Write a counter-entry that cancels all or part of a ledger row, and return the counter-entry.
 
-    Units are milliseconds or characters. The counter-entry has the same time as the row, so it corrects the roll-ups,
-    the quota and the draft statement of the row's month. If the month's statement is final, write a credit note
-    instead.
+    The counter-entry has the same time as the row, so it corrects the roll-ups, the quota and the draft statement of
+    the row's month. If the month's statement is final, write a credit note too (``Statement.credit``).
 
-    Raise ``CounterEntryError`` if the row is not charged or is itself a counter-entry, if ``units`` exceeds what is
-    left of the row, or if ``why`` is empty.
+    ``why``: reason to record.
+    ``by``: name of the user who writes the counter-entry.
+    ``units``: milliseconds or characters to cancel; None: all units that have not been cancelled yet.
+
+    Raise ``CounterEntryError`` if the row is not charged or is itself a counter-entry, if fewer than ``units`` are left
+    to cancel, or if ``why`` is empty.
     """
     entry = LedgerEntry.objects.select_for_update(no_key=True).get(pk=entry.pk)
     left = left_of(entry)
@@ -63,13 +66,13 @@ def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None
 
 
 def without_reason(note: str) -> str:
-    """Return a counter-entry's note without the reason, so that only the day and the author remain."""
+    """Remove the reason from a counter-entry's note, and return the rest: the day and the author."""
     author, colon, _why = note.partition(": ")
     return author + colon.strip()
 
 
 def left_of(entry: LedgerEntry) -> int:
-    """Return the units (milliseconds or characters) of the row that counter-entries have not cancelled yet."""
+    """Return how many units (milliseconds or characters) of the row have not been cancelled by counter-entries."""
     sums = entry.counter_entries.aggregate(audio_ms=Sum("audio_ms", default=0), characters=Sum("characters", default=0))
     taken = sums["audio_ms"] if entry.measure is Measure.AUDIO else sums["characters"]
     return entry.units + int(taken)

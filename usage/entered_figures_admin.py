@@ -1,4 +1,4 @@
-"""Admin pages for figures that staff enter: numbers of chat users, and exchange rates of the US dollar."""
+"""Admin pages of figures that staff enter: numbers of chat users, and exchange rates of the US dollar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from usage.models import ChatUsers
 
 @admin.register(ChatUsers)
 class ChatUsersAdmin(ModelAdmin):
-    """Admin for reported numbers of chat users. Rows are added or deleted but never changed, so they are a history."""
+    """Admin for numbers of chat users. Rows can be added and deleted but not changed, to keep a history."""
 
     list_display = ["client", "day", "users", "note"]
     list_filter = ["client"]
@@ -29,7 +29,7 @@ class ChatUsersAdmin(ModelAdmin):
 
 @admin.register(ExchangeRate)
 class ExchangeRateAdmin(ModelAdmin):
-    """Admin for exchange rates. Rows are added or deleted but never changed, so they are a history."""
+    """Admin for exchange rates. Rows can be added and deleted but not changed, to keep a history."""
 
     list_display = ["day", "ringgit", "source"]
     search_fields = ["source"]

@@ -1,4 +1,4 @@
-"""The metered facts of one request as plain data, so that code that measures work needs no database."""
+"""The measured usage of one request as plain data, so that code that measures work does not depend on the database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Measure(StrEnum):
-    """Unit in which quotas and prices count work: milliseconds of recognised audio, or characters of spoken text."""
+    """Unit in which quotas and prices count work: milliseconds of recognised audio, or characters of text to speak."""
 
     AUDIO = "audio"
     CHARACTERS = "characters"
@@ -19,7 +19,7 @@ class Kind(StrEnum):
     TRANSCRIPTION = "transcription"
     TRANSLATION = "translation"
     SPEECH = "speech"
-    REALTIME = "realtime"  # live recognition: a stream, which lasts as long as people talk
+    REALTIME = "realtime"  # live recognition in a stream
 
     @property
     def measure(self) -> Measure:
@@ -27,29 +27,28 @@ class Kind(StrEnum):
 
     @property
     def feature(self) -> str:
-        """The name of the part of voice (``rollout.feature.Feature``) that this kind of work belongs to."""
+        """The value of the roll-out feature (``rollout.feature.Feature``) that this kind of work belongs to."""
         return {Kind.SPEECH: "tts", Kind.REALTIME: "realtime"}.get(self, "asr")
 
 
-# 499: the client disconnected during the response. Work done until then is charged; see ``gateway.gate``.
+# 499: the client disconnected during the response. The work up to then is charged (see ``gateway.gate``).
 CHARGED_STATUSES = (200, 499)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One row of the ledger that is not written yet.
+    """A ledger row before it is written.
 
-    ``request_id``: id that the caller chose or was given; not necessarily unique.
+    ``request_id``: id of the request. Callers may choose it, so it is not necessarily unique.
     ``user``: id of the end user, as chosen by the client application.
     ``audio_ms``: milliseconds of recognised audio.
-    ``characters``: characters of spoken text.
-    ``queue_ms``: the part of ``total_ms`` in which the work waited.
-    ``total_ms``: time from request to response.
+    ``characters``: number of characters of text to speak.
+    ``queue_ms``: milliseconds that the work waited in queues.
+    ``total_ms``: milliseconds from request to response, including ``queue_ms``.
     ``status``: HTTP status of the response; 499 if the client disconnected.
-    ``is_live``: True for a stream, which lasts as long as people talk, so ``total_ms`` is not a response time.
-    ``reservation``: key of the quota reserved for this work, which is freed when the row is written; "" if there is
-    none.
-    ``settlement``: id of which the ledger accepts only one row, so that writing again has no effect. May be None.
+    ``is_live``: True for a stream. Its ``total_ms`` depends on how long people talk, and is not a response time.
+    ``reservation``: key of the quota reserved for this work, or "". The quota is freed when the row is written.
+    ``settlement``: id of which the ledger accepts only one row, so that a repeated write has no effect; None: no check.
     """
 
     request_id: str

@@ -1,4 +1,4 @@
-"""Exchange rates of the US dollar in ringgit, entered by staff. Costs are in dollars, revenue is in ringgit."""
+"""Exchange rates of the US dollar in ringgit, which staff enter. Costs are in dollars, revenue is in ringgit."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PLACES = 4
 
 
 class ExchangeRate(models.Model):
-    """Exchange rate that applies from its day until the day of the next rate.
+    """Exchange rate that applies from its day until the day before the next rate.
 
-    Rows are added, or deleted if wrong, but never changed, so they are a history.
+    Rows are never changed, to keep a history. A wrong row is deleted.
     """
 
     day = models.DateField("from", default=timezone.localdate, unique=True)
@@ -46,7 +46,9 @@ class ExchangeRate(models.Model):
 def rate_of(newest_first: Sequence[ExchangeRate], day: date) -> ExchangeRate | None:
     """Return the rate that applies on ``day``; None if there are no rates.
 
-    If ``day`` is before all rates, the oldest rate applies. ``newest_first`` holds all rates, sorted by day.
+    On days before the first rate, the first rate applies.
+
+    ``newest_first``: all rates, in descending order of their days.
     """
     holding = (rate for rate in newest_first if rate.day <= day)
     return next(holding, newest_first[-1] if newest_first else None)

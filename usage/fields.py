@@ -1,4 +1,4 @@
-"""Model field for the day of a related ledger row."""
+"""A model field for the day of a related ledger row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ else:
 class DayOfRequest(Base):
     """Field for the day of the ledger row that the model's ``entry`` refers to, in the service's time zone.
 
-    The day is copied on every save, so that rows can be counted by day without a query of the ledger.
+    Every save copies the day, so that rows can be counted by day without reading the ledger.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Group commit: items that are submitted at the same time share a transaction, but each has its own outcome."""
+"""Group commit: items that are submitted at the same time share one transaction, but each item has its own outcome."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LARGEST_COMMIT = 500
 
 
 class GroupCommit(Generic[T, R]):
-    """Commits items in groups. Used from one event loop.
+    """Commits items in groups. Use an instance in one event loop only.
 
-    ``run``: calls a function in the thread that has the database connection, and returns its result.
-    ``commit``: writes a list of items, and returns the outcome or the error of each.
+    ``run``: calls a function in the thread that has the database connection, and returns the function's result.
+    ``commit``: writes a list of items, and returns the outcome or the error of each item.
     """
 
     def __init__(
@@ -36,17 +36,17 @@ class GroupCommit(Generic[T, R]):
         self._committing: asyncio.Task[None] | None = None
 
     async def submit(self, item: T) -> R:
-        """Return the item's outcome once it has been committed. Raise ``DatabaseError`` if the commit fails."""
+        """Commit the item, and return its outcome. Raise ``DatabaseError`` if the commit fails."""
         loop = asyncio.get_running_loop()
         committed: asyncio.Future[R] = loop.create_future()
         self._waiting.append((item, committed))
         if self._committing is None:
-            # Run in an empty context, because the task outlives the request that starts it.
+            # The empty context separates the task from the request that starts it, because the task may outlive it.
             self._committing = loop.create_task(self._commit_all(), context=contextvars.Context())
         return await committed
 
     async def drain(self) -> None:
-        """Wait until everything that was submitted so far has been committed or has failed."""
+        """Wait until all items submitted so far have been committed or have failed."""
         if self._committing is not None:
             await self._committing
 
@@ -62,7 +62,7 @@ class GroupCommit(Generic[T, R]):
                 except Exception as error:  # noqa: BLE001 - whatever the error, no submitter may wait for ever
                     outcomes = [error] * len(batch)
                 for (_item, committed), outcome in zip(batch, outcomes, strict=True):
-                    if committed.done():  # its request was cancelled
+                    if committed.done():  # the request that submitted the item was cancelled
                         continue
                     if isinstance(outcome, Exception):
                         committed.set_exception(outcome)
@@ -73,10 +73,10 @@ class GroupCommit(Generic[T, R]):
 
 
 def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> list[R | DatabaseError]:
-    """Write all items in one transaction or, if that fails, each in its own. Return each item's outcome or error.
+    """Write all items in one transaction. If it fails, write each item in a transaction of its own.
 
-    So an item never fails because of another item. If the database is unavailable, all items fail after one attempt to
-    connect, and later calls fail at once.
+    Return the outcome or the error of each item. No item fails because of another item. If the database is unavailable,
+    all items fail after one attempt to connect, and later calls fail at once.
 
     ``write``: writes items inside a transaction, and returns their outcomes.
     """
@@ -90,7 +90,7 @@ def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> lis
         except (DatabaseError, InterfaceError):
             if connection.connection is None:  # the connection broke, and Django could not replace it
                 raise
-            connection.close()  # because the connection may be the cause
+            connection.close()  # the connection may have caused the error
         connection.ensure_connection()
     except (DatabaseError, InterfaceError) as error:
         gone = OperationalError(str(error))
@@ -103,6 +103,6 @@ def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> lis
                 outcomes += write([item])
         except DatabaseError as error:
             outcomes.append(error)
-        except InterfaceError as error:  # the connection broke; this is not a DatabaseError
+        except InterfaceError as error:  # the connection broke; InterfaceError is no subclass of DatabaseError
             outcomes.append(OperationalError(str(error)))
     return outcomes

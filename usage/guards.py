@@ -1,11 +1,11 @@
-"""Database triggers that keep the ledger append-only, and final statements and credit notes unchanged.
+"""Database triggers that keep the ledger append-only, and that protect final statements and credit notes from changes.
 
 The triggers are created after every migration, because SQLite drops a table's triggers when a migration alters the
 table. They are removed before a migration of this app, because PostgreSQL cannot alter a column that a trigger names.
 
-The triggers allow three changes, all made by ``usage.personal``: an end user's id becomes a pseudonym, a request id is
-emptied, or a counter-entry's note is shortened. They do not refuse PostgreSQL's TRUNCATE either, because a user who may
-run it could also drop the triggers.
+The triggers allow three changes, all made by ``usage.personal``: replacing an end user's id with a pseudonym, emptying
+a request id, and shortening a counter-entry's note. They also allow PostgreSQL's TRUNCATE, because a database user who
+may run it could drop the triggers as well.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from usage.models import CreditNote, LedgerEntry, Statement, StatementLine
 from usage.weeks import PSEUDONYM
 
-PERSONAL = {"user", "request_id", "note"}  # columns that may be changed to a pseudonym or shortened
+PERSONAL = {"user", "request_id", "note"}  # columns with personal data, which may be replaced, emptied or shortened
 
 
 @dataclass(frozen=True)
 class _Guard:
-    """A trigger that refuses ``event`` on rows for which the SQL condition ``when`` is true.
+    """A trigger that refuses some changes of a table's rows.
 
-    ``when`` can refer to the row as ``OLD`` and ``NEW``. ``message`` is the error's text.
+    ``event``: change to refuse, as in CREATE TRIGGER: INSERT, UPDATE, UPDATE OF some columns, or DELETE.
+    ``when``: SQL condition for the rows to protect. It can refer to the row as ``OLD`` and ``NEW``.
+    ``message``: text of the error.
     """
 
     model: type[models.Model]
@@ -69,7 +71,7 @@ def _guards() -> list[_Guard]:
 
 
 def _columns(model: type[models.Model]) -> str:
-    """Return the quoted names of the model's columns, except for the ones with personal data."""
+    """Return the quoted names of the model's columns, without the columns that hold personal data."""
     return ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields if field.column not in PERSONAL)
 
 
@@ -78,7 +80,7 @@ def _names_somebody() -> str:
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Create the triggers, or replace those that exist."""
+    """Create the triggers, and replace existing ones."""
     make = {"sqlite": _on_sqlite, "postgresql": _on_postgresql}.get(connection.vendor)
     if make is not None:
         with connection.cursor() as cursor:
@@ -112,7 +114,7 @@ def _has_tables(connection: BaseDatabaseWrapper) -> bool:
 def _is_complete(connection: BaseDatabaseWrapper) -> bool:
     """Return True if all guarded tables exist and have all their columns.
 
-    They do not before the first migration, or after migrating part of the way backwards.
+    Tables or columns are missing before the first migration, and after a migration back to an earlier state.
     """
     if not _has_tables(connection):
         return False
@@ -135,7 +137,7 @@ def _on_sqlite(guard: _Guard) -> list[str]:
 
 
 def _on_postgresql(guard: _Guard) -> list[str]:
-    # The condition is in the function, because the WHEN of a trigger cannot query other tables.
+    # The function checks the condition, because a trigger's WHEN clause cannot query other tables.
     gives = "OLD" if guard.event == "DELETE" else "NEW"
     return [
         f"CREATE OR REPLACE FUNCTION {guard.trigger}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"

@@ -1,9 +1,9 @@
-"""Admin lists of tables that grow without limit. No page may read all rows.
+"""Admin lists for tables that grow without limit. No page may read all rows.
 
-With a million rows, three things make Django's own admin slow:
+With a million rows, Django's admin is slow for three reasons, which this module avoids:
 
-- The date hierarchy reads every row to find the months that occur.
-- Searches compare ids case-insensitively, so no index helps.
+- The date hierarchy reads every row to find the months that have rows.
+- A search compares ids case-insensitively, so it cannot use an index.
 - Each page shows a hundred rows.
 """
 
@@ -29,7 +29,7 @@ MONTHS = 12
 
 
 class FarPaginator(Paginator):  # type: ignore[type-arg]
-    """Paginator whose last page is as fast as its first: pages in the second half are read from the end."""
+    """Paginator whose last page is as fast as its first, because pages in the second half are read from the end."""
 
     def page(self, number: int | str) -> Page[Any]:
         number = self.validate_number(number)
@@ -42,9 +42,9 @@ class FarPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class MonthFilter(admin.SimpleListFilter):
-    """List filter with the last twelve months as choices, whether or not they have rows.
+    """List filter by month, with the last twelve months as choices.
 
-    Finding the months that have rows would mean reading the whole table.
+    Months without rows are included, because finding the months that have rows would read the whole table.
     """
 
     title = "month"
@@ -63,12 +63,13 @@ class MonthFilter(admin.SimpleListFilter):
 
 
 class LargeTableAdmin(ModelAdmin):
-    """Base class of admins for large tables.
+    """Base class of the admins for large tables.
 
-    If all search fields begin with "=", a search matches whole values and, unlike in Django, is case-sensitive.
+    If all search fields begin with "=", a search matches whole values. Unlike in Django, it is case-sensitive, so that
+    it can use an index.
     """
 
-    show_full_result_count = False  # counting all rows of a large table takes longer than showing a page
+    show_full_result_count = False  # counting all rows of a large table would take longer than showing a page
     list_per_page = ROWS_ON_A_PAGE
     paginator = FarPaginator
 
@@ -92,8 +93,9 @@ class LargeTableAdmin(ModelAdmin):
 def _index_leader(name: str) -> Q:
     """Return a condition that lets a search by end user use an index; an empty condition for other fields.
 
-    The indexes on end users begin with the client application, so the condition lists all client applications. ``name``
-    is the field that is searched.
+    The first column of these indexes is the client application, so the condition lists all client applications.
+
+    ``name``: name of the field to search.
     """
     if name.rpartition("__")[2] != "user":
         return Q()
@@ -104,7 +106,7 @@ def _index_leader(name: str) -> Q:
 class _Spans(ChangeList):
     """Change list whose date hierarchy offers every year, month or day between the first row and the last.
 
-    Django would offer only the ones with rows, and read the whole table to find them.
+    Django would offer only years, months or days that have rows, and read the whole table to find them.
     """
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
@@ -126,9 +128,9 @@ class _Spans(ChangeList):
 
 
 def _periods(first: date, last: date, kind: str) -> Iterator[date]:
-    """Yield the first day of each period from ``first`` to ``last``; the first yielded day may be before ``first``.
+    """Yield the first day of each period from the one that contains ``first`` to the one that contains ``last``.
 
-    ``kind``: "year", "month" or "day".
+    ``kind``: length of a period: "year", "month" or "day".
     """
     day = first.replace(month=1, day=1) if kind == "year" else first.replace(day=1) if kind == "month" else first
     while day <= last:

@@ -1,6 +1,6 @@
 """Usage tables: an append-only ledger with one row per request, and users' feedback on the results.
 
-The app's other models are in modules of their own, for example ``usage.plans`` and ``usage.rollups``.
+The app's other models are in separate modules, for example ``usage.plans`` and ``usage.rollups``.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ class NotTheirRequest(DomainError):
 
 class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
     async def found(self, request_id: str, *kinds: Kind, caller: Caller) -> LedgerEntry:
-        """Return the newest successful request of the caller's end user with this id and one of these kinds.
+        """Return the newest successful request with this id and one of these kinds by the caller's end user.
 
-        Raise ``NotTheirRequest`` if only other end users have made such a request, and ``NoSuchRequest`` if nobody
-        has.
+        Raise ``NotTheirRequest`` if only other end users have made such a request, and ``NoSuchRequest`` if there is no
+        such request at all.
         """
         rows = self.filter(request_id=request_id, kind__in=kinds, status=200)
         mine = await rows.of(caller).afirst()
@@ -89,7 +89,7 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
         return self.filter(created_at__gte=moment)
 
     def totals_by_kind(self) -> models.QuerySet[LedgerEntry, Any]:
-        """Return, for each kind, the numbers of requests and of unsuccessful requests, and the charged amounts."""
+        """Return the number of requests, the number of failed requests and the charged amounts, by kind."""
         charged = Q(status__in=CHARGED_STATUSES)
         request = Q(counters=None)
         return (
@@ -114,11 +114,11 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
 class LedgerEntry(AppendOnlyModel):
     """One request for speech work, whatever its outcome. ``usage.entry.Entry`` describes the fields.
 
-    A row is never changed. A mistake is corrected by a counter-entry (``usage.counter_entry``): a row with a negative
-    amount and with the time of the row that it ``counters``, so that totals of any period are right.
+    A row is never changed. A counter-entry (``usage.counter_entry``) corrects a mistake: a row with a negative amount,
+    which has the same time as the row that it ``counters``, so that the totals of every period are right.
     """
 
-    # Not unique: a caller may send the same id twice.
+    # The id is not unique, because a caller may send the same id twice.
     request_id = models.CharField(max_length=128, db_index=True)
     kind = models.CharField(max_length=16, choices=KINDS)
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
@@ -175,14 +175,14 @@ class LedgerEntry(AppendOnlyModel):
 
     @property
     def units(self) -> int:
-        """The milliseconds or characters that quotas and statements count for this row; 0 if it is not charged."""
+        """The milliseconds or characters that quotas and statements count for this row; 0 if the row is not charged."""
         if not self.is_charged:
             return 0
         return self.characters if self.measure is Measure.CHARACTERS else self.audio_ms
 
 
 class OpenStream(models.Model):
-    """The checkpoint of an open stream: its usage so far. See ``usage.checkpoints``.
+    """The checkpoint of an open stream: its usage so far (see ``usage.checkpoints``).
 
     ``entry``: the fields of ``usage.entry.Entry``.
     """
@@ -196,7 +196,7 @@ class OpenStream(models.Model):
 
 
 class Correction(models.Model):
-    """A user's correction of a transcript. Only the word error rate is stored, and neither of the two texts."""
+    """A user's correction of a transcript. Only the word error rate is stored; neither of the two texts is."""
 
     entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="correction")
     day = DayOfRequest()
@@ -224,10 +224,10 @@ class Rating(models.Model):
 
 
 class ChatUsers(models.Model):
-    """The number of chat users of a client application on one day, as entered by staff.
+    """The number of chat users of a client application on one day, which staff enter.
 
-    This service cannot count all users of a chat itself, because it sees only the users of voice. Rows are added, or
-    deleted if wrong, but never changed, so they are a history.
+    The service cannot count all chat users itself, because it sees only those who use voice. Rows are never changed, to
+    keep a history. A wrong row is deleted.
     """
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
@@ -245,6 +245,6 @@ class ChatUsers(models.Model):
 
     @classmethod
     def known_on(cls, day: date) -> dict[int, ChatUsers]:
-        """Return each client application's newest number that is dated ``day`` or earlier, by the application's id."""
+        """Return the newest row on or before ``day`` of each client application, by the application's id."""
         rows = cls.objects.filter(day__lte=day).select_related("client").order_by("day", "pk")
         return {row.client_id: row for row in rows}

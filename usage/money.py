@@ -1,7 +1,7 @@
 """Arithmetic and formatting of money.
 
-Amounts are integers in millionths of a ringgit or of a US dollar. When an amount is to be paid, it is rounded half up
-to sen (hundredths of a ringgit).
+Amounts are integers in millionths of a ringgit or of a US dollar. Amounts to pay are rounded half up to sen (hundredths
+of a ringgit).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ MICROS_PER_SEN = 10_000
 
 
 def divide_half_up(amount: int, by: int) -> int:
-    """Return ``amount / by``, rounded to the nearest integer with halves away from zero. ``by`` must be positive."""
+    """Return ``amount / by`` rounded to the nearest integer, halves away from zero. ``by`` must be positive."""
     sign = -1 if amount < 0 else 1
     return sign * ((2 * abs(amount) + by) // (2 * by))
 
 
 def in_sen(micros: int) -> int:
-    """Return the amount in hundredths, rounded half up."""
+    """Convert millionths to hundredths (sen or cents), rounded half up."""
     return divide_half_up(micros, MICROS_PER_SEN)
 
 
@@ -37,7 +37,7 @@ def ringgit(sen: int) -> str:
 
 
 def dollars(micros: int) -> str:
-    """Format an amount in millionths of a dollar for display, in whole cents: ``USD 1,234.56``."""
+    """Format an amount in millionths of a dollar for display, rounded to cents: ``USD 1,234.56``."""
     cents = in_sen(micros)
     sign = "-" if cents < 0 else ""
     whole, part = divmod(abs(cents), 100)
@@ -45,7 +45,7 @@ def dollars(micros: int) -> str:
 
 
 def unit_dollars(micros: int) -> str:
-    """Format a unit price in millionths of a dollar: with two decimals from one dollar up, with four decimals below."""
+    """Format a unit price in millionths of a dollar. Prices below one dollar have four decimals, others two."""
     return dollars(micros) if micros >= MICROS else f"USD {decimal(divide_half_up(micros, 100), 4)}"
 
 

@@ -25,10 +25,10 @@ def month_before(month: date) -> date:
 
 
 def start_of(day: date) -> datetime:
-    """Return the first moment (midnight) of ``day``."""
+    """Return the start (midnight) of ``day``."""
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def end_of_month(month: date) -> datetime:
-    """Return the first moment after the month, which is the start of the next month."""
+    """Return the end of the month, which is the start of the next month."""
     return start_of(month_after(month))

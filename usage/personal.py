@@ -1,14 +1,14 @@
-"""Personal data of one end user: export it, erase it, or pseudonymise it when it is old.
+"""Export or erase one end user's personal data, and pseudonymise old personal data.
 
-An end user's id is replaced by a pseudonym:
+A pseudonym replaces the end user's id:
 
-- In old rows, the pseudonym is derived from the id and always the same. It can be traced back only with the service's
-  secret key.
+- In old rows, the pseudonym is derived from the id, so it is always the same. It can be traced back to the end user
+  only with the service's secret key.
 - An erasure uses a random pseudonym, which cannot be traced back.
 
-In these rows, request ids are emptied because callers choose them, and the notes of counter-entries keep only the day
-and the author. A user ``key:…`` stands for an API key and not for a person, so old rows keep this id. Amounts stay the
-same, so totals need no recount.
+In the rows that are changed, request ids are emptied, because callers choose them. Notes of counter-entries keep only
+the day and the author. Ids that begin with ``key:`` stand for an API key and not for a person, so old rows keep them.
+Amounts are not changed, so totals need no recount.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _NOBODY = Q(user="") | Q(user__startswith=PSEUDONYM) | Q(user__startswith="key:"
 
 
 def prune(before: datetime) -> int:
-    """Pseudonymise all usage before the month that contains ``before``. Return the number of end users affected.
+    """Pseudonymise all usage before the month that contains ``before``. Return the number of affected end users.
 
-    Only whole months are pruned, because otherwise one month's quota would be split between two user ids.
+    The month itself is left unchanged, because its quota would otherwise be split between two user ids.
     """
     month = month_of(before)
     old: dict[type[models.Model], Q] = {
@@ -64,10 +64,10 @@ def prune(before: datetime) -> int:
 
 
 def erase(client: ClientApplication, user: str) -> dict[str, int]:
-    """Remove an end user's id, and the pseudonym in old rows, from all tables.
+    """Replace an end user's id, and the pseudonym in old rows, with a random pseudonym in all tables.
 
-    The checkpoints of the end user's open streams are deleted, and reasons and notes that may name a person are
-    emptied. Returns the number of changed rows by table.
+    Delete the checkpoints of the end user's open streams, and remove reasons and notes, which may name a person. Return
+    the number of changed rows by table.
     """
     everything = {model: Q() for model in _TABLES}
     old_name = pseudonym(client.pk, user)
@@ -86,7 +86,7 @@ def erase(client: ClientApplication, user: str) -> dict[str, int]:
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
-    """Return everything that this app and the admin's log store about one end user, as JSON-serialisable data."""
+    """Return all data that this app and the admin's log store about one end user, ready for serialisation as JSON."""
     mine = Q(client=client, user=user)
     return {
         "client": client.name,
@@ -148,9 +148,11 @@ def _mine(client: ClientApplication, users: tuple[str, ...]) -> list[models.Quer
 
 
 def _rename(client_id: int, user: str, name: str, which: dict[type[models.Model], Q]) -> dict[str, int]:
-    """Replace an end user's id by ``name`` in one transaction, so that the ledger and its roll-ups always agree.
+    """Replace an end user's id with ``name`` in one transaction, so that the ledger and its roll-ups always agree.
 
-    ``which`` selects the rows of each table. Returns the number of changed rows by table.
+    Return the number of changed rows by table.
+
+    ``which``: condition that selects the rows to change, by table.
     """
     changed = {}
     with transaction.atomic():
@@ -164,15 +166,14 @@ def _rename(client_id: int, user: str, name: str, which: dict[type[models.Model]
 
 
 def _shorten_notes(rows: models.QuerySet[Any]) -> None:
-    """Remove the reasons from counter-entries' notes, because free text may name a person."""
+    """Remove the reasons from the notes of counter-entries, because free text may name a person."""
     for entry in rows.exclude(note=""):
         rows.filter(pk=entry.pk).update(note=without_reason(entry.note))
 
 
 def _rows(model: type[models.Model]) -> models.QuerySet[Any]:
-    """Return the model's rows as a plain query set.
+    """Return the model's rows as a plain query set, because the ledger's query set refuses all updates.
 
-    The ledger's own query set refuses all updates. The database's triggers still allow only updates that replace or
-    shorten personal data.
+    The database's triggers still refuse updates other than those that replace or shorten personal data.
     """
     return models.QuerySet(model)

@@ -1,4 +1,4 @@
-"""Admin pages of plans, and of who has which."""
+"""Admin pages of plans, and of their assignments to end users and client applications."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PlanAdmin(AuditedAdmin):
     readonly_fields = ["shown_default", "speech_to_text", "minute", "text_to_speech", "thousand"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Plan | None = None) -> Any:
-        """Return all form fields for users who may change plans, and otherwise a read-only summary."""
+        """Return all form fields for users who may change plans, and a read-only summary for all other users."""
         if self.has_change_permission(request, obj):
             return self.fieldsets
         return [(None, {"fields": ["name", "description", *self.readonly_fields]})]
@@ -93,7 +93,7 @@ def _included(included: int, hard: int | None) -> str:
 
 @admin.register(PlanAssignment)
 class PlanAssignmentAdmin(AuditedAdmin):
-    """Admin for plan assignments. Rows are added but never changed, so they are a history."""
+    """Admin for plan assignments. Rows can be added but not changed, to keep a history."""
 
     empty_text = (
         "An assignment gives an end user, or all end users of a client application, another plan than the default."

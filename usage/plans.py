@@ -24,15 +24,13 @@ CHARACTERS_PER_PRICE = 1000
 
 @dataclass(frozen=True)
 class Terms:
-    """Terms of a plan for one measure, per end user and month.
+    """Terms of a plan for one measure, per end user and month. Units are milliseconds or characters.
 
-    All amounts are in the measure's units: milliseconds or characters.
-
-    ``included``: units that are free of charge.
-    ``soft``: number of units from which responses carry a warning; None for no warning.
-    ``hard``: number of units that cannot be exceeded; None for no limit.
+    ``included``: number of units that are free of charge.
+    ``soft``: number of used units from which responses carry a warning; None: no warning.
+    ``hard``: maximum number of used units; None: no limit.
     ``price_micros``: price of ``per`` units beyond ``included``, in millionths of a ringgit.
-    ``per``: number of units that ``price_micros`` buys.
+    ``per``: number of units that ``price_micros`` pays for.
     """
 
     included: int
@@ -145,8 +143,8 @@ class Plan(Audited):
 class PlanAssignment(Audited):
     """Assignment of a plan to an end user, or to all end users of a client application, from a given time.
 
-    Rows are only added, so they are a history. The newest assignment that has started applies. An end user's own
-    assignment takes precedence over the client application's.
+    The latest assignment that has started applies. An end user's own assignment takes precedence over that of the
+    client application. Rows are never changed, to keep a history.
     """
 
     recorded = ("plan", "starts_at", "note")
@@ -175,10 +173,10 @@ class PlanAssignment(Audited):
 
 
 class EffectivePlans:
-    """The plans of a client application's end users at one moment."""
+    """The plans that apply to a client application's end users at a given time."""
 
     def __init__(self, client_id: int, moment: datetime, *, user: str | None = None) -> None:
-        """Load the assignments of all end users or, with ``user``, only those that apply to this end user."""
+        """Load the assignments of all end users; if ``user`` is given, only those that apply to this end user."""
         started = PlanAssignment.objects.filter(client_id=client_id, starts_at__lte=moment)
         if user is not None:
             started = started.filter(user__in=[user, ""])
@@ -195,7 +193,7 @@ class EffectivePlans:
 
 
 def plan_at(client_id: int, user: str, moment: datetime) -> QuerySet[Plan]:
-    """Return a query set with the end user's plan at ``moment``; empty if there is none. Callers can extend it."""
+    """Return a query set with the end user's plan at ``moment``; it is empty if the end user has no plan."""
     newest = PlanAssignment.objects.filter(client_id=client_id, starts_at__lte=moment).order_by("-starts_at", "-id")
     own, clients = (Subquery(newest.filter(user=whose).values("plan")[:1]) for whose in (user, ""))
     default = Subquery(Plan.objects.filter(is_default=True).values("pk")[:1])
@@ -203,9 +201,9 @@ def plan_at(client_id: int, user: str, moment: datetime) -> QuerySet[Plan]:
 
 
 def with_share_of_limit(rows: QuerySet[Consumption]) -> QuerySet[Consumption]:
-    """Annotate each row with ``share_of_limit``, the used share of the month's hard limit; None if there is no limit.
+    """Annotate each row with ``share_of_limit``, the used share of the month's hard limit.
 
-    A share of 1.0 means that the limit has been reached.
+    The share is 1.0 when the limit has been reached, and None if there is no limit.
     """
     until_then = PlanAssignment.objects.annotate(starts_in=TruncMonth("starts_at")).filter(
         client=OuterRef("client"), starts_in__date__lte=OuterRef("month")

@@ -1,7 +1,7 @@
-"""Write ledger rows, and update their roll-ups and the used quota in the same transaction.
+"""Write ledger rows, and update the roll-ups and the used quota in the same transaction.
 
-To avoid deadlocks, locks are always taken in this order: daily roll-ups, weeks, reservations, consumption; and within a
-table in the order of the keys.
+To avoid deadlocks, every transaction locks tables in this order: daily roll-ups, weeks, reservations, consumption.
+Within a table, it locks rows in the order of their keys.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from usage.entry import Entry
 from usage.models import Consumption, DailyLatency, DailyMix, DailyUse, LedgerEntry, ReservedQuota
 from usage.period import day_of
 
-# Upper bounds of the latency histogram's buckets, in milliseconds. Each is about a fifth above the one before, so a
-# percentile read from the histogram is at most a fifth too high.
+# Upper bounds of the latency histogram's buckets, in milliseconds. Each bound is about a fifth higher than the previous
+# one, so a percentile from the histogram is at most a fifth too high.
 CEILINGS_MS = sorted({round(2 ** (step / 4)) for step in range(4 * 24)})
 
 DAILY: tuple[type[models.Model], ...] = (DailyUse, DailyMix, DailyLatency)
@@ -31,7 +31,9 @@ DAILY: tuple[type[models.Model], ...] = (DailyUse, DailyMix, DailyLatency)
 def post_entries(entries: Sequence[Entry], times: Sequence[datetime] | None = None) -> list[LedgerEntry]:
     """Write entries to the ledger, update the roll-ups, and free the entries' reservations. Return the ledger rows.
 
-    Call this inside a transaction. ``times`` says when the work of each entry was done; by default now.
+    Call this inside a transaction.
+
+    ``times``: time of the work of each entry; None: now.
     """
     now = timezone.now()
     rows = [_row(entry, at) for entry, at in zip(entries, times or [now] * len(entries), strict=True)]
@@ -40,7 +42,7 @@ def post_entries(entries: Sequence[Entry], times: Sequence[datetime] | None = No
 
 
 def write(rows: list[LedgerEntry], reservations: Sequence[str] = ()) -> None:
-    """Do the same as ``post_entries`` for ledger rows that have been created but not saved.
+    """Do the same as ``post_entries``, for ledger rows that have been created but not saved.
 
     ``reservations``: keys of the reservations to free.
     """
@@ -70,8 +72,7 @@ def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> No
 class DailyTally:
     """Sums of ledger rows for the daily roll-ups.
 
-    ``served``: for ``usage.weeks``, the day, client application, end user, feature and language of each successful
-    request, also counted over all features and over all languages.
+    ``served``: keys of the counts of people to which the successful requests add (``usage.weeks.served``).
     """
 
     def __init__(self) -> None:
@@ -89,7 +90,7 @@ class DailyTally:
         self._add(DailyMix, mix, requests, audio_ms, characters, row.queue_ms, row.total_ms)
         if requests and not failed:
             self.served.update(weeks.served(day, row.client_id, row.user, row.kind, row.language))
-        if requests and not failed and not row.is_live:  # a live stream lasts as long as people talk
+        if requests and not failed and not row.is_live:  # the duration of a live stream is not a response time
             self._add(DailyLatency, (day, row.client_id, row.kind, row.language, ceiling_ms(row.total_ms)), 1)
 
     def add(self) -> None:
@@ -99,7 +100,7 @@ class DailyTally:
 
     def _add(self, model: type[models.Model], key: tuple[Any, ...], *amounts: int) -> None:
         known = self._sums[model].get(key)
-        if known is None:  # store plain strings; enum members are equal to their values, so they find these keys
+        if known is None:  # store plain strings as keys; enum members equal their values, so they find these keys
             self._sums[model][tuple(str(part) if isinstance(part, str) else part for part in key)] = list(amounts)
             return
         for place, more in enumerate(amounts):
@@ -107,7 +108,7 @@ class DailyTally:
 
 
 def ceiling_ms(took_ms: int) -> int:
-    """Return the upper bound of the histogram bucket for a response time, in milliseconds."""
+    """Return the upper bound of the histogram bucket for a response time. Both are in milliseconds."""
     return CEILINGS_MS[min(bisect_left(CEILINGS_MS, took_ms), len(CEILINGS_MS) - 1)]
 
 
@@ -118,7 +119,7 @@ def _row(entry: Entry, now: datetime) -> LedgerEntry:
 
 
 def _freed(keys: Iterable[str]) -> list[tuple[tuple[Any, ...], int]]:
-    """Delete the reservations with these keys that still exist. Return the consumption's key and the units of each."""
+    """Delete the existing reservations with these keys. Return each one's consumption key and reserved units."""
     held = list(
         ReservedQuota.objects.select_for_update(of=("self",))
         .filter(key__in=keys)

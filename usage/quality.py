@@ -20,7 +20,7 @@ from usage.weeks import week_of
 
 Z = 1.96  # quantile of the normal distribution for 95 % confidence
 EVERY = Q()
-ENOUGH = 30  # sample size from which a mean is close enough to normally distributed
+ENOUGH = 30  # minimum sample size for which a mean is approximately normally distributed
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Estimate:
     ``value``: the mean; None without data.
     ``low``: lower end of the interval; None with fewer than two observations.
     ``high``: upper end of the interval; None with fewer than two observations.
-    ``count``: number of corrections or ratings.
-    ``words``: number of reference words; 0 for ratings.
+    ``count``: number of corrections or ratings (the observations).
+    ``words``: number of words in the corrected transcripts; 0 for ratings.
     """
 
     value: float | None
@@ -42,15 +42,17 @@ class Estimate:
 
     @property
     def is_enough(self) -> bool:
-        """True if the sample is large enough to judge the value by."""
+        """Whether the sample is large enough for a judgement."""
         return self.count >= ENOUGH
 
 
 def word_error_rate(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """Return the word error rate of a period's requests: errors per word in all their corrected transcripts together.
+    """Return the word error rate of a period: errors per word, over all transcripts that users have corrected.
 
-    The period includes ``since`` and excludes ``until``. ``where`` filters by other fields of the ledger, for example
-    ``model="small"``. The confidence interval treats each transcript as one observation (linearised ratio estimator).
+    Each transcript is one observation for the confidence interval (linearised ratio estimator).
+
+    ``since``, ``until``: start (inclusive) and end (exclusive) of the period.
+    ``where``: filters on other fields of the ledger, for example ``model="small"``.
     """
     return _error_rate(Correction.objects.filter(_made(since, until, where)).aggregate(**_error_sums()))
 
@@ -58,15 +60,18 @@ def word_error_rate(since: datetime, until: datetime, **where: Any) -> Estimate:
 def word_error_rates(first: date, last: date, which: Q = EVERY) -> tuple[Estimate, dict[date, Estimate]]:
     """Return the word error rate of requests from ``first`` to ``last`` inclusive: in total, and by week.
 
-    A week is represented by its Monday. ``which`` selects corrections; without it, the ledger is not read.
+    A week is represented by its Monday.
+
+    ``which``: condition on the corrections to include. Without a condition, the ledger is not read.
     """
     return _by_week(Correction.objects.filter(which), first, last, _error_sums(), _error_rate)
 
 
 def opinion_score(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """Return the mean rating of a period's requests. The period includes ``since`` and excludes ``until``.
+    """Return the mean rating (mean opinion score) of a period.
 
-    ``where`` filters by other fields of the ledger, for example ``voice="ms-1"``.
+    ``since``, ``until``: start (inclusive) and end (exclusive) of the period.
+    ``where``: filters on other fields of the ledger, for example ``voice="ms-1"``.
     """
     return _opinion(Rating.objects.filter(_made(since, until, where)).aggregate(**_opinion_sums()))
 
@@ -74,7 +79,9 @@ def opinion_score(since: datetime, until: datetime, **where: Any) -> Estimate:
 def opinion_scores(first: date, last: date, which: Q = EVERY) -> tuple[Estimate, dict[date, Estimate]]:
     """Return the mean opinion score of requests from ``first`` to ``last`` inclusive: in total, and by week.
 
-    A week is represented by its Monday. ``which`` selects ratings; without it, the ledger is not read.
+    A week is represented by its Monday.
+
+    ``which``: condition on the ratings to include. Without a condition, the ledger is not read.
     """
     return _by_week(Rating.objects.filter(which), first, last, _opinion_sums(), _opinion)
 
@@ -116,7 +123,7 @@ def _opinion(sums: Mapping[str, Any]) -> Estimate:
     mean = sums["s"] / n
     if n < 2:
         return Estimate(mean, None, None, n)
-    variance = max(0.0, sums["ss"] / n - mean * mean)  # biased; dividing by n - 1 below corrects it
+    variance = max(0.0, sums["ss"] / n - mean * mean)  # biased; the division by n - 1 below corrects the bias
     margin = Z * math.sqrt(variance / (n - 1))
     return Estimate(mean, max(1.0, mean - margin), min(5.0, mean + margin), n)
 

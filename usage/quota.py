@@ -1,13 +1,14 @@
 """Monthly quotas: reserve units before the work, and settle them with the work's ledger row.
 
-    await quota.check(caller, user, Kind.SPEECH)            # raises QuotaExceeded if everything is used up
+    await quota.check(caller, user, Kind.SPEECH)            # raises QuotaExceeded if the quota is used up
     held = quota.Reservation(Kind.SPEECH)
-    await held.reserve(caller, user, units=len(text))       # before the work, and again if it turns out to be more
-    Entry(..., reservation=held.key)                        # writing the entry frees the units and counts those used
+    await held.reserve(caller, user, units=len(text))       # before the work, and again if more units are needed
+    Entry(..., reservation=held.key)                        # writing the entry frees the reservation and counts usage
 
-``check`` uses plans and approximate usage, which this process caches for ``REMEMBERED_S`` seconds. ``reserve`` asks the
-database (``usage.reservations``) and is exact. A quota is full when used and reserved units reach the plan's hard
-limit. If the amount of work is not known in advance, as for a stream, reserve a few units first and then more.
+``check`` uses the plan and the usage that this process has cached for at most ``REMEMBERED_S`` seconds. ``reserve``
+queries the database (``usage.reservations``) and is exact. A quota is full when used and reserved units reach the
+plan's hard limit. If the amount of work is not known in advance, as for a stream, reserve a few units first and then
+more.
 
 While the database is unavailable, the last usage known to this process decides, for at most ``VOICE_DATABASE_OUTAGE_S``
 seconds. ``OfflineQuota`` counts the units that are granted during this time.
@@ -45,8 +46,8 @@ from usage.writer import ledger
 
 REMEMBERED_S = 2.0
 REMEMBERED_ACCOUNTS = 20_000
-MARGIN_S = 60.0  # a reservation expires this long after its work's deadline, because its process must have died by then
-RETRY_WHEN_HELD_S = 2.0  # used if other requests have reserved the missing units, and will soon be done
+MARGIN_S = 60.0  # a reservation expires this long after the deadline of its work, by when its process must have died
+RETRY_WHEN_HELD_S = 2.0  # Retry-After if other requests have reserved the missing units and will soon release them
 
 _NAMES = {Measure.AUDIO: ("Audio-Seconds", 1000), Measure.CHARACTERS: ("Characters", 1)}
 _WORDS = {Measure.AUDIO: gettext_lazy("speech-to-text"), Measure.CHARACTERS: gettext_lazy("text-to-speech")}
@@ -59,10 +60,10 @@ class QuotaExceeded(DomainError):
 
 @dataclass(frozen=True)
 class QuotaStatus:
-    """The state of one of an end user's quotas in a month.
+    """The state of an end user's quota for one measure in a month. Units are milliseconds or characters.
 
-    ``used``: units used, in milliseconds or characters.
-    ``reserved``: units reserved by work under way.
+    ``used``: number of used units.
+    ``reserved``: number of units reserved by work under way.
     """
 
     terms: Terms
@@ -72,18 +73,18 @@ class QuotaStatus:
 
     @property
     def remaining(self) -> int | None:
-        """The units that are neither used nor reserved; None without a limit."""
+        """The number of units that are neither used nor reserved; None without a limit."""
         return None if self.terms.hard is None else max(0, self.terms.hard - self.used - self.reserved)
 
     @property
     def is_near(self) -> bool:
-        """True if the used and reserved units have reached the plan's soft limit."""
+        """Whether the used and reserved units have reached the plan's soft limit."""
         return self.terms.soft is not None and self.used + self.reserved >= self.terms.soft
 
     def headers(self) -> dict[str, str]:
-        """Return the response headers for the quota: limit, remaining amount, and a warning from the soft limit on.
+        """Return the response headers: limit, remaining amount, and a warning if the soft limit has been reached.
 
-        Audio is given in seconds. Without a hard limit there are no headers.
+        Amounts of audio are in seconds. Without a hard limit, there are no headers.
         """
         name, per = _NAMES[self.measure]
         if self.terms.hard is None or self.remaining is None:
@@ -98,7 +99,7 @@ class QuotaStatus:
         return headers
 
     def refusal(self, units: int = 1, now: datetime | None = None) -> QuotaExceeded:
-        """Return the error for work that needs ``units`` when fewer are left."""
+        """Return the error for work that needs ``units`` units while fewer remain."""
         now = now or timezone.now()
         if self.terms.hard is not None and self.used + units <= self.terms.hard:
             message = _("Your other requests hold the rest of this month's {kind} quota. Try again.")
@@ -121,7 +122,7 @@ class Account:
 
 
 def load(client_id: int, user: str) -> Account:
-    """Load an end user's account from the database. If a quota is full, expired reservations are freed first."""
+    """Load an end user's account from the database. If a quota is full, free its expired reservations first."""
     now = timezone.now()
     month = month_of(now)
     consumption = Consumption.objects.filter(client_id=client_id, user=user, month=month)
@@ -140,7 +141,7 @@ def _plan_and_counts(
 ) -> tuple[Plan | None, Mapping[Measure, tuple[int, int]]]:
     """Return the plan, and the used and reserved units by measure.
 
-    It is called for every request, so it makes only one query for end users with a plan.
+    This function runs for every request, so it makes only one query if the end user has a plan.
     """
     names = [(measure, column) for measure in Measure for column in ("used", "reserved")]
     columns = {
@@ -158,7 +159,7 @@ def _plan_and_counts(
 
 
 class OfflineQuota:
-    """Counts the units that are granted while the database is unavailable, on the basis of the last known status."""
+    """Grants units while the database is unavailable, up to the number that remained in the last known status."""
 
     def __init__(self) -> None:
         self._granted: TTLCache[tuple[int, str, Measure], tuple[QuotaStatus, int]]
@@ -168,10 +169,12 @@ class OfflineQuota:
         self._granted.clear()
 
     def grant(self, client_id: int, user: str, status: QuotaStatus, units: int) -> bool:
-        """Return True and count the units, if the last known status leaves enough of them.
+        """Grant ``units`` if enough units remain. Return True if they were granted.
 
-        A newer ``status`` was read from the database and already includes earlier grants, so only grants based on the
-        same ``status`` count.
+        Earlier grants are subtracted only if they were based on the same ``status`` object. A newer object was read
+        from the database, so its numbers include those grants.
+
+        ``status``: the last status that was read from the database.
         """
         key = (client_id, user, status.measure)
         known, before = self._granted.get(key, (status, 0))
@@ -189,7 +192,7 @@ _offline_quota: PerLoop[OfflineQuota] = PerLoop(OfflineQuota)
 async def account(caller: Caller, user: str) -> Account:
     """Return the end user's account, cached for at most ``REMEMBERED_S`` seconds.
 
-    While the database is unavailable, return the last known account. Raise ``DatabaseError`` if there is none.
+    While the database is unavailable, return the last known account. Raise ``DatabaseError`` if no account is known.
     """
     return await _accounts().get(f"{caller.client_id} {user}", partial(load, caller.client_id, user))
 
@@ -201,13 +204,13 @@ def forget() -> None:
 
 
 async def refusal(caller: Caller, user: str, kind: Kind) -> QuotaExceeded | None:
-    """Return the error that a request of this kind would get now if its quota is used up, else None."""
+    """Return the error that a request of this kind would get now; None if its quota is not used up."""
     status = (await account(caller, user)).quotas[kind.measure]
     return status.refusal() if status.remaining == 0 else None
 
 
 async def check(caller: Caller, user: str, kind: Kind) -> None:
-    """Raise ``QuotaExceeded`` if the quota is full. Otherwise add the quota's headers to the response."""
+    """Raise ``QuotaExceeded`` if the quota is full. Otherwise add the quota's headers to the current response."""
     error = await refusal(caller, user, kind)
     if error is not None:
         raise error
@@ -224,16 +227,16 @@ class Reservation:
         self._measure = kind.measure
         self._holder: tuple[int, str] | None = None
         self._units = 0
-        self._month: date | None = None  # the month of the first claim, in which all units are reserved and freed
+        self._month: date | None = None  # month of the first claim; all units are reserved and freed in this month
         self._expires_at: datetime | None = None
         self.key = ""
 
     async def reserve(self, caller: Caller, user: str, *, units: int) -> None:
         """Reserve ``units`` units in total, including the units that this reservation already holds.
 
-        Does nothing if the units are already reserved for long enough. Raise ``QuotaExceeded`` if too few are left;
-        units that were reserved before stay reserved. Raise ``DatabaseError`` if the database is unavailable and the
-        end user's account is not known.
+        Do nothing if the reservation already holds enough units and does not expire soon. Raise ``QuotaExceeded`` if
+        too few units are left; the reservation then keeps the units that it holds. Raise ``DatabaseError`` if the
+        database is unavailable and the end user's account is not known.
         """
         if self._holder not in (None, (caller.client_id, user)):
             await self.let_go()
@@ -263,7 +266,7 @@ class Reservation:
         key = self.key or uuid.uuid4().hex
         expires_at = timezone.now() + lasts
         claim = Claim(caller.client_id, user, month, self._measure, key, units, hard, expires_at, is_first=not self.key)
-        # Set before the outcome is known, so that the ledger row can free the units even if the caller disconnects now.
+        # Set the key before the outcome is known, so that the ledger row frees the units if the client disconnects now.
         self.key = key
         self._holder = (caller.client_id, user)
         try:
@@ -282,7 +285,7 @@ class Reservation:
         _tell(status)
 
     def _is_short_lived(self) -> bool:
-        """Return True after half of the reservation's lifetime, so that long work renews its reservation in time."""
+        """Return True if less than half of the reservation's lifetime is left. Long work then renews it in time."""
         half = timedelta(seconds=(settings.VOICE_DEADLINE_S + MARGIN_S) / 2)
         return self._expires_at is not None and timezone.now() > self._expires_at - half
 

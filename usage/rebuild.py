@@ -1,7 +1,7 @@
-"""Rebuild roll-ups and quota counters from the ledger. Rebuilding twice gives the same result.
+"""Rebuild roll-ups and quota counters from the ledger. A second rebuild gives the same result.
 
-Other writers wait while a day or a month is being rebuilt. Rows that were written before are included, and rows that
-are written afterwards are added as usual.
+While a day or a month is being rebuilt, other writers wait. The rebuild includes all rows written before it, and rows
+that are written afterwards are added as usual.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from usage.posting import DAILY, DailyTally
 def rebuild(first: date | None = None, last: date | None = None) -> int:
     """Rebuild the days from ``first`` to ``last`` inclusive, and the quota counters of their months.
 
-    The default is all days. Returns the number of days.
+    Return the number of rebuilt days.
+
+    ``first``: default: the first day with usage.
+    ``last``: default: today.
     """
     known = [*_known_days()]
     if not known and first is None:
@@ -42,7 +45,7 @@ def rebuild(first: date | None = None, last: date | None = None) -> int:
 
 @transaction.atomic
 def rebuild_day(day: date) -> None:
-    """Rebuild the daily roll-ups and the weeks' record of one day, but not the counts of active users."""
+    """Rebuild one day's daily roll-ups and its days of ``UserWeek``, but not the counts of active people."""
     _lock(*DAILY, UserWeek)
     for model in DAILY:
         model._default_manager.filter(day=day).delete()
@@ -57,9 +60,9 @@ def rebuild_day(day: date) -> None:
 
 @transaction.atomic
 def rebuild_activity() -> None:
-    """Recount active and returning end users of all time from the weeks.
+    """Recount active and returning people from all rows of ``UserWeek``.
 
-    Recounting only some days would be wrong, because each day affects the counts of the 30 days after it.
+    A recount of some days would be wrong, because each day affects the counts of the 30 days after it.
     """
     _lock(UserWeek, DailyActive, CohortWeek)
     weeks.recount()
@@ -67,7 +70,7 @@ def rebuild_activity() -> None:
 
 @transaction.atomic
 def rebuild_month(month: date) -> None:
-    """Rebuild the used units of the month's quotas from the daily roll-ups. Reserved units stay as they are."""
+    """Rebuild the used units of the month's quotas from the daily roll-ups. Do not change the reserved units."""
     _lock(Consumption)
     Consumption.objects.filter(month=month).update(used=0)
     sums: dict[tuple[int, str, date, str], list[int]] = defaultdict(lambda: [0, 0])

@@ -1,4 +1,4 @@
-"""Recent transcripts, kept for a short time in memory or Redis, to compare users' corrections with them."""
+"""Recent transcripts, stored for a short time in memory or Redis for comparison with users' corrections."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _store = make_store("recent", MAX_BYTES, settings.VOICE_CORRECTION_WINDOW_S)
 
 
 async def remember(work: Transcribed, text: str) -> None:
-    """Keep the transcript of a request for ``VOICE_CORRECTION_WINDOW_S`` seconds; with 0, keep none.
+    """Store the transcript of a request for ``VOICE_CORRECTION_WINDOW_S`` seconds. If this is 0, store nothing.
 
-    If the store is unavailable, the transcript is not kept, so it cannot be corrected later.
+    If the store is unavailable, the transcript is not stored, so the user cannot correct it later.
     """
     if settings.VOICE_CORRECTION_WINDOW_S > 0:
-        with suppress(StoreUnavailable):  # already logged by the store
+        with suppress(StoreUnavailable):  # the store has logged the error
             name = _name(work.caller.client_id, work.user, work.request_id)
             await _store().put(name, text.encode("utf-8", "replace"))
 
 
 async def recall(caller: Caller, request_id: str) -> str | None:
-    """Return the transcript of the end user's request, or None if it is no longer kept.
+    """Return the transcript of the end user's request; None if it is no longer stored.
 
-    Raise ``StoreUnavailable``.
+    Raise ``StoreUnavailable`` while Redis is unavailable.
     """
     text = await _store().get(_name(caller.client_id, caller.user, request_id))
     return None if text is None else text.decode()

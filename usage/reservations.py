@@ -1,7 +1,7 @@
 """Reserve quota for work under way.
 
-A single conditional SQL statement on the end user's row for the month makes the decision. So even simultaneous requests
-can never reserve more than is left.
+One conditional SQL statement on the end user's row for the month checks the limit and reserves the units. So concurrent
+requests can never reserve more units than are left.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Claim:
     """A request to reserve quota. Units are milliseconds or characters.
 
     ``key``: id of the reservation.
-    ``wanted``: units that the reservation is to hold in total.
+    ``wanted``: total number of units that the reservation will hold.
     ``hard``: the plan's limit on used and reserved units together.
-    ``expires_at``: when the units are freed if no ledger row has freed them.
+    ``expires_at``: time at which the units are freed if no ledger row has freed them.
     ``is_first``: True if the reservation holds no units yet.
     """
 
@@ -48,7 +48,7 @@ class Outcome:
 
     ``granted``: whether the units have been reserved.
     ``used``: the month's used units.
-    ``reserved``: the month's reserved units, including the ones of this claim if it was granted.
+    ``reserved``: the month's reserved units, including those of this claim if it was granted.
     """
 
     granted: bool
@@ -57,9 +57,9 @@ class Outcome:
 
 
 def reserve_all(claims: Sequence[Claim]) -> list[Outcome]:
-    """Try all claims, and return their outcomes in the order of ``claims``. Call this inside a transaction.
+    """Try to reserve the units of all claims, and return the outcomes in the order of ``claims``.
 
-    Rows are locked in the order of their keys, to avoid deadlocks.
+    Call this inside a transaction. Rows are locked in the order of their keys, to avoid deadlocks.
     """
     fresh: list[ReservedQuota] = []
     outcomes = {claim: _reserve(claim, fresh) for claim in sorted(claims)}
@@ -68,7 +68,7 @@ def reserve_all(claims: Sequence[Claim]) -> list[Outcome]:
 
 
 def _reserve(claim: Claim, fresh: list[ReservedQuota]) -> Outcome:
-    """Try one claim. A new row of ``ReservedQuota`` is not inserted but appended to ``fresh``."""
+    """Try to reserve the units of one claim. Append a new ``ReservedQuota`` to ``fresh`` instead of inserting it."""
     held = 0 if claim.is_first else _held(claim.key)
     row = _add(claim, claim.wanted - held)
     if row is None and _expire(claim):
@@ -86,7 +86,7 @@ def _reserve(claim: Claim, fresh: list[ReservedQuota]) -> Outcome:
 
 
 def _held(key: str) -> int:
-    """Return the units that the reservation holds; 0 if it has expired and has been freed."""
+    """Return the number of units that the reservation holds; 0 if the reservation expired and was freed."""
     row = ReservedQuota.objects.select_for_update().filter(key=key).first()
     return row.units if row else 0
 
@@ -94,7 +94,7 @@ def _held(key: str) -> int:
 def _add(claim: Claim, units: int) -> tuple[int, int, int] | None:
     """Add ``units`` to the reserved units of the claim's consumption row, if the limit allows it.
 
-    Returns the row's id, its used and its reserved units afterwards; None if the limit does not allow it.
+    Return the row's id, used units and new reserved units; None if the limit does not allow the addition.
     """
     if units > claim.hard:
         return None
@@ -127,7 +127,7 @@ def _expire(claim: Claim) -> int:
 @transaction.atomic
 def free_stale(consumption: Consumption) -> int:
     """Free the expired reservations of one end user, month and measure. Return the number of freed units."""
-    # Skip locked reservations: another transaction is about to free or renew them.
+    # Skip locked reservations, because another transaction is about to free or renew them.
     stale = list(
         consumption.reservations.select_for_update(skip_locked=True)
         .filter(expires_at__lt=timezone.now())
@@ -141,14 +141,14 @@ def free_stale(consumption: Consumption) -> int:
 
 
 def free_all_stale() -> int:
-    """Free all expired reservations. Return the number of ``Consumption`` rows that had any."""
+    """Free all expired reservations. Return the number of ``Consumption`` rows that had expired reservations."""
     expired = ReservedQuota.objects.filter(expires_at__lt=timezone.now())
     return sum(free_stale(row) > 0 for row in Consumption.objects.filter(pk__in=expired.values("consumption")))
 
 
 @transaction.atomic
 def release(key: str) -> None:
-    """Free a reservation without a ledger row, for example if its work turns out to belong to another end user."""
+    """Free a reservation without a ledger row, for example if the work turns out to belong to another end user."""
     row = ReservedQuota.objects.select_for_update().filter(key=key).first()
     if row is not None:
         row.delete()

@@ -16,7 +16,7 @@ MEASURES = [(measure.value, measure.name.capitalize()) for measure in Measure]
 
 
 class DailyUse(models.Model):
-    """One end user's usage of one kind of work on one day. ``audio_ms`` and ``characters`` are the charged amounts."""
+    """One end user's usage of one kind of work on one day. ``audio_ms`` and ``characters`` are charged amounts."""
 
     day = models.DateField()
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
@@ -40,8 +40,8 @@ class DailyUse(models.Model):
 class DailyMix(models.Model):
     """A day's requests by client application, kind, model, voice, language and outcome.
 
-    ``error_code``: the outcome; "" for success.
-    ``audio_ms``, ``characters``: the charged amounts.
+    ``error_code``: error code of the outcome; "" for success.
+    ``audio_ms``, ``characters``: charged amounts.
     ``queue_ms``, ``total_ms``: sums over the requests.
     """
 
@@ -72,9 +72,10 @@ class DailyMix(models.Model):
 
 
 class DailyLatency(models.Model):
-    """One bucket of the histogram of response times of a day's successful requests, without live streams.
+    """One bucket of a histogram: the response times of a day's successful requests, without live streams.
 
-    ``requests``: number of requests that took at most ``ceiling_ms``, but longer than the next lower ceiling.
+    ``requests``: number of requests in the bucket. They took at most ``ceiling_ms``, and longer than the next lower
+    bucket's ceiling.
     """
 
     day = models.DateField()
@@ -98,10 +99,10 @@ class DailyLatency(models.Model):
 
 
 class ByFeatureAndLanguage(models.Model):
-    """Base of tables that count people by feature and language.
+    """Base class of tables that count people by feature and language.
 
-    Counts of people cannot be added up, since somebody who used two features would count twice. So there are also rows
-    for all features (with an empty feature) and for all languages (with an empty language).
+    Counts of people cannot be added up, because somebody who used two features would count twice. So there are extra
+    rows for all features together (``feature`` is empty) and for all languages together (``language`` is empty).
     """
 
     feature = models.CharField(max_length=16, default="", blank=True)
@@ -114,7 +115,7 @@ class ByFeatureAndLanguage(models.Model):
 class UserWeek(ByFeatureAndLanguage):
     """The days of a week on which a person was served.
 
-    ``person``: the number that stands for the person, see ``usage.weeks.person``.
+    ``person``: number that identifies the person (see ``usage.weeks.person``).
     """
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -134,9 +135,9 @@ class UserWeek(ByFeatureAndLanguage):
 
 
 class DailyActive(ByFeatureAndLanguage):
-    """The number of people served on a day, and how the 7-day and 30-day numbers of active people change on this day.
+    """The number of people served on a day, and that day's changes of the 7-day and 30-day active people.
 
-    The sum of ``change_7`` over all days up to a day is the number of people served in the 7 days that end with it.
+    The sum of ``change_7`` over all days up to a day is the number of people served in the 7 days that end on that day.
     ``change_30`` is the same for 30 days.
     """
 
@@ -156,7 +157,7 @@ class DailyActive(ByFeatureAndLanguage):
 
 
 class CohortWeek(ByFeatureAndLanguage):
-    """The number of people who were first served in the week ``first`` and were also served in the week ``week``."""
+    """The number of people who were first served in the week ``first``, and who were served in the week ``week``."""
 
     first = models.DateField(help_text="Its Monday")
     week = models.DateField(help_text="Its Monday")
@@ -172,7 +173,7 @@ class CohortWeek(ByFeatureAndLanguage):
 
 
 class Consumption(models.Model):
-    """The units of a month's quota that an end user has used, and those that work under way has reserved."""
+    """The units of an end user's monthly quota that are used, and those that are reserved by work under way."""
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
     user = models.CharField(max_length=200)
@@ -194,13 +195,13 @@ class Consumption(models.Model):
     def serves_many(cls, client_id: int) -> bool:
         """Return True if any request of the client application has named an end user.
 
-        Its API key alone then does not identify an end user.
+        If so, the application serves many end users, so its API key does not identify an end user.
         """
         return cls.objects.filter(client_id=client_id).exclude(user__startswith="key:").exists()
 
 
 class ReservedQuota(models.Model):
-    """Quota reserved by work under way. It is freed when the work's ledger row is written, or else when it expires."""
+    """Quota reserved by work under way. It is freed when the work's ledger row is written, at the latest on expiry."""
 
     key = models.CharField(max_length=32, primary_key=True)
     consumption = models.ForeignKey(Consumption, on_delete=models.CASCADE, related_name="reservations")

@@ -1,4 +1,4 @@
-"""Targets that the service's owners have set. This is the only place where they are defined."""
+"""The targets that the service's owners have set. No other module defines targets."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """The target for a metric. It is met if the value satisfies all bounds that are set.
+    """The target for a metric. It is met if the value satisfies all bounds that are not None.
 
-    Without bounds, the metric is shown but not judged.
+    A metric without bounds is shown without a judgement.
 
     ``in_words``: the target in the agreed wording.
-    ``below``: the value must be less than this.
-    ``above``: the value must be greater than this.
-    ``at_least``: the value must be at least this.
+    ``below``: the value must be less than this bound.
+    ``above``: the value must be greater than this bound.
+    ``at_least``: the value must be greater than or equal to this bound.
     """
 
     in_words: str
@@ -59,10 +59,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Goal:
-    """The targets of one metric. Costs are in US dollars.
+    """The targets for one metric. Costs are in US dollars.
 
     ``launch``: target for the launch.
-    ``growth``: target for the growth phase; None if there is none.
+    ``growth``: target for the growth phase, or None.
     """
 
     metric: Metric
@@ -103,7 +103,7 @@ GOALS = (
     Goal(Metric.MONTH_COST, "Monthly cost, USD", Target("< 1,000", below=1000), None),
 )
 
-# Target range of the share of chat users who use voice.
+# Target range for the share of chat users who use voice.
 ADOPTION_BAND = (0.05, 0.10)
 ADOPTION = Target("5–10 %", at_least=ADOPTION_BAND[0])
 

@@ -1,11 +1,12 @@
-"""Keep ledger rows on disk while the database is unavailable, and write them to the ledger when it is back.
+"""Store ledger rows on disk while the database is unavailable, and write them to the ledger when it is back.
 
 Each process appends to its own file in the state directory: one JSON object per line, synced to disk before the
-response is sent. A file is locked while its process has it open. A file without a lock was left by a process that died,
-and any process that finds it settles its lines.
+response is sent. A process keeps its file locked. A file without a lock belongs to a process that died, and any other
+process may settle it, that is, write its rows to the ledger.
 
-Each row has a ``settlement`` id that the ledger accepts only once. So it does no harm if a line is settled twice, or if
-its first commit succeeded after all. A line holds the fields of the ledger row, but no text and no audio.
+Each row has a ``settlement`` id, which the ledger accepts only once. So a line may safely be settled twice, and a row
+may be spooled although its first commit succeeded after all. A line contains the fields of the ledger row, but no text
+and no audio.
 
 Threads: ``keep`` may run in any thread, ``drain`` only in the ledger's thread.
 """
@@ -31,16 +32,16 @@ from usage.entry import Entry, Kind
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 100  # lines settled in one transaction
-REFUSED = "refused.jsonl.kept"  # lines that the ledger can never accept, kept for examination
+REFUSED = "refused.jsonl.kept"  # file for lines that the ledger can never accept, for operators to examine
 
 
 @dataclass(frozen=True)
 class SpooledEntry:
-    """A ledger row that waits on disk.
+    """A ledger row in the spool.
 
     ``entry``: the row to write.
-    ``at``: when the work was done.
-    ``stream``: key of the stream's checkpoint (``usage.checkpoints``); "" if there is none.
+    ``at``: time of the work.
+    ``stream``: key of the stream's checkpoint (``usage.checkpoints``), or "".
     ``rest``: the row to write instead of ``entry`` if another process has already settled the checkpoint.
     """
 
@@ -70,7 +71,7 @@ def _entry(fields: dict[str, Any]) -> Entry:
 
 
 class Spool:
-    """The spool files in one directory, of this process and of other processes."""
+    """The spool files of all processes that use the same directory."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -78,7 +79,7 @@ class Spool:
         self._file: IO[bytes] | None = None
 
     def keep(self, kept: SpooledEntry) -> None:
-        """Append the entry to this process's file, and return once it is on disk. Raise ``OSError``."""
+        """Append the entry to this process's file, and sync it to disk. Raise ``OSError`` if this fails."""
         with self._lock:
             if self._file is None:
                 self._file = self._open_own()
@@ -88,19 +89,18 @@ class Spool:
 
     @property
     def is_empty(self) -> bool:
-        """True if no file waits to be settled."""
+        """Whether there are no files to settle."""
         return not any(self._folder.glob("*.jsonl"))
 
     def count(self) -> int:
-        """Return the number of files that wait to be settled, including the files of other processes."""
+        """Return the number of files to settle, including the files of other processes."""
         return sum(1 for _ in self._folder.glob("*.jsonl"))
 
     def drain(self, settle: Callable[[Sequence[SpooledEntry]], Sequence[SpooledEntry]]) -> int:
         """Settle the entries of this process and of processes that died. Return the number of entries.
 
-        ``settle`` writes entries to the ledger, and returns those that the ledger can never accept. The returned
-        entries are appended to the file ``REFUSED``. If ``settle`` raises an error, the spool file stays and the error
-        is passed on.
+        ``settle``: writes entries to the ledger, and returns those that the ledger can never accept. They are appended
+        to the file ``REFUSED``. If ``settle`` raises an error, the spool file is kept, and the error is passed on.
         """
         self.release()
         taken = 0
@@ -131,7 +131,7 @@ class Spool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         directory = os.open(self._folder, os.O_RDONLY)
         try:
-            os.fsync(directory)  # otherwise a power failure may lose the new file's name, although not its lines
+            os.fsync(directory)  # without this, a power failure could lose the directory entry of the new file
         finally:
             os.close(directory)
         return file
@@ -139,7 +139,7 @@ class Spool:
     def _lines(self, path: Path, file: IO[bytes]) -> list[SpooledEntry]:
         """Return the entries in the file, and move unreadable lines to ``REFUSED``.
 
-        An incomplete last line is dropped: the process died while writing it, before the response was sent.
+        Drop an incomplete last line, because the process died while writing it, before it sent the response.
         """
         kept: list[SpooledEntry] = []
         for line in file:
@@ -160,7 +160,7 @@ class Spool:
 
 @contextmanager
 def _claimed(path: Path) -> Iterator[IO[bytes] | None]:
-    """Lock the file and yield it. Yield None if a live process is writing or settling the file."""
+    """Lock the file, and yield it. Yield None if another process has locked the file to write or to settle it."""
     with ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("rb"))

@@ -1,4 +1,4 @@
-"""Admin pages of statements: write drafts, make them final, write credit notes, print, and export as CSV."""
+"""Admin pages of statements, with actions to draft, finalise, credit and print them, and to export them as CSV."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LineInline(ReadOnly, TabularInline):
 
 
 class ChargeFilter(admin.SimpleListFilter):
-    """List filter that by default hides statements without a charge.
+    """List filter that hides statements without a charge by default.
 
     Most statements have no charge, because most end users stay within the included usage of their plans.
     """
@@ -112,7 +112,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
     actions_list = ["draft"]
     actions_detail = ["show", "download", "make_final", "credit"]
     show_full_result_count = False
-    list_per_page = 50  # rendering a row takes longer than reading it
+    list_per_page = 50  # a long page is slow, because rendering a row takes longer than reading it
 
     @display(description="End user", ordering="user")
     def whose(self, statement: Statement) -> str:
@@ -143,7 +143,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
 
     # --- change -------------------------------------------------------------------------------------------------------
     def _may_change(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("usage.change_statement")  # covers all actions below
+        return request.user.has_perm("usage.change_statement")  # the permission for all actions below
 
     def has_draft_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self._may_change(request)

@@ -46,7 +46,8 @@ def page(statement: Statement) -> dict[str, Any]:
 def as_csv(statements: Iterable[Statement]) -> str:
     """Return the statements as CSV.
 
-    Each statement has one row per line, one row for its total in ringgit rounded to sen, and one row per credit note.
+    Each statement has one row per statement line, one row for the total in ringgit rounded to sen, and one row per
+    credit note.
     """
     out = io.StringIO()
     table = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\r\n")
@@ -75,9 +76,9 @@ def _rows(statement: Statement) -> Iterable[dict[str, str]]:
 
 
 def harmless(value: str) -> str:
-    """Return ``value``, with a quote in front if a spreadsheet would otherwise take the text for a formula.
+    """Return ``value``, with an apostrophe in front if a spreadsheet would otherwise run the text as a formula.
 
-    End users' ids can contain such text, because client applications choose them freely.
+    End users' ids may contain a formula, because client applications choose the ids freely.
     """
     is_number = value[1:].replace(".", "", 1).isdecimal()
     return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") and not is_number else value

@@ -1,4 +1,4 @@
-"""Draft a month's statements for client applications and end users, and make them final."""
+"""Draft a month's statements for client applications and their end users, and finalise them."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from usage.statements import SETTLING, Statement, StatementError, StatementLine
 
 BATCH = 1000
 
-_Key = tuple[str, str, int]  # identifies a statement line: plan, kind, price in micros
+_Key = tuple[str, str, int]  # key of a statement line: plan, kind, price in millionths of a ringgit
 
 
 def draft_month(month: date) -> int:
-    """Rewrite the month's drafts for all client applications. Return the number of drafts.
+    """Draft the month's statements for all client applications, in place of earlier drafts.
 
-    Final statements stay as they are.
+    Return the number of drafts. Final statements are not changed.
     """
     return sum(draft_client(client.pk, month) for client in ClientApplication.objects.all())
 
 
 @transaction.atomic
 def draft_client(client_id: int, month: date) -> int:
-    """Draft the client application's statement, and one for each of its end users with usage in the month.
+    """Draft the month's statements for a client application and for each of its end users with usage in the month.
 
-    Returns the number of drafts. Final statements stay as they are.
+    Return the number of drafts. Final statements are not changed.
     """
     month = month.replace(day=1)
     lines = _lines(charges(client_id, month))
     if not lines:
         return 0
-    # Only one transaction at a time may draft or finalise the statements of a client application.
+    # The lock lets only one transaction at a time draft or finalise the statements of a client application.
     ClientApplication.objects.select_for_update(no_key=True).get(pk=client_id)
     known = {one.user: one for one in Statement.objects.filter(client_id=client_id, month=month)}
     drafts = [one for one in known.values() if not one.is_final]
@@ -52,9 +52,11 @@ def draft_client(client_id: int, month: date) -> int:
 
 @transaction.atomic
 def finalise(statement: Statement, *, by: str, now: datetime | None = None) -> Statement:
-    """Recalculate a draft for the last time, and make it final. ``by`` is the name of the user who does this.
+    """Recalculate a draft for the last time, and make it final. Return the final statement.
 
-    Raise ``StatementError`` if the statement is final already, or if its month is not over yet.
+    ``by``: name of the user who finalises the statement.
+
+    Raise ``StatementError`` if the statement is already final, or if its month is not over yet.
     """
     now = now or timezone.now()
     ClientApplication.objects.select_for_update(no_key=True).get(pk=statement.client_id)
@@ -73,8 +75,10 @@ def finalise(statement: Statement, *, by: str, now: datetime | None = None) -> S
 def finalise_month(month: date, *, by: str, now: datetime | None = None) -> int:
     """Recalculate all drafts of a month, one client application at a time, and make them final. Return their number.
 
-    The result is the same as calling ``finalise`` for each statement, but needs only a few queries per client
-    application. Raise ``StatementError`` if the month is not over yet.
+    The result is the same as that of ``finalise`` for each statement, but this function makes only a few queries per
+    client application.
+
+    Raise ``StatementError`` if the month is not over yet.
     """
     now = now or timezone.now()
     if now < end_of_month(month) + SETTLING:
@@ -86,13 +90,13 @@ def finalise_month(month: date, *, by: str, now: datetime | None = None) -> int:
 def _finalise_client(client_id: int, month: date, by: str, now: datetime) -> int:
     ClientApplication.objects.select_for_update(no_key=True).get(pk=client_id)
     drafts = Statement.objects.filter(client_id=client_id, month=month.replace(day=1), state=Statement.State.DRAFT)
-    if not draft_client(client_id, month):  # everything was taken back, so existing drafts are out of date
+    if not draft_client(client_id, month):  # counter-entries cancelled all usage, so the drafts are outdated
         return len([finalise(statement, by=by, now=now) for statement in drafts])
     return drafts.update(state=Statement.State.FINAL, drafted_at=now, finalised_at=now, finalised_by=by)
 
 
 def overcharged_sen(statement: Statement) -> int:
-    """Return how much a final statement, less its credit notes, exceeds the charges as computed now, in sen."""
+    """Return by how many sen a final statement, less its credit notes, exceeds the charges as computed now."""
     found = charges(statement.client_id, statement.month, user=statement.user or None)
     total = Statement(total_micros=sum(charge.amount_micros for charge in found))
     return statement.total_sen - statement.credited_sen - total.total_sen
@@ -101,8 +105,8 @@ def overcharged_sen(statement: Statement) -> int:
 def _lines(found: Iterable[Charge]) -> dict[str, dict[_Key, list[int]]]:
     """Sum charges into statement lines, and return the lines by end user.
 
-    The key "" has the lines of all end users together. A line is a list of its units, its included units, and its
-    amount in millionths of a ringgit.
+    The key "" stands for all end users together. A line is a list of its units, its included units, and its amount in
+    millionths of a ringgit.
     """
     lines: dict[str, dict[_Key, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0]))
     for charge in found:

@@ -1,7 +1,7 @@
 """Statements of a month's charges, for one end user or for all end users of a client application.
 
-A draft may be rewritten at any time (``usage.statement_generation``). Database triggers (``usage.guards``) refuse any
-change of a final statement and its lines. Errors that are found afterwards are refunded with credit notes.
+A draft may be recalculated at any time (``usage.statement_generation``). Database triggers (``usage.guards``) refuse
+any change of a final statement and its lines. Overcharges that are found afterwards are refunded with credit notes.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from usage.period import end_of_month
 from usage.plans import CHARACTERS_PER_PRICE, MS_PER_MINUTE
 
 CURRENCY = "MYR"
-SETTLING = timedelta(hours=1)  # wait after the month's end, so that work under way then has its ledger row
+SETTLING = timedelta(hours=1)  # wait after the end of the month, until work under way at that time has its ledger row
 
 PER = {Measure.AUDIO: MS_PER_MINUTE, Measure.CHARACTERS: CHARACTERS_PER_PRICE}
 
 
 class StatementError(DomainError):
-    """Raised when an action is not possible with a statement. The message says why."""
+    """Raised when a statement does not allow an action. The message gives the reason."""
 
 
 class Statement(models.Model):
-    """The statement of a month for one end user or, if ``user`` is empty, for all end users of a client application."""
+    """A month's statement for one end user of a client application or, if ``user`` is empty, for all its end users."""
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
@@ -81,11 +81,11 @@ class Statement(models.Model):
 
     @property
     def balance(self) -> str:
-        """The total less all credit notes, formatted in ringgit."""
+        """The total minus all credit notes, formatted in ringgit."""
         return ringgit(self.total_sen - self.credited_sen)
 
     def check_final(self, now: datetime) -> None:
-        """Raise ``StatementError`` if the statement is final already, or if it is too early to make it final."""
+        """Raise ``StatementError`` if the statement is already final, or if ``now`` is too early to make it final."""
         if self.is_final:
             raise StatementError(f"{self.number} is final already.")
         if now < end_of_month(self.month) + SETTLING:
@@ -93,10 +93,13 @@ class Statement(models.Model):
 
     @transaction.atomic
     def credit(self, amount_sen: int, *, why: str, by: str) -> CreditNote:
-        """Write a credit note of ``amount_sen`` sen.
+        """Write a credit note of ``amount_sen`` sen, and return it.
 
-        Raise ``StatementError`` for a draft, for an empty reason, or for an amount that is not between 1 sen and the
-        balance.
+        ``why``: reason to record.
+        ``by``: name of the user who writes the credit note.
+
+        Raise ``StatementError`` if the statement is a draft, if ``why`` is empty, or if the amount is not between 1 sen
+        and the balance.
         """
         statement = Statement.objects.select_for_update().get(pk=self.pk)
         if not statement.is_final:
@@ -115,7 +118,7 @@ class StatementLine(models.Model):
     """The charge for one kind of work under one plan.
 
     ``units``: usage in milliseconds or characters.
-    ``included_units``: the number of ``units`` that the plan includes.
+    ``included_units``: number of these units that the plan includes.
     ``price_micros``: price of ``PER`` units (a minute or 1,000 characters), in millionths of a ringgit.
     ``amount_micros``: amount to pay, in millionths of a ringgit.
     """
@@ -149,7 +152,7 @@ class StatementLine(models.Model):
     def in_words(self) -> dict[str, Any]:
         """Return the line formatted for display and CSV.
 
-        Audio is in minutes with three decimals, text in whole characters, and money in ringgit with six decimals.
+        Audio is in minutes with three decimals, text in characters, and money in ringgit with six decimals.
         """
         return {
             "kind": self.get_kind_display(),

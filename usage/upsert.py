@@ -1,4 +1,4 @@
-"""Add amounts to rows that may not exist yet, in one SQL statement that works on SQLite and PostgreSQL."""
+"""Add amounts to rows that may not exist yet, with an SQL statement that works on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from django.db import connection, models
 
-MAX_ROWS = 500  # in one statement
+MAX_ROWS = 500  # maximum number of rows in one statement
 
 Amounts = Mapping[tuple[Any, ...], Sequence[int]]
 
 
 def key_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
-    """Return the fields of the model's unique constraint. The model must have exactly one."""
+    """Return the fields of the model's unique constraint. The model must have exactly one such constraint."""
     (constraint,) = (one for one in model._meta.constraints if isinstance(one, models.UniqueConstraint))
     return [_field(model, name) for name in constraint.fields]
 
@@ -21,8 +21,10 @@ def key_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
 def add(model: type[models.Model], rows: Amounts) -> None:
     """Add amounts to the rows with the given keys, and insert the rows that do not exist.
 
-    A key holds the values of the fields in the unique constraint. The amounts are the values of all other fields, in
-    the order of the model. Rows are locked in the order of their keys, so two calls cannot deadlock.
+    Rows are locked in the order of their keys, so two calls cannot deadlock.
+
+    ``rows``: amounts by key. A key holds the values of the fields in the unique constraint, and the amounts are the
+    values of all other fields, both in the order of the model's fields.
     """
     table = quoted(model._meta.db_table)
     sums = ", ".join(f"{c} = {table}.{c} + EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
@@ -32,7 +34,7 @@ def add(model: type[models.Model], rows: Amounts) -> None:
 
 
 def unite(model: type[models.Model], rows: Amounts) -> None:
-    """Insert the rows; where a row exists, combine the old and the new amounts with a bitwise OR. See ``add``."""
+    """Insert the rows. If a row exists, combine old and new amounts by bitwise OR. Otherwise like ``add``."""
     table = quoted(model._meta.db_table)
     both = ", ".join(f"{c} = {table}.{c} | EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
     for statement, params in _inserts(model, rows):
@@ -41,7 +43,7 @@ def unite(model: type[models.Model], rows: Amounts) -> None:
 
 
 def _inserts(model: type[models.Model], rows: Amounts) -> Iterator[tuple[str, list[Any]]]:
-    """Yield INSERT statements of limited size up to and including "DO UPDATE SET", with their parameters."""
+    """Yield INSERT statements, up to and including "DO UPDATE SET", of at most ``MAX_ROWS`` rows, with parameters."""
     keys = key_fields(model)
     amounts = amount_fields(model)
     ordered = sorted(rows.items())
@@ -52,7 +54,7 @@ def _inserts(model: type[models.Model], rows: Amounts) -> Iterator[tuple[str, li
 
 
 def amount_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
-    """Return the model's fields other than the primary key and those of the unique constraint."""
+    """Return the model's fields, without the primary key and the fields of the unique constraint."""
     keys = key_fields(model)
     return [field for field in model._meta.concrete_fields if not field.primary_key and field not in keys]
 
@@ -66,7 +68,7 @@ def insert(
     params = [
         field.get_db_prep_save(value, connection) for row in rows for field, value in zip(fields, row, strict=True)
     ]
-    # Names are quoted, values are parameters.
+    # This is safe: names are quoted, and values are parameters.
     return f"INSERT INTO {quoted(model._meta.db_table)} ({columns}) VALUES {places}", params  # nosec B608 # noqa: S608
 
 

@@ -1,16 +1,16 @@
-"""The days on which each person was served, and the numbers of active and returning people computed from them.
+"""The days on which each person was served, and the numbers of active and returning people computed from these days.
 
-A person is served on a day if at least one of their requests succeeds. The same user id at two client applications
-stands for two people.
+A person was served on a day if at least one of the person's requests succeeded. The same user id in two client
+applications stands for two people.
 
-Rows identify a person by a number derived from the pseudonym that ``usage.personal`` would use. So the rows contain no
-user id, and the number stays the same when old ledger rows get their pseudonyms.
+Rows identify a person by a number, which is derived from the pseudonym that ``usage.personal`` gives old rows. So the
+rows contain no user id, and the number stays the same when a pseudonym replaces the id in the ledger.
 
-People are counted overall, and by feature and language (``usage.rollups.ByFeatureAndLanguage``). Somebody who used two
-features is one person, so the parts cannot be added up.
+People are counted overall, and by feature and language (``usage.rollups.ByFeatureAndLanguage``). The counts by feature
+cannot be added up, because somebody who used two features would count twice.
 
-Counting distinct people over many days is slow, so the counts are updated incrementally: when a person is first served
-on a day, the counts change by what this day adds to the person's other days.
+Counting distinct people over many days is slow, so the counts are updated incrementally: the first request of a person
+on a day changes the counts, depending on the other days on which the person was served.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from usage.entry import Kind
 from usage.rollups import DIMENSIONS, CohortWeek, DailyActive, UserWeek
 
 PSEUDONYM = "gone:"  # prefix of every pseudonym
-PSEUDONYM_DIGITS = 24  # hexadecimal digits
-NUMBER_DIGITS = 15  # 60 bits, which every database has
+PSEUDONYM_DIGITS = 24  # hexadecimal digits in a pseudonym
+NUMBER_DIGITS = 15  # hexadecimal digits in a person's number: 60 bits, which fit into a bigint of every database
 WHOLE_WEEK = 0b1111111
-WINDOWS = (7, 30)  # a person counts as active for this many days, beginning with the day of a request
+WINDOWS = (7, 30)  # in days: each request makes a person active for such a window, which starts on the request's day
 
 LOCKS = 256  # number of advisory locks that all people share
 LOCK_CLASS = 0x5EE
@@ -44,29 +44,29 @@ DayKey = tuple[date, int, str, str]
 
 
 def pseudonym(client_id: int, user: str) -> str:
-    """Return the end user's pseudonym, which is always the same.
+    """Return the end user's pseudonym.
 
-    It can be traced back to the user only with the service's secret key.
+    The same user always gets the same pseudonym. It can be traced back only with the service's secret key.
     """
     digest = salted_hmac("usage.personal", f"{client_id}\0{user}", algorithm="sha256").hexdigest()
     return f"{PSEUDONYM}{digest[:PSEUDONYM_DIGITS]}"
 
 
 def person(client_id: int, user: str) -> int:
-    """Return the number that stands for an end user. It stays the same when the id is replaced by the pseudonym."""
+    """Return the number that identifies an end user. An id and its pseudonym give the same number."""
     if not user.startswith(PSEUDONYM):
         user = pseudonym(client_id, user)
     digits = user.removeprefix(PSEUDONYM)[:NUMBER_DIGITS]
     try:
         return int(digits, 16)
-    except ValueError:  # an id chosen by a caller that begins like a pseudonym
+    except ValueError:  # not a pseudonym, but an id that a caller chose and that begins like one
         return int(pseudonym(client_id, f"{PSEUDONYM}{user}").removeprefix(PSEUDONYM)[:NUMBER_DIGITS], 16)
 
 
 def served(day: date, client_id: int, user: str, kind: str, language: str) -> Iterator[Served]:
-    """Yield the keys of all counts to which one successful request adds: overall, by feature, by language, and by both.
+    """Yield the keys of all counts to which a successful request adds: overall, by feature, by language, by both.
 
-    In a key, an empty feature means all features, and an empty language all languages.
+    In a key, "" as the feature means all features, and "" as the language means all languages.
     """
     for feature in ("", Kind(kind).feature):
         for spoken in {"", language}:
@@ -84,10 +84,10 @@ def bit(day: date) -> int:
 
 
 class Activity:
-    """Collects the changes of the counts when people are served on further days, without access to the database.
+    """Computes, without access to the database, how counts change when people are served on further days.
 
-    ``active``: changes of ``DailyActive``, as [users, change_7, change_30].
-    ``cohorts``: changes of ``CohortWeek``, as [users].
+    ``active``: amounts to add to ``DailyActive`` rows, as [users, change_7, change_30] by key.
+    ``cohorts``: amounts to add to ``CohortWeek`` rows, as [users] by key.
     """
 
     def __init__(self) -> None:
@@ -95,15 +95,15 @@ class Activity:
         self.cohorts: dict[tuple[date, date, int, str, str], list[int]] = defaultdict(lambda: [0])
 
     def add(self, client_id: int, known: list[date], day: date, *, feature: str = "", language: str = "") -> None:
-        """Count one more day of a person, and insert the day into ``known``.
+        """Count one more day on which a person was served, and insert the day into ``known``.
 
-        ``known`` is the sorted list of the person's other days.
+        ``known``: sorted list of the person's other days.
         """
         place = bisect_left(known, day)
         whose = (client_id, feature, language)
         self.active[day, *whose][0] += 1
         for column, window in enumerate(WINDOWS, 1):
-            # Each day makes the person active for ``window`` days. Add only those that no neighbouring day covers.
+            # Each day makes the person active for ``window`` days. Add only the days that no other day's window covers.
             enters = max(day, known[place - 1] + timedelta(days=window)) if place else day
             leaves = day + timedelta(days=window)
             if place < len(known):
@@ -116,9 +116,9 @@ class Activity:
 
     def _add_week(self, whose: tuple[int, str, str], known: list[date], week: date) -> None:
         first, latest = (week_of(known[0]), week_of(known[-1])) if known else (week, None)
-        if week == latest:  # the most frequent case
+        if week == latest:  # the usual case: the person was already served in this week
             return
-        if week < first:  # an earlier first week, so all weeks move to this week's cohort
+        if week < first:  # this week becomes the person's first week, so all other weeks move to its cohort
             for other in {week_of(day) for day in known}:
                 self.cohorts[first, other, *whose][0] -= 1
                 self.cohorts[week, other, *whose][0] += 1
@@ -129,9 +129,9 @@ class Activity:
 
 
 def note(what: Iterable[Served]) -> None:
-    """Update the weeks and the counts. ``what`` holds keys from ``served``.
+    """Update ``UserWeek`` rows and the counts. Call this inside the transaction that writes the ledger rows.
 
-    Call this inside the transaction that writes the ledger rows.
+    ``what``: keys from ``served``.
     """
     days = _by_person(what)
     known_days = _known(days, {week_of(day) for some in days.values() for day in some})
@@ -151,7 +151,10 @@ def note(what: Iterable[Served]) -> None:
 
 
 def mark(what: Iterable[Served]) -> None:
-    """Record the days without updating the counts, for a rebuild, which recounts afterwards."""
+    """Update ``UserWeek`` rows but not the counts. A rebuild calls this, and recounts afterwards.
+
+    ``what``: keys from ``served``.
+    """
     _mark(_by_person(what))
 
 
@@ -166,7 +169,10 @@ def _by_person(what: Iterable[Served]) -> dict[PersonKey, set[date]]:
 
 
 def _known(people: Iterable[PersonKey], weeks: Iterable[date] | None = None) -> dict[PersonKey, list[date]]:
-    """Return each person's days in order, in all weeks or only in ``weeks``."""
+    """Return the days on which each person was served, in ascending order, by person.
+
+    ``weeks``: Mondays of the weeks to include; None: all weeks.
+    """
     by_client: dict[int, set[int]] = defaultdict(set)
     for client_id, number, _feature, _language in people:
         by_client[client_id].add(number)
@@ -188,11 +194,11 @@ def _days(week: date, mask: int) -> Iterator[date]:
 
 
 def _lock(people: Iterable[PersonKey]) -> None:
-    """Lock the people against other writers until the transaction ends.
+    """Lock people's rows against other writers until the transaction ends.
 
     Without locks, two transactions that write different weeks of one person would not see each other's rows. SQLite
-    needs no locks, because it has only one writer. All people share ``LOCKS`` locks, because PostgreSQL allows only
-    some thousands of locks at once, and one transaction may concern more people than that.
+    needs no locks, because it has only one writer. All people share ``LOCKS`` locks, because PostgreSQL allows only a
+    few thousand locks at a time, and one transaction may write the rows of more people.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -216,14 +222,14 @@ def _write(activity: Activity) -> None:
 
 
 def forget(day: date) -> None:
-    """Remove one day from all people's weeks. The counts stay as they are."""
+    """Remove one day from all ``UserWeek`` rows. Do not change the counts."""
     rows = UserWeek.objects.filter(week=week_of(day))
     rows.update(days=F("days").bitand(WHOLE_WEEK ^ bit(day)))
     rows.filter(days=0).delete()
 
 
 def recount() -> None:
-    """Recompute all counts from the weeks."""
+    """Recompute all counts from the ``UserWeek`` rows."""
     DailyActive.objects.all().delete()
     CohortWeek.objects.all().delete()
     activity = Activity()
@@ -240,14 +246,14 @@ def recount() -> None:
 
 
 def erase(client_id: int, before: str, after: str) -> int:
-    """Give the weeks of the user id ``before`` to the user id ``after``. Return the number of weeks."""
+    """Assign the ``UserWeek`` rows of the user id ``before`` to the user id ``after``. Return the number of rows."""
     mine = UserWeek.objects.filter(client_id=client_id, person=person(client_id, before))
     return mine.update(person=person(client_id, after))
 
 
 @dataclass
 class Active:
-    """Numbers of people served: on a day, and in the 7 and the 30 days that end with it."""
+    """The number of people served on a day (``day``), and in the 7 (``week``) or 30 (``month``) days that end on it."""
 
     day: int = 0
     week: int = 0
@@ -256,7 +262,7 @@ class Active:
 
 @dataclass(frozen=True)
 class PeopleFilter:
-    """Selects the people to count.
+    """A filter that selects the people to count.
 
     ``client_id``: only people of this client application; None for all.
     ``feature``: only people who used this feature; "" for all.
@@ -269,7 +275,7 @@ class PeopleFilter:
 
     @property
     def rows(self) -> Q:
-        """The condition for the rows of these counts."""
+        """A query condition that selects the rows with these counts."""
         found = Q(feature=self.feature, language=self.language)
         return found if self.client_id is None else found & Q(client_id=self.client_id)
 
@@ -278,7 +284,7 @@ EVERYBODY = PeopleFilter()
 
 
 def active_by_day(first: date, last: date, which: PeopleFilter = EVERYBODY) -> dict[date, Active]:
-    """Return the numbers of active people for each day from ``first`` to ``last`` inclusive."""
+    """Return the numbers of active people by day, for the days from ``first`` to ``last`` inclusive."""
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by("day").values_list("day")
     found = {first + timedelta(days=number): Active() for number in range((last - first).days + 1)}
     sums = {day: amounts for day, *amounts in rows.annotate(Sum("users"), Sum("change_7"), Sum("change_30"))}
@@ -293,7 +299,7 @@ def active_by_day(first: date, last: date, which: PeopleFilter = EVERYBODY) -> d
 
 
 def active_by_client(last: date, which: PeopleFilter = EVERYBODY) -> dict[int, Active]:
-    """Return the numbers of active people for the day ``last``, by the client application's id."""
+    """Return the numbers of active people on the day ``last``, by id of the client application."""
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by().values_list("client_id")
     return {
         client_id: Active(*amounts)
@@ -305,7 +311,7 @@ def active_by_client(last: date, which: PeopleFilter = EVERYBODY) -> dict[int, A
 
 
 def cohorts(first: date, last: date, which: PeopleFilter = EVERYBODY) -> dict[date, dict[date, int]]:
-    """Return the number of people by the week of their first use, and by each week in which they were served.
+    """Return numbers of people by the week in which they were first served, and by each week in which they were served.
 
     Weeks are represented by their Monday. They range from the week of ``first`` to the week of ``last``.
     """

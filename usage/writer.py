@@ -1,8 +1,8 @@
 """Write to the ledger and reserve quota, in one thread per event loop.
 
-The thread keeps one database connection. Requests that begin or end at the same time share a transaction
-(``usage.group_commit``). While the database is unavailable, rows go to the spool (``usage.spool``). They are written to
-the database when it is back.
+The thread keeps one database connection open. Requests that begin or end at the same time share a transaction
+(``usage.group_commit``). While the database is unavailable, rows are written to the spool (``usage.spool``), and copied
+to the database when it is back.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 SPOOL = "spool"  # folder in the state directory
 DRAIN_S = 1.0
-MAX_NOTED = 100_000  # rows in memory
+MAX_NOTED = 100_000  # maximum number of queued rows in memory
 
 
 class LedgerWriter:
@@ -61,10 +61,9 @@ class LedgerWriter:
     async def write(self, entry: Entry) -> None:
         """Write the entry's row to the ledger, or to the spool if the database is unavailable.
 
-        Returns once the row is committed or spooled. Raise ``DatabaseError`` if neither is possible.
+        Return when the row has been committed or spooled. Raise ``DatabaseError`` if both fail.
 
-        If the ledger already has a row with the entry's settlement id, no row is written, but the entry's reservation
-        is freed.
+        If the ledger already has a row with the entry's settlement id, write no row, but free the entry's reservation.
         """
         try:
             database.check()
@@ -76,9 +75,9 @@ class LedgerWriter:
             await self.keep(SpooledEntry(entry, timezone.now()), error)
 
     def note(self, entry: Entry) -> None:
-        """Queue a row that no request waits for. ``drain`` writes it.
+        """Queue a row, which ``drain`` will write. Use this if no request waits for the row.
 
-        If both the database and the disk fail for long, the oldest rows in the queue are dropped.
+        If the database and the disk both fail for a long time, the oldest rows in the queue are dropped.
         """
         self._noted.append(SpooledEntry(entry, timezone.now()))
         if len(self._noted) > MAX_NOTED:
@@ -88,7 +87,7 @@ class LedgerWriter:
             del self._noted[: MAX_NOTED // 10]
 
     async def reserve(self, claim: Claim) -> Outcome:
-        """Try to reserve quota, and return the outcome. Raise ``DatabaseError``."""
+        """Try to reserve quota, and return the outcome. Raise ``DatabaseError`` if the database is unavailable."""
         database.check()
         try:
             return await with_timeout(self._claims.submit(claim))
@@ -99,11 +98,11 @@ class LedgerWriter:
     async def keep(self, kept: SpooledEntry, error: Exception) -> None:
         """Spool an entry that could not be committed because of ``error``.
 
-        Raise ``error`` if the entry cannot be spooled, or if it has no settlement id.
+        Raise ``error`` again if the entry cannot be spooled, or if it has no settlement id.
         """
         database.note_unavailable(error)
         if kept.entry.settlement is None:
-            raise error  # without an id, the row could be written twice
+            raise error  # without a settlement id, the row might be written twice
         try:
             await asyncio.to_thread(self.spool.keep, kept)
         except OSError:
@@ -112,17 +111,20 @@ class LedgerWriter:
         ledger_spooled.inc()
 
     async def drain(self) -> None:
-        """Write the queued rows, check whether the database is back, and settle the spool. Raise ``DatabaseError``."""
+        """Write the queued rows, check whether the database is back, and write the spooled rows to the ledger.
+
+        Raise ``DatabaseError`` if the database is unavailable.
+        """
         failure: DatabaseError | None = None
         try:
             while noted := self._noted[:LARGEST_COMMIT]:
                 await self._write_noted(noted)
                 del self._noted[
                     : len(noted)
-                ]  # deleted last: after an interruption they are written again, which does no harm
-        except DatabaseError as error:  # neither the database nor the disk can take them, so they stay queued
+                ]  # delete after writing: after an interruption the rows are written again, which does no harm
+        except DatabaseError as error:  # the rows could be neither committed nor spooled, so they stay queued
             failure = error
-        # Do this even after a failure, because it detects that the database is back.
+        # Try this even after a failure, because it shows whether the database is back.
         if not self.spool.is_empty or database.is_unavailable:
             if settled := await self.run(self._drain):
                 logger.warning("settled what had been spooled", extra={"settlements": settled})
@@ -156,8 +158,8 @@ class LedgerWriter:
         return settled
 
     async def close(self) -> None:
-        """Commit all queued rows and close the connection."""
-        with suppress(DatabaseError):  # the next process with this state directory settles the spool
+        """Commit all queued rows, and close the database connection."""
+        with suppress(DatabaseError):  # the next process with this state directory will settle the spool
             await with_timeout(self._finish())
         self.spool.release()
 
@@ -168,12 +170,12 @@ class LedgerWriter:
         await self.run(lambda: connection.close())  # the thread's own connection
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Call ``function`` in the thread that has the connection, in turn with the commits, and return its result."""
+        """Call ``function`` in the ledger's thread, in turn with the commits, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
 
 def commit(entries: list[Entry]) -> list[DatabaseError | None]:
-    """Write the entries to the ledger. Return None or an error for each of them."""
+    """Write the entries to the ledger. Return None or an error for each entry."""
 
     def write(entries: list[Entry]) -> list[None]:
         post_entries(entries)
@@ -187,15 +189,15 @@ def commit(entries: list[Entry]) -> list[DatabaseError | None]:
 
 
 def settle(kept: Sequence[SpooledEntry]) -> list[SpooledEntry]:
-    """Write the entries that the ledger does not have yet. Return the entries that it can never accept.
+    """Write the entries that the ledger does not have yet. Return the entries that the ledger can never accept.
 
-    Raise ``DatabaseError``.
+    Raise ``DatabaseError`` if the database is unavailable.
     """
     try:
         _settle(kept)
     except (IntegrityError, DataError):
         if len(kept) == 1:
-            return [] if _settled(kept) else [*kept]  # a commit that seemed to have failed had succeeded
+            return [] if _settled(kept) else [*kept]  # an earlier commit may have succeeded although it seemed to fail
         return [refused for one in kept for refused in settle([one])]
     return []
 
@@ -235,14 +237,14 @@ async def keep_draining() -> None:
         try:
             await ledger().drain()
         except DatabaseError:
-            pass  # the outage has been logged already
+            pass  # the outage has already been logged
         except Exception:
             logger.exception("the spool cannot be settled")
         await asyncio.sleep(DRAIN_S)
 
 
 def reserve(claims: list[Claim]) -> list[Outcome | DatabaseError]:
-    """Try all claims. Return an outcome or an error for each of them."""
+    """Try to reserve the units of all claims. Return an outcome or an error for each claim."""
     return together_or_each(claims, reserve_all)
 
 

@@ -1,4 +1,4 @@
-"""``manage.py prune_usage``, for a daily job: replace end users' ids in old usage with pseudonyms. Amounts stay."""
+"""``manage.py prune_usage``, for a daily job: replace end users' ids in old usage with pseudonyms, and keep amounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``manage.py rebuild_usage``: rebuild roll-ups and quota counters from the ledger. The service may be running."""
+"""``manage.py rebuild_usage``: rebuild roll-ups and quota counters from the ledger, also while the service runs."""
 
 from __future__ import annotations
 

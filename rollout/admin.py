@@ -1,6 +1,6 @@
-"""Admin pages of the roll-out: flags and who has them, allow- and deny-lists, and the audit trail.
+"""Admin pages of the roll-out: flags, the end users for whom they are on, allow- and deny-lists, and the audit trail.
 
-The pages for cohorts are in ``rollout.cohort_admin``, those for ramps in ``rollout.ramp_admin``.
+The pages for cohorts are in ``rollout.cohort_admin``, and those for ramps in ``rollout.ramp_admin``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from rollout.policy import ACTS_WITHIN_S
 
 __all__ = ["cohort_admin", "ramp_admin"]
 
-ASK_ABOVE_POINTS = 10  # in percentage points; a larger raise may be a typing error, and must be confirmed
+ASK_ABOVE_POINTS = 10  # percentage points; a larger increase may be a typing error, so the user must confirm it
 
 EMERGENCY = "Emergency: switched off until the cause is known."
 ACTS = f"This takes effect everywhere within {ACTS_WITHIN_S:g} seconds."
@@ -81,7 +81,7 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
         for name in ("percent", "kept_percent"):
             percent = self.initial.get(name)
             if isinstance(percent, Decimal) and percent == percent.to_integral_value():
-                self.initial[name] = percent.to_integral_value()  # 7, not 7.00
+                self.initial[name] = percent.to_integral_value()  # show 7, not 7.00
         if not self.instance.is_voice and "percent" in self.fields:
             self.fields["percent"].label = "Upper limit, percentage"
             self.fields[
@@ -99,8 +99,8 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
     def _show_before_it_is_saved(self, cleaned: Mapping[str, Any]) -> None:
         """Refuse to save a changed percentage until its preview has been shown.
 
-        With JavaScript, the page shows the preview while the user types a percentage. Without JavaScript, the form is
-        returned with the preview, and can then be saved.
+        With JavaScript, the page shows the preview while the user types a percentage. Without JavaScript, the first
+        attempt to save returns the form with the preview, and the second attempt saves it.
         """
         if "percent" not in cleaned:
             return
@@ -118,9 +118,9 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
-    """Return the warning that the user must confirm before this change is saved, or "" if there is none.
+    """Return the warning that the user must confirm before this change is saved; "" if no warning is needed.
 
-    ``wanted`` holds the cleaned fields of the form.
+    ``wanted``: cleaned fields of the form.
     """
     stored = Flag.objects.get(pk=flag.pk)
     before = stored.reach
@@ -210,10 +210,10 @@ class FlagAdmin(AuditedAdmin):
 
     @display(description="Effects")
     def preview(self, flag: Flag) -> str:
-        """Render the element that holds the preview of a percentage.
+        """Render the HTML element for the preview of a percentage.
 
-        It is filled here if the form is returned with a percentage that was not previewed yet. Otherwise preview.js
-        fills it while the user types a percentage.
+        The element contains the preview if the form is returned with a percentage that the user has not yet seen a
+        preview of. Otherwise the element is empty, and preview.js fills it while the user types a percentage.
         """
         stored = Flag.objects.get(pk=flag.pk)
         wanted = getattr(flag, "wanted", flag.reach)
@@ -231,7 +231,7 @@ class FlagAdmin(AuditedAdmin):
         return [path("<path:object_id>/preview/", view, name="rollout_flag_preview"), *super().get_urls()]
 
     def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Return the effects of the percentage in ``?percent=`` as an HTML fragment."""
+        """Return an HTML fragment that shows the effects of the percentage in the query parameter ``percent``."""
         flag = found(Flag, object_id)
         if not self.has_change_permission(request, flag):
             raise PermissionDenied

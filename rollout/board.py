@@ -1,4 +1,4 @@
-"""Data for the admin's home page: each feature's percentage, and the ramp that changes it."""
+"""Data for the admin's home page: each feature's percentage, and the ramp that raises it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ UNDER_WAY = (Ramp.State.RUNNING, Ramp.State.PAUSED)
 class RunningRamp:
     """A ramp that is running or paused.
 
-    ``step``: the step that is being held.
-    ``following``: the next step; None if ``step`` is the last one.
+    ``step``: the current step.
+    ``following``: the next step; None if ``step`` is the last step.
     """
 
     ramp: Ramp
@@ -31,7 +31,7 @@ class RunningRamp:
 
     @property
     def held_percent(self) -> float:
-        """The elapsed share of the step's hold time, 0 to 100."""
+        """The elapsed part of the current step's hold time, in per cent (0 to 100)."""
         whole = self.step.hold.total_seconds()
         return min(100.0, 100 * self.ramp.watched_s / whole) if whole else 100.0
 
@@ -52,10 +52,10 @@ class RunningRamp:
 class FeatureState:
     """The state of the roll-out of one feature.
 
-    ``percent``: percentage of all end users who have the feature, after the kill switch and "everyone"; for a part of
-    voice, at most voice's own percentage.
-    ``ramp``: the ramp that is running or paused, if there is one.
-    ``ended``: the last ramp that ended within ``LATELY``, if there is one.
+    ``percent``: effective percentage of end users who have the feature: 0 or 100 if the kill switch or "everyone" says
+    so, and for a part of voice at most the percentage of voice.
+    ``ramp``: the ramp that is running or paused, or None.
+    ``ended``: the last ramp that ended within ``LATELY``, or None.
     """
 
     flag: Flag
@@ -77,7 +77,7 @@ class FeatureState:
 
 
 def features() -> list[FeatureState]:
-    """Return the states of voice and of each of its parts, voice first. Makes four database queries."""
+    """Return the state of voice, and then the state of each of its parts. This takes four database queries."""
     ramps = Ramp.objects.filter(state__in=UNDER_WAY).select_related("step").prefetch_related("steps")
     running = {ramp.flag_id: _running(ramp) for ramp in ramps}
     flags = list(Flag.objects.all())

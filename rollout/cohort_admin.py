@@ -65,7 +65,7 @@ class CohortAdmin(AuditedAdmin):
 
     @display(description="Members", ordering="member_count")
     def size(self, cohort: Cohort) -> str:
-        return number(getattr(cohort, "member_count", 0))  # a cohort that is being added has no count
+        return number(getattr(cohort, "member_count", 0))  # a cohort that is not yet saved has no count
 
     @display(description="First members")
     def first_members(self, cohort: Cohort) -> str:

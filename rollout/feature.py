@@ -1,14 +1,14 @@
 """Names of the features that are rolled out.
 
-One flag covers voice as a whole, and each part of voice has a flag of its own. A part's flag can only restrict what the
-flag of voice allows.
+There is a flag for voice as a whole, and one for each part of voice. An end user has a part only if both flags are on
+for this end user.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-VOICE = "voice"  # the flag's name
+VOICE = "voice"  # name of the flag for voice as a whole
 
 
 class Feature(StrEnum):

@@ -1,4 +1,4 @@
-"""The panel on a flag's admin page that shows who has the feature, and answers the question for one end user."""
+"""The panel on a flag's admin page that shows who has the feature, and checks whether a given end user has it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rollout import percentage, policy
 from rollout.feature import Feature
 from rollout.models import CohortMember, Flag, ListedUser, Ramp
 
-FIRST = 8  # members shown of each list
+FIRST = 8  # number of members to show of each list
 
 _WHY = {
     policy.Reason.KILLED: "the kill switch is on",
@@ -42,7 +42,7 @@ class CheckForm(forms.Form):
 def who_is_in(flag: Flag, query: Mapping[str, str]) -> dict[str, Any]:
     """Return the context of the template ``admin/rollout/who_is_in.html``.
 
-    ``query`` holds the page's query parameters. The form ``CheckForm`` adds the end user to check to them.
+    ``query``: query parameters of the page. If ``CheckForm`` was submitted, they include the end user to check.
     """
     check = CheckForm(query) if "end_user" in query else CheckForm()
     return {
@@ -55,7 +55,7 @@ def who_is_in(flag: Flag, query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _lists(flag: Flag) -> list[tuple[str, int, str]]:
-    """Return the name, the size and the first members of each list of the flag."""
+    """Return (name, size, first members as text) for each list of the flag."""
     lists: list[tuple[str, QuerySet[Any]]] = [
         ("Allow-list", flag.listed.filter(list=ListedUser.List.ALLOW)),
         ("Deny-list", flag.listed.filter(list=ListedUser.List.DENY)),

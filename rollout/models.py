@@ -1,11 +1,11 @@
 """Tables of the roll-out, which decide who has voice.
 
-There is a flag for voice as a whole and one for each part of it. A flag has a percentage, percentages for single client
-applications, lists and cohorts of end users, and ramps that raise the percentage.
+There is a flag for voice as a whole, and one for each part of voice. A flag has a percentage, percentages for single
+client applications, lists and cohorts of end users, and ramps that raise the percentage.
 
-End users have no accounts in this service; their ids come from the client applications. A flag's users, groups, staff
-and superusers, however, are accounts of this service. An end user whose id equals the name of such an account counts as
-that account.
+End users have no accounts in this service; their ids come from the client applications. In contrast, a flag's users,
+groups, staff and superusers are accounts of this service. If an end user's id equals the name of such an account, the
+flag is on for the end user too.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def valid_end_user(value: str) -> None:
 class Flag(Audited):
     """Rules for who has voice (the flag ``VOICE``) or one part of it (``Feature``). ``rollout.policy`` applies them.
 
-    ``percent``: percentage of all end users. None means nobody for voice, and everyone who has voice for a part.
-    ``kept_percent``: percentage of end users who had a part by its own queue, before voice was one flag; they keep the
-    part.
+    ``percent``: percentage of all end users. For voice, None means nobody. For a part, None means all who have voice.
+    ``kept_percent``: percentage of end users who were selected in the part's earlier queue, before there was one flag
+    for voice as a whole. They keep the part.
 
     The database columns of ``percent`` and ``kept_percent`` have other names, because processes of release 0.2 read a
-    column ``percent``. They keep working while an upgrade replaces them.
+    column ``percent``, and must keep working while an upgrade replaces them.
     """
 
     recorded = ("killed", "everyone", "percent", "kept_percent", "staff", "superusers", "note")
@@ -98,7 +98,7 @@ class Flag(Audited):
     objects = AuditedQuerySet.as_manager()
 
     class Meta:
-        # A lookup, because Django could not apply a keyword argument to related models that are ordered by flag.
+        # ``When(name=VOICE)`` would fail where Django orders related models by flag, so this is a lookup expression.
         ordering = [Case(When(Exact(F("name"), Value(VOICE)), then=Value(0)), default=Value(1)), "id"]
         verbose_name = "flag"
 
@@ -122,9 +122,9 @@ class Flag(Audited):
 
     @property
     def reach(self) -> Decimal:
-        """The effective percentage.
+        """The percentage, with its default in place of None.
 
-        For a part of voice it is an upper limit, because only end users who have voice can have the part.
+        For a part of voice, this is an upper limit, because only end users who have voice can have the part.
         """
         percent: Decimal | None = self.percent
         if percent is None:
@@ -132,7 +132,7 @@ class Flag(Audited):
         return percent
 
     def in_words(self) -> str:
-        """Return a few words that say who has the feature."""
+        """Return a short description of who has the feature."""
         if self.killed:
             return "off for everyone: kill switch"
         whom = "everyone" if self.is_voice else "all who have voice"
@@ -170,7 +170,7 @@ class ClientShare(Audited):
 
 
 class ListedUser(Audited):
-    """An end user for whom a feature is always on or always off, whatever the percentage is."""
+    """An end user on a flag's allow-list or deny-list, for whom the feature is on or off whatever the percentage."""
 
     class List(models.TextChoices):
         ALLOW = "allow", "Allow"
@@ -215,7 +215,7 @@ class ListedUser(Audited):
 
 
 class Cohort(Audited):
-    """A named group of end users, for which any number of flags can be on."""
+    """A named group of end users. Any number of flags can be on for a cohort."""
 
     recorded = ("name", "note")
 
@@ -234,7 +234,7 @@ class Cohort(Audited):
         return f"cohort {self.name}"
 
     def add(self, users: Iterable[str]) -> int:
-        """Add end users, and record this as one change in the audit trail. Return how many were new.
+        """Add end users, and record one change in the audit trail. Return the number of new members.
 
         Raise ``ValidationError`` for an invalid id.
         """
@@ -250,7 +250,7 @@ class Cohort(Audited):
         return len(new)
 
     def remove(self, users: Iterable[str]) -> int:
-        """Remove end users, and record this as one change in the audit trail. Return how many were members."""
+        """Remove end users, and record one change in the audit trail. Return the number of removed members."""
         unwanted = set(users)
         with transaction.atomic():
             known = list(self.members.values_list("user", flat=True))
@@ -266,7 +266,7 @@ class Cohort(Audited):
 class CohortMember(models.Model):
     """An end user in a cohort.
 
-    Members are added and removed only with ``Cohort.add`` and ``Cohort.remove``, which record it in the audit trail.
+    Add and remove members only with ``Cohort.add`` and ``Cohort.remove``, which record the change in the audit trail.
     """
 
     cohort = models.ForeignKey(Cohort, on_delete=models.CASCADE, related_name="members")
@@ -283,8 +283,8 @@ class CohortMember(models.Model):
 class Ramp(Audited):
     """A plan that raises a flag's percentage step by step. ``rollout.ramp`` carries it out.
 
-    Each step is held for some time. If no critical alert fires during that time, the next step follows. Otherwise the
-    ramp is rolled back.
+    Each step is held for a given time. If no critical alert fires during this time, the next step follows. Otherwise
+    the ramp is rolled back.
     """
 
     class State(models.TextChoices):
@@ -337,7 +337,7 @@ class RampStep(models.Model):
     """One step of a ramp.
 
     ``percent``: the flag's percentage during this step.
-    ``hold``: how long the step must last without a critical alert before the next step follows.
+    ``hold``: time without a critical alert before the next step follows.
     """
 
     ramp = models.ForeignKey(Ramp, on_delete=models.CASCADE, related_name="steps")
@@ -359,10 +359,12 @@ class RampStep(models.Model):
 def relation_changed(
     instance: Flag, action: str, model: type[models.Model], pk_set: set[int] | None, **kw: Any
 ) -> None:
-    """Record a change of a flag's users, groups or cohorts in the audit trail. Receiver of ``m2m_changed``.
+    """Record a change of a flag's users, groups or cohorts in the audit trail.
 
-    Saving the flag does not record such a change, because Django stores these relations separately. Raises
-    ``NotImplementedError`` if the change was made from the other side of the relation.
+    Django's signal ``m2m_changed`` calls this function. Saving the flag would not record the change, because Django
+    stores these relations separately.
+
+    Raise ``NotImplementedError`` if the change was made from the other side of the relation.
     """
     if kw["reverse"]:
         raise NotImplementedError("change this from the flag's side, so that it is recorded")

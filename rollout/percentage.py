@@ -1,8 +1,8 @@
-"""Select a percentage of all end users by giving each of them a fixed place in a queue.
+"""Select a percentage of all end users, by giving each end user a fixed place in a queue.
 
-An end user's place is the same in every process and never changes. A percentage selects the users with the first
+An end user's place is the same in every process and never changes. A percentage selects the end users with the first
 places: raising it only adds users, and lowering it removes the users who were added last. All parts of voice share one
-queue, so a user within a small percentage is also within every larger one.
+queue, so a user within one part's percentage is also within every part with a larger percentage.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from decimal import Decimal
 from rollout.feature import Feature
 
 QUEUE_LENGTH = 1 << 64
-# Before voice was one flag, each part had its own queue. This one now serves all parts, so its users keep their places.
+# Before there was one flag for voice, each part had its own queue. All parts now use this one, so that its users keep
+# their places.
 QUEUE = Feature.ASR
 
 
 def queue_position(user: str, queue: str = QUEUE) -> int:
     """Return the end user's place in the queue, from 0 to ``QUEUE_LENGTH`` - 1.
 
-    Places are computed with SHA-256. So they are spread evenly, and a user's places in different queues are
-    independent.
+    Places are computed with SHA-256, so they are evenly distributed, and a user's places in two queues are independent.
     """
     digest = hashlib.sha256(f"{queue}\0{user}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big")

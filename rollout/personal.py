@@ -1,11 +1,11 @@
-"""Personal data of one end user in the roll-out: export or erase it.
+"""Export or erase one end user's personal data in the roll-out.
 
 Cohorts and some list rows apply to all client applications. If two client applications use the same id for different
 end users, these tables cannot distinguish them, so erasing one of the users removes the id for both.
 
-The audit trail is exported but not erased. It proves who gave or refused voice to whom, nobody may change it, and only
-operators can read it. In the admin's log, ``usage.personal`` removes the id from all entries, including those about
-lists and cohorts.
+The audit trail is exported but not erased, because it proves who gave or refused voice to whom. Nobody can change it,
+and only operators can read it. In the admin's log, ``usage.personal`` removes the id from all entries, including those
+about lists and cohorts.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from core.audit import Change, acting
 from core.models import ClientApplication
 from rollout.models import Cohort, CohortMember, ListedUser
 
-LISTED_IN = ("added", "removed")  # the fields of a cohort's change that name end users
+LISTED_IN = ("added", "removed")  # fields that name end users in the audit trail's entries about cohorts
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
-    """Return the lists, cohorts and audit-trail entries that name an end user, as JSON-serialisable data."""
+    """Return the lists, cohorts and audit-trail entries that name an end user, ready for serialisation as JSON."""
     return {
         "lists": list(_listed(client, user).values("list", "note", flag_name=F("flag__name"))),
         "cohorts": list(CohortMember.objects.filter(user=user).values_list("cohort__name", flat=True)),
@@ -35,7 +35,7 @@ def export(client: ClientApplication, user: str) -> dict[str, Any]:
 
 
 def erase(client: ClientApplication, user: str) -> dict[str, int]:
-    """Remove an end user from every list and cohort. Return the number of deleted rows of each."""
+    """Remove an end user from every list and cohort. Return the number of deleted rows by kind."""
     with transaction.atomic(), acting("erase_user", "The end user's request."):
         listed, _by_model = _listed(client, user).delete()
         cohorts = [cohort.remove([user]) for cohort in Cohort.objects.filter(members__user=user)]
@@ -45,8 +45,8 @@ def erase(client: ClientApplication, user: str) -> dict[str, int]:
 def _changes(user: str) -> list[dict[str, Any]]:
     """Return the audit-trail entries that concern an end user.
 
-    An entry about the user's own list row is returned in full. An entry about a cohort may name other users too, so
-    only the fact that it names this user is returned.
+    An entry about the user's list row is returned in full. An entry about a cohort may also name other users, so it is
+    returned without the names.
     """
     texts = Change.objects.annotate(was=Cast("before", TextField()), became=Cast("after", TextField())).order_by("pk")
     maybe = Q()
@@ -65,13 +65,13 @@ def _changes(user: str) -> list[dict[str, Any]]:
 
 
 def _is_subject(user: str, subject: str) -> bool:
-    """Return True if ``subject`` is that of a list row or a plan assignment of this user."""
+    """Return True if ``subject`` is the name of this user's list row or plan assignment in the audit trail."""
     one = re.escape(user)
     return bool(re.search(rf"\A(?:[^:]*: end user {one}(?: of .+)?|plan assignment [^:]*: {one}: .+)\Z", subject))
 
 
 def _is_listed(user: str, names: str) -> bool:
-    """Return True if the user is in ``names``, a list written by ``core.audit.names``."""
+    """Return True if ``names``, a text that ``core.audit.names`` has written, contains the user's id."""
     return bool(re.search(rf"(?:\A|, ){re.escape(user)}(?:\Z|, | and [\d,]+ more\Z)", names))
 
 

@@ -1,13 +1,13 @@
-"""Decide in memory whether voice is on for an end user, by rules that are at most ``FRESH_S`` seconds old.
+"""Decide whether voice is on for an end user, by rules in memory that are at most ``FRESH_S`` seconds old.
 
-All rules are read from the database together, so a decision costs only a hash and a few look-ups. A change takes effect
-in every process within ``FRESH_S``, which matters most for the kill switch. The lists may be long, so they are read
-again only when the audit trail has grown, or after ``LISTS_FRESH_S``.
+Each process reads all rules from the database at once, so a decision costs only a hash and a few look-ups. A change
+takes effect in every process within ``FRESH_S``, which matters most for the kill switch. The lists may be long, so they
+are read again only if the audit trail has grown, or after ``LISTS_FRESH_S``.
 
 While the database is unavailable, the last rules apply for at most ``VOICE_DATABASE_OUTAGE_S`` seconds. Nobody can
 change the rules during that time.
 
-Threads: rules belong to one event loop; ``forget`` may be called from any thread.
+Threads: the cached rules belong to one event loop. ``forget`` may be called in any thread.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from rollout.models import ClientShare, CohortMember, Flag, ListedUser
 from rollout.percentage import QUEUE, is_within
 
 FRESH_S = 2.0
-ACTS_WITHIN_S = 5.0  # promised to operators: reading takes time, and open streams are checked only every few seconds
-LISTS_FRESH_S = 60.0  # even if the audit trail has not grown, because rows may have been changed with SQL
+ACTS_WITHIN_S = 5.0  # promised to operators; includes the time to read, and the interval of checks of open streams
+LISTS_FRESH_S = 60.0  # needed because a change with plain SQL adds no row to the audit trail
 
 
 class VoiceNotEnabled(DomainError):
@@ -55,7 +55,7 @@ class Reason(StrEnum):
     STAFF = "staff"
     CLIENT = "client"
     PERCENTAGE = "percentage"
-    KEPT = "kept"  # had this part by its own percentage, before voice was one flag
+    KEPT = "kept"  # the user had this part by the part's own percentage, before there was one flag for voice
     OUTSIDE = "outside_percentage"
 
 
@@ -77,13 +77,13 @@ class Decision:
 
     @property
     def is_for_all(self) -> bool:
-        """True if the decision would be the same for every end user."""
+        """Whether the decision is the same for every end user."""
         return self.reason in _REFUSALS
 
     def refusal(self) -> VoiceNotEnabled:
         """Return the error for an end user who does not have the feature.
 
-        The error does not reveal whether the user is on a list.
+        The error's message does not reveal whether the user is on a list.
         """
         return VoiceNotEnabled(str(_REFUSALS.get(self.reason, gettext_lazy("Voice is not enabled for this user yet."))))
 
@@ -94,7 +94,8 @@ class _Lists:
 
     ``denied``, ``allowed``: pairs of a client application's id (None for any) and an end user's id.
     ``cohort``: end users in the flag's cohorts.
-    ``staff``: names of the accounts for which the flag is on; an end user with such a name as id has the feature.
+    ``staff``: names of accounts of this service for which the flag is on. End users with one of these names as their id
+    have the feature.
     """
 
     denied: frozenset[tuple[int | None, str]] = frozenset()
@@ -105,10 +106,10 @@ class _Lists:
 
 @dataclass(frozen=True)
 class Share:
-    """How far a flag reaches, in per cent of end users.
+    """Percentages of end users whom a flag selects.
 
-    ``percent``: in the queue that all parts of voice share.
-    ``kept``: in the part's own earlier queue (``Reason.KEPT``).
+    ``percent``: percentage in the queue that all parts of voice share.
+    ``kept``: percentage in the part's own earlier queue (``Reason.KEPT``).
     """
 
     percent: Decimal
@@ -117,9 +118,9 @@ class Share:
 
 @dataclass(frozen=True)
 class _Rule:
-    """The rule of one flag.
+    """One flag with its lists and percentages.
 
-    ``shares``: the percentages for single client applications, by their ids.
+    ``shares``: percentages for single client applications, by id of the application.
     """
 
     flag: Flag
@@ -127,13 +128,13 @@ class _Rule:
     lists: _Lists
 
     def share(self, client_id: int) -> Share:
-        """Return how far the flag reaches among this client application's end users, without the lists."""
+        """Return the percentages of this client application's end users whom the flag selects, leaving out lists."""
         if self.flag.everyone:
             return Share(Decimal(100))
         return self.shares.get(client_id) or Share(self.flag.reach, self.flag.kept_percent or Decimal(0))
 
     def refuses(self, client_id: int, user: str) -> Reason | None:
-        """Return the rule that keeps the feature off for this end user whatever else is set; None if there is none."""
+        """Return why the feature is off for this end user whatever the other rules say; None if it may be on."""
         if self.flag.killed:
             return Reason.KILLED
         if self.flag.everyone is False:
@@ -141,7 +142,7 @@ class _Rule:
         return None if self.lists.denied.isdisjoint({(client_id, user), (None, user)}) else Reason.DENIED
 
     def names(self, client_id: int, user: str) -> Reason | None:
-        """Return the rule, other than the percentage, by which this end user has the feature; None if there is none."""
+        """Return why the feature is on for this end user whatever the percentage; None if the percentage decides."""
         if self.flag.everyone:
             return Reason.EVERYONE
         if not self.lists.allowed.isdisjoint({(client_id, user), (None, user)}):
@@ -153,7 +154,7 @@ class _Rule:
 
 @dataclass(frozen=True)
 class PartRules:
-    """The rules of voice and of one of its parts. The part's rule can only restrict what the rule of voice allows."""
+    """The rules for one part of voice. An end user has the part only if the rule of voice allows it as well."""
 
     voice: _Rule
     part: _Rule
@@ -182,21 +183,21 @@ class PartRules:
         return kept > 0 and is_within(user, kept, self.part.flag.name)
 
     def reach(self, client_id: int) -> Decimal:
-        """Return the percentage of this client application's end users who have the part by the shared queue."""
+        """Return the percentage of this client application's end users whom the shared queue selects for the part."""
         if self.is_off:
             return Decimal(0)
         return min(self.voice.share(client_id).percent, self.part.share(client_id).percent)
 
     def kept(self, client_id: int) -> Decimal:
-        """Return the percentage of this client application's end users who have the part by its earlier queue.
+        """Return the percentage of this client application's end users whom the part's earlier queue selects.
 
-        It is never more than ``reach``. So lowering the percentage of voice or of the part removes these users too.
+        The result is never more than ``reach``, so lowering the percentage of voice or of the part also lowers it.
         """
         return min(self.part.share(client_id).kept, self.reach(client_id))
 
     @property
     def is_off(self) -> bool:
-        """True if voice or the part is off for every end user."""
+        """Whether voice or the part is off for every end user."""
         return any(rule.flag.killed or rule.flag.everyone is False for rule in (self.voice, self.part))
 
 
@@ -204,9 +205,9 @@ class PartRules:
 class Rules:
     """The rules of all flags, as read from the database.
 
-    ``rules``: by the flag's name.
-    ``version``: last id and number of rows of the audit trail, read before everything else.
-    ``lists_at``: ``time.monotonic()`` when the lists were read.
+    ``rules``: rules by name of the flag.
+    ``version``: last id and number of rows of the audit trail, which are read before the rules.
+    ``lists_at``: time at which the lists were read, in seconds of ``time.monotonic()``.
     """
 
     rules: Mapping[str, _Rule]
@@ -214,7 +215,7 @@ class Rules:
     lists_at: float
 
     def decide(self, client_id: int, user: str, feature: str) -> Decision:
-        """Decide whether one end user has the feature. A feature without a flag is off."""
+        """Return the decision whether an end user has the feature. A feature without a flag is off."""
         part = self.part(feature)
         return part.decide(client_id, user) if part else Decision(False, Reason.OFF)
 
@@ -228,7 +229,7 @@ class Rules:
         return replace(self, rules=rules)
 
     def part(self, feature: str) -> PartRules | None:
-        """Return the rules that decide about one part of voice; None if a flag is missing."""
+        """Return the rules for one part of voice; None if its flag, or the flag of voice, is missing."""
         voice = self.rules.get(VOICE)
         part = self.rules.get(feature)
         return PartRules(voice, part) if voice and part else None
@@ -236,10 +237,10 @@ class Rules:
 
 @dataclass(frozen=True)
 class Reach:
-    """Shares (0 to 1) of a client application's end users who have voice by percentages, without the lists.
+    """Shares (0 to 1) of a client application's end users who have voice by percentages, leaving out lists.
 
-    ``any``: share that has at least one part of voice.
-    ``parts``: share that has each part.
+    ``any``: share of users who have at least one part of voice.
+    ``parts``: share of users who have each part, by part.
     """
 
     any: float
@@ -247,10 +248,10 @@ class Reach:
 
 
 def reach(rules: Rules, client_id: int) -> Reach:
-    """Return the shares of one client application's end users who have voice and each part of it.
+    """Return the shares of one client application's end users who have voice and each part of voice.
 
-    A user's places in different queues are independent. So the share of end users outside two queues is the product of
-    the shares outside each of them.
+    A user's places in two queues are independent, so the share of users whom neither queue selects is the product of
+    the shares of users whom each queue does not select.
     """
     parts = {}
     widest = 0.0
@@ -266,8 +267,8 @@ def reach(rules: Rules, client_id: int) -> Reach:
 
 
 def load(known: Rules | None = None) -> Rules:
-    """Load the current rules from the database. If no list can have changed, the lists are taken from ``known``."""
-    # Rows of the audit trail may be committed out of order, so the last id alone does not show all changes.
+    """Load the current rules from the database. If no list can have changed, take the lists from ``known``."""
+    # Rows of the audit trail may be committed out of order, so the last id alone does not reveal every change.
     trail = Change.objects.aggregate(last=Max("id"), number=Count("id"))
     version = (trail["last"] or 0, trail["number"])
     flags = list(Flag.objects.all())
@@ -282,7 +283,7 @@ def load(known: Rules | None = None) -> Rules:
 
 
 def load_percentages() -> Rules:
-    """Load the rules without the lists, in two queries. They are sufficient for ``reach``."""
+    """Load the rules without the lists, in two queries. ``reach`` needs no more."""
     return Rules(_rules(list(Flag.objects.all()), {}), (0, 0), 0.0)
 
 
@@ -316,9 +317,9 @@ def _load_lists(flag: Flag) -> _Lists:
 class _RulesCache:
     """Rules cached for one event loop.
 
-    ``asked_at``: ``time.monotonic()`` when the read of ``rules`` began.
-    ``epoch``: value of ``_epoch`` (number of calls of ``forget``) when the read of ``rules`` began.
-    ``reading``: the task that reads the rules, shared by all tasks that wait for them.
+    ``asked_at``: time at which the reading of ``rules`` began, in seconds of ``time.monotonic()``.
+    ``epoch``: value of ``_epoch`` (number of calls of ``forget``) at that time.
+    ``reading``: the task that reads the rules. All tasks that need the rules wait for it.
     """
 
     rules: Rules | None = None
@@ -327,9 +328,10 @@ class _RulesCache:
     reading: asyncio.Task[Rules] | None = field(default=None, repr=False)
 
     async def current(self) -> Rules:
-        """Return rules that were read at most ``FRESH_S`` ago or, in an outage of the database, the last known rules.
+        """Return rules that are at most ``FRESH_S`` seconds old.
 
-        Raise ``DatabaseError`` if the last known rules are too old as well.
+        While the database is unavailable, return the last rules that were read. Raise ``DatabaseError`` if they are
+        older than ``VOICE_DATABASE_OUTAGE_S``.
         """
         try:
             return await self._fresh()
@@ -342,7 +344,8 @@ class _RulesCache:
     async def _fresh(self) -> Rules:
         while self.rules is None or self.epoch != _epoch or time.monotonic() - self.asked_at > FRESH_S:
             if self.reading is None or self.reading.done():
-                # In an empty context it belongs to no request, so no request can cancel it or close its connection.
+                # The empty context separates the task from the request that starts it, so that this request can
+                # neither cancel the task nor close its database connection.
                 self.reading = asyncio.create_task(self._read(), context=contextvars.Context())
             await asyncio.shield(self.reading)
         return self.rules
@@ -363,12 +366,15 @@ _memory = PerLoop(_RulesCache)
 
 def forget() -> None:
     """Make this process read the rules again before its next decision."""
-    global _epoch  # one number for all loops and threads
+    global _epoch  # all loops and threads share this number
     _epoch += 1
 
 
 async def decide(caller: Caller, user: str, feature: Feature) -> Decision:
-    """Decide whether an end user of the caller's client application has the feature. Raise ``DatabaseError``."""
+    """Return the decision whether an end user of the caller's client application has the feature.
+
+    Raise ``DatabaseError`` if the database has been unavailable for too long.
+    """
     return (await _memory().current()).decide(caller.client_id, user, feature)
 
 
@@ -382,7 +388,7 @@ async def require(caller: Caller, user: str, feature: Feature) -> None:
 async def require_for_anybody(caller: Caller, feature: Feature) -> None:
     """Raise ``VoiceNotEnabled`` if the feature is off for every end user.
 
-    This is the check for a call whose end user is not known yet.
+    Use this check for a call whose end user is not yet known.
     """
     decision = await decide(caller, caller.user, feature)
     if not decision.allowed and decision.is_for_all:

@@ -20,8 +20,8 @@ from rollout.percentage import shown
 class Effect:
     """One line of the preview.
 
-    ``note``: what the estimate is based on.
-    ``is_warning``: True if the line needs attention before the percentage is saved.
+    ``note``: basis of the estimate.
+    ``is_warning``: True if the user should pay attention to this line before saving the percentage.
     """
 
     name: str
@@ -44,7 +44,10 @@ def register(forecast: Forecast) -> None:
 
 
 def asked(flag: Flag, text: str) -> Decimal | None:
-    """Return the percentage that a user has typed; the flag's default if ``text`` is empty, None if it is not valid."""
+    """Return the percentage in ``text``, which a user has typed.
+
+    Return the flag's default if ``text`` is empty, and None if it is not a valid percentage.
+    """
     text = text.strip()
     if not text:
         return Flag(name=flag.name).reach
@@ -56,7 +59,10 @@ def asked(flag: Flag, text: str) -> Decimal | None:
 
 
 def render(flag: Flag, percent: Decimal) -> SafeString:
-    """Return HTML that shows the effects of ``percent``. ``flag`` must hold the values stored in the database."""
+    """Return HTML that shows the effects of setting ``percent``.
+
+    ``flag``: the flag with the values in the database, that is, without the change.
+    """
     effects = [effect for forecast in _forecasts for effect in forecast(flag, percent)]
     context = {"before": shown(flag.reach), "after": shown(percent), "effects": effects}
     return render_to_string("admin/rollout/preview.html", context)

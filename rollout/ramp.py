@@ -1,7 +1,7 @@
 """Guarded ramps: raise a flag's percentage step by step, as long as no critical alert fires.
 
 The process that evaluates the alerts calls ``tick`` every few seconds with the alerts that fire. A step's hold time
-counts only while this process runs, because harm done by the step would otherwise go unnoticed.
+elapses only while this process runs, because nobody would notice harm done by the step at other times.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from core.quantities import span
 from rollout.models import Flag, Ramp, RampStep
 from rollout.percentage import shown
 
-# The steps proposed for a new ramp. They can be changed before the ramp starts.
+# Default steps of a new ramp, which staff can change before the ramp starts.
 USUAL_STEPS = (
     (Decimal(1), timedelta(hours=24)),
     (Decimal(5), timedelta(hours=48)),
     (Decimal(10), timedelta(hours=72)),
 )
-LONGEST_TICK_S = 300.0  # longest time between two ticks that counts as watched
+LONGEST_TICK_S = 300.0  # maximum time between two ticks that counts towards the hold time
 
 State = Ramp.State
 
 
 class RampError(DomainError):
-    """Raised when an action is not possible in the ramp's present state. The message tells the operator why."""
+    """Raised when the ramp's present state does not allow an action. The message tells the operator the reason."""
 
 
 def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS) -> Ramp:
-    """Create a ramp as a draft. Each step is a percentage and the time for which to hold it."""
+    """Create a draft ramp. Each step is a percentage, and the time for which the percentage is held."""
     with transaction.atomic():
         ramp = Ramp.objects.create(flag=flag)
         RampStep.objects.bulk_create([RampStep(ramp=ramp, percent=percent, hold=hold) for percent, hold in steps])
@@ -44,7 +44,10 @@ def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS)
 
 
 def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Start the ramp at its first step above the flag's present percentage. Raise ``RampError``."""
+    """Start the ramp at its first step above the flag's present percentage.
+
+    Raise ``RampError`` if the ramp is not a draft, if it would have no effect, or if the flag has another open ramp.
+    """
     with transaction.atomic():
         ramp, flag = _locked(ramp_id)
         _expect(ramp, State.DRAFT)
@@ -64,7 +67,7 @@ def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def pause(ramp_id: int, why: str = "") -> Ramp:
-    """Pause a running ramp: the flag keeps the present percentage until ``resume``. Raise ``RampError``."""
+    """Pause a ramp: the flag keeps its percentage until ``resume``. Raise ``RampError`` if the ramp is not running."""
     with transaction.atomic():
         ramp, _flag = _locked(ramp_id)
         _expect(ramp, State.RUNNING)
@@ -74,7 +77,10 @@ def pause(ramp_id: int, why: str = "") -> Ramp:
 
 
 def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Resume a paused ramp. The hold time of the present step starts again from zero. Raise ``RampError``."""
+    """Resume a paused ramp. The hold time of the present step starts again from zero.
+
+    Raise ``RampError`` if the ramp is not paused, or if the flag has been changed by hand.
+    """
     with transaction.atomic():
         ramp, flag = _locked(ramp_id)
         _expect(ramp, State.PAUSED)
@@ -88,7 +94,7 @@ def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """End the ramp for good. The flag keeps its percentage. Raise ``RampError``."""
+    """End the ramp for good. The flag keeps its percentage. Raise ``RampError`` if the ramp has already ended."""
     with transaction.atomic():
         ramp, _flag = _locked(ramp_id)
         _expect(ramp, State.DRAFT, State.RUNNING, State.PAUSED)
@@ -99,10 +105,11 @@ def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
-    """Take every running ramp to its next step if the hold time is over, or roll all back if a critical alert fires.
+    """Move each running ramp to its next step if the hold time is over. If a critical alert fires, roll all ramps back.
 
-    ``critical_alerts`` describes the critical alerts that fire now. Returns the ramps that were changed. Only one
-    process should call this, but calls by several processes do no harm.
+    Return the ramps that were changed. One process is enough to call this, but calls by several processes do no harm.
+
+    ``critical_alerts``: descriptions of the critical alerts that fire now.
     """
     if critical_alerts:
         return roll_back("Critical: " + "; ".join(critical_alerts), now)
@@ -116,9 +123,9 @@ def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
 
 
 def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
-    """Set the flag of every running ramp back to its last good percentage, and end the ramps. Return the ramps.
+    """Set the flag of each running ramp back to its last good percentage, and end the ramp. Return these ramps.
 
-    ``reason`` is recorded with each ramp.
+    ``reason``: text to record with each ramp.
     """
     rolled_back = []
     for ramp_id in _running():
@@ -127,7 +134,7 @@ def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
             if ramp.state != State.RUNNING:
                 continue
             good = last_good(ramp)
-            if flag.reach > good:  # never raise the percentage, which may have been lowered by hand already
+            if flag.reach > good:  # never raise the percentage, because an operator may have lowered it by hand
                 flag.percent = good
                 flag.save()
             _move(ramp, State.ROLLED_BACK, f"Back to {shown(good)}. {reason}")
@@ -138,7 +145,7 @@ def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
 
 
 def last_good(ramp: Ramp) -> Decimal:
-    """Return the last percentage that was held for its full time. If there is none, return the one before the ramp."""
+    """Return the last percentage that was held for its full time, or else the percentage before the ramp."""
     base = ramp.base_percent or Decimal(0)
     if ramp.step is None:
         return base
@@ -148,7 +155,7 @@ def last_good(ramp: Ramp) -> Decimal:
 
 def _tick(ramp: Ramp, flag: Flag, now: datetime) -> bool:
     step = ramp.step
-    assert step is not None  # a running ramp has one
+    assert step is not None  # a running ramp has a step
     if not _is_in_hand(ramp, flag):
         with _as(ramp.pk, "changed by hand"):
             _move(ramp, State.PAUSED, f"{flag.name} was changed by hand while the ramp held {step}.")
@@ -184,7 +191,7 @@ def _take(ramp: Ramp, flag: Flag, step: RampStep, now: datetime) -> None:
 
 
 def _is_in_hand(ramp: Ramp, flag: Flag) -> bool:
-    """Return True if nobody else has changed the flag since the ramp set its percentage."""
+    """Return True if nobody has changed the flag by hand since the ramp set the percentage."""
     return ramp.step is not None and flag.percent == ramp.step.percent and not flag.killed and flag.everyone is None
 
 
@@ -193,7 +200,7 @@ def _running() -> list[int]:
 
 
 def _locked(ramp_id: int) -> tuple[Ramp, Flag]:
-    """Return the ramp and its flag as they are in the database, locked until the transaction ends."""
+    """Load the ramp and its flag from the database, lock both until the transaction ends, and return them."""
     ramp = Ramp.objects.select_for_update().get(pk=ramp_id)
     return ramp, Flag.objects.select_for_update().get(pk=ramp.flag_id)
 

@@ -1,4 +1,4 @@
-"""Admin pages for ramps: edit drafts and their steps; start, pause, resume and abort ramps, each with a reason."""
+"""Admin pages of ramps: edit draft ramps and their steps, and start, pause, resume or abort ramps with a reason."""
 
 from __future__ import annotations
 

@@ -13,18 +13,18 @@ from django.contrib.auth.models import Group, Permission
 OPERATORS = "Operators"
 PRODUCT = "Product"
 
-# Operators may change rows of these apps. Both groups may view all rows of the apps in ``SEEN``. Nobody may change rows
-# that only the code writes (the ledger, the audit trail, samples), whatever the permissions.
+# Operators may change rows of these apps. Both groups may view all rows of the apps in ``SEEN``. Whatever the
+# permissions, nobody may change rows that only the service itself writes (the ledger, the audit trail, samples).
 CHANGED_BY_OPERATORS = ("rollout", "capacity")
 SEEN = ("rollout", "usage", "capacity", "voiceproject")
 NO_RIGHTS = ("delete_flag", "add_flag")  # migrations create one flag per feature
 
 
 def grant(app_config: AppConfig, **_signal: Any) -> None:
-    """Create the groups, and add the permissions on this app's models that the groups lack.
+    """Create the groups, and give them their permissions on the app's models.
 
-    This is a receiver of ``post_migrate``, when all permissions of the app exist. So a new app needs no migration for
-    its permissions.
+    Django's signal ``post_migrate`` calls this function for each app, when the app's permissions exist. So a new app
+    needs no migration for the permissions of the groups.
     """
     if app_config.label not in SEEN:
         return

@@ -1,4 +1,4 @@
-"""``manage.py voice``: ``off`` sets the kill switch and ``on`` releases it, for when the admin is not reachable."""
+"""``manage.py voice``: set (``off``) or release (``on``) the kill switch when the admin cannot be reached."""
 
 from __future__ import annotations
 

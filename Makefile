@@ -31,7 +31,7 @@ help:
 	@echo "make bench        measure the figures of the README's performance tables (BENCH=\"4 asr plain\" for some parts, shorter)"
 	@echo "make bench-voices measure how well the voices are understood, and predict their MOS"
 	@echo "make messages     update the translation catalogues from the code, and print what is missing"
-	@echo "make sbom         write what each image consists of to build/sbom, as CycloneDX"
+	@echo "make sbom         write a list of the contents of each image to build/sbom, in CycloneDX format"
 	@echo "make requirements pin the packages of requirements*.in"
 	@echo "make clean        remove environments, caches and local state"
 
@@ -150,7 +150,7 @@ sbom: setup-dev
 requirements: setup-dev
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
-	$(COMPILE) --python-platform x86_64-manylinux_2_28 requirements-gpu.in -o requirements-gpu.txt  # complete, because it is for an image
+	$(COMPILE) --python-platform x86_64-manylinux_2_28 requirements-gpu.in -o requirements-gpu.txt  # with NVIDIA's packages, because the image needs them
 	for part in train coqui cluster; do \
 	  $(COMPILE) requirements-$$part.in -o requirements-$$part.txt && \
 	  sed -i -E '/^(nvidia|cuda|triton)/d' requirements-$$part.txt; done  # torch installs those that its build needs

@@ -29,7 +29,7 @@ KINDS = {
 class Track:
     """A track of a container.
 
-    ``parts``: pairs of audio and its start time in seconds of the container's clock, the time first.
+    ``parts``: pairs of a start time, in seconds on the container's clock, and the audio that starts then.
     ``default``: the track's default flag; None leaves it unset.
     """
 

@@ -50,7 +50,8 @@ def letters(text: str) -> str:
     ],
 )
 async def test_captions_that_are_said_stay(base: WhisperEngine, text: str) -> None:
-    # Spoken slowly, because at the usual rate "subscribe now" is a near tie that a few milliseconds of padding decide.
+    # At the usual rate two transcripts of "subscribe now" are almost equally likely, and a few milliseconds of padding
+    # decide. Slow speech is unambiguous.
     found = await heard(base, sound.said(text, "en", rate=130), Options(language="en"))
     assert letters(text) in letters(found.text)
 
@@ -98,9 +99,10 @@ NAMES = [
 
 
 async def test_keywords_help_with_names(base: WhisperEngine) -> None:
-    """The names are counted over all sentences, because a single sentence may be a near tie.
+    """The names are counted over all sentences, because in a single sentence two spellings may be almost equally
+    likely.
 
-    A near tie can go either way in another batch or on another machine.
+    Which of the two wins can differ in another batch or on another machine.
     """
     plain = 0
     helped = 0

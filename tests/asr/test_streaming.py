@@ -282,7 +282,7 @@ async def test_whisper_base_has_the_files_words_live_too(whisper_base: Path, set
     english = sound.said("please help me to change my password today", "en", rate=150)
     malay = sound.said(
         "selamat pagi semua apa khabar hari ini saya mahu pergi ke pasar", rate=150
-    )  # contains no near ties
+    )  # no two words are almost equally likely
     audio = sound.joined([sound.silence(0.3), malay, sound.silence(1.5), english, sound.silence(0.107)])
     recording = decode(sound.wav(audio), max_duration_s=60)
     try:

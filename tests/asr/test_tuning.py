@@ -68,7 +68,7 @@ async def test_the_engine_does_as_the_table_says(state: Path) -> None:
     engine = WhisperEngine(configured())
     await engine.load()
     prepared = engine._prepare(SpeechUnit(audio=sound.said("selamat pagi")))
-    assert prepared.context_s == 10  # the table has no 5
+    assert prepared.context_s == 10  # the table has no context of 5 s
     assert (await engine.submit(SpeechUnit(audio=sound.said("selamat pagi")))).text == "selamat pagi"
     await engine.close()
 

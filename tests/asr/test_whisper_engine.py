@@ -91,7 +91,8 @@ async def test_the_words_are_those_of_faster_whisper(timestamps: bool, settings:
             compared.append(("".join(segment.text for segment in theirs).strip(), hypothesis.text))
     assert len(compared) >= len(clips) / 2
     references, hypotheses = zip(*compared, strict=True)
-    # Batches and single clips have different rounding errors, so a near tie between two words may go either way.
+    # Batches and single clips have different rounding errors. So if two words are almost equally likely, either may
+    # win.
     assert jiwer.wer(list(references), list(hypotheses)) <= 0.05
     await engine.close()
 

@@ -319,7 +319,7 @@ def test_an_evaluation_asks_the_database_a_bounded_number_of_times(world: World,
     world.users = 5
     world.requests = FAST * 20
     world.wait(MINUTE)
-    # Sample, peak and window: 10. Traffic: 5. Rules and alerts: 2. Firing alerts: 1. Running ramps: 1. A savepoint and
-    # its release for each of the eight rules.
+    # Queries by part. Sample, peak and window: 10. Traffic: 5. Rules and alerts: 2. Firing alerts: 1. Running ramps: 1.
+    # A savepoint and its release for each of the eight rules.
     with django_assert_max_num_queries(36):
         watch.evaluate(world.now + timedelta(seconds=15), world.served())

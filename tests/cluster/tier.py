@@ -87,7 +87,7 @@ class RayNode:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             process.wait(20)
-        # Without this, Ray would take the cluster that this file names for running, because it sees the other nodes.
+        # Ray sees the other nodes. So if this file remained, Ray would assume that the cluster named in it still runs.
         (self._folder / "ray" / "ray_current_cluster").unlink(missing_ok=True)
 
     def remove(self) -> None:

@@ -69,7 +69,7 @@ async def test_every_api_call_asks_for_credentials(stranger: httpx.AsyncClient) 
 async def test_a_revoked_key_is_refused_within_five_seconds(api: httpx.AsyncClient) -> None:
     assert (await api.get("/v1/models")).status_code == 200
     await sync_to_async((await ApiKey.objects.aget()).revoke)()
-    identity._lookups._tasks.expire(time.monotonic() + 5.0)  # as after five seconds
+    identity._lookups._tasks.expire(time.monotonic() + 5.0)  # as if five seconds had passed
     assert code(await api.get("/v1/models")) == (401, "invalid_api_key")
 
 

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-#: Sixteen times 48 MB, as attention over 30 s of audio needs for each layer. Prints the page faults of the last eight.
+#: A program that allocates 48 MB sixteen times, as attention over 30 s of audio does for each layer. It prints the page
+#: faults of the last eight times.
 WORK = """
 import resource, sys
 import numpy as np

@@ -66,7 +66,8 @@ def wanted(under_way: float, *replicas: Replica) -> float:
 def test_it_works() -> None:
     replica = Replica(8)
     replica.work(20, holding=12)
-    # 8 per second for 0.8 s are 6.4 units in progress, so 12.8 need two replicas. Admission control allows 12.8.
+    # One replica should hold 6.4 units: 8 per second for 0.8 s, half of LONGEST_S. So 12.8 units, which admission
+    # control allows, need two replicas.
     assert wanted(12.8, replica) == pytest.approx(2, rel=0.05)
 
 

@@ -73,7 +73,7 @@ def test_pods(number: int) -> None:
         assert scaler["spec"]["maxReplicas"] == max(most, REQUIRED_HPA["maxReplicas"])
     for deployment in of_kind("Deployment", number).values():
         if deployment["metadata"]["name"] in API:
-            assert "replicas" not in deployment["spec"]  # applied again, it would undo the autoscaler's
+            assert "replicas" not in deployment["spec"]  # applying it again would undo the autoscaler's number
 
 
 @pytest.mark.parametrize("number", PHASES)

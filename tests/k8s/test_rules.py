@@ -162,7 +162,7 @@ def counter(name: str, quiet: float, loud: float) -> dict[str, str]:
 
 
 def answers(slow: float, threshold: float, rate: float, kind: str) -> dict[str, str]:
-    """Return a histogram of response times of which, during the loud period, the share ``slow`` is above the threshold.
+    """Return a histogram of response times. During the loud period, the share ``slow`` of them is above the threshold.
 
     ``threshold``: the threshold in seconds.
     ``rate``: requests per step.
@@ -177,7 +177,7 @@ def answers(slow: float, threshold: float, rate: float, kind: str) -> dict[str, 
 
 
 def outcomes(failing: float, rate: float) -> dict[str, str]:
-    """Return counters of requests of which, during the loud period, the share ``failing`` fails.
+    """Return counters of requests. During the loud period, the share ``failing`` of them fails.
 
     Many more requests are then refused with 429, which must not count as failures.
 

@@ -1,4 +1,4 @@
-"""Measure two hundred patterns on which text rules may be slow, each repeated to the same length.
+"""Measure nearly three hundred patterns on which text rules may be slow, each repeated to the same length.
 
     python -m tests.spoken_text.hostile [CHARACTERS]
 

@@ -13,7 +13,7 @@ from tests.spoken_text.hostile import measure, patterns
 
 CHARS = 4096
 MAX_SAID_PER_CHARACTER = 20
-CATASTROPHE_MS = 3000  # a busy machine needs some hundred; a regular expression that backtracks needs minutes
+CATASTROPHE_MS = 3000  # a busy machine needs a few hundred; a regular expression that backtracks needs minutes
 
 
 def test_there_are_two_hundred_patterns() -> None:

@@ -150,7 +150,7 @@ async def test_a_long_text_stands_before_nobodys_first_sentence(
     long = Synthesis(numbered(30), VOICE).chunks()
     try:
         await anext(long)
-        await asyncio.sleep(0.1)  # the sentences of its look-ahead have been spoken and wait for threads
+        await asyncio.sleep(0.1)  # the sentences synthesised ahead are done, and wait for threads that finish them
         async with asyncio.timeout(5):
             assert len(await anext(Synthesis(numbered(1), VOICE).chunks())) == 1000
     finally:

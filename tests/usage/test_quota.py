@@ -293,7 +293,7 @@ async def test_without_the_database_the_last_known_quota_decides(caller: Caller,
     stranger = replace(caller, user="bala")
     database.note_unavailable(OperationalError("gone"))
     try:
-        quota._accounts()._tasks.clear()  # as after two seconds
+        quota._accounts()._tasks.clear()  # as if two seconds had passed
         await cover(caller, 400)
         await cover(caller, 300)
         with pytest.raises(quota.QuotaExceeded) as refusal:

@@ -81,9 +81,10 @@ async def test_a_caller_who_leaves_does_not_take_the_row_along(ledger: LedgerWri
 
 async def test_a_commit_is_one_transaction(ledger: LedgerWriter, entry: Entry, django_assert_num_queries) -> None:
     def count() -> None:
-        # BEGIN, the rows, three daily roll-ups, a check for known days, the quota used in the month, COMMIT
+        # Queries: BEGIN, the rows, three daily roll-ups, a check for known days, the quota used in the month, COMMIT.
         usual = 8
-        # Also for a user's first request on a day: days, week, active and returning users; PostgreSQL's lock.
+        # A user's first request on a day needs four more (days, week, active and returning users), and PostgreSQL's
+        # lock.
         with django_assert_num_queries(usual + 4 + (connection.vendor == "postgresql")):
             writer.commit([entry] * 50)
         with django_assert_num_queries(usual):

@@ -1,7 +1,8 @@
 """Measure how long batches of different sizes take on the engines of this process, with no other load.
 
-For each batch cost, only the fastest run counts, because other programs may have slowed down the others. In the given
-time, a slow model completes only the small batches, while a fast model runs every size several times.
+Each batch cost is run several times, and only its fastest run counts, because other programs may have disturbed the
+slower ones. In the given time, a slow model completes only the small batches, while a fast model runs every size
+several times.
 """
 
 from __future__ import annotations
@@ -138,7 +139,9 @@ def _speech(file: bytes, checkpoint: Any) -> Any:
 def _texts() -> list[str]:
     """Return sentences of normal, half and double length in turn.
 
-    Only with different lengths can the fixed time of a batch be told apart from the time that grows with the length.
+    The lengths differ, because otherwise the fixed time of a batch could not be told apart from the time that grows
+    with
+    the length.
     """
     texts = []
     for number, sentence in enumerate(SENTENCES):
@@ -154,8 +157,8 @@ async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[
 
     The engine may split a burst into several batches. Each unit is then assumed to have the mean cost of the burst.
 
-    If the engine makes a separate batch of every unit, the units are submitted again one by one. Otherwise several
-    workers could finish in any order, and the measured times could not be matched to the units.
+    If the engine makes a separate batch of every unit, the units are submitted again, one by one. Otherwise its workers
+    would run them at the same time and finish in any order, and the measured times could not be matched to the units.
 
     ``name``: the engine's name.
     ``costs``: the cost of each unit.

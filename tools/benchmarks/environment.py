@@ -9,10 +9,11 @@ from pathlib import Path
 
 
 def prepare() -> None:
-    """Set up Django with a temporary state folder. Do nothing if Django is set up already.
+    """Set up Django with a temporary state folder, unless it is set up already.
 
-    A test that imports a benchmark thereby keeps its own environment variables, and the services that it starts inherit
-    them.
+    In the second case nothing changes: a test that imports a benchmark keeps its environment variables, which the
+    services
+    that it starts inherit.
     """
     from django.apps import apps
 

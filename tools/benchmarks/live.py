@@ -42,7 +42,7 @@ from tools.benchmarks.workload import SENTENCES  # noqa: E402
 
 CHUNK_MS = 40
 SILENCE_MS = 500
-PADDING_MS = 300  # the service reports the start of an utterance this long before its speech
+PADDING_MS = 300  # ms between the reported start of an utterance and the start of its speech
 PAUSE_S = 2.0
 UTTERANCES = 5
 LONGEST_RECORDING_S = 60

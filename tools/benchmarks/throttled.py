@@ -1,4 +1,4 @@
-"""An engine with a fixed speed that replaces the recogniser, for tests of the inference tier that need no model.
+"""An engine with a fixed speed. It replaces the recogniser, so that tests of the inference tier need no model.
 
 With ``DJANGO_SETTINGS_MODULE=tools.benchmarks.throttled_settings`` this app comes last, so its engine replaces the real
 one. It ignores the audio and returns the same text for every unit. The codec, the batcher, the replicas and the metrics

@@ -192,7 +192,7 @@ def _rule(incident: Incident) -> Rule | None:
 def _tell(alert: Alert, value: float | None, at: datetime, state: Alert.State) -> None:
     """Record a notification about an alert as sent at the time ``at``.
 
-    The alert had this state and this value at that time, and so it has them in the text of the notification.
+    Its text shows the state and the value that the alert had at that time.
     """
     then = Alert(
         severity=alert.severity,

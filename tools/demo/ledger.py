@@ -18,7 +18,7 @@ from usage.models import Correction, LedgerEntry, Rating
 from usage.posting import roll_up
 
 BATCH = 5000
-ROLLED_UP_AT_ONCE = 50_000  # rows; with more, the monthly counter of each end user is written less often
+ROLLED_UP_AT_ONCE = 50_000  # rows; more would be faster, because each end user's monthly counter is written less often
 AT_ONCE = 500  # ids in one query
 
 

@@ -20,7 +20,7 @@ from tools.demo.traffic import Traffic
 
 STEP = timedelta(minutes=1)
 COARSE_STEP = timedelta(minutes=10)
-FINE_DAYS = 10  # only the last days have a STEP; of earlier days, only hourly peaks are kept
+FINE_DAYS = 10  # the last days, with one value for each STEP; of earlier days only hourly peaks are kept
 PER_USER_5_MIN = 11  # requests in five minutes for each concurrent user
 ASR_SHARE = 0.62  # both shares sum to more than 1, because some users do both
 TTS_SHARE = 0.47

@@ -128,7 +128,7 @@ def _held(at: datetime, hold: timedelta) -> None:
 
 @contextmanager
 def _then(at: datetime, who: str = "watcher", why: str = "") -> Iterator[None]:
-    """Date everything that is recorded within this context to the time ``at``.
+    """Within this context, let everything that is recorded have the time ``at``.
 
     ``who``, ``why``: the author and the reason to record in the audit trail.
     """

@@ -17,7 +17,7 @@ from tools.demo.people import Person
 from tools.demo.rhythm import BUSIEST, Rhythm
 from usage.entry import CHARGED_STATUSES, Kind, Measure
 
-FEATURES = {Feature.ASR: 0.52, Feature.TTS: 0.36, Feature.REALTIME: 0.12}  # shares of requests with all three on
+FEATURES = {Feature.ASR: 0.52, Feature.TTS: 0.36, Feature.REALTIME: 0.12}  # shares of requests when all three are on
 OTHER_LANGUAGE = 0.12  # share of requests that may be in another language than the user's
 TRANSLATIONS = 0.04  # share of uploaded recordings
 VOICE_NOTES = 0.02  # share of uploaded recordings that are long
@@ -57,15 +57,15 @@ class Request(NamedTuple):
 
 
 def limit_scale(rows: int, users: int, days: int) -> int:
-    """Return the factor for the plans' amounts.
+    """Return the factor for the plans' amounts, which grows with the number of requests per user and day.
 
-    It grows with the number of requests per user and day, because otherwise most requests would exceed the limits.
+    With constant amounts, most requests of a busy demo would exceed the limits.
     """
     return max(1, round(30 * rows / max(1, users * days) / 40))
 
 
 class Traffic:
-    """The requests of the quarter: draws exactly ``rows`` requests of these people.
+    """Draws exactly ``rows`` requests of these people for the quarter.
 
     Call ``day`` for each day in order, because quotas are used up in the course of a month.
 

@@ -32,7 +32,7 @@ MAX_PODS = 2000
 # If the worst figure stays above GAIN times the best one so far for PATIENCE steps, more machines do not help.
 GAIN = 0.97
 PATIENCE = 3
-EVENTS = 8_000  # arrivals that a steady simulation aims for; its length is bounded by the next two
+EVENTS = 8_000  # arrivals that a steady simulation aims for; the next two constants bound its length
 SHORTEST_S = 240.0
 LONGEST_S = 7200.0
 
@@ -166,13 +166,16 @@ class Planner:
         self._sized = sized(rates, self.use)
 
     def by_users(self, name: str, demand: Demand) -> Case:
-        """Return a plan for the busiest hour of ``demand``. Raise ``NoFeasiblePlan``."""
+        """Return a plan for the busiest hour of ``demand``.
+
+        Raise ``NoFeasiblePlan`` if no plausible number of machines meets the goals.
+        """
         return self._case(name, demand.peak, demand)
 
     def by_crowd(self, name: str, users: int) -> Case:
         """Return a plan for ``users`` people in conversation at once, as load tests count users.
 
-        Raise ``NoFeasiblePlan``.
+        Raise ``NoFeasiblePlan`` if no plausible number of machines meets the goals.
         """
         return self._case(name, self.crowd_rate(users), None)
 

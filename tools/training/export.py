@@ -25,7 +25,7 @@ from tools.training.model import TrainedWhisper, whisper_config
 
 DEFAULT = Path(__file__).parents[2] / "asr" / "bundled"
 FEATURES = {"feature_size": 80, "sampling_rate": 16000, "hop_length": 160, "n_fft": 400, "chunk_length": 30}
-SUFFIXES = ("nya", "mu", "ku", "lah", "kah", "kan")  # any Malay word may end in one, so no word list is complete
+SUFFIXES = ("nya", "mu", "ku", "lah", "kah", "kan")  # any Malay word may take one, so no word list has all forms
 VOICE = {
     "name": "whisper-ms-demo",
     "contexts_s": [context // FRAMES_PER_SECOND for context in CONTEXTS],

@@ -26,5 +26,9 @@ class EngineUnavailable(InferenceError):
     """The engine cannot run at all: its model or library is missing, it is closed, or it cannot be reached."""
 
 
+class Draining(EngineUnavailable):
+    """The server is about to stop and takes no more units. The unit was not run."""
+
+
 class UnitFailed(InferenceError):
     """The inference tier ran the unit, and the run failed. A retry would fail too."""

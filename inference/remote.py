@@ -2,7 +2,8 @@
 
 A unit can be sent again without harm. It is sent again if it is lost, because a replica has died or an address has
 gone. It is also sent again if it takes much longer than units usually do; then the first result is used. The tier's
-``RetryBudget`` limits both.
+``RetryBudget`` limits both. A unit that a stopping server refused is sent again without using that budget, because it
+was no work for the tier.
 
 If no address answers, the first unit of a request is refused at once. The later units of a request wait up to
 ``PATIENCE_S``, because the tier may have come back by then.
@@ -22,7 +23,7 @@ from prometheus_client import Counter
 
 from core import tracing
 from inference.engine import EngineStats, Unit
-from inference.errors import DeadlineExceeded, EngineUnavailable, InferenceError, OverCapacity
+from inference.errors import DeadlineExceeded, Draining, EngineUnavailable, InferenceError, OverCapacity
 from inference.ordered import in_order
 from inference.tier import Endpoint, Lost, Tier
 from inference.wire import Codec, PackedUnit, WireError, parse
@@ -136,9 +137,9 @@ class RemoteEngine(Generic[U, R]):
             tries += 1
             tried = tried | {endpoint.url}
             try:
-                return await self._hedged(packed, endpoint)
+                return await self._hedged(packed, endpoint, is_retry=tries > 1)
             except (Lost, EngineUnavailable) as error:
-                if tries >= MAX_TRIES or not self._tier.budget.take():
+                if tries >= MAX_TRIES or not (isinstance(error, Draining) or self._tier.budget.take()):
                     raise (error if isinstance(error, EngineUnavailable) else _unavailable()) from error
                 units_again.labels(self._name, "lost").inc()
                 await asyncio.sleep(random.uniform(0, 0.05 * tries))  # spread the retries of lost units over time
@@ -165,18 +166,20 @@ class RemoteEngine(Generic[U, R]):
                 return endpoint
         return None
 
-    async def _hedged(self, packed: PackedUnit, endpoint: Endpoint) -> tuple[Mapping[str, Any], bytes]:
+    async def _hedged(
+        self, packed: PackedUnit, endpoint: Endpoint, *, is_retry: bool
+    ) -> tuple[Mapping[str, Any], bytes]:
         """Send a unit, and send it to another address too if the first is slow. Return the first result.
 
         If all tries fail, raise the error of the last one to end.
         """
-        tries = {asyncio.ensure_future(self._try(packed, endpoint))}
+        tries = {asyncio.ensure_future(self._try(packed, endpoint, is_retry=is_retry))}
         try:
             done, _pending = await asyncio.wait(tries, timeout=self._pace.slow_s)
             second = None if done else self._tier.pick(self._name, frozenset({endpoint.url}))
             if second is not None and self._tier.budget.take():
                 units_again.labels(self._name, "slow").inc()
-                tries.add(asyncio.ensure_future(self._try(packed, second)))
+                tries.add(asyncio.ensure_future(self._try(packed, second, is_retry=True)))
             while True:
                 done, pending = await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)
                 for finished in done:
@@ -188,9 +191,9 @@ class RemoteEngine(Generic[U, R]):
                 one.cancel()
             await asyncio.gather(*tries, return_exceptions=True)
 
-    async def _try(self, packed: PackedUnit, endpoint: Endpoint) -> tuple[Mapping[str, Any], bytes]:
+    async def _try(self, packed: PackedUnit, endpoint: Endpoint, *, is_retry: bool) -> tuple[Mapping[str, Any], bytes]:
         started = time.monotonic()
-        body = await self._tier.send(endpoint, self._name, packed.frame())
+        body = await self._tier.send(endpoint, self._name, packed.frame(), is_retry=is_retry)
         self._pace.note(time.monotonic() - started)
         try:
             return parse(body)

@@ -2,7 +2,10 @@
 
 Each address is asked for its status about once a second (a probe). So no units are sent to an address that is gone, and
 an address that is back is used again within seconds. An address counts as gone as soon as it refuses a connection, or
-after ``MAX_MISSES`` probes without an answer.
+after ``MAX_MISSES`` probes without an answer, if it has not answered a unit meanwhile either.
+
+An address may be a load balancer's. Then a kept connection leads to the server that the balancer chose when the
+connection was made, even if that server is about to stop. So probes and retries use new connections.
 
 Threads: everything here belongs to one event loop, except ``Tier.gpus``.
 """
@@ -74,7 +77,7 @@ class Endpoint:
 
     ``ready``: names of the engines that the address can run now.
     ``under_way``: number of units that were sent to the address and are not answered yet.
-    ``misses``: number of probes in a row without an answer.
+    ``misses``: number of probes without an answer since the last answer to a probe or a unit.
     ``gone``: future that is done when the address is given up; its unanswered units are then lost.
     """
 
@@ -101,7 +104,8 @@ class Tier:
         self._urls = [url.rstrip("/") for url in urls]
         self._users: set[str] = set()
         self._endpoints: list[Endpoint] = []
-        self._session: aiohttp.ClientSession | None = None
+        self._session: aiohttp.ClientSession | None = None  # keeps its connections
+        self._session_without_reuse: aiohttp.ClientSession | None = None
         self._probes: list[asyncio.Task[None]] = []
         self._first_probed: list[asyncio.Event] = []
         self._changed = asyncio.Event()
@@ -113,9 +117,8 @@ class Tier:
         """Open the tier for ``user``, the name of an engine. Returns after the first probe of every address."""
         self._users.add(user)
         if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
+            self._session = _session(aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S))
+            self._session_without_reuse = _session(aiohttp.TCPConnector(limit=0, force_close=True))
             self._endpoints = [Endpoint(url) for url in self._urls]
             self._first_probed = [asyncio.Event() for _ in self._endpoints]
             loop = asyncio.get_running_loop()
@@ -130,14 +133,15 @@ class Tier:
     async def leave(self, user: str) -> None:
         """Stop using the tier as ``user``. The last user to leave closes it."""
         self._users.discard(user)
-        if self._users or self._session is None:
+        sessions = [one for one in (self._session, self._session_without_reuse) if one is not None]
+        if self._users or not sessions:
             return
-        session = self._session
-        self._session = None
+        self._session = self._session_without_reuse = None
         for probe in self._probes:
             probe.cancel()
         await asyncio.gather(*self._probes, return_exceptions=True)
-        await session.close()
+        for session in sessions:
+            await session.close()
         self._endpoints = []
 
     def is_up(self, name: str) -> bool:
@@ -163,12 +167,14 @@ class Tier:
         except TimeoutError:
             pass
 
-    async def send(self, endpoint: Endpoint, name: str, frame: bytes) -> bytes:
+    async def send(self, endpoint: Endpoint, name: str, frame: bytes, *, is_retry: bool = False) -> bytes:
         """Send a unit once and return the frame of its result.
+
+        ``is_retry``: whether the unit was sent before; it then gets a new connection.
 
         Raise ``Lost``, or the error that the tier's reply describes.
         """
-        posting = asyncio.ensure_future(self._post(endpoint, name, frame))
+        posting = asyncio.ensure_future(self._post(endpoint, name, frame, is_retry=is_retry))
         endpoint.under_way += 1
         try:
             either: set[asyncio.Future[Any]] = {posting, endpoint.gone}
@@ -186,6 +192,7 @@ class Tier:
             posting.cancel()
         if status != 200:
             raise failure(status, body)
+        endpoint.misses = 0
         return body
 
     async def about(self, name: str) -> Mapping[str, Any] | None:
@@ -256,16 +263,18 @@ class Tier:
             reading = GpuReading(str(fields["gpu"]), float(fields["percent"]), float(fields["memory_percent"]))
             self._gpus[reading.gpu] = (now, reading)
 
-    async def _post(self, endpoint: Endpoint, name: str, frame: bytes) -> tuple[int, bytes]:
-        assert self._session is not None
+    async def _post(self, endpoint: Endpoint, name: str, frame: bytes, *, is_retry: bool) -> tuple[int, bytes]:
+        session = self._session_without_reuse if is_retry else self._session
+        assert session is not None
         headers = {"Content-Type": CONTENT_TYPE}
-        async with self._session.post(f"{endpoint.url}{PREFIX}{name}", data=frame, headers=headers) as response:
+        async with session.post(f"{endpoint.url}{PREFIX}{name}", data=frame, headers=headers) as response:
             return response.status, await response.read()
 
     async def _get(self, endpoint: Endpoint, what: str) -> dict[str, Any]:
-        assert self._session is not None
+        assert self._session_without_reuse is not None
+        url = f"{endpoint.url}{PREFIX}{what}"
         timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
-        async with self._session.get(f"{endpoint.url}{PREFIX}{what}", timeout=timeout) as response:
+        async with self._session_without_reuse.get(url, timeout=timeout) as response:
             body = await response.read()
             if response.status != 200:
                 raise failure(response.status, body)
@@ -319,3 +328,8 @@ class Tier:
         endpoint.ready = ready
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
+    return aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)

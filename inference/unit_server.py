@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from core import tracing
 from core.context import RequestContext, enter
 from inference import gpu, runtime
-from inference.errors import EngineUnavailable, InferenceError, UnitFailed
+from inference.errors import Draining, InferenceError, UnitFailed
 from inference.wire import (
     LARGEST_FRAME,
     PREFIX,
@@ -131,6 +131,7 @@ class UnitServer:
     """The ASGI application of the inference tier.
 
     ``draining``: once True, new units are refused, so that clients send them elsewhere; running units are finished.
+    Each reply then closes its connection, because a load balancer may send the next one to another server.
     """
 
     def __init__(self, handler: UnitHandler) -> None:
@@ -149,7 +150,7 @@ class UnitServer:
         except WireError as error:
             reply = failure_reply(error)
         if reply is not None:
-            await _send(reply, send)
+            await _send(reply, send, is_last=self.draining)
 
     async def _reply(self, method: str, path: str, receive: Any) -> Reply | None:
         """Return the reply to a request; None if the client has disconnected."""
@@ -174,7 +175,7 @@ class UnitServer:
 
     async def _unit(self, name: str, receive: Any) -> Reply | None:
         if self.draining:
-            return failure_reply(EngineUnavailable("this server is shutting down"))
+            return failure_reply(Draining("this server is shutting down"))
         frame = await _body(receive)
         if frame is None:
             return None
@@ -240,10 +241,13 @@ def _json(body: Any, status: int = 200) -> Reply:
     return Reply(status, json.dumps(body).encode())
 
 
-async def _send(reply: Reply, send: Any) -> None:
+async def _send(reply: Reply, send: Any, *, is_last: bool) -> None:
+    """Send the reply. ``is_last``: whether to close the connection afterwards."""
     headers = {"Content-Type": reply.content_type, "Content-Length": str(len(reply.body))}
     if reply.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(reply.retry_after_s)))
+    if is_last:
+        headers["Connection"] = "close"
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
     await send({"type": "http.response.body", "body": reply.body})

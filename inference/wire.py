@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from core import tracing
 from inference.engine import EngineStats, Unit
-from inference.errors import DeadlineExceeded, EngineUnavailable, InferenceError, OverCapacity, UnitFailed
+from inference.errors import DeadlineExceeded, Draining, EngineUnavailable, InferenceError, OverCapacity, UnitFailed
 
 PREFIX = "/units/v1/"
 CONTENT_TYPE = "application/vnd.voice.unit"
@@ -187,7 +187,10 @@ def failure_reply(error: InferenceError | WireError) -> Reply:
         case _:
             status = 500
             code = "unit_failed"
-    body = {"error": {"code": code, "message": str(error), "retry_after_s": retry_after_s}}
+    told = {"code": code, "message": str(error), "retry_after_s": retry_after_s}
+    if isinstance(error, Draining):  # a field of its own, because earlier versions do not know another code
+        told["draining"] = True
+    body = {"error": told}
     return Reply(status, json.dumps(body).encode(), retry_after_s)
 
 
@@ -209,7 +212,7 @@ def failure(status: int, body: bytes) -> InferenceError:
         case "deadline_exceeded":
             return DeadlineExceeded(float(retry_after_s or 1.0))
         case "engine_unavailable":
-            return EngineUnavailable(message)
+            return Draining(message) if error.get("draining") else EngineUnavailable(message)
         case _:
             return UnitFailed(message)
 

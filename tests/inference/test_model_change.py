@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
+from inference.errors import Draining, EngineUnavailable
+from inference.remote import RemoteEngine
+from inference.tier import MAX_MISSES, RETRIES_SAVED
+from inference.unit_server import UnitServer
 from tests import sound
+from tests.inference.test_remote import remote_speech, sentence, speak
+from tests.inference.unit_handlers import ScriptedUnitHandler, serving
 from tests.services import free_port, inference_tier, lasting_port, served
 
 FILE = {"file": ("a.wav", sound.wav(sound.said("selamat pagi semua")))}
@@ -31,17 +39,25 @@ class Balancer:
     New connections go to ``target``. Open connections stay where they are.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: str) -> None:
         self.port = lasting_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self.target = target
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
-            behind = await asyncio.open_connection("127.0.0.1", self.target)
+            behind = await asyncio.open_connection("127.0.0.1", port_of(self.target))
             await asyncio.gather(_pass_on(reader, behind[1]), _pass_on(behind[0], writer))
+
+    @asynccontextmanager
+    async def here(self) -> AsyncIterator[None]:
+        """Run on this event loop."""
+        async with await asyncio.start_server(self._connected, "127.0.0.1", self.port):
+            yield
 
     @contextmanager
     def running(self) -> Iterator[None]:
+        """Run in a thread of its own."""
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()
@@ -54,6 +70,10 @@ class Balancer:
             thread.join(5)
 
 
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):
         while data := await reader.read(65_536):
@@ -62,15 +82,82 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     writer.close()
 
 
+@contextmanager
+def unfinished_unit(url: str) -> Iterator[None]:
+    """Keep a request under way at a unit server, so that it goes on draining."""
+    with socket.create_connection(("127.0.0.1", port_of(url))) as client:
+        client.sendall(b"POST /units/v1/asr HTTP/1.1\r\nHost: tier\r\nContent-Length: 1000\r\n\r\n")
+        yield
+
+
+@asynccontextmanager
+async def switched(callers: int) -> AsyncIterator[tuple[UnitServer, RemoteEngine]]:
+    """An engine with ``callers`` kept connections to a server that the balancer does not lead to any more."""
+    first = UnitServer(ScriptedUnitHandler(speak))
+    second = UnitServer(ScriptedUnitHandler(speak))
+    async with serving(first) as one, serving(second) as two:
+        balancer = Balancer(one)
+        async with balancer.here(), remote_speech(balancer.url) as engine:
+            await engine.load()
+            await asyncio.gather(*(engine.submit(sentence()) for _ in range(callers)))
+            balancer.target = two
+            yield first, engine
+
+
+async def test_kept_connections_to_a_server_that_stops_refuse_nobody() -> None:
+    async with switched(int(2 * RETRIES_SAVED)) as (first, engine):
+        first.draining = True
+        await asyncio.gather(*(engine.submit(sentence()) for _ in range(int(2 * RETRIES_SAVED))))
+
+
+async def test_a_server_that_stops_does_not_take_its_address_out_of_service() -> None:
+    async with switched(1) as (first, engine):
+        first.draining = True
+        await engine._tier._probe(engine._tier._endpoints[0])
+        assert engine.stats().ready
+
+
+async def test_a_server_that_stops_closes_its_connections() -> None:
+    server = UnitServer(ScriptedUnitHandler(speak))
+    async with serving(server) as url, httpx.AsyncClient(base_url=url) as client:
+        assert "connection" not in (await client.get("/units/v1/status")).headers
+        server.draining = True
+        for reply in (await client.get("/units/v1/status"), await client.post("/units/v1/espeak-ng", content=b"")):
+            assert reply.headers["connection"] == "close"
+
+
+async def test_without_a_successor_the_refusal_says_that_the_server_stops() -> None:
+    server = UnitServer(ScriptedUnitHandler(speak))
+    async with serving(server) as url, remote_speech(url) as engine:
+        await engine.load()
+        server.draining = True
+        with pytest.raises(Draining):
+            await engine.submit(sentence())
+        await engine._tier._probe(engine._tier._endpoints[0])
+        with pytest.raises(EngineUnavailable, match="cannot be reached"):
+            await engine.submit(sentence())
+
+
+async def test_an_address_that_answers_units_stays_in_service_although_probes_are_missed(monkeypatch) -> None:
+    monkeypatch.setattr("inference.tier.PROBE_TIMEOUT_S", 0.0001)
+    async with serving(UnitServer(ScriptedUnitHandler(speak))) as url, remote_speech(url) as engine:
+        with monkeypatch.context() as answered:
+            answered.setattr("inference.tier.PROBE_TIMEOUT_S", 2.0)
+            await engine.load()
+        for _ in range(MAX_MISSES):
+            await engine._tier._probe(engine._tier._endpoints[0])
+            await engine.submit(sentence())
+        assert engine.stats().ready
+
+
 def test_callers_notice_nothing(tmp_path: Path) -> None:
     answers: Counter[int] = Counter()
     stopping = threading.Event()
     with ExitStack() as stack:
         first = stack.enter_context(inference_tier(tmp_path, port=free_port(), **PATIENT))
-        balancer = Balancer(int(first.url.rpartition(":")[2]))
+        balancer = Balancer(first.url)
         stack.enter_context(balancer.running())
-        tier = f"http://127.0.0.1:{balancer.port}"
-        server = stack.enter_context(served(tmp_path, VOICE_INFERENCE_URL=tier, **PATIENT))
+        server = stack.enter_context(served(tmp_path, VOICE_INFERENCE_URL=balancer.url, **PATIENT))
 
         def call() -> None:
             with httpx.Client(base_url=server.url, headers=server.headers(), timeout=60) as client:
@@ -85,9 +172,10 @@ def test_callers_notice_nothing(tmp_path: Path) -> None:
         # The tier is yielded when its models are warm.
         second = stack.enter_context(inference_tier(tmp_path, port=free_port(), **PATIENT))
         before = answers.total()
-        balancer.target = int(second.url.rpartition(":")[2])
-        stopping.wait(SETTLED_S)
-        first.process.send_signal(signal.SIGTERM)
+        with unfinished_unit(first.url):
+            balancer.target = second.url
+            first.process.send_signal(signal.SIGTERM)
+            stopping.wait(SETTLED_S)
         assert first.process.wait(30) == 0
         stopping.wait(SETTLED_S)
         stopping.set()

@@ -8,18 +8,19 @@ DEFINITIONS = {
     "active users": gettext_lazy("people served on the day shown, and in the 7 and the 30 days up to and including it"),
     "chat users": gettext_lazy(
         "entered by hand, because the service sees only voice users: Admin → Chat users, one row for each client "
-        "application and day; the newest row counts. A client application without a row is left out of the share. If "
-        "none has a row, no share is shown"
+        "application and day. The newest row counts. A client application without a row is left out of the share. "
+        "If none has a row, no share is shown"
     ),
     "have voice switched on": gettext_lazy(
-        "chat users × the share of users to whom the roll-out's present percentages give any part of voice (a client "
-        "application's own percentages, where it has some); at least those who used voice in 30 days. So always: chat "
-        "users ≥ switched on ≥ used in 30 days ≥ used in 7 days"
+        "how many chat users have any part of voice: the number of chat users × the share that the roll-out's "
+        "present percentages allow (a client application's own percentages, where it has some). It is never below "
+        "the number of users who used voice in 30 days. So always: chat users ≥ switched on ≥ used in 30 days ≥ "
+        "used in 7 days"
     ),
     "adoption": gettext_lazy("people active in 30 days, as a share of the chat users; the aim is 5–10 %"),
     "retention": gettext_lazy(
-        "of the people first served in a week (Monday to Sunday), how many were served in each later week. At least "
-        "the last 8 weeks are shown, at most 26"
+        "how many of the people first served in a week (Monday to Sunday) were served again in each later week. "
+        "At least the last 8 weeks are shown, at most 26"
     ),
     "minutes heard": gettext_lazy(
         "charged minutes of transcription, translation and live recognition: all of a successful request, and what "
@@ -27,12 +28,13 @@ DEFINITIONS = {
     ),
     "characters spoken": gettext_lazy("charged characters of text to speech"),
     "languages, voices, clients": gettext_lazy(
-        "minutes heard and characters spoken, by the language, voice or client application of the request; a language "
-        "that the request did not name was detected"
+        "minutes heard and characters spoken, by the language, voice or client application of the request. If the "
+        "request named no language, the detected one counts"
     ),
     "response times": gettext_lazy(
-        "of successful requests with a file or a text, not of live streams: the time within which half (p50) and 95 % "
-        "(p95) of the requests were answered. They come from a histogram, so they are at most a fifth too high"
+        "the time within which half (p50) and 95 % (p95) of the successful requests were answered. Only requests "
+        "with a file or a text count, not live streams. The times come from a histogram, so they may be up to a "
+        "fifth too high"
     ),
     "error rate, failed": gettext_lazy(
         "failures of the service (internal_error, over_capacity, engine_unavailable) as a share of the requests that "
@@ -42,8 +44,9 @@ DEFINITIONS = {
     "most users at once": gettext_lazy("the highest number on the day, as the capacity watcher recorded it"),
     "cost": gettext_lazy("infrastructure at the prices in the admin, counted by the hour; for today, until now"),
     "cost of an hour of audio, of 1,000 characters": gettext_lazy(
-        "the cost of speech to text (or of text to speech) in those days, divided by the audio (or the characters) "
-        "that it processed in them"
+        "an hour of audio: the cost of speech to text in those days, divided by the hours of audio recognised. "
+        "1,000 characters: the cost of text to speech in those days, divided by the thousands of characters "
+        "spoken"
     ),
     "word error rate": gettext_lazy(
         "errors divided by words, in the corrected transcripts of those days' requests, with the 95 % confidence "
@@ -57,13 +60,13 @@ DEFINITIONS = {
         "the same pseudonym; whose it is cannot be told without the service's secret key"
     ),
     "events": gettext_lazy(
-        "changes of the roll-out's percentages and kill switches, outages seen by the service's own probes, and the "
-        "first day on which the users active in 30 days exceeded those that a phase of growth is for"
+        "changes of the roll-out's percentages and kill switches; outages seen by the service's own probes; and "
+        "the first day on which the users active in 30 days were more than a phase of growth is for"
     ),
     "revenue, cost, margin": gettext_lazy(
-        "of whole months, in ringgit at the dollar's rate that is entered in the admin. Revenue is a client "
-        "application's statements less its credit notes. Cost is infrastructure, divided among client applications by "
-        "audio heard and characters spoken. Margin is revenue less cost"
+        "figures of whole months, in ringgit; dollars are converted at the rate entered in the admin. Revenue is "
+        "a client application's statements less its credit notes. Cost is infrastructure, divided among client "
+        "applications by audio heard and characters spoken. Margin is revenue less cost"
     ),
     "before": gettext_lazy(
         "the period of the same length just before; in charts the faint line. Today is not over, so it is compared "

@@ -1,25 +1,25 @@
 """Admission control in front of an engine: admit work that can start in time, and refuse all other work at once.
 
 Admitted work counts until it is done, whether it waits for a thread, waits in the batcher's queue, or runs in a batch.
-New work has to wait until all of it is done at the present service rate (Little's law).
+The wait of new work is the total cost of the admitted work divided by the service rate (Little's law).
 
 The service rate is measured as follows:
 
-- A measurement lasts while the engine is busy. An engine with little work makes small batches and seems slow. If it
-  then refused work, it would get even less work. So a measurement with little work is used only if it is higher than
-  the known rate.
-- The rate is the second best of the latest measurements. BBR takes the best one for a link's bandwidth (Cardwell et
-  al., "BBR: Congestion-Based Congestion Control", 2016). But here, work counts only when it is done, so a measurement
-  is too high if a long file ends during it.
-- There is no rate until there are ``MIN_MEASUREMENTS`` measurements, because an engine is slow just after its start.
-  Until then, only the number of admitted pieces of work is limited.
+- The rate is measured while the engine is busy. An engine with little work runs small batches and seems slow. If it
+  refused work for this reason, it would get even less work. So a measurement with little work is used only if it is
+  higher than the known rate.
+- The rate is the second highest of the latest measurements. BBR uses the highest one to estimate a link's bandwidth
+  (Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016). Here, work counts only when it is done, so a
+  measurement is too high if a long file ends during it.
+- An engine is slow just after its start. Before the first ``MIN_MEASUREMENTS`` measurements, the rate is unknown, and
+  only the number of admitted pieces of work is limited.
 
-A refusal tells the client when there will be room. Each further refusal names a later time, so that the clients do not
-all come back at once.
+A refusal tells the client when to retry. Each further refusal gives a later time, so that the clients do not all retry
+at once.
 
-If an inference tier may get more replicas, work may wait longer by the same factor (``growth``). So all work is
-admitted that the future replicas can do in time. Nobody is refused while these replicas start, and the waiting work
-causes the tier to start them (``inference.scaling``). Rates are stored as if the tier had all its replicas, so the
+If the inference tier may double its replicas, for example, the limit on the wait is doubled (``growth``). So all work
+is admitted that the future replicas can do in time. The waiting work causes the tier to start the replicas
+(``inference.scaling``), and nothing is refused meanwhile. Rates are stored as if the tier had all its replicas, so the
 present rate rises as soon as a replica has started.
 
 Threads: an ``AdmissionController`` belongs to one event loop.
@@ -33,18 +33,18 @@ from collections.abc import Callable
 
 from inference.errors import OverCapacity
 
-BUSY = 4  # with this many pieces of work at once, an engine always has work to do
-WINDOW_S = 2.0  # shortest measurement of the rate, in busy time; shorter ones vary, because work is done in batches
-MIN_MEASUREMENTS = 3  # number of measurements needed for a rate
-MAX_MEASUREMENTS = 5  # number of measurements kept, so that a slower engine is noticed within ten seconds
+BUSY = 4  # an engine with at least this many pieces of work counts as busy
+WINDOW_S = 2.0  # busy time of one measurement; a shorter one would be inexact, because work is done in batches
+MIN_MEASUREMENTS = 3  # number of measurements before the rate is known
+MAX_MEASUREMENTS = 5  # number of latest measurements to use, so that a slower engine is noticed within ten seconds
 LEARNING = 0.05  # weight of the newest piece of work in the estimated cost per byte
-LONGEST_RETRY_S = 10.0  # longest ``retry_after_s``, because estimates further ahead are not reliable
+LONGEST_RETRY_S = 10.0  # maximum ``retry_after_s``, because longer estimates are not reliable
 
 
 class _Window:
     """Measures how much work is completed while the window is open.
 
-    A measurement begins when the first piece of work is done, because the time before says nothing about the rate.
+    The first piece of work only starts the measurement, because part of it was done before the window was open.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class _Window:
         self._since = None
 
     def restart(self, now: float | None) -> None:
-        """Discard the measurement. The window is then open from the time ``now``, or closed if ``now`` is None."""
+        """Discard the measurement. Open the window at the time ``now``, or close it if ``now`` is None."""
         self._elapsed = self.done = 0.0
         self._since = now
         self._counting = False
@@ -72,8 +72,8 @@ class _Window:
     def count(self, cost: float, now: float) -> float | None:
         """Count a piece of work as done.
 
-        After ``WINDOW_S`` seconds, return the rate (cost per second) and start the next measurement. Before that,
-        return None.
+        If the measurement has lasted for ``WINDOW_S``, return the rate (cost per second), and start the next
+        measurement. Otherwise return None.
         """
         if not self._counting:
             self.restart(now)
@@ -95,14 +95,16 @@ class _Window:
 class AdmissionController:
     """Admits or refuses work for one engine.
 
-    Costs may be seconds of audio, characters or anything else to which the time for the work is about proportional.
+    The cost of a piece of work is approximately proportional to the time that it takes: seconds of audio, for example,
+    or characters.
 
-    ``longest_s``: longest wait in seconds; work that would wait longer is refused; 0: no limit.
-    ``most``: largest number of pieces of work that may be admitted at the same time.
-    ``cost_per_byte``: estimated cost of a request per byte, for requests whose cost is not known yet; adapts to known
-    costs.
-    ``dearest``: largest cost with which one piece of work counts; longer work is done in parts, between other work.
-    ``growth``: function that returns how many times faster the engine may become soon.
+    ``longest_s``: maximum wait in seconds, beyond which work is refused; 0: no limit.
+    ``most``: maximum number of pieces of work that are admitted at the same time.
+    ``cost_per_byte``: initial estimate of a request's cost per byte. The estimate is used until a request's cost is
+    known, and adapts to known costs.
+    ``dearest``: maximum cost of one piece of work. Longer work counts with this cost, because the engine does it in
+    parts, between other work.
+    ``growth``: function that returns the factor by which the inference tier may increase its replicas.
     ``clock``: function that returns the time in seconds.
     """
 
@@ -124,27 +126,27 @@ class AdmissionController:
         self._cost_per_byte = cost_per_byte
         self._inside = 0
         self._cost = 0.0  # total cost of all admitted work
-        # Measured rates in cost per second, at the engine's full size, the newest last.
+        # Measured rates in cost per second, as if the tier had all its replicas; the newest rate is last.
         self._rates: deque[float] = deque(maxlen=MAX_MEASUREMENTS)
-        self._working = _Window()  # open while there is work; ``_busy`` is open while there are ``BUSY`` pieces or more
+        self._working = _Window()  # open while there is any work; ``_busy`` is open while the engine is busy
         self._busy = _Window()
         self._last_done = 0.0
-        self._room_at = 0.0  # time at which there will be room for all work that has been refused
+        self._room_at = 0.0  # time at which the engine will have capacity for all work that has been refused
 
     def enter(self, size: int) -> Admitted:
-        """Admit work of ``size`` bytes. The caller must call ``leave`` on the result when the work ends.
+        """Admit a request of ``size`` bytes. The caller must call ``leave`` on the result when the work ends.
 
-        Raise ``OverCapacity`` if the work is refused.
+        Raise ``OverCapacity`` if the request is refused.
         """
         self.check(size)
-        if self.wait_s < self._longest_s / 2:  # there is enough room, so forget the times promised to refused clients
+        if self.wait_s < self._longest_s / 2:  # the overload is over, so forget the times given to refused clients
             self._room_at = 0.0
         cost = self._first_cost(size)
         self._add(cost)
         return Admitted(self, cost, size)
 
     def check(self, size: int) -> None:
-        """Raise ``OverCapacity`` if work of ``size`` bytes would be refused now. Does not admit it."""
+        """Raise ``OverCapacity`` if a request of ``size`` bytes would be refused now. Do not admit the request."""
         if self.is_full:
             raise OverCapacity(self._retry_after(self._first_cost(size), self.wait_s))
 
@@ -171,14 +173,14 @@ class AdmissionController:
 
     @property
     def _rate(self) -> float:
-        """The cost per second that the engine completes at its present size; 0 while unknown."""
+        """The cost per second that the engine completes with its present replicas; 0 while this is unknown."""
         return sorted(self._rates)[-2] / self._growth() if len(self._rates) >= MIN_MEASUREMENTS else 0.0
 
     @property
     def wait_s(self) -> float:
-        """The seconds until all admitted work will be done; 0 while this is unknown.
+        """The estimated time until all admitted work is done, in seconds; 0 while the rate is unknown.
 
-        While the engine is busy, the value is at least the time since a piece of work was last completed.
+        While the engine is busy, the value is at least the time since the last completion of a piece of work.
         """
         rate = self._rate
         by_rate = self._cost / rate if rate else 0.0
@@ -193,7 +195,7 @@ class AdmissionController:
         retry_s = self._room_at - now
         if rate and retry_s < LONGEST_RETRY_S:
             self._room_at += cost / rate
-        # There may be room sooner, but new clients, which were not told to wait, would take it.
+        # Capacity may become free sooner, but new clients, which were not told to wait, will take it.
         return min(LONGEST_RETRY_S, max(1.0, self._longest_s, retry_s))
 
     def _revise(self, admitted: Admitted, cost: float) -> None:
@@ -231,9 +233,9 @@ class AdmissionController:
 class Admitted:
     """One admitted piece of work.
 
-    ``cost``: the cost with which the work counts.
+    ``cost``: the cost that counts for this work.
     ``size``: size of the request in bytes.
-    ``is_paused``: whether the work does not count at present.
+    ``is_paused``: True while the work does not count.
     """
 
     def __init__(self, controller: AdmissionController, cost: float, size: int) -> None:
@@ -243,29 +245,29 @@ class Admitted:
         self.is_paused = False
 
     def revise(self, cost: float) -> None:
-        """Set the cost of the work once it is known; 0 if the engine has nothing to do."""
+        """Set the cost of the work when it is known; 0 if the work needs no engine."""
         if self._controller is not None:
             self._controller._revise(self, cost)
 
     def pause(self) -> None:
-        """Stop counting this work until ``resume`` is called, while it waits for its client."""
+        """Stop counting this work until ``resume`` is called. Use this while the work waits for a slow client."""
         if self._controller is not None and not self.is_paused:
             self._controller._remove(self.cost)
             self.is_paused = True
 
     def resume(self) -> None:
-        """Count this work again, because its client is ready. Unlike new work, it is never refused.
+        """Count this work again after ``pause``. Unlike new work, it is never refused.
 
-        Does nothing if the work is not paused.
+        Do nothing if the work is not paused.
         """
         if self._controller is not None and self.is_paused:
             self._controller._add(self.cost)
             self.is_paused = False
 
     def leave(self, *, done: bool) -> None:
-        """End this work. Further calls have no effect.
+        """Stop counting this work for good. Further calls have no effect.
 
-        ``done``: whether all of the work was completed.
+        ``done``: whether the work was completed.
         """
         controller = self._controller
         self._controller = None

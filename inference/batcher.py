@@ -1,10 +1,10 @@
-"""Dynamic batching: while a batch runs, the units that arrive are gathered for the next one.
+"""Dynamic batching: units that arrive while a batch runs are gathered into the next batch.
 
-A batch consists of the unit that is next in the queue and those that may run together with it.
+A batch consists of the first unit in the queue and the units that may run together with it.
 
-Threads: ``submit`` may be called on several event loops. ``_changed`` guards ``_queue`` and the counters. Worker
-threads take batches, run them without the lock, and return results by ``loop.call_soon_threadsafe``. A future is used
-only on its own loop.
+Threads: ``submit`` may be called on several event loops. The condition ``_changed`` guards ``_queue`` and the counters.
+Worker threads take batches, run them without the lock, and return results by ``loop.call_soon_threadsafe``. A future is
+used only on its own loop.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from core import tracing
 from inference.engine import EngineStats, Unit
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
 
-LIVE_LEAD_S = 2.0  # a live unit counts as this much older, so it goes first, but cannot starve the others
-# Callers whose units ran together submit the next ones shortly after each other. After a longer gap, all have arrived.
+LIVE_LEAD_S = 2.0  # a live unit counts as this much older, so it runs earlier but cannot starve other units
+# Callers whose units ran in one batch submit their next units at almost the same time. After a longer gap without
+# arrivals, all of them have arrived.
 ARRIVAL_GAP_S = 0.015
-GATHER_S = 0.08  # the longest that a free worker waits for more units
-SMOOTHING = 0.2  # weight of the newest batch in the measured service time
-RECOVERY_S = 5.0  # idle time after which most of a measured slowness is forgotten
+GATHER_S = 0.08  # maximum time that a free worker waits for more units
+SMOOTHING = 0.2  # weight of the newest batch in the measured time per cost
+RECOVERY_S = 5.0  # time constant with which the estimated pace returns to ``fastest`` while the engine is idle
 
 U = TypeVar("U", bound=Unit)
 R = TypeVar("R")
@@ -39,7 +40,7 @@ R = TypeVar("R")
 class _Waiting(Generic[U, R]):
     """A unit in the queue. Units are ordered by ``rank``, then by ``number``.
 
-    ``rank``: when the unit arrived, moved forward or back by its priority, in ``time.monotonic()`` seconds.
+    ``rank``: time of arrival, earlier or later depending on the priority, in seconds of ``time.monotonic()``.
     ``number``: number of the unit in order of arrival.
     ``gone``: whether the caller has been cancelled.
     """
@@ -56,12 +57,13 @@ class _Waiting(Generic[U, R]):
 class Batcher(Generic[U, R]):
     """Runs units in worker threads, in batches.
 
-    ``run``: runs a batch and returns a result or an exception for each unit; if it raises, all units of the batch fail.
-    ``key``: returns a unit's key; units with equal keys may share a batch.
-    ``limit``: returns the size of the largest batch that may contain the unit.
-    ``workers``: number of threads; each runs one batch at a time.
-    ``max_queue``: number of units that may wait; further units are refused.
-    ``on_batch``: called after each batch with its size and its duration in seconds.
+    ``run``: runs a batch, and returns a result or an exception for each unit. If it raises an exception, all units of
+    the batch fail.
+    ``key``: returns a unit's key. Units with equal keys may share a batch.
+    ``limit``: returns the maximum size of a batch whose first unit is the given unit.
+    ``workers``: number of threads. Each thread runs one batch at a time.
+    ``max_queue``: maximum number of waiting units. Further units are refused.
+    ``on_batch``: called after each batch, with the batch's size and duration in seconds.
     """
 
     def __init__(
@@ -97,8 +99,8 @@ class Batcher(Generic[U, R]):
     def start(self, *, fastest: float = 0.0) -> None:
         """Start the worker threads.
 
-        ``fastest``: seconds that a cost of 1 takes on an idle engine. If given, the estimated pace returns to this
-        value while the engine is idle. Leave it out if a unit's cost says little about the duration of its batch.
+        ``fastest``: seconds that a cost of 1 takes on an idle engine. While the engine is idle, the estimated pace
+        returns to this value. With 0, the estimate stays the same; use 0 if a batch's cost says little about its time.
         """
         self._closed = False
         self._fastest = fastest
@@ -110,7 +112,7 @@ class Batcher(Generic[U, R]):
             thread.start()
 
     def close(self) -> None:
-        """Finish the running batches and refuse the waiting units. Blocks, so do not call it on an event loop."""
+        """Refuse the waiting units, and block until the running batches end. Do not call this on an event loop."""
         with self._changed:
             self._closed = True
             waiting = self._queue
@@ -121,10 +123,10 @@ class Batcher(Generic[U, R]):
             thread.join()
 
     async def submit(self, unit: U) -> R:
-        """Run a unit and return its result.
+        """Run a unit in a batch, and return its result.
 
-        Raise ``OverCapacity``, ``DeadlineExceeded`` or ``EngineUnavailable``, or the error with which the model
-        failed.
+        Raise ``OverCapacity`` if the unit would start too late or the queue is full, ``DeadlineExceeded`` if its
+        deadline passes in the queue, ``EngineUnavailable`` if the batcher is not running, or the model's error.
         """
         now = time.monotonic()
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
@@ -171,10 +173,10 @@ class Batcher(Generic[U, R]):
             raise OverCapacity(max(1.0, wait))
 
     def _wait(self) -> float:
-        """Return the seconds until a unit that arrives now would start.
+        """Return the estimated time in seconds until a unit that arrives now would start.
 
-        This is the total cost of the units before it, multiplied by the measured time per cost. Units with enough
-        ``slack_s`` do not count, because they run after it.
+        This is the total cost of the units before it in the queue, multiplied by the measured time per cost. Units with
+        enough ``slack_s`` do not count, because they would run after it.
         """
         now = time.monotonic()
         return self._time_for(item for item in self._queue if item.rank <= now)
@@ -184,9 +186,9 @@ class Batcher(Generic[U, R]):
         return float(cost * self._seconds_per_cost / self._workers)
 
     def _pace(self) -> float:
-        """Return the estimated seconds that a cost of 1 takes at present.
+        """Return the estimated time in seconds that a cost of 1 takes at present.
 
-        While the engine is idle, the estimate moves from the last measured pace to the fastest one, if that is known.
+        While the engine is idle, the estimate returns from the last measured pace to the fastest pace, if it is known.
         """
         if not self._fastest or self._queue or self._running:
             return self._seconds_per_cost
@@ -194,9 +196,9 @@ class Batcher(Generic[U, R]):
         return self._fastest + (self._seconds_per_cost - self._fastest) * math.exp(-idle_s / RECOVERY_S)
 
     def _backlog(self) -> float:
-        """Return how many seconds late the latest of the present units will be, if no more units arrive.
+        """Return by how many seconds the latest of the present units will be late, if no more units arrive.
 
-        A unit is late if it is done after the moment at which its result is needed.
+        A unit is late if its result is ready after the time at which the result is needed.
         """
         now = time.monotonic()
         running = self._running_batches.values()
@@ -221,9 +223,9 @@ class Batcher(Generic[U, R]):
             self._finish(batch, results, time.monotonic() - started)
 
     def _take(self) -> list[_Waiting[U, R]]:
-        """Return the next batch: the first unit in the queue and those that may run with it. Blocks until there is one.
+        """Wait for the next batch, and return it: the first unit in the queue and the units that may run with it.
 
-        Returns an empty list once the batcher is closed.
+        Return an empty list if the batcher is closed.
         """
         with self._changed:
             free_since = time.monotonic()
@@ -245,15 +247,15 @@ class Batcher(Generic[U, R]):
             self._running += len(batch)
             self._running_batches[threading.get_ident()] = (time.monotonic(), sum(item.unit.cost for item in batch))
             if rest:
-                self._changed.notify()  # another worker may be able to run these
+                self._changed.notify()  # another worker may be free to run the remaining units
             return batch
 
     def _patience_s(self, free_since: float) -> float:
         """Return how many more seconds a free worker should wait for a larger batch; 0 or less: it should not wait.
 
-        A larger batch is worth a short wait, because a batch of five takes little longer than one of two. A worker
-        waits only while other workers run and units keep arriving. Meanwhile the processor is busy reading these
-        requests.
+        A short wait pays off, because a batch of five units takes little longer than a batch of two. A worker waits
+        only while other workers run and units keep arriving. The processor is not idle meanwhile, because it reads the
+        arriving requests.
         """
         if not self._running or not self._queue or any(item.unit.live for item in self._queue):
             return 0.0
@@ -264,9 +266,9 @@ class Batcher(Generic[U, R]):
         return until - time.monotonic()
 
     def _share(self) -> int:
-        """Return the most units that one worker should take: its share of all waiting and running units.
+        """Return the maximum number of units for one worker: its share of all waiting and running units.
 
-        If it took more, other workers would be idle or run single units, and the last result would come later.
+        If a worker took more units, other workers would have too few, and the last result would come later.
         """
         return math.ceil((len(self._queue) + self._running) / self._workers)
 
@@ -308,7 +310,7 @@ class Batcher(Generic[U, R]):
         for loop, futures in by_loop.items():
             try:
                 loop.call_soon_threadsafe(_settle, futures)
-            except RuntimeError:  # the loop is closed: its callers are gone
+            except RuntimeError:  # the event loop is closed, so no caller waits for the results
                 continue
 
 

@@ -1,6 +1,6 @@
-"""The interface of all engines: they take units of speech work and return results.
+"""The interface of all engines, which take units of speech work and return results.
 
-A unit holds everything on which its result depends. So it can share a batch with units of other requests, run on any
+A unit contains everything on which its result depends. So it can share a batch with units of other requests, run on any
 machine, and run again after a failure.
 """
 
@@ -15,14 +15,14 @@ from typing import Any, Protocol, TypeVar
 class Unit:
     """One piece of speech work, such as a speech segment or a sentence.
 
-    ``deadline``: time after which the result is not needed, in ``time.monotonic()`` seconds; None: no limit.
-    ``live``: whether a user waits for the result in real time; such units run before those of files.
-    ``admitted``: whether the first unit of the same request was accepted; such a unit waits instead of being refused.
-    ``slack_s``: seconds until the result is needed, because earlier audio is still playing; units with less slack run
-    first.
-    ``queued_ms``: how long the unit waited for its batch; set by the batcher.
-    ``origin``: the request and trace to which the unit belongs (``core.tracing.origin``); set only in the inference
-    tier.
+    ``deadline``: time after which the result is not needed, in seconds of ``time.monotonic()``; None: no limit.
+    ``live``: whether a user waits for the result in real time. Live units run before units of files.
+    ``admitted``: whether an earlier unit of the same request was accepted. Admitted units are never refused, but wait.
+    ``slack_s``: seconds until the result is needed, for example while earlier audio is still playing. Units with less
+    slack run first.
+    ``queued_ms``: milliseconds that the unit waited for its batch. The batcher sets this.
+    ``origin``: the request and the trace to which the unit belongs (``core.tracing.origin``). Only the inference tier
+    sets this.
     """
 
     deadline: float | None = None
@@ -34,9 +34,9 @@ class Unit:
 
     @property
     def cost(self) -> float:
-        """The cost of this unit relative to the engine's other units, for estimates of waiting times.
+        """The cost of this unit relative to the engine's other units, such as seconds of audio.
 
-        For example, seconds of audio.
+        Waiting times are estimated from costs.
         """
         return 1.0
 
@@ -52,8 +52,8 @@ class EngineStats:
     ``batches``: number of batches run so far.
     ``largest_batch``: number of units in the largest batch so far.
     ``busy_s``: total duration of all batches in seconds.
-    ``estimated_wait_s``: seconds for which a unit submitted now would wait.
-    ``backlog_s``: seconds by which the latest of the present units will be late, that is, done after its result is
+    ``estimated_wait_s``: seconds that a unit submitted now would wait.
+    ``backlog_s``: seconds by which the latest of the present units will be late, that is, ready after its result is
     needed.
     ``seconds_per_cost``: seconds that a cost of 1 takes at present; 0 before the first measurement.
     """
@@ -71,7 +71,7 @@ class EngineStats:
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> EngineStats:
-        """Create the state from fields that a process of any version has sent. Unknown fields are ignored."""
+        """Create the state from the fields that a process of any version has sent. Ignore unknown fields."""
         return cls(**{one.name: told[one.name] for one in fields(cls) if one.name in told})
 
 
@@ -83,13 +83,16 @@ class Engine(Protocol[UnitT, ResultT]):
     """Runs units with one or more models, in this process or elsewhere."""
 
     async def load(self) -> None:
-        """Make the engine ready. May be called repeatedly and from several tasks. Raise ``EngineUnavailable``."""
+        """Make the engine ready. Repeated calls, also from several tasks, do no harm.
+
+        Raise ``EngineUnavailable`` if the engine cannot be made ready.
+        """
 
     async def close(self) -> None:
-        """Finish the running units and refuse the waiting ones."""
+        """Finish the running units, and refuse the waiting units."""
 
     async def submit(self, unit: UnitT) -> ResultT:
-        """Run a unit and return its result. Raise ``OverCapacity``, ``DeadlineExceeded`` or ``EngineUnavailable``."""
+        """Run a unit and return its result. Raise a subclass of ``InferenceError`` if the unit cannot be run."""
 
     def stream(self, units: AsyncIterator[UnitT]) -> AsyncIterator[ResultT]:
         """Yield the results in the order of the units. Several units run at the same time."""

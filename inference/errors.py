@@ -1,14 +1,14 @@
-"""Errors of units that were not run. They do not depend on HTTP; callers translate them."""
+"""Errors of engines. They do not depend on HTTP; ``gateway.error_mapping`` converts them for API clients."""
 
 from __future__ import annotations
 
 
 class InferenceError(Exception):
-    """Base class of the errors that engines raise on purpose."""
+    """Base class of the errors that engines raise."""
 
 
 class OverCapacity(InferenceError):
-    """The engine has more work than it can do in time. The unit was not run.
+    """The engine has more work than it can do in time, so it did not run the unit.
 
     ``retry_after_s``: seconds after which a retry may succeed.
     """
@@ -23,7 +23,7 @@ class DeadlineExceeded(OverCapacity):
 
 
 class EngineUnavailable(InferenceError):
-    """The engine cannot run at all: its model or library is missing, it is closed, or it cannot be reached."""
+    """The engine cannot run units: a model or library is missing, or the engine is closed or cannot be reached."""
 
 
 class Draining(EngineUnavailable):
@@ -31,4 +31,4 @@ class Draining(EngineUnavailable):
 
 
 class UnitFailed(InferenceError):
-    """The inference tier ran the unit, and the run failed. A retry would fail too."""
+    """The inference tier ran the unit, and the model raised an error. A retry would fail too."""

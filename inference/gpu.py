@@ -1,4 +1,4 @@
-"""Read the load and the memory use of this machine's GPUs through NVML. A container reads only its own GPUs."""
+"""Read the load and the memory use of this machine's GPUs through NVML. A container sees only its own GPUs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-READ_EVERY_S = 1.0  # calls within this time share one reading
+READ_EVERY_S = 1.0  # calls within this time return the same readings
 
 _lock = threading.Lock()
 _has_gpus: bool | None = None
 _read_at = float("-inf")
 _readings: list[GpuReading] = []
-_warned: set[str] = set()  # messages logged so far; each is logged only once, although the GPUs are read every second
+_warned: set[str] = set()  # messages logged so far, so that reading the GPUs every second logs each message only once
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class GpuReading:
     """The load of one GPU at one moment.
 
     ``gpu``: UUID of the GPU.
-    ``percent``: percentage of time in which the GPU calculates.
-    ``memory_percent``: percentage of its memory in use.
+    ``percent``: utilisation, that is, the percentage of time in which the GPU computes.
+    ``memory_percent``: percentage of the GPU's memory that is in use.
     """
 
     gpu: str
@@ -38,7 +38,7 @@ class GpuReading:
 def read() -> list[GpuReading]:
     """Return a reading of each GPU of this machine; an empty list if there is no GPU."""
     global _has_gpus, _read_at, _readings  # shared by all calls, because the driver's library is slow to load
-    import pynvml  # only where GPUs are read
+    import pynvml  # imported here, because most processes read no GPUs
 
     with _lock:
         if _has_gpus is None:
@@ -50,9 +50,9 @@ def read() -> list[GpuReading]:
 
 
 def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
-    """Summarise the readings of several GPUs; None if there are no readings.
+    """Return a summary of the readings of several GPUs; None if there are no readings.
 
-    The result has the id and the load of the busiest GPU, and the highest memory use of any GPU.
+    The summary has the id and the load of the busiest GPU, and the highest memory use of any GPU.
     """
     known = list(readings)
     if not known:
@@ -62,10 +62,7 @@ def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
 
 
 def _asked(nvml: Any) -> list[GpuReading]:
-    """Return the readings of the GPUs that answer.
-
-    A partition of a GPU (MIG) does not report its load and is left out.
-    """
+    """Return the readings of the GPUs that report their load. A partition of a GPU (MIG) does not report its load."""
     readings = []
     try:
         count = nvml.nvmlDeviceGetCount()
@@ -94,7 +91,7 @@ def _warn_once(message: str) -> None:
 
 
 def _initialised(nvml: Any) -> bool:
-    with suppress(Exception):  # without driver, library or permission, there is no GPU to read
+    with suppress(Exception):  # without a driver, the library or permission, no GPU can be read
         nvml.nvmlInit()
         return True
     return False

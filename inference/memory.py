@@ -1,11 +1,12 @@
-"""Let glibc keep the large buffers that a model on a CPU allocates again for each of its layers.
+"""Make glibc keep the large buffers that a model on a CPU allocates anew for each of its layers.
 
-By default, glibc gets each block above 32 MB from the kernel and returns it as soon as it is freed. It also returns the
-free end of a large heap. The kernel then has to fill each page again. For attention over 30 s of audio, this caused
-100,000 page faults and took a third of the encoder's time. Buffers that are kept stay mapped and are reused. Memory
-that is free after a model has been loaded or unloaded is returned by ``give_back``.
+By default, glibc gets each block above 32 MB from the kernel, and returns the block to the kernel when it is freed.
+glibc also returns free memory at the end of a large heap. The kernel must then clear each page again before its next
+use: for attention over 30 s of audio, this caused 100,000 page faults and took a third of the encoder's time. Buffers
+that glibc keeps stay mapped and are reused. Call ``give_back`` after loading or unloading a model, to return free
+memory to the kernel.
 
-Other C libraries (musl, macOS) have no such options, so nothing changes there.
+Other C libraries (musl, macOS) do not have these options, so nothing changes there.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ import sys
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
 _M_ARENA_MAX = -8
-_MAX_KEPT_BYTES = 2**30  # free memory at the end of the heap is returned to the kernel if it exceeds this
+_MAX_KEPT_BYTES = 2**30  # if more memory is free at the end of the heap, glibc returns it to the kernel
 _OPERATORS = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 
 
 def keep_buffers() -> None:
-    """Let this process keep freed buffers, permanently. If the operator has configured malloc, nothing is changed.
+    """Make glibc keep freed buffers in this process from now on. Change nothing if the operator has configured malloc.
 
-    Call this before the model is loaded, because a thread keeps the heap that it has.
+    Call this before the model is loaded, because a thread keeps the heap (arena) that it already uses.
     """
     if sys.platform != "linux" or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return

@@ -1,4 +1,4 @@
-"""Process a stream of items several at a time, and yield the results in order."""
+"""Process several items of a stream at the same time, and yield the results in the order of the items."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ async def in_order(
 ) -> AsyncGenerator[R, None]:
     """Run ``work`` on at most ``ahead`` items at the same time, and yield the results in the order of the items.
 
-    A result is yielded as soon as all earlier results have been yielded, even if no further item has arrived. If an
-    item fails or the reader stops, all other items are cancelled.
+    A result is yielded as soon as it is ready and all earlier results have been yielded, even if no further item has
+    arrived. If an item fails or the reader stops, all other items are cancelled.
     """
     room = asyncio.Semaphore(ahead)
     started: asyncio.Queue[asyncio.Future[R] | None] = asyncio.Queue()

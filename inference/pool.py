@@ -2,12 +2,12 @@
 
 There are several pools, so that urgent work does not wait for other work:
 
-- ``first``: the first steps of a request (parsing, decoding, finding speech).
-- ``cpu``: the later steps (features, encoding). If they shared a pool with the first steps, a hundred requests that
-  arrive together would all be decoded before the first is recognised, and the engine would be idle meanwhile.
+- ``first``: the first steps of a request (parsing, decoding audio, finding speech).
+- ``cpu``: the later steps (computing features, encoding audio). If both shared a pool and a hundred requests arrived
+  together, all of them would be decoded before the first was recognised, and the engine would be idle meanwhile.
 - ``live``: work for open streams.
-- ``ahead``: work that is needed only later, with half as many threads. For example, the speech for a ten-minute text
-  must not delay another user's first sentence.
+- ``ahead``: work whose result is needed only later. This pool has half as many threads, so that the speech for a
+  ten-minute text, for example, does not delay another user's first sentence.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _pool(name: str) -> ThreadPoolExecutor:
 
 
 def _submit(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-    """Submit ``function`` to the named pool. It runs with the caller's language, so its messages are translated."""
+    """Submit ``function`` to the named pool. The function runs with the caller's language, for translated messages."""
     language = translation.get_language()
 
     def run() -> R:
@@ -44,7 +44,7 @@ def _submit(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwar
 
 
 async def in_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run ``function`` in the ``cpu`` pool and return its result, without blocking the event loop.
+    """Run ``function`` in the ``cpu`` pool without blocking the event loop, and return its result.
 
     If the caller is cancelled before the function starts, the function does not run.
     """

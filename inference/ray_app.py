@@ -1,17 +1,17 @@
-"""The inference tier on Ray Serve: ``serve run inference.ray_app:app``, or KubeRay with that import path.
+"""The inference tier on Ray Serve: ``serve run inference.ray_app:app``, or KubeRay with this import path.
 
     API process ── HTTP ──► units (ingress, no model) ── handle ──► asr, tts (replicas with models)
 
 The deployment ``units`` runs the same ``UnitServer`` as ``manage.py serve_inference``, but its handler passes each
-frame to a replica of the deployment that has the engine. Serve's router chooses the less busy of two replicas. At most
-``max_queued_requests`` requests wait; further ones are refused with 503 over_capacity. The number of replicas depends
-on how long work waits (``inference.scaling``).
+frame to a replica of the deployment that has the engine. Serve's router chooses the less busy of two random replicas.
+At most ``max_queued_requests`` requests wait; further requests are refused with 503 over_capacity. The number of
+replicas depends on how long work waits (``inference.scaling``).
 
-A replica counts as started once its models have run a unit. It is restarted if its engines are not ready any more. It
-finishes its units before it is removed. Settings (``VOICE_RAY_…``) give the sizes; a Serve config file overrides them
-by the name of the deployment.
+A replica counts as started when its models have run a unit. Ray restarts a replica whose engines are no longer ready. A
+replica finishes its units before it is removed. The settings ``VOICE_RAY_…`` give the sizes; a Serve config file can
+override them for each deployment, by name.
 
-API processes do not need Ray, so it is only in requirements-cluster.txt.
+API processes do not need Ray, so only requirements-cluster.txt lists it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 import django
 from django.apps import apps
 
-if not apps.ready:  # Ray's workers import this first
+if not apps.ready:  # a worker of Ray imports this module before Django is set up
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
     django.setup()
 
@@ -51,23 +51,23 @@ logger = logging.getLogger(__name__)
 ASR = "asr"
 TTS = "tts"
 INGRESS = "units"
-STATUS_TIMEOUT_S = 1.0  # shorter than the 2 s after which API processes give up
-READING_NEW_S = 1.0  # an engine with a reading that is not older than this is not asked for another
+STATUS_TIMEOUT_S = 1.0  # shorter than the timeout of API processes (2 s)
+READING_NEW_S = 1.0  # a deployment is asked for its state only if its last reading is older than this
 READING_FRESH_S = 3.0
 DRAIN_POLL_S = 0.5
 HEALTH_PERIOD_S = 2.0
 HEALTH_TIMEOUT_S = 10.0
 COUNTS_NEW_S = 2.0
 COUNTS_KEPT_S = 60.0
-LONGEST_START_S = 900.0  # time for a new replica: start a machine with a GPU, pull the image, load the models
-MAX_IN_INGRESS = 2_000  # requests only wait in the ingress; the deployments behind it limit the work
+LONGEST_START_S = 900.0  # time to start a replica: start a machine with a GPU, pull the image, load the models
+MAX_IN_INGRESS = 2_000  # high, because requests only wait in the ingress; the deployments behind it limit the work
 LOST = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError, TaskCancelledError)
 
 
 class Replica:
     """One process of the tier, which runs the engines ``names``.
 
-    Once the constructor returns, the engines are loaded and have run a unit.
+    When the constructor returns, the engines are loaded and have run a unit.
     """
 
     async def __init__(self, names: list[str]) -> None:  # type: ignore[misc]  # Serve awaits constructors
@@ -79,7 +79,7 @@ class Replica:
         await self._handler.load()
 
     async def answer(self, name: str, frame: bytes) -> tuple[Reply, Fields]:
-        """Run the unit that a frame contains. Return the reply, and the engine's state as plain fields."""
+        """Run the unit in a frame. Return the reply, and the engine's state as plain fields."""
         self._meter.begin()
         is_done = False
         try:
@@ -93,7 +93,7 @@ class Replica:
         return {name: self._reading(name) for name in self._names}
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Return the statistics of this replica for Serve's autoscaler, which calls this method."""
+        """Return the statistics of this replica. Serve's autoscaler calls this method."""
         return self._meter.stats()
 
     async def about(self) -> dict[str, Fields]:
@@ -113,9 +113,9 @@ class Replica:
 
 
 class DeploymentUnitHandler:
-    """A ``UnitHandler`` that runs units in replicas of Serve deployments, and stores the latest state of each.
+    """A ``UnitHandler`` that runs units in replicas of Serve deployments, and stores each replica's latest state.
 
-    ``handles``: the deployment that has each engine, by the engine's name.
+    ``handles``: handles of the deployments, by name of the engine that the deployment has.
     """
 
     def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:
@@ -140,9 +140,9 @@ class DeploymentUnitHandler:
         return reply  # type: ignore[no-any-return]  # handles have no types
 
     async def status(self) -> TierStatus:
-        """Return the state of the inference tier. Only deployments that have not reported recently are asked.
+        """Return the state of the inference tier. Ask only deployments that have not reported within the last second.
 
-        A replica that is too busy to answer is still included, because it reports its state with each reply to a unit.
+        Replicas that are too busy to answer are included, because each reply to a unit contains the replica's state.
         """
         new = {name for name in self._handles if self._fresh(name, READING_NEW_S)}
         quiet = {handle.deployment_name: name for name, handle in self._handles.items() if name not in new}
@@ -151,7 +151,7 @@ class DeploymentUnitHandler:
         counts = await counting
         known = {name: self._fresh(name) for name in self._handles}
         heard = [reading for readings in known.values() for reading in readings]
-        # Replicas of an earlier version send no "gpus".
+        # Replicas of an earlier version do not send "gpus".
         gpus = {each["gpu"]: each for reading in heard for each in reading.get("gpus", ())}
         engines: dict[str, list[Fields]] = {
             name: [{key: value for key, value in reading.items() if key != "gpus"} for reading in readings]
@@ -195,7 +195,7 @@ class DeploymentUnitHandler:
 
 
 class ReplicaCounts:
-    """The number of replicas that each deployment has and may have, as reported by Serve's controller."""
+    """The present and the maximum number of replicas of each deployment, as Serve's controller reports them."""
 
     def __init__(self) -> None:
         self._known: dict[str, Fields] = {}
@@ -203,9 +203,9 @@ class ReplicaCounts:
         self._wanted_since: dict[str, float] = {}
 
     async def read(self) -> dict[str, Fields]:
-        """Return the latest counts by deployment; empty if the controller has not answered for ``COUNTS_KEPT_S``.
+        """Return the latest counts by deployment; {} if the controller has not answered for ``COUNTS_KEPT_S`` seconds.
 
-        A count has the fields ``running``, the number of running replicas, and ``most``, the largest number allowed.
+        A count has the fields ``running`` (number of running replicas) and ``most`` (maximum number of replicas).
         """
         if time.monotonic() - self._asked_at < COUNTS_NEW_S:
             return self._known
@@ -229,7 +229,7 @@ class ReplicaCounts:
         if running >= deployment["target_num_replicas"]:
             self._wanted_since.pop(name, None)
         elif time.monotonic() - self._wanted_since.setdefault(name, time.monotonic()) > LONGEST_START_S:
-            most = running  # a new machine is unlikely to come, so no work should wait for it
+            most = running  # a new machine is unlikely to start, so no work should wait for it
         return {"running": running, "most": max(running, most)}
 
 
@@ -245,7 +245,7 @@ class Ingress:
 
 
 def _export_batches() -> None:
-    """Export the sizes and durations of batches as metrics of Ray (``ray_voice_batch_…``)."""
+    """Export the sizes and durations of batches as Ray metrics (``ray_voice_batch_…``)."""
     tags = ("engine",)
     size = metrics.Histogram("voice_batch_size", "Units run together", [1, 2, 4, 8, 16, 32, 64], tags)
     seconds = metrics.Histogram("voice_batch_seconds", "Running one batch", [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10], tags)
@@ -258,9 +258,9 @@ def _export_batches() -> None:
 
 
 def _replicas(wanted: str) -> dict[str, Any]:
-    """Return Serve's options for the number of replicas that a setting gives.
+    """Return Serve's options for a number of replicas.
 
-    ``2`` means exactly two replicas; ``1-4`` means as many as the work needs, between one and four.
+    ``wanted``: value of the setting: ``2`` for exactly two replicas; ``1-4`` for one to four, as the work requires.
     """
     least, _, most = wanted.partition("-")
     if not most:
@@ -293,7 +293,7 @@ def _deployment(name: str, replicas: str, *, cpus: float, gpus: float, max_queue
 
 
 def build() -> Any:
-    """Build the Serve application as the settings describe it."""
+    """Return the Serve application, built according to the settings."""
     speech = [name for name in runtime.names() if name != ASR]
     asr = _deployment(
         ASR,

@@ -1,12 +1,12 @@
-"""An engine whose model runs elsewhere: sends units to the inference tier over HTTP and returns the results.
+"""An engine whose model runs in the inference tier: it sends units over HTTP, and returns the results.
 
-A unit can be sent again without harm. It is sent again if it is lost, because a replica has died or an address has
-gone. It is also sent again if it takes much longer than units usually do; then the first result is used. The tier's
-``RetryBudget`` limits both. A unit that a stopping server refused is sent again without using that budget, because it
-was no work for the tier.
+A unit can safely be sent again. It is sent again if it is lost because a replica has died or an address is gone. It is
+also sent to a second address if it takes much longer than usual; the first result is then used. The tier's
+``RetryBudget`` limits both. If a server that is stopping refuses a unit, sending it again does not use the budget,
+because the unit was no work for the tier.
 
-If no address answers, the first unit of a request is refused at once. The later units of a request wait up to
-``PATIENCE_S``, because the tier may have come back by then.
+If no address answers, the first unit of a request fails at once. The later units of a request wait up to
+``PATIENCE_S``, because the tier may be back by then.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from inference.wire import Codec, PackedUnit, WireError, parse
 AHEAD = 16
 MAX_TRIES = 4
 PATIENCE_S = 10.0
-FULL_PAUSE_S = 0.25  # pause before an admitted unit is sent to a full tier again
-SLOWEST_GUESS_S = 5.0  # a unit counts as slow after this time until ``MIN_MEASURED`` units have been timed
+FULL_PAUSE_S = 0.25  # minimum pause before an admitted unit is sent again to a tier that had no capacity
+SLOWEST_GUESS_S = 5.0  # time after which a unit counts as slow, until ``MIN_MEASURED`` units have been timed
 FASTEST_HEDGE_S = 1.0
 MIN_MEASURED = 20
 
@@ -61,7 +61,7 @@ class Pace:
 
     @property
     def slow_s(self) -> float:
-        """The seconds after which a unit is so slow that something is probably wrong."""
+        """The time in seconds after which a unit counts as slow, because something is probably wrong."""
         if self._number < MIN_MEASURED:
             return SLOWEST_GUESS_S
         return max(FASTEST_HEDGE_S, self._mean_s + 4 * self._deviation_s)
@@ -106,10 +106,7 @@ class RemoteEngine(Generic[U, R]):
         return self._tier.stats(self._name)
 
     async def submit(self, unit: U) -> R:
-        """Run a unit in the tier and return its result.
-
-        Raise ``OverCapacity``, ``DeadlineExceeded``, ``EngineUnavailable`` or ``UnitFailed``.
-        """
+        """Run a unit in the tier, and return its result. Raise a subclass of ``InferenceError`` if this fails."""
         await self._tier.start(self._name)
         self._tier.budget.earn()
         left_s = None if unit.deadline is None else unit.deadline - time.monotonic()
@@ -127,7 +124,10 @@ class RemoteEngine(Generic[U, R]):
             raise EngineUnavailable("the inference tier answers in another version's terms") from error
 
     async def _insist(self, packed: PackedUnit, *, is_admitted: bool) -> tuple[Mapping[str, Any], bytes]:
-        """Send a unit until a try succeeds or no further try is allowed. Return the result's header and payload."""
+        """Send a unit until an attempt succeeds or no further attempt is allowed.
+
+        Return the header and the payload of the result.
+        """
         tries = 0
         tried = frozenset[str]()
         while True:
@@ -142,7 +142,7 @@ class RemoteEngine(Generic[U, R]):
                 if tries >= MAX_TRIES or not (isinstance(error, Draining) or self._tier.budget.take()):
                     raise (error if isinstance(error, EngineUnavailable) else _unavailable()) from error
                 units_again.labels(self._name, "lost").inc()
-                await asyncio.sleep(random.uniform(0, 0.05 * tries))  # spread the retries of lost units over time
+                await asyncio.sleep(random.uniform(0, 0.05 * tries))  # so that lost units are not all sent at once
             except DeadlineExceeded:
                 raise
             except OverCapacity as error:
@@ -155,10 +155,7 @@ class RemoteEngine(Generic[U, R]):
                 units_again.labels(self._name, "full").inc()
 
     async def _returned(self, patience_s: float) -> Endpoint | None:
-        """Wait for an address that can run the engine, and return it; None if none comes.
-
-        ``patience_s``: longest wait in seconds.
-        """
+        """Wait for an address that can run the engine. Return the address; None after ``patience_s`` seconds."""
         until = time.monotonic() + patience_s
         while (left_s := until - time.monotonic()) > 0:
             await self._tier.change(left_s)
@@ -169,9 +166,9 @@ class RemoteEngine(Generic[U, R]):
     async def _hedged(
         self, packed: PackedUnit, endpoint: Endpoint, *, is_retry: bool
     ) -> tuple[Mapping[str, Any], bytes]:
-        """Send a unit, and send it to another address too if the first is slow. Return the first result.
+        """Send a unit to ``endpoint``. If this address is slow, send the unit to another address too.
 
-        If all tries fail, raise the error of the last one to end.
+        Return the first result. If all attempts fail, raise the error of the attempt that ended last.
         """
         tries = {asyncio.ensure_future(self._try(packed, endpoint, is_retry=is_retry))}
         try:
@@ -207,5 +204,5 @@ def _unavailable() -> InferenceError:
 
 @cache
 def shared_tier() -> Tier:
-    """Return the inference tier that the settings name. All engines of this process share it."""
+    """Return the inference tier at ``VOICE_INFERENCE_URL``. All engines of this process share it."""
     return Tier(settings.VOICE_INFERENCE_URL)

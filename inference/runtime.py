@@ -1,7 +1,8 @@
-"""The engines of this process, by name: created on first use, loaded at start-up, closed at shutdown.
+"""The engines of this process, by name. They are created on first use, loaded at start-up, and closed at shutdown.
 
-Apps register a factory in ``AppConfig.ready``. Slow imports wait until an engine is used. With ``VOICE_INFERENCE_URL``,
-this process loads no models: its engines send units to the inference tier (``inference.remote``).
+Apps register a factory in ``AppConfig.ready``, so that slow imports happen only when an engine is used. If
+``VOICE_INFERENCE_URL`` is set, this process loads no models: its engines send units to the inference tier
+(``inference.remote``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from inference.engine import Engine, EngineStats
 from inference.gpu import GpuReading
 from inference.wire import Codec
 
-# Each engine has its own type of unit. The app that registered an engine knows the type and casts to it.
+# Each engine has its own type of unit. The app that registers an engine knows the type, and casts to it.
 AnyEngine = Engine[Any, Any]
 AnyCodec = Codec[Any, Any]
 BatchObserver = Callable[[str, int, float], None]
@@ -44,11 +45,11 @@ def register(
 ) -> None:
     """Register an engine under ``name``.
 
-    ``factory``: creates the engine.
-    ``codec``: packs the engine's units and results for the inference tier.
-    ``has_fallback``: whether another engine takes over if this one fails to load.
-    ``warm_up``: runs once in a thread of this process, wherever the engine runs, so that the first request need not
-    wait.
+    ``factory``: function that creates the engine.
+    ``codec``: packs and unpacks the engine's units and results for the inference tier.
+    ``has_fallback``: whether another engine takes over if this engine fails to load.
+    ``warm_up``: function that prepares this process, so that the first request need not wait. It runs once, in a
+    thread, even if the engine runs in the inference tier.
     """
     _factories[name] = factory
     _codecs[name] = codec
@@ -57,16 +58,16 @@ def register(
 
 
 def engine(name: str) -> AnyEngine:
-    """Return the engine of this name, which may not be loaded yet. Raise ``KeyError`` for an unknown name."""
+    """Return the engine ``name``, which may not be loaded yet. Raise ``KeyError`` for an unknown name."""
     if name not in _engines:
         _engines[name] = _remote(name) if settings.VOICE_INFERENCE_URL else _factories[name]()
     return _engines[name]
 
 
 def local(name: str) -> AnyEngine:
-    """Return the engine of this name with its model in this process, even if the settings name an inference tier.
+    """Return the engine ``name`` with its model in this process, even if ``VOICE_INFERENCE_URL`` is set.
 
-    The tier itself uses this.
+    The inference tier itself uses this function.
     """
     if name not in _engines:
         _engines[name] = _factories[name]()
@@ -78,13 +79,13 @@ def codec(name: str) -> AnyCodec:
 
 
 def _remote(name: str) -> AnyEngine:
-    from inference.remote import RemoteEngine, shared_tier  # imported late: it loads an HTTP client
+    from inference.remote import RemoteEngine, shared_tier  # slow to import, because it loads an HTTP client
 
     return RemoteEngine(name, _codecs[name], shared_tier())
 
 
 def growth(name: str) -> float:
-    """Return the factor by which the tier may increase the engine's replicas; 1 without a tier."""
+    """Return the factor by which the inference tier may increase the engine's replicas; 1 without a tier."""
     if not settings.VOICE_INFERENCE_URL:
         return 1.0
     from inference.remote import shared_tier
@@ -102,14 +103,14 @@ def gpus() -> list[GpuReading]:
 
 
 def fall_back(name: str) -> bool:
-    """Record that the engine did not load. Returns True if another engine does its work from now on."""
+    """Record that the engine failed to load. Return True if another engine does its work from now on."""
     if name in _has_fallback:
         _replaced_by_fallback.add(name)
     return name in _has_fallback
 
 
 def uses_fallback(name: str) -> bool:
-    """Return True if the engine did not load and another engine does its work."""
+    """Return True if the engine failed to load and another engine does its work."""
     return name in _replaced_by_fallback
 
 
@@ -118,21 +119,21 @@ def names() -> list[str]:
 
 
 async def load(name: str) -> None:
-    """Load the engine of this name, and warm up this process for its requests.
+    """Load the engine ``name``, and warm up this process for its requests.
 
-    Raise the engine's errors. A failed warm-up is only logged.
+    Raise the engine's errors. If the warm-up fails, only log the error.
     """
     warm_up = asyncio.create_task(asyncio.to_thread(_warm_ups.get(name, lambda: None)))
     try:
         await engine(name).load()
     finally:
         [failure] = await asyncio.gather(warm_up, return_exceptions=True)
-    if failure is not None:  # the first request will fail in the same way and report it
+    if failure is not None:  # only a warning, because the first request will fail in the same way
         logger.warning("cannot warm up for an engine", exc_info=failure, extra={"engine": name})
 
 
 async def load_all(progress: Callable[[str], None] = lambda name: None) -> None:
-    """Load all registered engines, and call ``progress`` with the name of each one that becomes ready."""
+    """Load all registered engines. Call ``progress`` with the name of each engine when it is ready."""
 
     async def one(name: str) -> None:
         await load(name)
@@ -142,7 +143,7 @@ async def load_all(progress: Callable[[str], None] = lambda name: None) -> None:
 
 
 async def close_all() -> None:
-    """Close all engines of this process. Later uses create them again."""
+    """Close all engines of this process. The next use of an engine creates it again."""
     await asyncio.gather(*(running.close() for running in _engines.values()))
     _engines.clear()
     _replaced_by_fallback.clear()
@@ -159,7 +160,7 @@ def observe_batches(observer: BatchObserver) -> None:
 
 
 def batch_observer(name: str) -> Callable[[int, float], None]:
-    """Return the ``on_batch`` callback for the batcher of an engine. It calls all registered observers."""
+    """Return an ``on_batch`` callback for an engine's ``Batcher``. The callback calls all registered observers."""
 
     def tell(size: int, seconds: float) -> None:
         for observer in _observers:

@@ -1,17 +1,16 @@
-"""Decide how many replicas an engine of the tier should have, by how long work waits.
+"""Decide how many replicas an engine of the inference tier should have, depending on how long work waits.
 
-Each replica measures how many units it completes per second at present, and its capacity: how many it completes per
-second if it always has work. ``replicas_wanted``, a policy for Ray Serve's autoscaler, returns the larger of two
-numbers:
+Each replica measures its throughput (units completed per second) and its capacity (units completed per second while it
+always has work). ``replicas_wanted``, a policy for Ray Serve's autoscaler, returns the larger of two numbers:
 
-- The replicas needed so that no replica has more units than it can complete within an acceptable wait. This wait is
-  half of the one that admission control allows, so replicas are added before requests are refused.
-- The replicas needed so that each is busy for at most ``UTILISATION`` of its time. So a replica is removed only if the
-  others can do its work.
+- the number of replicas at which no replica has more units than it can complete within an acceptable wait. This wait is
+  half the wait that admission control allows, so that replicas are added before requests are refused;
+- the number of replicas at which each replica is busy for at most ``UTILISATION`` of its time. So a replica is removed
+  only if the others can do its work.
 
 The capacity of a replica is unknown until it has been busy for a second. Until then, only the number of units counts.
 
-This module is plain Python, because Ray's controller imports it, and tests run without Ray.
+This module does not import Ray, so that Ray's controller can import it quickly, and tests can run without Ray.
 
 Threads: a ``WorkMeter`` belongs to one event loop.
 """
@@ -24,11 +23,11 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Protocol
 
-BUSY = 4  # with this many units at once, a replica always has work to do
-WINDOW_S = 1.0  # shortest measurement, in busy time
+BUSY = 4  # a replica with at least this many units counts as busy
+WINDOW_S = 1.0  # minimum busy time of a measurement
 SMOOTHING = 0.3  # weight of the newest measurement
-RECENT_S = 10.0  # period over which the present throughput is counted
-UTILISATION = 0.75  # largest share of its time for which a replica should be busy
+RECENT_S = 10.0  # period over which the throughput is counted
+UTILISATION = 0.75  # maximum share of its time for which a replica should be busy
 LOOK_BACK_S = 10.0  # period over which Ray averages the number of units under way
 DEFAULT_WAIT_S = 1.0  # acceptable wait if admission control has no limit
 
@@ -40,7 +39,7 @@ WAIT = "wait_s"
 class WorkMeter:
     """Measures the work of one replica. Call ``begin`` and ``end`` for each unit.
 
-    ``longest_s``: longest wait that admission control allows, in seconds; 0 if it has no limit.
+    ``longest_s``: maximum wait that admission control allows, in seconds; 0: no limit.
     """
 
     def __init__(self, longest_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,7 +48,7 @@ class WorkMeter:
         self._began = clock()
         self._under_way = 0
         self._rate = 0.0
-        self._since: float | None = None  # when the present measurement began
+        self._since: float | None = None  # start of the present measurement
         self._done_since = 0
         self._recent: deque[float] = deque()
 
@@ -57,7 +56,7 @@ class WorkMeter:
         self._under_way += 1
 
     def end(self, *, done: bool) -> None:
-        """Record the end of a unit. ``done``: whether it was completed."""
+        """Record the end of a unit. ``done``: whether the unit was completed."""
         now = self._clock()
         if done:
             self._recent.append(now)
@@ -77,7 +76,7 @@ class WorkMeter:
     def _measure(self, now: float) -> None:
         if self._under_way < BUSY:
             return
-        if self._since is None:  # a measurement begins when a unit is done: the time before says nothing about the rate
+        if self._since is None:  # the first unit only starts the measurement, because part of it was done before
             self._since = now
             self._done_since = 0
             return
@@ -91,16 +90,16 @@ class WorkMeter:
 
 
 class Measured(Protocol):
-    """The fields of Ray's ``TimeStampedValue`` that this module reads."""
+    """The part of Ray's ``TimeStampedValue`` that this module reads."""
 
     value: float
 
 
 class Context(Protocol):
-    """The fields of Ray's ``AutoscalingContext`` that this module reads.
+    """The part of Ray's ``AutoscalingContext`` that this module reads.
 
     ``total_num_requests``: number of running and waiting requests in all replicas.
-    ``raw_metrics``: recent measurements of each replica, by the name of the metric.
+    ``raw_metrics``: recent measurements of each replica, by name of the metric and then by replica.
     ``config``: autoscaling configuration of the deployment.
     """
 
@@ -110,10 +109,10 @@ class Context(Protocol):
 
 
 def replicas_wanted(context: Context) -> tuple[float, dict[str, Any]]:
-    """Return the number of replicas that a deployment should have: an autoscaling policy for Ray Serve.
+    """Return the number of replicas that a deployment should have. This is an autoscaling policy for Ray Serve.
 
-    The number may be a fraction, which Ray rounds up. Ray also applies delays and limits. The second value is state
-    that Ray keeps between calls; it is not used.
+    Ray rounds the number up, and applies delays and limits. The second value is state that Ray would keep between
+    calls; this policy has none.
     """
     rates = [rate for rate in _newest(context, RATE) if rate > 0]
     if not rates:

@@ -1,11 +1,11 @@
 """An API process's view of the inference tier: its addresses, which of them answer, and how busy they are.
 
-Each address is asked for its status about once a second (a probe). So no units are sent to an address that is gone, and
-an address that is back is used again within seconds. An address counts as gone as soon as it refuses a connection, or
-after ``MAX_MISSES`` probes without an answer, if it has not answered a unit meanwhile either.
+About once a second, a probe asks each address for its status. So no units are sent to an address that is gone, and an
+address that is back is used again within seconds. An address counts as gone if it refuses a connection, or if it has
+answered neither ``MAX_MISSES`` probes in a row nor any unit meanwhile.
 
-An address may be a load balancer's. Then a kept connection leads to the server that the balancer chose when the
-connection was made, even if that server is about to stop. So probes and retries use new connections.
+An address may belong to a load balancer. A kept connection then leads to the server that the balancer chose when the
+connection was opened, even if this server is about to stop. So probes and retries use new connections.
 
 Threads: everything here belongs to one event loop, except ``Tier.gpus``.
 """
@@ -36,18 +36,18 @@ PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 2.0
 MAX_MISSES = 3
 CONNECT_TIMEOUT_S = 2.0
-KEEP_ALIVE_S = 4.0  # shorter than the 5 s of uvicorn and Ray, so that idle connections are closed on this side
+KEEP_ALIVE_S = 4.0  # shorter than the 5 s of uvicorn and Ray, so that this side closes idle connections
 READINGS_FRESH_S = 5.0
 
 tier_replicas = Gauge("voice_tier_replicas", "Replicas of the inference tier that run", ["engine"])
 tier_replicas_most = Gauge("voice_tier_replicas_most", "Replicas that the tier may have", ["engine"])
 
-RETRIES_PER_UNIT = 0.2  # retries allowed per unit sent, including second copies of slow units
-RETRIES_SAVED = 100.0  # most tokens in the bucket; enough to run all units of a dying replica again
+RETRIES_PER_UNIT = 0.2  # retries allowed per sent unit, including second copies of slow units
+RETRIES_SAVED = 100.0  # maximum number of tokens; enough to retry all units of a replica that dies
 
 
 class Lost(Exception):
-    """A unit was sent but gave no result, because of the tier or the network. A retry may succeed."""
+    """A unit was sent, but no result arrived, because the tier or the network failed. A retry may succeed."""
 
 
 class RetryBudget:
@@ -60,11 +60,11 @@ class RetryBudget:
         self._saved = RETRIES_SAVED
 
     def earn(self) -> None:
-        """Add the tokens for one unit that is sent."""
+        """Add the tokens for sending one unit."""
         self._saved = min(RETRIES_SAVED, self._saved + RETRIES_PER_UNIT)
 
     def take(self) -> bool:
-        """Take a token for one retry. Return False if there is none, so that the retry is not allowed."""
+        """Take a token for one retry. Return False if no token is left; the retry is then not allowed."""
         if self._saved < 1:
             return False
         self._saved -= 1
@@ -75,10 +75,10 @@ class RetryBudget:
 class Endpoint:
     """One address of the inference tier.
 
-    ``ready``: names of the engines that the address can run now.
-    ``under_way``: number of units that were sent to the address and are not answered yet.
+    ``ready``: names of the engines that are ready at this address.
+    ``under_way``: number of units that were sent to this address and have not been answered.
     ``misses``: number of probes without an answer since the last answer to a probe or a unit.
-    ``gone``: future that is done when the address is given up; its unanswered units are then lost.
+    ``gone``: future that is done when the address counts as gone. Its unanswered units are then lost.
     """
 
     url: str
@@ -94,9 +94,9 @@ class Endpoint:
 class Tier:
     """The addresses of the inference tier, and the HTTP session that reaches them.
 
-    Call ``start`` on the event loop that uses the tier. The tier is closed once its last user has called ``leave``.
+    Call ``start`` on the event loop that uses the tier. When the last user calls ``leave``, the tier is closed.
 
-    ``budget``: limits retries to all addresses together.
+    ``budget``: limits the retries to all addresses together.
     """
 
     def __init__(self, urls: list[str]) -> None:
@@ -110,11 +110,11 @@ class Tier:
         self._first_probed: list[asyncio.Event] = []
         self._changed = asyncio.Event()
         self._readings: dict[str, dict[str, tuple[float, EngineStats]]] = {}
-        self._replicas: dict[str, tuple[float, int, int]] = {}  # by engine: time, running, allowed
+        self._replicas: dict[str, tuple[float, int, int]] = {}  # by engine: time of the report, running, maximum
         self._gpus: dict[str, tuple[float, GpuReading]] = {}
 
     async def start(self, user: str) -> None:
-        """Open the tier for ``user``, the name of an engine. Returns after the first probe of every address."""
+        """Open the tier for ``user``, the name of an engine. Return after the first probe of every address."""
         self._users.add(user)
         if self._session is None:
             self._session = _session(aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S))
@@ -123,7 +123,7 @@ class Tier:
             self._first_probed = [asyncio.Event() for _ in self._endpoints]
             loop = asyncio.get_running_loop()
             self._probes = [
-                # The probes get an empty context, because they outlive the request that starts them.
+                # The empty context separates the probes from the request that starts them, which they outlive.
                 loop.create_task(self._keep_probing(endpoint, asked), context=contextvars.Context())
                 for endpoint, asked in zip(self._endpoints, self._first_probed, strict=True)
             ]
@@ -131,7 +131,7 @@ class Tier:
             await asked.wait()
 
     async def leave(self, user: str) -> None:
-        """Stop using the tier as ``user``. The last user to leave closes it."""
+        """Stop using the tier as ``user``. Close the tier if no other user is left."""
         self._users.discard(user)
         sessions = [one for one in (self._session, self._session_without_reuse) if one is not None]
         if self._users or not sessions:
@@ -145,13 +145,13 @@ class Tier:
         self._endpoints = []
 
     def is_up(self, name: str) -> bool:
-        """Return True if an address can run the engine ``name`` now."""
+        """Return True if the engine ``name`` is ready at an address."""
         return any(endpoint.is_up(name) for endpoint in self._endpoints)
 
     def pick(self, name: str, avoid: frozenset[str] = frozenset()) -> Endpoint | None:
-        """Return the less busy of two random addresses that can run the engine ``name``; None if there is none.
+        """Return the less busy of two random addresses where the engine ``name`` is ready; None if there are none.
 
-        Addresses in ``avoid`` are chosen only if there is no other.
+        ``avoid``: addresses to choose only if there are no others.
         """
         able = [endpoint for endpoint in self._endpoints if endpoint.is_up(name)]
         able = [endpoint for endpoint in able if endpoint.url not in avoid] or able
@@ -160,7 +160,7 @@ class Tier:
         return min(random.sample(able, min(2, len(able))), key=lambda endpoint: endpoint.under_way)
 
     async def change(self, timeout_s: float) -> None:
-        """Wait until an address comes, goes or changes its engines, but at most ``timeout_s`` seconds."""
+        """Wait until an address appears, disappears or changes its engines, but at most ``timeout_s`` seconds."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
@@ -168,11 +168,11 @@ class Tier:
             pass
 
     async def send(self, endpoint: Endpoint, name: str, frame: bytes, *, is_retry: bool = False) -> bytes:
-        """Send a unit once and return the frame of its result.
+        """Send a unit once, and return the frame of its result.
 
-        ``is_retry``: whether the unit was sent before; it then gets a new connection.
+        ``is_retry``: whether the unit was sent before. A retry uses a new connection.
 
-        Raise ``Lost``, or the error that the tier's reply describes.
+        Raise ``Lost`` if no reply arrives, or the error that the reply describes.
         """
         posting = asyncio.ensure_future(self._post(endpoint, name, frame, is_retry=is_retry))
         endpoint.under_way += 1
@@ -208,7 +208,7 @@ class Tier:
         return about if isinstance(about, dict) else None
 
     def note(self, name: str, process: str, stats: Mapping[str, Any]) -> None:
-        """Store the state that one process of the tier has reported for the engine ``name``.
+        """Store the state that a process of the tier has reported for the engine ``name``.
 
         ``stats``: the fields of ``EngineStats``.
         """
@@ -217,7 +217,7 @@ class Tier:
     def stats(self, name: str) -> EngineStats:
         """Return the state of the engine ``name``, combined from all processes that have reported recently.
 
-        Counts are summed; waiting times and paces are averaged.
+        Counts are summed. Waiting times and paces are averaged.
         """
         since = time.monotonic() - READINGS_FRESH_S
         known = self._readings.get(name, {})
@@ -238,20 +238,17 @@ class Tier:
         )
 
     def growth(self, name: str) -> float:
-        """Return the factor by which the tier may increase the engine's replicas; 1 if the tier does not tell."""
+        """Return the factor by which the tier may increase the engine's replicas; 1 if the tier does not report it."""
         at, running, most = self._replicas.get(name, (float("-inf"), 1, 1))
         return most / running if time.monotonic() - at < READINGS_FRESH_S and most > running > 0 else 1.0
 
     def gpus(self) -> list[GpuReading]:
-        """Return the latest readings of the tier's GPUs, without old ones. May be called in any thread."""
+        """Return the recent readings of the tier's GPUs. Thread-safe."""
         since = time.monotonic() - READINGS_FRESH_S
         return [reading for at, reading in list(self._gpus.values()) if at >= since]
 
     def _note_machines(self, status: Mapping[str, Any]) -> None:
-        """Store the replica counts and GPU readings in a status.
-
-        A tier of an earlier version sends neither.
-        """
+        """Store the replica counts and GPU readings of a status. A tier of an earlier version sends neither."""
         now = time.monotonic()
         for name, count in status.get("replicas", {}).items():
             running = int(count["running"])
@@ -287,7 +284,7 @@ class Tier:
         while True:
             try:
                 await self._probe(endpoint)
-            except Exception:  # the task must go on, or the state of the address would never change again
+            except Exception:  # the task must continue, or the state of the address would never change again
                 logger.exception("cannot probe the inference tier", extra={"address": endpoint.url})
             asked.set()
             await asyncio.sleep(PROBE_EVERY_S * random.uniform(0.8, 1.2))

@@ -1,8 +1,8 @@
-"""The inference tier's server: an ASGI application that receives units as frames and returns results.
+"""The inference tier's server: an ASGI application that receives units as frames, and returns results.
 
 ``inference.wire`` describes the frames. ``manage.py serve_inference`` runs the application in one process, and
 ``inference.ray_app`` runs it in Ray Serve's ingress. A ``UnitHandler`` runs the units, either in this process
-(``LocalUnitHandler``) or in replicas.
+(``LocalUnitHandler``) or in replicas (``DeploymentUnitHandler``).
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ logger = logging.getLogger(__name__)
 class TierStatus:
     """The state of the inference tier.
 
-    ``engines``: for each engine, the state of every process that answered: ``process`` and the fields of
+    ``engines``: for each engine, the state in each process that answered: its id (``process``) and the fields of
     ``EngineStats``.
     ``gpus``: the fields of ``GpuReading`` for each GPU.
-    ``replicas``: for each engine, how many replicas are ``running`` and how many there may be at ``most``; empty if the
+    ``replicas``: for each engine, the present (``running``) and the maximum (``most``) number of replicas; empty if the
     number is fixed.
     """
 
@@ -55,7 +55,7 @@ class TierStatus:
 
 
 class UnitHandler(Protocol):
-    """Runs units by the name of their engine. Methods raise ``KeyError`` for an unknown engine."""
+    """Runs units in the engines with the given names. Methods raise ``KeyError`` for an unknown engine."""
 
     async def answer(self, name: str, frame: bytes) -> Reply: ...
 
@@ -75,9 +75,9 @@ class LocalUnitHandler:
         self._names = frozenset(names)
 
     async def load(self) -> None:
-        """Load the engines and run sample units on each, so that the first request finds them warm.
+        """Load the engines, and run sample units on each engine, so that the first request is not slow.
 
-        Raise ``EngineUnavailable``, or the error with which a model fails.
+        Raise ``EngineUnavailable`` if an engine cannot be loaded, or the error of a model that fails.
         """
         await asyncio.gather(*(self._load(name) for name in self._names))
 
@@ -102,7 +102,7 @@ class LocalUnitHandler:
         except WireError as error:
             return failure_reply(error)
         if request_id := unit.origin.get(tracing.REQUEST_ID):
-            enter(RequestContext(id=request_id))  # so that log lines name the request that the unit belongs to
+            enter(RequestContext(id=request_id))  # so that log lines contain the id of the unit's request
         started = time.monotonic()
         try:
             with tracing.span(f"tier {name}", tracing.SpanRole.SERVER, parent=unit.origin, engine=name):
@@ -110,7 +110,7 @@ class LocalUnitHandler:
         except InferenceError as error:
             logger.warning("a unit was not run", extra={"engine": name, "reason": type(error).__name__})
             return failure_reply(error)
-        except Exception as error:  # its text may quote the unit, so callers get only its type
+        except Exception as error:  # the message may quote the unit's text, so callers get only the type of the error
             logger.exception("an engine failed at a unit", extra={"engine": name})
             return failure_reply(UnitFailed(f"{name} failed ({type(error).__name__})"))
         duration_ms = round(1000 * (time.monotonic() - started))
@@ -130,8 +130,8 @@ class LocalUnitHandler:
 class UnitServer:
     """The ASGI application of the inference tier.
 
-    ``draining``: once True, new units are refused, so that clients send them elsewhere; running units are finished.
-    Each reply then closes its connection, because a load balancer may send the next one to another server.
+    ``draining``: if True, new units are refused, so that clients send them elsewhere, and running units are finished.
+    Each reply then closes its connection, because a load balancer may pass the next connection to another server.
     """
 
     def __init__(self, handler: UnitHandler) -> None:
@@ -186,7 +186,7 @@ class UnitServer:
             return await answering if answering.done() else None
         finally:
             for task in (answering, hanging_up):
-                task.cancel()  # if the client has disconnected, its unit need not be run
+                task.cancel()  # if the client has disconnected, nobody needs the result
                 with suppress(asyncio.CancelledError, Exception):
                     await task
 
@@ -194,8 +194,8 @@ class UnitServer:
 def _status_fields(status: TierStatus) -> Fields:
     """Convert a status to plain fields.
 
-    The field ``later`` holds, for each engine and process, those fields that older clients would refuse in an engine's
-    state (``wire.LATER_FIELDS``).
+    The field ``later`` contains, for each engine and process, the fields that older clients would not accept in an
+    engine's state (``wire.LATER_FIELDS``).
     """
     engines: dict[str, list[Fields]] = {name: [] for name in status.engines}
     later: dict[str, dict[str, Fields]] = {name: {} for name in status.engines}
@@ -209,7 +209,7 @@ def _status_fields(status: TierStatus) -> Fields:
 async def _live(receive: Any, send: Any) -> None:
     """Answer ASGI's lifespan events.
 
-    Nothing is started or stopped here, because the code that creates the handler also loads it.
+    There is nothing to start or stop here, because the code that creates the handler also loads and closes it.
     """
     for event in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
         await receive()
@@ -217,7 +217,7 @@ async def _live(receive: Any, send: Any) -> None:
 
 
 async def _body(receive: Any) -> bytes | None:
-    """Read the body of the request; None if the client has disconnected. Raise ``WireError`` if it is too long."""
+    """Return the request's body; None if the client has disconnected. Raise ``WireError`` if the body is too long."""
     parts: list[bytes] = []
     size = 0
     while True:

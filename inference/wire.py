@@ -2,14 +2,14 @@
 
     4 bytes   length of the header, big-endian
     header    JSON, UTF-8
-    payload   samples, little-endian: int16 if that loses nothing, else float32
+    payload   samples, little-endian: int16 if this is lossless, else float32
 
-    POST /units/v1/<engine>   one unit; the answer is its result, or a ``Reply`` that says why there is none
-    GET  /units/v1/status     state of the engines in every known process behind this address
-    GET  /units/v1/about      what API processes need to know about the models
+    POST /units/v1/<engine>   one unit; the response contains its result, or the reason why there is no result
+    GET  /units/v1/status     state of the engines in all known processes behind this address
+    GET  /units/v1/about      information about the models that API processes need
 
-A deadline is sent as the number of seconds left, so that clocks may differ. If the client disconnects, its unit is not
-run. Each app has a ``Codec`` for its own units.
+A deadline is sent as the number of seconds left, so clocks need not agree. If the client disconnects, its unit is not
+run. Each app has a ``Codec`` for its units.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from inference.errors import DeadlineExceeded, Draining, EngineUnavailable, Infe
 
 PREFIX = "/units/v1/"
 CONTENT_TYPE = "application/vnd.voice.unit"
-LARGEST_FRAME = 8_388_608  # bytes; a unit of 30 s has at most 2 MB
+LARGEST_FRAME = 8_388_608  # bytes; a unit of 30 s of audio has at most 2 MB
 LONGEST_ID = 512
 INT16_SCALE = np.float32(32768)
-# Fields of ``EngineStats`` that API processes of version 0.3.0 do not know. Such a process refuses a reading with
-# unknown fields, so these are sent outside the reading. Later versions ignore unknown fields.
+# Fields of ``EngineStats`` that API processes of version 0.3.0 do not know. These processes reject a reading with
+# unknown fields, so the fields are sent outside the reading. Later versions ignore unknown fields.
 LATER_FIELDS = frozenset({"backlog_s", "seconds_per_cost"})
 
 Fields = Mapping[str, Any]
@@ -43,11 +43,11 @@ R = TypeVar("R")
 
 
 class WireError(ValueError):
-    """The data is not a valid frame, or is a frame of another version."""
+    """The data is not a valid frame of this version."""
 
 
 class Codec(Protocol[U, R]):
-    """Converts an app's units and results to plain fields and a payload of bytes, and back.
+    """Converts an app's units and results to plain fields and a binary payload, and back.
 
     ``unpack_unit`` and ``unpack_result`` raise ``WireError`` for invalid data.
     """
@@ -61,23 +61,23 @@ class Codec(Protocol[U, R]):
     def unpack_result(self, fields: Fields, payload: bytes) -> R: ...
 
     def about(self) -> Fields:
-        """Return what API processes, which load no model, need to know about the models.
+        """Return the information about the models that API processes need, because they load no model.
 
         Called in the inference tier.
         """
 
     def samples(self) -> list[U]:
-        """Return units that warm up the engine after it has been loaded. Called in the inference tier."""
+        """Return sample units that warm up the engine after it has been loaded. Called in the inference tier."""
 
     def learn(self, about: Fields) -> None:
-        """Apply the fields that ``about`` returned in the inference tier. Called in an API process."""
+        """Use the information that ``about`` has returned in the inference tier. Called in an API process."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The HTTP response to a request.
+    """An HTTP response of the inference tier.
 
-    ``retry_after_s``: value of the Retry-After header in seconds; None: no such header.
+    ``retry_after_s``: value of the Retry-After header in seconds; None: no header.
     """
 
     status: int
@@ -93,7 +93,7 @@ def frame(header: Fields, payload: bytes = b"") -> bytes:
 
 
 def parse(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Split a frame into header and payload. Raise ``WireError``."""
+    """Split a frame into header and payload. Raise ``WireError`` if the frame is invalid."""
     try:
         (length,) = struct.unpack_from(">I", data)
         header = json.loads(data[4 : 4 + length].decode("utf-8", "surrogatepass"))
@@ -105,7 +105,7 @@ def parse(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 class PackedUnit:
-    """A unit that is packed once and may be sent several times. Only the time left until its deadline changes."""
+    """A unit that is packed once and may be sent several times. Each frame has the time left until the deadline."""
 
     def __init__(self, codec: Codec[Any, Any], unit: Unit) -> None:
         fields, self._payload = codec.pack_unit(unit)
@@ -143,18 +143,18 @@ def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
 
 
 def _origin(told: Any) -> dict[str, str]:
-    """Return the origin of a unit that another process sent.
+    """Return the origin (request and trace) of a unit that another process has sent.
 
-    Anything but pairs of short strings is left out, because the sender may be a foreign program.
+    Leave out values that are not short strings, because the sender may be an unknown program.
     """
     pairs = told.items() if isinstance(told, dict) else ()
     return {name: value for name, value in pairs if isinstance(value, str) and len(value) <= LONGEST_ID}
 
 
 def result_reply(codec: Codec[Any, R], result: R, unit: Unit, process: str, stats: EngineStats) -> Reply:
-    """Return a reply with a result and the state of its engine.
+    """Return a reply with a result and the state of the engine.
 
-    With the state in each reply, clients know the tier's load without asking for it.
+    Each reply contains the state, so that clients know the tier's load without asking for it.
     """
     fields, payload = codec.pack_result(result)
     reading, later = split_reading(asdict(stats))
@@ -163,13 +163,13 @@ def result_reply(codec: Codec[Any, R], result: R, unit: Unit, process: str, stat
 
 
 def split_reading(reading: Fields) -> tuple[Fields, Fields]:
-    """Split the fields of an engine's state into those that every version knows and the ``LATER_FIELDS``."""
+    """Split the fields of an engine's state into the fields that every version knows and the ``LATER_FIELDS``."""
     known = {name: value for name, value in reading.items() if name not in LATER_FIELDS}
     return known, {name: value for name, value in reading.items() if name in LATER_FIELDS}
 
 
 def failure_reply(error: InferenceError | WireError) -> Reply:
-    """Return the reply that reports an error to the client; the counterpart of ``failure``."""
+    """Return the reply that reports an error to the client. ``failure`` converts it back to the error."""
     retry_after_s = error.retry_after_s if isinstance(error, OverCapacity) else None
     match error:
         case DeadlineExceeded():
@@ -197,7 +197,7 @@ def failure_reply(error: InferenceError | WireError) -> Reply:
 def failure(status: int, body: bytes) -> InferenceError:
     """Return the error that a reply with a status other than 200 describes.
 
-    A reply that is not from the tier, for example from a proxy, gives ``EngineUnavailable``.
+    Return ``EngineUnavailable`` for a reply that is not from the tier but, for example, from a proxy.
     """
     try:
         error = json.loads(body)["error"]
@@ -220,7 +220,7 @@ def failure(status: int, body: bytes) -> InferenceError:
 def pack_samples(audio: npt.NDArray[np.float32]) -> tuple[str, bytes]:
     """Return the type of the packed samples, "int16" or "float32", and their bytes.
 
-    Nearly all audio was int16 originally; it is packed as int16 without loss.
+    Almost all audio comes from int16 samples, so int16 is usually lossless.
 
     ``audio``: float32 (n,).
     """
@@ -232,7 +232,12 @@ def pack_samples(audio: npt.NDArray[np.float32]) -> tuple[str, bytes]:
 
 
 def unpack_samples(kind: str, payload: bytes) -> npt.NDArray[np.float32]:
-    """Return the samples of a payload, float32 (n,). Raise ``WireError`` if they do not fit the type ``kind``."""
+    """Return the samples of a payload, float32 (n,).
+
+    ``kind``: type of the packed samples, "int16" or "float32".
+
+    Raise ``WireError`` if ``kind`` is unknown or the payload's length does not fit it.
+    """
     types = {"int16": "<i2", "float32": "<f4"}
     if kind not in types or len(payload) % np.dtype(types[kind]).itemsize:
         raise WireError(f"{len(payload)} bytes are no samples of type {kind!r}")

@@ -3,8 +3,8 @@
 Each hypothesis covers more audio than the one before. A word becomes stable when two successive hypotheses agree on it
 and on all words before it (Macháček, Dabre, Bojar: "Turning Whisper into Real-Time Transcription System", 2023).
 
-Later partial results never change a stable word. The final text is recognised from the whole utterance. Where it
-differs from a stable word, the final text is right.
+Later partial results never change a stable word. The final text is recognised from the whole utterance. If it differs
+from a stable word, the final text is correct.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 class Agreement:
     """The stable words of one utterance, found by comparing successive hypotheses.
 
-    ``stable``: the words that later hypotheses will not change.
+    ``stable``: words at the beginning of the utterance that later hypotheses will not change.
     """
 
     def __init__(self) -> None:
@@ -40,9 +40,9 @@ class Agreement:
 
 
 def _bare(word: str) -> str:
-    """Return the word in lower case and without punctuation, so that two hypotheses can be compared.
+    """Return the word in lower case and without punctuation, for the comparison of two hypotheses.
 
-    Between hypotheses, Whisper often changes only the case or the punctuation of a word.
+    From one hypothesis to the next, Whisper often changes only the case or the punctuation of a word.
     """
     kept = "".join(character for character in word.casefold() if unicodedata.category(character)[0] in "LMN")
     return kept or word

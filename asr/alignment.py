@@ -91,7 +91,7 @@ def _words(result: Any, tokenizer: Tokenizer, text: list[int], duration_s: float
 
 
 def whole_characters(tokens: list[int], tokenizer: Tokenizer) -> list[int]:
-    """Return the tokens without those that belong to incomplete UTF-8 characters.
+    """Return the tokens, without the tokens of incomplete UTF-8 characters.
 
     Whisper's word splitting would drop all text after an incomplete character.
     """
@@ -114,7 +114,7 @@ def whole_characters(tokens: list[int], tokenizer: Tokenizer) -> list[int]:
 def _piece(tokenizer: Tokenizer, token: int) -> bytes:
     """Return the bytes that the token stands for.
 
-    The vocabulary (GPT-2's byte-level BPE) represents each byte by a printable character.
+    In the vocabulary (GPT-2's byte-level BPE), a printable character stands for each byte.
     """
     spelt = tokenizer.tokenizer.id_to_token(token) or ""
     return bytes(_byte_of()[character] for character in spelt if character in _byte_of())

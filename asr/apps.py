@@ -1,4 +1,4 @@
-"""Configure the ``asr`` app: register the speech recognition engine, its models and its endpoints at start-up."""
+"""Configuration of the ``asr`` app: registers the speech recognition engine, its models and endpoints at start-up."""
 
 from __future__ import annotations
 

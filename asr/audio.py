@@ -20,7 +20,7 @@ from inference.errors import EngineUnavailable
 
 MIN_DURATION_S = 0.1
 _PLAIN_FORMAT = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)  # PCM, mono, 16 bit
-_FIRST_S = 60  # seconds to allocate memory for at first; longer audio gets memory for the longest allowed duration
+_FIRST_S = 60  # seconds of audio to allocate memory for at first; if more is needed, the maximum is allocated
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Recording:
     """A decoded recording.
 
     ``samples``: int16 mono at ``SAMPLE_RATE``, shape (n,). An hour takes 115 MB, half as much as with float32.
-    ``paused_s``: seconds of silence that were inserted where the file's timestamps leave gaps.
+    ``paused_s``: seconds of silence that were inserted into gaps of the file's timestamps.
     """
 
     samples: npt.NDArray[np.int16]
@@ -40,7 +40,7 @@ class Recording:
 
     @property
     def sound_s(self) -> float:
-        """The seconds of audio in the file, without inserted silence. The request is charged for these."""
+        """The seconds of audio in the file, without inserted silence. The request is charged for this duration."""
         return self.duration_s - self.paused_s
 
     def float32(self, start: int, end: int) -> npt.NDArray[np.float32]:
@@ -53,8 +53,8 @@ class Recording:
 def decode(data: bytes, *, max_duration_s: float) -> Recording:
     """Decode an audio file to a ``Recording``.
 
-    If the file has several tracks, decode the default one, or the loudest if the default one is inaudible. Decoding
-    stops as soon as the audio is longer than ``max_duration_s``, which limits the memory that a long file takes.
+    If the file has several tracks, decode the default track, or the loudest if the default track is inaudible. Stop as
+    soon as the audio is longer than ``max_duration_s``, which limits the memory that a long file takes.
 
     Raise ``EngineUnavailable`` if no decoder process can be started, and ``ApiError`` with one of these codes:
 
@@ -94,7 +94,7 @@ def _decoded(data: bytes, max_duration_s: float) -> Recording:
 
 
 def _plain_wav(data: bytes, layout: WavLayout, max_duration_s: float) -> Recording:
-    """Return the samples of a WAV file that is 16 kHz mono PCM16 already, without decoding.
+    """Return the samples of a WAV file that contains 16 kHz mono PCM16, without starting a decoder.
 
     Many speech clients send this format.
     """
@@ -106,7 +106,7 @@ def _plain_wav(data: bytes, layout: WavLayout, max_duration_s: float) -> Recordi
 
 def _collected(chunks: Iterator[Chunk], max_duration_s: float) -> Recording:
     longest = int(max_duration_s * SAMPLE_RATE) + SAMPLE_RATE
-    # np.zeros takes no physical memory until it is written to, so a long pause in a file costs little.
+    # ``np.zeros`` takes no physical memory until values are written, so a long pause in a file costs little.
     samples = np.zeros(min(longest, _FIRST_S * SAMPLE_RATE), np.int16)
     length = filled = 0
     for chunk in chunks:

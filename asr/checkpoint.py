@@ -1,7 +1,7 @@
 """Select the Whisper checkpoint to load, and describe its properties.
 
-A checkpoint directory may contain ``voice.json`` beside the weights. This file holds properties that the service needs
-and CTranslate2 does not provide. Without it, the checkpoint is treated as a stock Whisper model.
+A checkpoint directory may contain ``voice.json`` beside the weights. This file states properties that the service needs
+and that CTranslate2 does not provide. A checkpoint without this file is treated as a stock Whisper model.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from model_store.choice import AUTO, chosen
 
 BUNDLED = Path(__file__).parent / "bundled"
 FULL_CONTEXT_S = 30
-#: Contexts for a model that was not trained for short ones. In less than 6 s it repeats itself too often. The shortest
-#: is 7 s, which holds a question of 5 s and the margin. With more contexts, the decoder would lose more time through
-#: smaller batches than the encoder would save.
+#: Lengths of encoder context, in seconds, for a model that was not trained for short contexts. Such a model repeats
+#: itself too often in less than 6 s. The shortest context, 7 s, is long enough for a question of 5 s and the margin.
+#: More contexts would make batches smaller, which would cost the decoder more time than the encoder would save.
 CONTEXTS_S = (7, 10, 15, 20, FULL_CONTEXT_S)
 TRAINED_SEGMENT_S = 10  # longest segment for a model trained for short contexts; a file's segments run in parallel
 MARGIN_S = 1.8  # context left after a segment and its 0.2 s of final silence; with less, a stock model repeats itself
-#: Longest segment for a stock model. It was trained on 30 s, and recognises a word better with more speech before it.
+#: Longest segment for a stock model, which was trained on 30 s and recognises a word better after more speech.
 LONGEST_SEGMENT_S = FULL_CONTEXT_S - math.ceil(MARGIN_S)
-#: Longest pause within a segment, measured between padded spans of speech. A recording is cut where a turn would end.
+#: Longest pause within a segment, measured between padded spans of speech: a recording is cut where a live turn would
+#: end.
 MAX_PAUSE_S = (TURN_SILENCE_MS - 2 * SPEECH_PADDING_MS) / 1000
 
 
@@ -78,11 +79,11 @@ class Checkpoint:
 
 
 def configured() -> Checkpoint:
-    """Return the checkpoint that the settings name, or the one that the inference tier has reported.
+    """Return the checkpoint that the inference tier has reported, or else the checkpoint that the settings name.
 
     ``VOICE_ASR_CONTEXT`` overrides the contexts of the checkpoint that the settings name.
 
-    Raise ``ModelNotInstalled`` if that checkpoint is not installed.
+    Raise ``ModelNotInstalled`` if the checkpoint that the settings name is not installed.
     """
     return _adopted or _described(_source(), settings.VOICE_ASR_CONTEXT)
 

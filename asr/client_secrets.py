@@ -1,4 +1,4 @@
-"""``POST /v1/realtime/client_secrets``: issues a short-lived token for a browser, as OpenAI's API does."""
+"""``POST /v1/realtime/client_secrets``: issue a short-lived token for a browser, as OpenAI's API does."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from gateway.strict_json import StrictCharField
 
 
 class State(StrEnum):
-    """How far a connection has got in the protocol. The state decides which messages are allowed."""
+    """The state of a connection, which decides which messages of the client are allowed."""
 
     NEW = "waiting for start"
     STREAMING = "streaming"
@@ -36,7 +36,7 @@ class State(StrEnum):
 
     @property
     def words(self) -> str:
-        """The state in the client's language, for error messages."""
+        """A description of the state in the client's language, for error messages."""
         named = {
             State.NEW: _("waiting for start"),
             State.STREAMING: _("streaming"),

@@ -1,4 +1,4 @@
-"""Decode any audio container that FFmpeg reads to chunks of 16 kHz mono, timed by the container's clock.
+"""Decode audio files with FFmpeg. The result is chunks of 16 kHz mono samples, timed by the container's clock.
 
 Rates, channel counts, sizes and times that a file declares are checked before memory is allocated for them. This module
 does not need Django, so it can run in a child process (``asr.decoder_process``).
@@ -19,7 +19,7 @@ from asr.downmix import Channels, Downmix
 from core.error_codes import ErrorCode
 
 SAMPLE_RATE = 16_000
-#: FFmpeg's names of the accepted formats. Playlists and scripts are left out: they make FFmpeg open other addresses.
+#: FFmpeg's names of the accepted formats, without playlists and scripts, which would make FFmpeg open other addresses.
 FORMATS = (
     "wav,w64,mp3,mov,ogg,matroska,webm,flac,amr,amrnb,amrwb,aac,aiff,caf,au,ac3,eac3,asf,mpeg,mpegts,loas,latm,avi,gsm"
 )
@@ -29,10 +29,10 @@ _FROM_ZERO = _CLOCKED[:2]  # their clocks begin at 0, even if the first sound co
 _WITH_DURATION = ("flac", _CLOCKED[0])  # for other formats FFmpeg guesses the duration from the bit rate
 SAMPLE_RATES = range(4_000, 384_001)
 MAX_CHANNELS = 16
-MAX_FRAME_S = 30.0  # of one decoded frame; FLAC's largest at 4 kHz lasts 16 s
-MAX_FRAME_VALUES = 4_000_000  # samples times channels
+MAX_FRAME_S = 30.0  # maximum length of a decoded frame; the longest FLAC frame, at 4 kHz, lasts 16 s
+MAX_FRAME_VALUES = 4_000_000  # maximum number of samples times channels of a decoded frame
 MAX_DAMAGED_PACKETS = 100
-MAX_LATE_START_S = 60.0  # a later first timestamp means part of a longer stream, whose clock started before the file
+MAX_LATE_START_S = 60.0  # with a later first timestamp, the file is part of a stream whose clock started earlier
 _CLOCK_TOLERANCE_S = 0.2  # a smaller gap is ignored: timestamps are rounded, and clocks drift
 _BLOCK_S = 0.25  # length of audio to resample at a time
 _TRACKS_COMPARED = 4
@@ -44,11 +44,11 @@ _DECODING_ERRORS = (av.FFmpegError, ValueError, OSError, ArithmeticError, Lookup
 
 
 class UnusableAudio(Exception):
-    """A file has no audio that can be decoded within the limits.
+    """Raised when a file has no audio that can be decoded within the limits.
 
-    ``code``: the error code for the client.
-    ``template``: the message, not translated, with placeholders.
-    ``values``: the values of the placeholders.
+    ``code``: error code for the client.
+    ``template``: untranslated message with placeholders.
+    ``values``: values of the placeholders.
     """
 
     def __init__(self, code: ErrorCode, template: str, **values: int | float) -> None:
@@ -89,7 +89,7 @@ def unsupported() -> UnusableAudio:
 class Chunk:
     """A stretch of decoded audio.
 
-    ``position``: where the chunk begins, in samples from the start of the recording.
+    ``position``: start of the chunk, in samples from the start of the recording.
     ``samples``: int16 mono at ``SAMPLE_RATE``, shape (n,).
     """
 
@@ -100,7 +100,7 @@ class Chunk:
 def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
     """Decode an audio file and yield its audio in chunks, in ascending order of position.
 
-    If the file has several tracks, decode the default one, or the loudest if the default one is inaudible. A gap
+    If the file has several tracks, decode the default track, or the loudest if the default track is inaudible. A gap
     between two chunks is a pause in the recording.
 
     Raise ``UnusableAudio`` with one of these codes:
@@ -116,7 +116,7 @@ def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
             if len(container.streams.audio) == 1:
                 yield from _decoded(container, track, max_duration_s)
                 return
-        with _opened(data) as again:  # opened again, because the comparison of tracks has read a part of it
+        with _opened(data) as again:  # open the file again, because the comparison of tracks has read a part of it
             yield from _decoded(again, track, max_duration_s)
     except MemoryError as error:
         raise invalid("The audio file needs more memory to decode than is allowed.") from error
@@ -127,7 +127,7 @@ def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
 def _opened(data: bytes) -> av.container.InputContainer:
     options = {"format_whitelist": FORMATS, "protocol_whitelist": "none", "codec_whitelist": _AUDIO_DECODERS}
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        options["probesize"] = "4096"  # else FFmpeg searches the samples for other codecs (3 ms for 4 s of audio)
+        options["probesize"] = "4096"  # otherwise FFmpeg would search the samples for other codecs (3 ms for 4 s)
     form = "gsm" if _is_raw_gsm(data) else None
     try:
         return av.open(io.BytesIO(data), "r", format=form, options=options, metadata_errors="ignore")
@@ -149,7 +149,7 @@ def _is_raw_gsm(data: bytes) -> bool:
 def _chosen_track(container: av.container.InputContainer) -> int:
     """Return the index of the audio track to decode: the default track if it is audible, otherwise the loudest.
 
-    Raise ``UnusableAudio`` if there is no track that can be decoded.
+    Raise ``UnusableAudio`` if no track can be decoded.
     """
     streams = [stream for stream in container.streams.audio if stream.codec_context][:_TRACKS_COMPARED]
     if not streams:
@@ -244,7 +244,7 @@ class _Timeline:
         self._clocked = clocked
         self._max_duration_s = max_duration_s
         self._resampler: _Resampler | None = None
-        self._clock_s = 0.0  # where the next frame begins if there is no gap
+        self._clock_s = 0.0  # time at which the next frame begins if there is no gap
 
     def add(self, frame: av.AudioFrame) -> Iterator[Chunk]:
         values = _values(frame)
@@ -265,9 +265,9 @@ class _Timeline:
         yield from self._flush()
 
     def _start_s(self, frame: av.AudioFrame) -> float:
-        """Return when the frame starts on the recording's clock, in seconds.
+        """Return the time at which the frame starts on the recording's clock, in seconds.
 
-        This is the frame's timestamp if it leaves a gap after the previous frame, and otherwise the previous frame's
+        This is the frame's timestamp if there is a gap after the previous frame, and otherwise the previous frame's
         end.
         """
         if not self._clocked or frame.time is None:
@@ -340,9 +340,9 @@ def _values(frame: av.AudioFrame) -> Channels:
 
 
 def _audio_decoders() -> str:
-    """Return a comma-separated list of all audio decoders in FFmpeg.
+    """Return the names of all audio decoders in FFmpeg, separated by commas.
 
-    FFmpeg may use no other decoders, so it never decodes pictures.
+    FFmpeg is allowed only these decoders, so it never decodes pictures.
     """
     return ",".join(sorted(name for name in av.codecs_available if _is_audio_decoder(name)))
 
@@ -350,7 +350,7 @@ def _audio_decoders() -> str:
 def _is_audio_decoder(name: str) -> bool:
     try:
         return av.Codec(name, "r").type == "audio"
-    except ValueError:  # encoders only
+    except ValueError:  # FFmpeg has only an encoder of this name
         return False
 
 

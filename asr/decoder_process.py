@@ -1,8 +1,8 @@
 """Run FFmpeg in child processes with limited memory, so that a malicious file cannot harm the service.
 
-A child reads a file, writes the decoded chunks, and waits for the next file. The kernel refuses to give it more than
-``MEMORY_BYTES`` beyond the memory that it has at its start. A child that crashes, or writes nothing for ``SILENCE_S``
-seconds, is killed, and its file is reported as undecodable.
+A child reads a file, writes the decoded chunks, and waits for the next file. The kernel limits each child to
+``MEMORY_BYTES`` more memory than it has at its start. If a child crashes, or writes nothing for ``SILENCE_S`` seconds,
+it is killed, and its file is reported as undecodable.
 
     request   8 bytes length, 8 bytes float64 longest duration in seconds, the file
     answers   1 byte kind, 8 bytes position, 4 bytes length, the payload; the last one has the kind DONE or REFUSED
@@ -44,7 +44,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 class DecoderUnavailable(Exception):
-    """No child process could be started."""
+    """Raised when no child process can be started."""
 
 
 class _Crashed(Exception):
@@ -165,7 +165,7 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides when to stop
     av.logging.set_level(av.logging.PANIC)
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # printed output must not get between the answers
+    os.dup2(2, 1)  # so that printed output does not mix with the answers
     _bound_memory()
     while head := sys.stdin.buffer.read(_REQUEST.size):
         length, max_duration_s = _REQUEST.unpack(head)
@@ -197,7 +197,7 @@ def _bound_memory() -> None:
 
 
 def _write(file: IO[bytes], data: bytes) -> None:
-    """Write all of the data to an unbuffered file, whose ``write`` may take only a part."""
+    """Write all of the data to an unbuffered file, whose ``write`` may write only a part of the data at a time."""
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]

@@ -42,11 +42,11 @@ COMPRESSION_RATIO_THRESHOLD = 2.4
 LOGPROB_THRESHOLD = -1.0
 NO_SPEECH_THRESHOLD = 0.6
 BEST_OF = 2
-WEAK_LOGPROB = -0.7  # a text below this is weak; frequent in Malay, so it is no evidence by itself
-CLOSE_CALL = 0.25  # share of the likeliest language's probability from which the second language is nearly as likely
+WEAK_LOGPROB = -0.7  # a text with a lower mean log probability is weak; frequent in Malay, so no proof by itself
+CLOSE_CALL = 0.25  # the second language is nearly as likely if it has at least this share of the first's probability
 FRAMES_PER_SECOND = 100
-LATEST_FIRST_TIMESTAMP = 50  # in steps of 20 ms: the first timestamp is within the first second
-DYNAMIC_RANGE = 2.0  # of normalised log-mel features: silence is this far below the loudest value
+LATEST_FIRST_TIMESTAMP = 50  # maximum of the first timestamp, in steps of 20 ms
+DYNAMIC_RANGE = 2.0  # difference between the loudest value and silence in normalised log-mel features
 
 
 @dataclass(kw_only=True)

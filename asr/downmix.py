@@ -10,15 +10,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-_OPPOSED = -0.3  # correlation below which a channel is inverted; unrelated channels are near 0, real stereo is above
+_OPPOSED = -0.3  # correlation below which a channel is inverted; it is near 0 for unrelated channels, higher for stereo
 _AUDIBLE = 0.1  # share of the loudest channel's power from which a channel can be the reference for the others
-_MEMORY_S = 5.0  # time after which the past counts half in the channels' correlation
+_MEMORY_S = 5.0  # age at which audio counts half in the channels' correlation
 
 Channels = npt.NDArray[np.float32]
 
 
 class Downmix:
-    """Mixes the channels of one stream down to mono. Remembers how the channels have correlated so far.
+    """Mixes the channels of one stream down to mono, using the correlation of the channels so far.
 
     ``sample_rate``: sample rate of the stream in Hz.
     """

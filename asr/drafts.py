@@ -20,7 +20,7 @@ from faster_whisper.transcribe import get_compression_ratio
 from asr import repetition
 from asr.units import Phrase
 
-LOGPROB_OF_NOTHING = -10.0  # of a draft without tokens, which has no mean
+LOGPROB_OF_NOTHING = -10.0  # ``avg_logprob`` of a draft without tokens
 SECONDS_PER_TIMESTAMP = 0.02
 REPLACEMENT = "\ufffd"
 #: Token limits for a second of speech. Those ``IN_BYTES`` are for languages whose letters take several tokens each. The
@@ -44,8 +44,8 @@ def max_tokens(language: str, seconds: float, *, is_last_try: bool = True) -> in
     ``language``: code of the language that is decoded.
     ``seconds``: length of the unit.
 
-    In the last try, the limit is above what the fastest speech needs. In an earlier try it is lower, because the other
-    units of the batch wait for one that repeats itself without end. A text that reaches the lower limit is tried again.
+    In the last try, the limit is more than the fastest speech needs. In an earlier try it is lower, because a unit that
+    repeats itself without end delays the other units of the batch. A text that reaches the lower limit is tried again.
     """
     in_bytes = language not in _WORD_TOKENS
     most = SPARE_TOKENS + round((TOKENS_PER_SECOND_IN_BYTES if in_bytes else TOKENS_PER_SECOND) * seconds)
@@ -151,8 +151,8 @@ class Draft:
     def once(self, tokenizer: Tokenizer) -> Draft:
         """Return the draft without text that nobody can have said.
 
-        If ``is_invented`` is True, all of the text is removed. Of a phrase that an implausible text repeats, only the
-        first occurrence is kept.
+        If ``is_invented`` is True, remove all of the text. If an implausible text repeats a phrase, keep only the first
+        occurrence of the phrase.
         """
         if self.is_invented:
             return replace(self, tokens=[], text="", compression_ratio=0.0, is_cut_off=False)

@@ -1,8 +1,8 @@
 """Detect the start and the end of speech while the audio arrives.
 
-``FrameVad`` runs Silero VAD frame by frame. It keeps the network's state and the preceding samples between calls. So
-its probabilities are the same as in one call over the whole recording, whereas faster-whisper's function starts from
-scratch at each call. ``Endpointer`` converts the probabilities to the start and the end of a turn.
+``FrameVad`` runs Silero VAD frame by frame. It keeps the network's state and the preceding samples between calls, so
+its probabilities are the same as those of one call for the whole recording. (faster-whisper's function starts from
+scratch at each call.) ``Endpointer`` finds the start and the end of turns in the probabilities.
 
 Threads: a ``FrameVad`` belongs to one stream and is called from one thread at a time. All instances share one ONNX
 Runtime session, which may run in several threads at once. ``Endpointer`` is plain arithmetic.
@@ -24,7 +24,7 @@ FRAME_MS = 1000 * FRAME / SAMPLE_RATE
 _LOOK_BACK = 64  # samples of the previous frame that the network sees with each frame
 _STATE = (1, 1, 128)
 
-HYSTERESIS = 0.15  # speech starts at the threshold and ends below the threshold minus this, as in Silero's own rules
+HYSTERESIS = 0.15  # speech starts above the threshold, and ends below the threshold minus this, as in Silero's rules
 MIN_SPEECH_MS = SPEECH.min_speech_duration_ms  # anything shorter is a click
 
 
@@ -33,8 +33,8 @@ class TurnDetection:
     """Settings that decide when a turn starts and ends, as in OpenAI's ``server_vad``.
 
     ``threshold``: probability of speech from which a frame counts as speech.
-    ``prefix_padding_ms``: audio before the start of speech that belongs to the utterance.
-    ``silence_duration_ms``: silence that ends the utterance.
+    ``prefix_padding_ms``: length of the audio before the start of speech that belongs to the utterance.
+    ``silence_duration_ms``: length of the silence that ends the utterance.
     ``eagerness``: setting of ``semantic_vad`` that determined ``silence_duration_ms``; None for ``server_vad``.
     """
 
@@ -74,9 +74,9 @@ class Turn(Enum):
 class Endpointer:
     """Detects the turns of one stream. Call ``feed`` for each frame, in order.
 
-    A turn starts once ``MIN_SPEECH_MS`` of speech have arrived. Speech starts at a frame above the threshold, and ends
-    at one below the threshold minus ``HYSTERESIS``; a frame in between changes nothing. ``asr.segmenting`` has the same
-    rules, so a turn ends where a recording is cut.
+    A turn starts when ``MIN_SPEECH_MS`` of speech have arrived. Speech starts at a frame above the threshold, and ends
+    at a frame below the threshold minus ``HYSTERESIS``. ``asr.segmenting`` has the same rules, so a turn ends where a
+    recording would be cut.
 
     ``started_at``: number of the frame in which the speech of the latest turn began.
     """
@@ -89,7 +89,7 @@ class Endpointer:
         self._silence_from: int | None = None  # number of the first frame of the current silence
 
     def feed(self, probability: float) -> Turn | None:
-        """Take the probability of speech in the next frame. Return the event that the frame causes, if any."""
+        """Take the probability of speech in the next frame. Return the event that the frame causes, or None."""
         frame = self._frame
         self._frame += 1
         threshold = self.detection.threshold
@@ -112,9 +112,9 @@ class Endpointer:
             self._speaking = False
             return Turn.STOPPED
         if not self._told and silence_ms >= SPEECH.min_silence_duration_ms:
-            self._speaking = False  # it was a click
+            self._speaking = False  # too short for speech: a click
         return None
 
     def reset(self) -> None:
-        """Discard the open turn. Call this if the turn was ended by other means, such as a commit."""
+        """Discard the open turn. Call this if something else has ended the turn, such as a commit."""
         self._speaking = False

@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class BadManifest(ValueError):
-    """The manifest, or a recording that it lists, cannot be used. The message says which."""
+    """Raised when the manifest, or a recording that it lists, cannot be used. The message says which."""
 
 
 @dataclass(frozen=True)
@@ -190,9 +190,9 @@ class PlainTranscriber:
 def read_manifest(path: Path) -> list[Reference]:
     """Read a manifest: JSON lines, or CSV with a header. Audio paths are relative to the manifest.
 
-    ``path``: the manifest, or a directory that contains one.
+    ``path``: the manifest, or a directory that contains it.
 
-    Raise ``BadManifest``.
+    Raise ``BadManifest`` if there is no manifest, if it is invalid, or if it lists a recording that does not exist.
     """
     if path.is_dir():
         inside = [path / name for name in MANIFESTS if (path / name).is_file()]
@@ -274,7 +274,7 @@ def word_error_rate(results: Sequence[Score]) -> Rate:
 
 
 def character_error_rate(results: Sequence[Score]) -> Rate:
-    """Return the character error rate, ignoring spaces. A word that is written as two is no error."""
+    """Return the character error rate, ignoring spaces: a word that is written as two words is not an error."""
     return _rate([(score.character_errors, score.characters) for score in results])
 
 
@@ -286,8 +286,8 @@ def real_time_factor(results: Sequence[Score]) -> Rate:
 def difference(before: Sequence[Score], after: Sequence[Score]) -> Rate:
     """Return the word error rate of ``after`` minus that of ``before``.
 
-    Both must hold scores of the same recordings in the same order. The recordings are resampled in pairs, so a
-    recording that is hard for both models does not widen the confidence interval.
+    Both must contain scores of the same recordings in the same order. The bootstrap draws the two scores of a recording
+    together, so a recording that is hard for both models does not widen the confidence interval.
     """
     pairs = [(b.errors.count, a.errors.count, a.errors.words) for b, a in zip(before, after, strict=True)]
     return _bootstrap(pairs, lambda some: sum(a - b for b, a, _ in some) / sum(words for _, _, words in some))

@@ -22,8 +22,9 @@ from asr.units import SAMPLE_RATE, Hypothesis, Options, Phrase, Samples, Word
 MAX_WORDS_PER_SECOND = 8.0  # fast Malay or English speech is near 4, auctioneers near 6
 MAX_CHARACTERS_PER_SECOND = 50.0
 
-# Measured on Whisper base: musical notes and chords taken for the start of speech have a no-speech probability of 0.54
-# to 0.78 and at most 0.35 s of voice. Short words spoken by people have 0.01 to 0.21 and at least 0.26 s of voice.
+# Measured with Whisper base: musical notes and chords that voice activity detection took for speech have a no-speech
+# probability of 0.54 to 0.78, and at most 0.35 s of voice. Short words that people say have a probability of 0.01 to
+# 0.21, and at least 0.26 s of voice.
 DOUBTFUL_NO_SPEECH = 0.5
 BRIEF_VOICE_S = 0.6
 BRIEF_SPEECH_S = 3.0
@@ -32,7 +33,7 @@ FASTEST_LETTERS_PER_S = 25.0
 SLOWEST_LETTERS_PER_S = 3.0
 CAPTION_NO_SPEECH = 0.4
 CAPTION_LOGPROB = -1.2
-CAPTION_PAUSES_S = 2.0  # longest total of the pauses around the few words of a caption that somebody says
+CAPTION_PAUSES_S = 2.0  # maximum total of the pauses of somebody who says a caption; otherwise its text is invented
 INAUDIBLE_DBFS = -62.0
 
 #: Phrases that end subtitles and video captions.
@@ -46,7 +47,7 @@ _REPEATED = re.compile(r"\b(.{1,60}?)(?:[\s,.!?]+\1\b){3,}", re.IGNORECASE)
 
 
 def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Options, before: str = "") -> list[Part]:
-    """Return the parts without invented text. Parts that have no other text are left out.
+    """Return the parts without invented text. Leave out parts that have no other text.
 
     ``audio``: function that returns the samples [start, end) of the recording or stream.
     ``options``: the options with which the parts were recognised.
@@ -96,7 +97,7 @@ def _is_silence(hypothesis: Hypothesis) -> bool:
 def _is_impossible(hypothesis: Hypothesis, speech_s: float) -> bool:
     """Return True if nobody can say this text in ``speech_s`` seconds.
 
-    Half a second is added for short answers. Of a text that repeats one phrase, only the first occurrence counts.
+    Half a second is added for short answers. If the text repeats one phrase, only the first occurrence counts.
     """
     text = hypothesis.text
     if hypothesis.compression_ratio > COMPRESSION_RATIO_THRESHOLD and (loop := _REPEATED.search(text)):
@@ -108,7 +109,7 @@ def _is_impossible(hypothesis: Hypothesis, speech_s: float) -> bool:
 def _is_echo(text: str, hints: str) -> bool:
     """Return True if all words of the text occur in ``hints``, the prompt and keywords.
 
-    A model writes the words of its hints where it recognises no speech.
+    A model that recognises no speech may write words of its hints.
     """
     given = set(_words(hints))
     return bool(given) and given.issuperset(_words(text))
@@ -119,9 +120,9 @@ def _words(text: str) -> list[str]:
 
 
 def _is_music(hypothesis: Hypothesis, audio: Samples, speech_s: float) -> bool:
-    """Return True for a short sound with hardly any voice in it, such as a note of music.
+    """Return True for a short sound that contains hardly any voice, such as a note of music.
 
-    Voice activity detection took the sound for speech, but the model gives it a high probability of no speech.
+    Voice activity detection took the sound for speech, but the model's no-speech probability is high.
     """
     if hypothesis.no_speech_prob <= DOUBTFUL_NO_SPEECH or speech_s > BRIEF_SPEECH_S:
         return False

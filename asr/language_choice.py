@@ -1,9 +1,9 @@
-"""Choose the language of each segment of a recording if the request names none.
+"""Choose the language of each segment of a recording if the request names no language.
 
-A model can tell the language of five seconds of speech, but hardly that of half a second. So the languages of the
+A model can recognise the language of five seconds of speech, but hardly that of half a second. So the languages of the
 neighbouring segments count too, and they count more for a shorter segment. An "okay" in the middle of a Malay call
-stays Malay, but a whole English sentence stays English. The choices depend only on the recording, not on the order in
-which its segments are recognised.
+counts as Malay, but a whole English sentence counts as English. The choices depend only on the recording, not on the
+order in which its segments are recognised.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from asr.transcript import Part
 
 FOLLOWING = 2  # number of later segments that count as neighbours; all earlier ones count
-_MIN_PRIOR = 0.05  # neighbours never rule out a language
+_MIN_PRIOR = 0.05  # minimum prior of a language, so that neighbours never rule it out
 _MIN_PROBABILITY = 1e-3
-_UNKNOWN_S = 1.0  # the prior starts with this many seconds of speech, spread evenly over all languages
-_BALANCE_S = 1.5  # a segment with this much speech counts as much as its neighbours
+_UNKNOWN_S = 1.0  # the prior starts as if this much speech had been spread evenly over all languages
+_BALANCE_S = 1.5  # in a segment with this much speech, its own evidence counts as much as its neighbours
 _MAX_PRIOR_WEIGHT = 1.5
 
 
@@ -47,7 +47,7 @@ class Evidence:
 def is_sure(own: Evidence) -> bool:
     """Return True if no neighbouring segments could change the choice of language.
 
-    Such a segment need not wait until later segments are recognised.
+    The language of such a segment is final before later segments are recognised.
     """
     ranked = sorted((_log(probability) for _, probability in own.languages), reverse=True)
     if len(ranked) < 2:

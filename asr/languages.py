@@ -12,11 +12,11 @@ from asr.checkpoint import Checkpoint
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 
-#: Languages that the model detects by mistake in short or accented speech, each with the one that is really spoken.
+#: Languages that the model detects by mistake in short or accented speech, each with the language actually spoken.
 RELATIVES = {"id": "ms", "jw": "ms", "su": "ms", "tl": "ms", "yue": "zh", "ml": "ta", "te": "ta", "kn": "ta"}
 
-# Whisper's languages: code, the English name in lower case that OpenAI answers with, and ISO 639-2 and 639-3 codes that
-# clients write for it. Malay has several, since Malaysian Malay and the macrolanguage have codes of their own.
+# Whisper's languages: the code, the English name in lower case that OpenAI's API returns, and the ISO 639-2 and 639-3
+# codes that clients may send. Malay has several codes, because Malaysian Malay and the macrolanguage have their own.
 _TABLE = """
 af afrikaans afr | am amharic amh | ar arabic ara arb | as assamese asm | az azerbaijani aze azj | ba bashkir bak
 be belarusian bel | bg bulgarian bul | bn bengali ben | bo tibetan bod tib | br breton bre | bs bosnian bos
@@ -78,12 +78,13 @@ def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str,
 
 
 def chosen(language: str, candidates: Sequence[str], checkpoint: Checkpoint) -> tuple[str | None, tuple[str, ...]]:
-    """Return the language to recognise, or None and the languages to detect it among.
+    """Return the language to recognise, and the languages among which to detect the language.
+
+    The first value is None if the language is to be detected. The second value is empty if the language is given, or if
+    all languages on offer are allowed.
 
     ``language``: the language that the client names, or "".
     ``candidates``: the languages that the client allows in detection; empty: all on offer.
-
-    The second value is empty if the first one is given, or if all languages on offer are allowed.
 
     Raise ``ApiError`` 400 if a language is unknown or not understood, or if ``language`` is not among ``candidates``.
     """

@@ -1,9 +1,9 @@
 """Correct the spaces in the text of a small model, which recognises letters well but the ends of words badly.
 
-Speech has no pauses that tell "bunga api" from "bungaapi". A large model knows the words; a small one guesses. So a
-checkpoint may include ``lexicon.txt``, a list of words with their counts. The likeliest division of the text's letters
-into words (Viterbi over a unigram model) then replaces the model's own division, unless that one is nearly as likely.
-Letters are never changed.
+Speech has no pauses that distinguish "bunga api" from "bungaapi". A large model knows the words; a small model guesses.
+So a checkpoint may include ``lexicon.txt``, a list of words with their counts. The likeliest division of the text's
+letters into words (Viterbi over a unigram model) then replaces the model's division, unless the model's division is
+nearly as likely. Letters are never changed.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Lexicon:
     def _known(self, word: str) -> float | None:
         if word in self._costs:
             return self._costs[word]
-        if not word.endswith(self._suffixes):  # a shortcut, as most stretches of letters are no words
+        if not word.endswith(self._suffixes):  # a shortcut, because most runs of letters are not words
             return None
         stems = (word.removesuffix(suffix) for suffix in self._suffixes if word.endswith(suffix))
         costs = [self._costs[stem] + SUFFIXED for stem in stems if stem in self._costs]

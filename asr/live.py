@@ -1,4 +1,4 @@
-"""Code that the live protocols share: request fields, audio input, streaming session, and metering."""
+"""Code that the protocols for live recognition share: request fields, audio input, streaming session, metering."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from inference.pool import in_pool
 from usage.recent import remember
 
 MAX_WAIT_S = 2.0  # no new streams are accepted while final results wait longer than this
-DECODE_IN_POOL_BYTES = 65_536  # smaller messages are decoded here, which is faster than handing them to another thread
+DECODE_IN_POOL_BYTES = 65_536  # decoding a smaller message takes less time than handing it to another thread
 
 
 #: Length of the pause that ends a turn, for each eagerness of ``semantic_vad``.
@@ -43,7 +43,7 @@ SILENCE_BY_EAGERNESS_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400
 class UnsupportedField(serializers.Field[None, Any, None, Any]):
     """A parameter of OpenAI's API that this service does not support.
 
-    Any value but null raises ``ApiError`` 400, which names the parameter.
+    Any value except null raises ``ApiError`` 400 with the name of the parameter.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class LiveConsumer(SocketConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._texts: list[str] = []
-        self._ended_at: dict[int, float] = {}  # when each utterance without a final ended, by its number
+        self._ended_at: dict[int, float] = {}  # end times of the utterances without a final result, by number
 
     @abstractmethod
     def tell(self, event: Event) -> None:
@@ -159,7 +159,7 @@ class LiveConsumer(SocketConsumer):
     def start(self, recognition: Recognition, detection: TurnDetection | None, *, partials: bool) -> StreamingSession:
         """Create and return the streaming session.
 
-        ``detection``: how to find the turns; None if the client marks them itself.
+        ``detection``: settings of turn detection; None if the client itself ends each utterance.
         ``partials``: whether to send partial results.
         """
         self.work.model = recognition.model

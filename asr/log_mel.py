@@ -1,6 +1,7 @@
-"""Compute Whisper's log-mel features: the values of faster-whisper's ``FeatureExtractor`` in a third of the time.
+"""Compute Whisper's log-mel features.
 
-All arithmetic is in float32, and only the frames that are used are transformed.
+The values are those of faster-whisper's ``FeatureExtractor``, but computed in a third of the time: all arithmetic is in
+float32, and only the frames that are used are transformed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ Array = npt.NDArray[np.float32]
 
 WINDOW = 400  # samples
 HOP = 160
-_DYNAMIC_RANGE = 8.0  # decades; values further below the loudest are raised to this limit
+_DYNAMIC_RANGE = 8.0  # in decades; values further below the loudest value are raised to this limit
 _FLOOR = np.float32(1e-10)
 
 

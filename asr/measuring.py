@@ -1,9 +1,9 @@
 """Measure which settings run a model fastest on this device, for ``manage.py tune_asr``.
 
 The first step finds the numbers of workers and threads that recognise the most speech per second, with all stages of
-the engine running. The second step finds, for each length of encoder context, the smallest batch size beyond which an
-item gets no cheaper. A context that is hardly cheaper than the next longer one is dropped, because each context needs a
-queue of its own.
+the engine running. The second step finds, for each length of encoder context, the batch size above which the time per
+item does not fall any further. A context that takes hardly less time than the next longer context is dropped, because
+units with different contexts cannot share a batch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Options, Samples, SpeechUnit
 from asr.whisper_engine import WhisperEngine
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-CLEAR_GAIN = 0.03  # a smaller gain is noise, so the simpler choice wins
+CLEAR_GAIN = 0.03  # a smaller relative gain may be noise, so the simpler choice is preferred
 CALLERS = 32  # number of parallel callers; enough to keep the engine busy
 SHORT_S = 4.0  # usual length of a request to a voice assistant
 LONGEST_BATCH_S = 2.0  # larger batches are not measured, because other requests would wait too long for them
@@ -85,7 +85,7 @@ def splits(device: str, cores: int) -> list[tuple[int, int]]:
 
 
 def best(rates: dict[tuple[int, int], float]) -> tuple[int, int]:
-    """Return the pair (workers, threads of each worker) that needs the fewest threads and is nearly the fastest.
+    """Return the pair (workers, threads of each worker) with the fewest threads among the nearly fastest pairs.
 
     ``rates``: segments per second for each pair.
     """
@@ -105,7 +105,8 @@ def smallest_good_batch(costs: dict[int, float]) -> int:
 def contexts_worth_having(costs: dict[int, dict[int, float]]) -> list[int]:
     """Return the lengths of encoder context to use, in seconds, ascending.
 
-    These are the longest context, and each one that is clearly cheaper per item than the next longer one in the result.
+    The result contains the longest context, and each context that takes clearly less time per item than the next longer
+    context in the result.
 
     ``costs``: for each context in seconds, the seconds per item for each batch size.
     """
@@ -117,7 +118,7 @@ def contexts_worth_having(costs: dict[int, dict[int, float]]) -> list[int]:
 
 
 async def _rate(checkpoint: Checkpoint, table: Tuning, speech: Samples, seconds: float) -> float:
-    """Return the number of segments per second that the engine recognises when it is fully busy."""
+    """Return the number of segments per second that the engine recognises while it always has work."""
     engine = WhisperEngine(checkpoint, table)
     await engine.load()
     done = 0
@@ -137,9 +138,9 @@ async def _rate(checkpoint: Checkpoint, table: Tuning, speech: Samples, seconds:
 
 
 async def _costs(engine: WhisperEngine, context_s: int, speech: Samples) -> dict[int, float]:
-    """Return the seconds per item for each batch size, in one length of encoder context.
+    """Return the seconds per item for each batch size, with one length of encoder context.
 
-    Each figure is the better of two runs. The measurement ends when larger batches get slower or take too long.
+    Each figure is the better of two runs. Larger batches are measured until they get slower per item or take too long.
     """
     length = min(0.9 * context_s, MAX_SEGMENT_S)
     costs: dict[int, float] = {}

@@ -1,11 +1,11 @@
 """``/v1/realtime?intent=transcription``: OpenAI's realtime transcription protocol.
 
-The ``delta`` events carry words as soon as they are stable (``asr.agreement``), while the user still speaks. The
-``completed`` event carries the final text; where it differs from the deltas, the final text is right. As with OpenAI, a
-client's mistake is answered with an ``error`` event, and the session goes on.
+The ``delta`` events contain words as soon as they are stable (``asr.agreement``), while the user still speaks. The
+``completed`` event contains the final text. If it differs from the deltas, the final text is correct. As with OpenAI, a
+client's mistake is answered with an ``error`` event, and the session continues.
 
-A client of OpenAI's beta gets messages in the beta's format. Such a client is recognised by its header, its
-subprotocol, or a ``transcription_session.update``.
+A client of OpenAI's beta API gets messages in the beta's format. The service recognises such a client by its header,
+its subprotocol, or the message ``transcription_session.update``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RealtimeConsumer(LiveConsumer):
         self._answering: str | None = None  # the client's ``event_id`` of the message that is being handled
         self._is_update = False
         self._previous_item: str | None = None
-        self._sent: dict[int, str] = {}  # text sent so far for each utterance without a final, by its number
+        self._sent: dict[int, str] = {}  # text sent so far for the utterances without a final result, by number
 
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
         if handshake.query.get("intent") != "transcription" and preset.get("type") != "transcription":
@@ -93,9 +93,9 @@ class RealtimeConsumer(LiveConsumer):
 
     @property
     def idle_limit_s(self) -> float:
-        """The seconds without messages after which the connection is closed: unlimited.
+        """How long the client may send nothing, in seconds: without limit.
 
-        A muted microphone is no reason to close. The pings of the WebSocket protocol find dead connections.
+        A muted microphone is no reason to close the connection. The WebSocket protocol's pings find dead connections.
         """
         return math.inf
 

@@ -18,19 +18,19 @@ from core.error_codes import ErrorCode
 from core.errors import ApiError
 from gateway.catalogue import Task, resolve, undated
 
-PCM_RATE = 24_000  # the only rate that OpenAI accepts; this service accepts those of ``asr.resample``
+PCM_RATE = 24_000  # the only sample rate that OpenAI accepts; this service also accepts the rates of ``asr.resample``
 LOGPROBS = "item.input_audio_transcription.logprobs"
-#: Models without turn detection by default: as with OpenAI, their clients mark the end of an utterance themselves.
+#: Models without turn detection by default: as with OpenAI, the client itself ends each utterance.
 MANUAL_MODELS = frozenset(["gpt-realtime-whisper", "gpt-live-transcribe"])
 _GA_FORMATS = {"audio/pcm": Encoding.PCM16, "audio/pcmu": Encoding.MULAW, "audio/pcma": Encoding.ALAW}
 _BETA_FORMATS = {"pcm16": Encoding.PCM16, "g711_ulaw": Encoding.MULAW, "g711_alaw": Encoding.ALAW}
 
 
 class NoiseReduction(serializers.Serializer[dict[str, Any]]):
-    """The client's ``noise_reduction``. Near and far microphones are treated alike.
+    """OpenAI's ``noise_reduction`` object. Near and far microphones are treated alike.
 
-    Only rumble below the frequencies of speech is removed. The models were trained on other noise, and recognise speech
-    worse after a filter has removed it.
+    Only rumble below the frequencies of speech is removed. The models were trained on speech with noise, and recognise
+    it worse if a filter has removed the noise.
     """
 
     type = serializers.ChoiceField(["near_field", "far_field"])
@@ -77,8 +77,8 @@ class RealtimeSettings:
 
     ``rate``: sample rate of the client's audio in Hz.
     ``transcription``: the client's fields for recognition, as in ``RecognitionSerializer``.
-    ``detection``: how to find the turns; None if the client marks them itself.
-    ``chose_detection``: whether the client chose ``detection``; if not, it is the model's default.
+    ``detection``: settings of turn detection; None if the client itself ends each utterance.
+    ``chose_detection``: whether the client chose ``detection``. If not, it is the model's default.
     ``logprobs``: whether to send the tokens' log probabilities.
     ``noise_reduction``: the type that the client requested, or None.
     """
@@ -93,7 +93,7 @@ class RealtimeSettings:
 
     @classmethod
     def starting(cls, model: str) -> RealtimeSettings:
-        """Return the settings with which a new connection starts.
+        """Return the initial settings of a new connection.
 
         ``model``: the model in the connection's URL, or "". A model that is not for transcription is ignored.
         """
@@ -104,7 +104,7 @@ class RealtimeSettings:
         return cls()._common({"transcription": {"model": model}}, "transcription") if model else cls()
 
     def updated(self, session: Any) -> RealtimeSettings:
-        """Return these settings, changed by the ``session`` object of a ``session.update`` message.
+        """Return a copy of these settings, changed by the ``session`` object of a ``session.update`` message.
 
         Raise ``ApiError`` or ``ValidationError`` if the object is invalid or asks for something unsupported.
         """
@@ -120,7 +120,7 @@ class RealtimeSettings:
         return changed.checked()
 
     def updated_by_beta(self, session: Any) -> RealtimeSettings:
-        """Return these settings, changed by the ``session`` of the beta's ``transcription_session.update`` message.
+        """Return a copy of these settings, changed by a ``transcription_session.update`` message of the beta API.
 
         Raise ``ApiError`` or ``ValidationError`` if the object is invalid or asks for something unsupported.
         """
@@ -139,7 +139,7 @@ class RealtimeSettings:
         return Recognition.of(self.transcription, logprobs=self.logprobs)
 
     def line(self) -> AudioInput:
-        """Create the audio input that these settings describe."""
+        """Return a new audio input with these settings."""
         return AudioInput(self.encoding, self.rate, reduces_noise=self.noise_reduction is not None)
 
     def checked(self) -> RealtimeSettings:

@@ -27,7 +27,7 @@ _LOOP = re.compile(r"(\w{1,20}\W{0,3})\1{3,}")
 Recogniser = Engine[SpeechUnit, Hypothesis]
 
 MIN_MISSED_S = 1.0  # less speech outside the timestamps proves nothing, because they are imprecise
-MAX_EXTRA_RUNS = 3  # for one segment
+MAX_EXTRA_RUNS = 3  # maximum number of additional runs for one segment
 _STAMP_SLACK_S = 0.3
 _JOINED_PAUSE_S = 0.8
 _LULL_S = 0.125  # long enough to be a gap between words rather than a stop consonant

@@ -1,7 +1,7 @@
 """Detect a text in which the decoder got stuck: repeated words, or more words than anybody can say.
 
 Whisper repeats itself if its context ends soon after the speech. People repeat themselves too, so a repetition alone
-proves nothing; a repetition at an impossible pace does.
+proves nothing. But if nobody can speak so fast, the decoder got stuck.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_PACE = 30.0  # letters a second; fast Malay or English has 18
-MAX_REPEATED_PACE = 20.0  # of a text that repeats itself
+MAX_REPEATED_PACE = 20.0  # letters a second in a text that repeats itself
 LONG_REPETITION = 4  # words; people repeat only shorter phrases
 STUCK = 6  # a phrase repeated this often after other words is doubtful; laughter and cheers have no words before them
-NEARLY_A_TURN = 0.7  # share of its words from which the last occurrence counts, if it is incomplete or ends differently
+NEARLY_A_TURN = 0.7  # a last occurrence that is incomplete or ends differently counts if this share of it is equal
 SHORTEST_UNLIKE = 8  # words in the shortest phrase to which ``NEARLY_A_TURN`` applies
 _WEIGHT_OF_IDEOGRAPH = 3.0  # in letters; one character is a syllable
 _WEIGHT_OF_INDIC = 0.9  # in letters; vowel signs are characters of their own
@@ -54,7 +54,7 @@ def words_of(text: str) -> list[str]:
 
 
 def repetition(text: str) -> Repetition | None:
-    """Return the longest repetition in the text; None if there is none that is long enough to matter."""
+    """Return the longest repetition in the text; None if no repetition is long enough to matter."""
     words = words_of(text)
     found = max(
         (_longest_run(words, period) for period in range(1, int(len(words) / (1 + NEARLY_A_TURN)) + 1)),

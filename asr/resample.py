@@ -1,8 +1,8 @@
 """Convert live audio, message by message, to float32 mono at 16 kHz.
 
-The input is PCM16, G.711 or Opus at the usual sample rates. The resampler holds back the few milliseconds that it needs
-to look ahead, but never drops or adds samples. So output sample n is the sound at n/16000 s after the first sample,
-however the audio is divided into messages.
+The input is PCM16, G.711 or Opus at the usual sample rates. The resampler holds back the last few milliseconds, because
+it needs the samples that follow, but it never drops or adds samples. So output sample n is the sound at n/16000 s after
+the first sample, however the audio is divided into messages.
 
 Threads: an ``AudioInput`` belongs to one stream and is used by one thread at a time.
 """
@@ -37,12 +37,12 @@ class Encoding(StrEnum):
 
 
 class AudioInput:
-    """Decodes the audio messages of one stream and resamples them to 16 kHz.
+    """Decodes the audio messages of one stream, and resamples the audio to 16 kHz.
 
     ``sample_rate``: rate of the messages' audio in Hz; ignored for Opus.
     ``reduces_noise``: whether to filter out rumble below the frequencies of speech.
 
-    Raise ``ApiError`` 400 for an unsupported sample rate.
+    The constructor raises ``ApiError`` 400 for an unsupported sample rate.
     """
 
     def __init__(self, encoding: Encoding, sample_rate: int, *, reduces_noise: bool = False) -> None:
@@ -62,7 +62,7 @@ class AudioInput:
         self._opus = av.CodecContext.create("libopus", "r") if encoding is Encoding.OPUS else None
 
     def decode(self, data: bytes) -> Samples:
-        """Decode a message and return the samples, float32 (n,), that are complete after it.
+        """Decode a message, and return the samples, float32 (n,), that the resampler does not hold back.
 
         Raise ``ApiError`` 400 for an invalid Opus packet.
         """
@@ -82,9 +82,9 @@ class AudioInput:
         return self._resampled(samples)
 
     def rest(self) -> Samples:
-        """End the input and return the samples, float32 (n,), that the resampler still holds.
+        """End the input, and return the samples, float32 (n,), that the resampler has held back.
 
-        If the last sample is incomplete, it is dropped.
+        If the last sample is incomplete, drop it.
         """
         return self._resampled(np.zeros(0, np.float32), last=True)
 
@@ -109,7 +109,7 @@ class AudioInput:
 class RumbleFilter:
     """Removes sound below the frequencies of speech: handling noise, wind, mains hum and a constant offset.
 
-    The filter looks ahead, so it returns samples a little late. They are not shifted in time.
+    The filter looks ahead, so it returns samples a little late, but does not shift them in time.
     """
 
     def __init__(self) -> None:

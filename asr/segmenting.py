@@ -4,8 +4,8 @@
 as in faster-whisper (``asr.voice_activity``): speech starts and ends with hysteresis, each span of speech is padded,
 and neighbouring spans are joined if the pause is short and the segment does not become too long.
 
-Silence is added to the end of a recording, and to an utterance that the client ends, so that the last segment has all
-of its padding. Memory holds only the audio of the open segment.
+Silence is added to the end of a recording, and of an utterance that the client ends, so that the last segment has all
+of its padding. Only the audio of the open segment is kept in memory.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, TURN_SILENCE_MS, Samples
 from asr.voice_activity import SPEECH, Segment, quietest
 
 _PER_MS = SAMPLE_RATE // 1000
-#: Frames of silence added after the audio. They end an open segment even if the network detects speech a little longer.
+#: Number of frames of silence to add after the audio: enough to end an open segment even if the network detects speech
+#: a little longer.
 FRAMES_AFTER = (TURN_SILENCE_MS + 150) * _PER_MS // FRAME
 BLOCK_S = 32  # length of a recording to examine at a time, so that the engine starts before a long file is examined
-_DIGITAL_SILENCE = (TURN_SILENCE_MS + 300) * _PER_MS  # number of zero samples after which no segment is open any more
+_DIGITAL_SILENCE = (TURN_SILENCE_MS + 300) * _PER_MS  # number of zero samples that ends every open segment
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Piece:
 class Segmenter:
     """Cuts the frames of one stream into segments, and returns each as a ``Piece``.
 
-    ``start``: where the first frame begins, in samples on the stream's clock.
+    ``start``: start of the first frame, in samples on the stream's clock.
     ``threshold``: probability from which a frame counts as speech; limited to ``SPEECH.threshold``.
     ``longest_s``: longest segment in seconds; limited to ``MAX_SEGMENT_S``.
     ``longest_pause_s``: a pause of this length, or a longer one, ends a segment.
@@ -145,7 +146,7 @@ class Segmenter:
         return pieces
 
     def flush(self) -> list[Piece]:
-        """Complete and return the remaining pieces, because no more frames follow."""
+        """Complete and return the remaining pieces. Call this when no more frames follow."""
         if self._open_from is not None:
             self._end_span(self.position if self._silence_from is None else self._silence_from)
         pieces = self._finish_span(min(self.position, self._ended[1] + self._padding)) if self._ended else []
@@ -178,7 +179,7 @@ class Segmenter:
     def _finish_span(self, padded_end: int) -> list[Piece]:
         """Add the ended span of speech to the joined spans, with padding up to ``padded_end``.
 
-        Padding beyond the longest segment is left out, because it would become a segment that is all silence.
+        Padding beyond the longest segment is left out, because it would become a segment without speech.
         """
         assert self._ended is not None
         start, end = self._ended
@@ -208,7 +209,7 @@ class Segmenter:
         return end - joined.start <= self._longest and start - joined.end < self._longest_pause
 
     def _nothing_joins(self, joined: Segment) -> bool:
-        """Return True if the next span certainly cannot join this segment, being too far away or too long."""
+        """Return True if the next span cannot join this segment, because it will be too far away or too long."""
         if self._longest_pause == 0:
             return True
         if self._ended is not None:
@@ -234,7 +235,7 @@ class Segmenter:
         return self._ended[0] if self._ended else self._open_from
 
     def _forget(self) -> None:
-        """Drop the frames that cannot become part of a segment any more."""
+        """Drop the frames that can no longer become part of a segment."""
         needed = self.position - self._padding - FRAME
         earliest = self._earliest_open()
         if earliest is not None:
@@ -246,9 +247,9 @@ class Segmenter:
 class SoundStarts:
     """Finds the positions at which sound begins after digital silence.
 
-    Digital silence is a long run of zero samples, which an open microphone never gives. Voice activity detection
-    restarts at these positions, with a new grid of frames. So a recording is cut in the same places wherever a stream
-    contains it.
+    Digital silence is a long run of zero samples, which an open microphone never produces. Voice activity detection
+    restarts at these positions, and the first frame begins there. So if a stream contains a recording, it is cut in the
+    same places as the recording alone.
     """
 
     def __init__(self) -> None:
@@ -289,14 +290,15 @@ def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> 
 
 
 def _framed(recording: Recording) -> Iterator[tuple[int, Samples, bool]]:
-    """Yield blocks of frames.
+    """Yield blocks of frames as (position, frames, is_start).
 
-    Each item has the position of the block's first sample, the frames, float32 (n, ``FRAME``), and whether
-    ``SoundStarts`` finds a start of sound there. A block that begins elsewhere continues the previous one.
+    ``position``: position of the block's first sample.
+    ``frames``: float32 (n, ``FRAME``).
+    ``is_start``: whether sound begins at ``position`` after digital silence. If not, the block continues the last one.
     """
     starts = SoundStarts()
     length = len(recording.samples)
-    begin = 0  # of the next block
+    begin = 0  # start of the next block
     is_sound_start = False
     for first in range(0, length, BLOCK_S * SAMPLE_RATE):
         end = min(length, first + BLOCK_S * SAMPLE_RATE)

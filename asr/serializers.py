@@ -23,7 +23,7 @@ TRANSCRIPTION_FORMATS = (*TRANSLATION_FORMATS, "diarized_json")
 GRANULARITIES = ("segment", "word")
 INCLUDABLE = ("logprobs",)
 _NESTED = re.compile(r"(?P<name>chunking_strategy)\[(?P<key>\w+)\]")
-# OpenAI's defaults for chunking_strategy. Recordings are cut in one way only, so no other values are accepted.
+# OpenAI's defaults for chunking_strategy. No other values are accepted, because recordings are cut in one way only.
 _VAD: dict[str, str | float] = {
     "type": "server_vad",
     "prefix_padding_ms": 300,
@@ -45,10 +45,10 @@ _CHUNKING_SCHEMA = {
 
 @extend_schema_field(_CHUNKING_SCHEMA)
 class ChunkingStrategyField(serializers.Field[str, Any, str, Any]):
-    """OpenAI's ``chunking_strategy``, which tells where to cut the recording.
+    """OpenAI's ``chunking_strategy``, which controls where the recording is cut.
 
     The service always cuts between stretches of speech, as "auto" requests. An object with OpenAI's default values is
-    accepted too, because some clients always send it. Anything else raises ``ApiError`` 400.
+    accepted too, because some clients always send it. Any other value raises ``ApiError`` 400.
     """
 
     def to_internal_value(self, data: Any) -> str:
@@ -131,7 +131,7 @@ class TranscriptionSerializer(TranslationSerializer):
 def fields(data: QueryDict | dict[str, Any]) -> dict[str, Any]:
     """Return the form's data as a plain dictionary.
 
-    The names of lists may end in ``[]``. If any other field is sent several times, its last value counts.
+    The name of a list field may end in ``[]``. If any other field is sent several times, its last value counts.
     """
     if not isinstance(data, QueryDict):
         return dict(data)

@@ -1,4 +1,4 @@
-"""Live recognition: takes audio while it is spoken, and emits recognised text as events. Does not depend on WebSockets.
+"""Live recognition: takes audio while it is spoken, and emits recognised text as events, whatever the protocol.
 
     LISTENING --speech starts (or, without turn detection, any audio)--> SPEAKING
     SPEAKING --silence, commit--> LISTENING          the utterance's final follows later
@@ -54,11 +54,11 @@ class State(StrEnum):
 
 
 class WrongState(Exception):
-    """A call that the session's state does not allow. The message names the call and the state."""
+    """Raised when the session's state does not allow a call. The message names the call and the state."""
 
 
 class NothingToCommit(Exception):
-    """A commit without an open utterance, or with less than ``MIN_COMMIT_MS`` of audio in it."""
+    """Raised by a commit if no utterance is open, or if it has less than ``MIN_COMMIT_MS`` of audio."""
 
 
 class StreamingSession:
@@ -66,7 +66,7 @@ class StreamingSession:
 
     ``emit``: called with each event.
     ``options``: options for the utterances that follow.
-    ``detection``: how to find the turns; if it is None, only ``commit`` ends an utterance.
+    ``detection``: settings of turn detection. If it is None, only ``commit`` ends an utterance.
     ``partials``: whether to emit partial results.
     """
 
@@ -82,7 +82,7 @@ class StreamingSession:
     ) -> None:
         self.options = options
         self.partials = partials
-        self.queued_ms = 0.0  # how long the segments waited for their batches
+        self.queued_ms = 0.0  # total time that the segments waited for their batches
         self.language = options.language or ""
         self.state = State.LISTENING
         self._engine = engine
@@ -91,7 +91,7 @@ class StreamingSession:
         self._turn = asyncio.Lock()
         self._vad = FrameVad()
         self._sound_starts = SoundStarts()
-        self._waiting: list[Samples] = []  # audio that does not fill ``FRAMES_AT_ONCE`` yet
+        self._waiting: list[Samples] = []  # audio that does not yet fill ``FRAMES_AT_ONCE``
         self._taken = 0  # number of samples received
         self._position = 0  # number of these samples that voice activity detection has examined
         self._utterance: Utterance | None = None
@@ -124,13 +124,13 @@ class StreamingSession:
         """Change the turn detection; None turns it off. An open utterance continues under the new settings."""
         self._endpointer = Endpointer(detection) if detection else None
         self._endpointer_from = self._position
-        # The latest frames. Once a start of speech is certain, those within its padding belong to the utterance.
+        # Keep the latest frames: when a start of speech is certain, frames within its padding belong to the utterance.
         certain_ms = MIN_SPEECH_MS + SPEECH.min_silence_duration_ms + 2 * FRAME_MS
         before_ms = detection.prefix_padding_ms + certain_ms if detection else 0
         self._before: deque[tuple[Samples, float]] = deque(maxlen=int(before_ms / FRAME_MS) + 1)
 
     async def append(self, samples: Samples) -> None:
-        """Take the next audio, float32 (n,) at 16 kHz. Waits while too many final results are outstanding.
+        """Take the next audio, float32 (n,) at 16 kHz. Wait while too many final results are outstanding.
 
         Raise ``WrongState`` if the session is finished.
         """
@@ -154,7 +154,8 @@ class StreamingSession:
     async def commit(self) -> None:
         """End the open utterance now.
 
-        Raise ``NothingToCommit``, or ``WrongState`` if the session is finished.
+        Raise ``NothingToCommit`` if no utterance is open or it is too short, and ``WrongState`` if the session is
+        finished.
         """
         async with self._turn:
             self._expect("commit", State.LISTENING, State.SPEAKING)
@@ -212,15 +213,15 @@ class StreamingSession:
 
     # --- audio --------------------------------------------------------------------------------------------------------
     async def _examine(self, count: int, *, wants_partial: bool = True) -> None:
-        """Run voice activity detection on the next ``count`` frames of the waiting audio, and act on the results."""
+        """Run voice activity detection on the next ``count`` frames of the waiting audio, and process the results."""
         audio = np.concatenate(self._waiting)
         frames = audio[: count * FRAME].reshape(-1, FRAME)
         rest = audio[count * FRAME :]
         self._waiting = [rest] if len(rest) else []
-        # A few frames take less time here than handing them to another thread.
+        # Examining a few frames here takes less time than handing them to another thread.
         network = self._vad.probabilities
         probabilities = network(frames) if count <= MAX_FRAMES_HERE else await in_pool(network, frames)
-        if self.state is State.FINISHED:  # aborted meanwhile
+        if self.state is State.FINISHED:  # the session was aborted meanwhile
             return
         for frame, probability in zip(frames, probabilities.tolist(), strict=True):
             self._take(frame, probability)
@@ -230,7 +231,7 @@ class StreamingSession:
     async def _examine_whole_frames(self) -> None:
         """Examine all complete frames of the waiting audio.
 
-        An incomplete frame waits for more audio, so that positions on the stream's clock stay right.
+        An incomplete frame is kept until more audio arrives, so that positions on the stream's clock stay correct.
         """
         if count := sum(map(len, self._waiting)) // FRAME:
             await self._examine(count)
@@ -332,11 +333,11 @@ class StreamingSession:
     async def _emit_final(
         self, utterance: Utterance, before: asyncio.Task[None] | None, length: int, audio_ms: int
     ) -> None:
-        """Emit the utterance's final result, after those of all earlier utterances.
+        """Emit the utterance's final result, after the final results of all earlier utterances.
 
-        ``before``: the task that emits the final result of the utterance before; None if there is none.
+        ``before``: the task that emits the previous utterance's final result, or None.
         ``length``: length of the stream when the utterance ended, in samples.
-        ``audio_ms``: length of the utterance's audio.
+        ``audio_ms``: length of the utterance's audio in milliseconds.
         """
         try:
             await utterance.recognised()

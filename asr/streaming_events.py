@@ -12,7 +12,7 @@ class SpeechStarted:
     """The event that speech has started.
 
     ``number``: number of the utterance, counted from 0.
-    ``at_ms``: when speech started, in milliseconds on the stream's clock.
+    ``at_ms``: time at which speech started, in milliseconds on the stream's clock.
     """
 
     number: int
@@ -21,10 +21,10 @@ class SpeechStarted:
 
 @dataclass(frozen=True)
 class SpeechStopped:
-    """The event that speech has stopped, so its utterance ends.
+    """The event that speech has stopped, which ends the utterance.
 
     ``number``: number of the utterance, counted from 0.
-    ``at_ms``: when the end was detected, in milliseconds on the stream's clock.
+    ``at_ms``: time at which the end was detected, in milliseconds on the stream's clock.
     """
 
     number: int
@@ -42,7 +42,7 @@ class Committed:
 class Partial:
     """The event of a partial result: the text of an open utterance so far.
 
-    ``stable``: the beginning of ``text``, which later partial results do not change.
+    ``stable``: the beginning of ``text`` that later partial results will not change.
     """
 
     number: int
@@ -57,7 +57,7 @@ class Final:
     ``words``: words with their times on the stream's clock; empty unless requested.
     ``start_ms``: start of the speech on the stream's clock.
     ``end_ms``: end of the speech on the stream's clock.
-    ``audio_ms``: length of the utterance's audio; no audio is counted in two utterances.
+    ``audio_ms``: length of the utterance's audio. Audio that counts in one utterance does not count in another.
     ``language``: code of the recognised language.
     ``tokens``: tokens with their log probabilities; empty unless requested.
     """

@@ -1,7 +1,7 @@
 """Make subtitles that fit the screen: divide timed phrases into cues of at most two lines.
 
-The limits are those usual in broadcasting. Wide characters, such as Chinese and Japanese ones, count as two columns. A
-line of such characters may be broken anywhere except before closing and after opening punctuation (the kinsoku rules).
+The limits are usual in broadcasting. Wide characters, such as Chinese and Japanese characters, count as two columns. A
+line of wide characters may be broken anywhere except before closing and after opening punctuation (the kinsoku rules).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from asr.units import Phrase
 LINE_COLUMNS = 42
 CUE_COLUMNS = 2 * LINE_COLUMNS
 MAX_CUE_S = 7.0
-_USUAL_PART = 0.8  # usual length of a cue as a share of the longest; cues end at words and commas, so some get longer
-MIN_CUE_S = 0.8  # a shorter cue cannot be read, so it is extended, but not beyond the start of the next one
+_USUAL_PART = 0.8  # target length of a cue, relative to the maximum; cues end at words or commas, so some are longer
+MIN_CUE_S = 0.8  # a shorter cue could not be read, so it is extended, but not beyond the start of the next cue
 _NEVER_FIRST = frozenset(
     "、。，．！？：；）」』】》〉〕％‰℃…—～·・ー々ゝヽぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ,.!?:;)]}%”’"
 )
@@ -29,8 +29,8 @@ _CLOSING = frozenset("。！？；，、.!?;,…")
 class Cue:
     """One subtitle.
 
-    ``start``: when it appears, in seconds from the recording's start.
-    ``end``: when it disappears, in seconds from the recording's start.
+    ``start``: time at which the subtitle appears, in seconds from the recording's start.
+    ``end``: time at which the subtitle disappears, in seconds from the recording's start.
     ``lines``: one or two lines of text.
     """
 
@@ -41,9 +41,9 @@ class Cue:
 
 @dataclass(frozen=True)
 class _Atom:
-    """A piece of text that is never broken between two lines.
+    """A piece of text that must stay on one line.
 
-    ``spaced``: whether a space separates it from the piece before it on the same line.
+    ``spaced``: whether a space separates this piece from the previous piece on the same line.
     """
 
     text: str
@@ -113,7 +113,7 @@ def _groups(atoms: list[_Atom], target: float) -> Iterator[list[_Atom]]:
 
 
 def _lines(atoms: list[_Atom]) -> list[str]:
-    """Arrange the atoms on as few lines as possible. Two lines get about the same length."""
+    """Arrange the atoms on as few lines as possible. If there are two lines, make them about equally long."""
     whole = _filled(atoms, LINE_COLUMNS)
     if len(whole) != 2:
         return whole

@@ -12,7 +12,7 @@ from asr.subtitles import Cue, cues, is_unspaced
 from asr.units import FALLBACK_TEMPERATURES, SAMPLE_RATE, Hypothesis, Phrase, Token, Word
 from asr.voice_activity import Segment
 
-ONLY_SPEAKER = "A"  # OpenAI's name for the first speaker; speakers are not told apart
+ONLY_SPEAKER = "A"  # OpenAI's name for the first speaker; this service does not distinguish speakers
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Part:
         return [word.shifted(self.segment.start_s) for word in self.hypothesis.words]
 
     def within(self, length: int, earliest: int = 0) -> Part:
-        """Return the part with all times limited to the audio.
+        """Return the part with all times limited to the range of the audio.
 
-        A segment may extend into the silence that ``asr.segmenting`` adds after the audio. In a stream, its padding
-        may begin before the audio that the result is about.
+        A segment may extend into the silence that ``asr.segmenting`` adds after the audio. In a stream, the segment's
+        padding may begin before the utterance.
 
         ``length``: end of the audio, in samples.
-        ``earliest``: start of the audio, in samples; limits the phrases and words only.
+        ``earliest``: start of the audio, in samples. Only the times of phrases and words are limited to it.
         """
         if self.segment.end <= length and self.segment.start >= earliest:
             return self
@@ -74,9 +74,9 @@ class Transcript:
 
     ``duration_s``: length of the recording in seconds.
     ``fallback_language``: the requested language, or else the language to report if the recording has no speech.
-    ``detected``: whether the language was detected, because the request named none.
+    ``detected``: whether the language was detected, because the request named no language.
     ``warnings``: messages about requested features that were not available.
-    ``queued_ms``: how long the first segment waited for its batch.
+    ``queued_ms``: milliseconds that the first segment waited for its batch.
     ``sound_s``: seconds of audio in the file, without pauses from gaps in its timestamps; None: same as ``duration_s``.
     """
 
@@ -95,14 +95,14 @@ class Transcript:
 
     @property
     def languages(self) -> list[str]:
-        """The codes of the recording's languages, the most spoken first."""
+        """The codes of the recording's languages, the language with the most speech first."""
         if not self.detected or not self.parts:
             return [self.fallback_language]
         return most_spoken(self.parts)
 
     @property
     def language(self) -> str:
-        """The code of the language that is spoken most."""
+        """The code of the language with the most speech."""
         return self.languages[0]
 
     def json(self, *, logprobs: bool = False) -> dict[str, Any]:
@@ -234,7 +234,8 @@ def listed_logprobs(tokens: Iterable[Token]) -> list[dict[str, Any]]:
 def temperatures(wanted: float) -> tuple[float, ...]:
     """Return the temperatures for decoding if the client requests the temperature ``wanted``.
 
-    As with OpenAI, 0 also allows higher temperatures if the text looks wrong. Any other temperature is used alone.
+    As with OpenAI, 0 allows a second attempt at a higher temperature if the text looks wrong. Any other temperature is
+    the only one.
     """
     return FALLBACK_TEMPERATURES if wanted == 0 else (wanted,)
 
@@ -274,9 +275,9 @@ def _segment(number: int, part: Part, phrase: Phrase) -> dict[str, Any]:
 
 
 def _srt_text(cue: Cue) -> str:
-    """Return the cue's text for SubRip, with any arrow ``-->`` in it changed.
+    """Return the cue's text for SubRip, with a substitute for any arrow ``-->``.
 
-    SubRip has no escapes, and an arrow would make a line of text look like a line of times.
+    With an arrow, a line of text would look like a line of times, and SubRip has no escapes.
     """
     return "\n".join(cue.lines).replace("-->", "-- >")
 

@@ -1,8 +1,8 @@
 """How to run a model on this device: workers, threads, lengths of encoder context, and batch sizes.
 
-``manage.py tune_asr`` measures these and writes them to a JSON file, the tuning table. A table for another model,
-device or number of cores is not used. Without a table, rules apply that suit the bundled model and a stock Whisper on
-few cores.
+``manage.py tune_asr`` measures the best values and writes them to a JSON file, the tuning table. A table for another
+model, device or number of cores is not used. Without a table, default rules apply, which suit the bundled model and a
+stock Whisper model on few cores.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from asr.checkpoint import BUNDLED, FULL_CONTEXT_S, Checkpoint
 logger = logging.getLogger(__name__)
 
 VERSION = 1
-SMALL_MODEL_BYTES = 200_000_000  # Whisper base is below: two threads make it 1.5 times as fast, two workers 2 times
+SMALL_MODEL_BYTES = 200_000_000  # Whisper base is smaller: two threads make it 1.5 times as fast, two workers 2 times
 BATCH_SECONDS = 96  # seconds of encoder context in one batch; a larger batch saves no time per item
 MAX_WORKERS = 64
 MAX_THREADS = 256
@@ -34,7 +34,7 @@ AVX512_FLAGS = {"avx512f", "avx512cd", "avx512vl", "avx512bw", "avx512dq"}
 
 
 class UnusableTable(ValueError):
-    """A tuning file is invalid; the message says what is wrong."""
+    """Raised when a tuning file is invalid. The message says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Tuning:
     """A tuning table: how to run one model on one device.
 
     ``batches``: largest batch for each encoder context, by the length of the context in seconds.
-    ``cores``: number of cores that the table was measured with; 0: the table holds for any number.
+    ``cores``: number of cores for which the table was measured; 0: the table applies to any number.
     ``workers``: number of batches that run in parallel; 0: the rule of ``parallelism`` applies.
     ``threads``: number of threads of each worker.
     ``margin_s``: seconds by which a context must be longer than the speech.
@@ -65,7 +65,7 @@ class Tuning:
         return tuple(sorted(self.batches))
 
     def context_s(self, duration_s: float) -> int:
-        """Return the shortest encoder context, in seconds, that holds speech of ``duration_s`` and the margin."""
+        """Return the shortest encoder context, in seconds, with room for ``duration_s`` of speech and the margin."""
         needed = duration_s + self.margin_s
         return next((context for context in self.contexts_s if context >= needed), self.contexts_s[-1])
 
@@ -84,11 +84,11 @@ class Tuning:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         draft.write_text(json.dumps(table, indent=1) + "\n", "utf-8")
-        draft.replace(path)  # a process that starts now reads the old table or the new one
+        draft.replace(path)  # a process that starts now reads either the old table or the new one
 
 
 def read(path: Path) -> Tuning:
-    """Read a tuning file. Raise ``UnusableTable``."""
+    """Read a tuning file. Raise ``UnusableTable`` if the file is invalid."""
     try:
         table = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -135,9 +135,9 @@ def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
 def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int, int]:
     """Return the number of workers, and the number of threads of each worker.
 
-    If the table gives none, a small model gets as many workers as there are cores, each with one thread, because it
-    gains little from more threads. A larger model gets one worker with as many threads as there are cores. The workers'
-    threads have a lower priority than the threads that feed them (``inference.thread_priority``).
+    If the table gives no numbers, a small model gets as many workers as there are cores, each with one thread, because
+    more threads per worker would gain little. A larger model gets one worker with as many threads as there are cores.
+    The workers' threads have a lower priority than the threads that feed them (``inference.thread_priority``).
     """
     if table.workers:
         return table.workers, max(1, table.threads)
@@ -147,17 +147,17 @@ def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int,
 
 
 def device_here() -> str:
-    """Return the device to run on, ``cpu`` or ``cuda``. If the setting is ``auto``, CUDA is used if there is any."""
+    """Return the device to run on, ``cpu`` or ``cuda``. The setting ``auto`` means CUDA if it is available."""
     if settings.VOICE_ASR_DEVICE != "auto":
         return str(settings.VOICE_ASR_DEVICE)
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
 
 
 def compute_type_here() -> str:
-    """Return the compute type with which CTranslate2 is to load the model.
+    """Return the compute type with which CTranslate2 should load the model.
 
-    On a CPU, CTranslate2's own default converts a float16 checkpoint to float32. This takes two to three times as long
-    as int8 and gives the same words. So here the default on a CPU is int8.
+    On a CPU, CTranslate2's default converts a float16 checkpoint to float32, which takes two to three times as long as
+    int8 and gives the same words. So this service's default on a CPU is int8.
     """
     if settings.VOICE_ASR_COMPUTE_TYPE == "default" and device_here() == "cpu":
         return "int8"
@@ -165,10 +165,10 @@ def compute_type_here() -> str:
 
 
 def allow_avx512() -> None:
-    """Let CTranslate2 use AVX-512 if this processor has all the instructions that it needs.
+    """Let CTranslate2 use AVX-512 if this processor has all the necessary instructions.
 
-    By default, CTranslate2 uses AVX2 at most. Call this before CTranslate2 calculates anything in this process. A value
-    of ``CT2_FORCE_CPU_ISA`` that the operator has set is kept.
+    By default, CTranslate2 uses AVX2 at most. Call this before CTranslate2 computes anything in this process. If the
+    operator has set ``CT2_FORCE_CPU_ISA``, do not change it.
     """
     if ISA in os.environ or not CPU_INFO.exists():
         return
@@ -178,7 +178,7 @@ def allow_avx512() -> None:
 
 
 def cores_here() -> int:
-    """Return the number of cores to use: ``VOICE_ASR_THREADS``, or all cores if that is 0."""
+    """Return the number of cores to use: ``VOICE_ASR_THREADS``, or all cores if the setting is 0."""
     return settings.VOICE_ASR_THREADS or os.cpu_count() or 1
 
 

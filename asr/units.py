@@ -12,13 +12,14 @@ from inference.engine import Unit
 
 SAMPLE_RATE = 16_000
 MAX_SEGMENT_S = 30.0
-SPEECH_PADDING_MS = 200  # audio added before and after the speech that voice activity detection finds
+SPEECH_PADDING_MS = 200  # length of the audio added before and after detected speech
 TURN_SILENCE_MS = 500  # default length of the silence that ends a turn of live speech, the same as OpenAI's
 
 Samples = npt.NDArray[np.float32]
 Task = Literal["transcribe", "translate"]
 
-#: The first try uses beam search (0). Only an implausible text is decoded again, at 0.4 (``asr.decoding``).
+#: The first attempt (temperature 0) uses beam search. Only an implausible text is decoded again, at 0.4
+#: (``asr.decoding``).
 FALLBACK_TEMPERATURES = (0.0, 0.4)
 
 
@@ -28,9 +29,9 @@ class Options:
 
     ``language``: code of the language; None to detect it.
     ``task``: "transcribe", or "translate" for English text.
-    ``prompt``: text that precedes the speech, or shows the style to write in.
+    ``prompt``: text that precedes the speech, or an example of the style of writing.
     ``keywords``: names and terms to expect.
-    ``temperatures``: temperature of the first try, then of further tries if the text looks wrong.
+    ``temperatures``: temperature of the first attempt, and of further attempts if the text looks wrong.
     ``timestamps``: whether to time phrases.
     ``words``: whether to time words.
     ``logprobs``: whether to list the tokens with their log probabilities.
@@ -53,10 +54,7 @@ class Options:
 
     @property
     def hints(self) -> str:
-        """The prompt and the keywords as one text.
-
-        Where a model recognises no speech, it may write this text.
-        """
+        """The prompt and the keywords as one text. A model that recognises no speech may write parts of this text."""
         return " ".join((self.prompt, *self.keywords)).strip()
 
 
@@ -82,8 +80,8 @@ class Word:
     In a ``Hypothesis``, times count from the start of the unit. In transcripts and live results, they count from the
     start of the recording or the stream.
 
-    ``start``: when the word starts.
-    ``end``: when the word ends.
+    ``start``: start of the word.
+    ``end``: end of the word.
     ``probability``: the model's probability, averaged over the word's tokens.
     """
 
@@ -117,8 +115,8 @@ class Phrase:
     In a ``Hypothesis``, times count from the start of the unit. In a transcript, they count from the start of the
     recording.
 
-    ``start``: when the phrase starts, in seconds.
-    ``end``: when the phrase ends, in seconds.
+    ``start``: start of the phrase in seconds.
+    ``end``: end of the phrase in seconds.
     ``tokens``: token ids of the text.
     """
 
@@ -137,13 +135,13 @@ class Hypothesis:
     ``avg_logprob``: mean log probability of the tokens.
     ``compression_ratio``: UTF-8 bytes of the text over its deflated bytes; high if the text repeats itself.
     ``no_speech_prob``: the model's own probability that the unit has no speech.
-    ``temperature``: temperature of the try that gave the text.
-    ``queued_ms``: how long the unit waited for its batches.
-    ``languages``: pairs of a candidate language and its probability before any weights, likeliest first; if the request
-    named a language, only that one.
+    ``temperature``: temperature of the attempt that gave the text.
+    ``queued_ms``: milliseconds that the unit waited for its batches.
+    ``languages``: pairs of a candidate language and its probability before any weights, likeliest first. If the request
+    named a language, there is only one pair.
     ``tokens``: tokens of the text; empty unless ``Options.logprobs`` is set.
-    ``text_end``: when the text ends, by the model's last timestamp; None if the text does not end with a timestamp.
-    ``tries``: how many times the unit was decoded.
+    ``text_end``: end of the text by the model's last timestamp; None if the text does not end with a timestamp.
+    ``tries``: number of times that the unit was decoded.
     """
 
     text: str

@@ -1,7 +1,7 @@
 """One utterance of live speech, from audio to text.
 
-Each segment of the utterance is recognised as soon as it is complete. Meanwhile, the open segment is recognised from
-time to time to show a partial result (``start_partial``).
+Each segment of the utterance is recognised as soon as it is complete. Until then, the open segment is recognised
+repeatedly to show partial results (``start_partial``).
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from asr.transcript import Part, join
 from asr.units import SAMPLE_RATE, Options, Samples, SpeechUnit, Token, Word
 from inference.errors import InferenceError
 
-PARTIAL_EVERY_MS = 400  # shortest new audio between two partial results
+PARTIAL_EVERY_MS = 400  # minimum length of new audio between two partial results
 FIRST_PARTIAL_WITHIN_MS = 3_000
-# Together with the padding, this is about one word. Recognising less finds no word and delays the next partial result.
+# Together with the padding, this is about one word. Recognising less would find no word, and delay the next partial
+# result.
 FIRST_PARTIAL_SPEECH_S = 0.6
 BUSY_S = 0.25  # if the engine's wait is longer than this, a partial result is skipped unless it is overdue
 OVERDUE_S = 2.0  # after this time without a partial result, the next one gets the priority of a final result
-PARTIAL_BACKOFF = 1.0  # pause after a partial result, as a multiple of the time it took, on an otherwise idle engine
-BUSY_PARTIAL_BACKOFF = 4.0  # the same for a partial result that had to wait, so that partial results give way first
+PARTIAL_BACKOFF = 1.0  # pause after a partial result on an idle engine, as a multiple of the time that it took
+BUSY_PARTIAL_BACKOFF = 4.0  # the same for a partial result that had to wait, to leave the engine to other work
 MAX_PARTIAL_BACKOFF_S = 1.5
 WAITED_MS = 30.0  # a partial result that waited longer than this for its batch competed with other work
 PARTIAL_DEADLINE_S = 2.0  # a later partial result is of no use
@@ -64,7 +65,7 @@ class UtteranceResult:
 
 @dataclass
 class _Closed:
-    """A complete segment, and the task that recognises it. ``asr.guard`` has not checked the task's parts yet."""
+    """A complete segment, and the task that recognises it. ``asr.guard`` has not yet checked the task's result."""
 
     piece: Piece
     task: asyncio.Task[list[Part]]
@@ -76,7 +77,7 @@ class _Closed:
 class Utterance:
     """One utterance of live speech. Call ``feed`` for each frame, and ``complete`` or ``abandon`` at the end.
 
-    ``start``: where the utterance begins, in samples on the stream's clock.
+    ``start``: start of the utterance, in samples on the stream's clock.
     ``on_partial``: called as ``on_partial(utterance, text, stable)`` with each partial result. ``stable`` is
     the beginning of ``text`` that later partial results do not change.
     ``threshold``: probability from which a frame counts as speech.
@@ -128,9 +129,9 @@ class Utterance:
 
     @property
     def _awaits_first_word(self) -> bool:
-        """Whether the utterance is short and has no words yet.
+        """Whether the utterance has no words yet and is still short.
 
-        Audio that goes on for longer without a word is probably music.
+        Longer audio without a word is probably music.
         """
         return not self._has_shown and self.audio_ms < FIRST_PARTIAL_WITHIN_MS
 
@@ -289,9 +290,9 @@ class Utterance:
                 self._closed.append(_Closed(piece, asyncio.create_task(self._recognised(piece))))
 
     def _recognise_ahead(self) -> None:
-        """During a pause, recognise the segment that is the last one if the pause ends the utterance.
+        """During a pause, recognise the segment that will be the last if the pause ends the utterance.
 
-        Its text is then ready when the utterance ends. This is done only while the engine is idle.
+        The text is then ready when the utterance ends. Do this only while the engine is idle.
         """
         piece = self.segmenter.last_piece
         if self._ahead is not None and (piece is None or piece.segment != self._ahead.piece.segment):
@@ -318,7 +319,7 @@ class Utterance:
         return SpeechUnit(audio=audio, options=options, deadline=deadline, live=True, admitted=True)
 
     def _known(self) -> Options:
-        """Return the options. If they name no language, set the language of the latest segment recognised."""
+        """Return the options. If they name no language, set the language of the latest recognised segment."""
         if self._options.language is None:
             for closed in reversed(self._closed):
                 task = closed.task
@@ -335,7 +336,7 @@ class Utterance:
 
 def _drop(task: asyncio.Task[list[Part]]) -> None:
     if not task.cancel() and not task.cancelled():
-        task.exception()  # retrieved, so that asyncio does not report it
+        task.exception()  # retrieve the exception, so that asyncio does not log it
 
 
 def _split(text: str, language: str) -> list[str]:

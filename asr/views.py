@@ -31,7 +31,7 @@ from gateway.openapi import SSE_EVENT
 from gateway.views import ApiView
 from usage.recent import remember
 
-_FORMS = {  # shared by all requests: they keep no state, and creating one takes longer than using it
+_FORMS = {  # shared by all requests, because a form has no state, and creating a form takes longer than using it
     Kind.TRANSCRIPTION: serializers.TranscriptionSerializer(),
     Kind.TRANSLATION: serializers.TranslationSerializer(),
 }
@@ -39,7 +39,7 @@ _UNTRANSLATED = gettext_noop(
     "The model {} cannot translate: this is what was said, as it was said. Set VOICE_ASR_MODEL to one that can."
 )
 _UNDIARIZED = gettext_noop("Speakers are not told apart: all that was said is given to one speaker.")
-_TIMED_FORMATS = ("srt", "vtt", "verbose_json")  # the events of a stream have no times
+_TIMED_FORMATS = ("srt", "vtt", "verbose_json")  # not available as a stream, whose events have no times
 _DIARIZING_MODEL = "gpt-4o-transcribe-diarize"
 
 _RESPONSES = {

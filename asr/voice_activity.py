@@ -1,7 +1,7 @@
-"""The network that finds speech, and the rules for using its output.
+"""Silero VAD, the network that finds speech, and faster-whisper's rules for its output.
 
-These are Silero VAD and the rules of faster-whisper, which ``asr.segmenting`` applies. Only speech is sent to the
-engine, because a Whisper model invents words for silence, noise and music.
+``asr.segmenting`` applies the rules. Only speech is sent to the engine, because a Whisper model invents words for
+silence, noise and music.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ SPEECH = VadOptions(
 class Segment:
     """A stretch of a recording or stream to recognise. All positions are in samples.
 
-    ``start``: first sample.
-    ``end``: sample after the last one.
+    ``start``: first sample of the segment.
+    ``end``: first sample after the segment.
     ``speech``: number of samples that are speech.
-    ``spans``: ranges [start, end) of speech within the segment; empty: the whole segment is one span.
+    ``spans``: ranges [start, end) of speech within the segment; empty: the whole segment is speech.
     """
 
     start: int
@@ -64,8 +64,8 @@ class Segment:
 def network() -> onnxruntime.InferenceSession:
     """Return the ONNX Runtime session of the Silero VAD network. It may run in several threads at once.
 
-    This version of the network (``tools/training/voice_activity.py``) is four times as fast as the one in
-    faster-whisper. In this process, faster-whisper uses it too.
+    This version of the network (``tools/training/voice_activity.py``) is four times as fast as faster-whisper's. In
+    this process, faster-whisper uses it too.
     """
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1

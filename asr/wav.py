@@ -1,7 +1,7 @@
 """Read the WAV headers that occur in practice: RIFF, RF64, BW64 and Sony's W64, from files and from pipes.
 
-A program that writes to a pipe cannot go back to fill in the sizes. It leaves a placeholder: zero, all ones, or some
-other very large number. So a size in the header counts only if it is possible.
+A program that writes to a pipe cannot fill in the sizes afterwards. It leaves a placeholder: zero, all ones, or another
+very large number. So a size in the header is used only if it is possible.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-#: More than any upload. A larger size is a placeholder. A smaller size that exceeds the data means a truncated file.
+#: More than the size of any upload. If a size in the header exceeds the data, it is a placeholder if it is larger than
+#: this; otherwise the file is truncated.
 PLACEHOLDER_BYTES = 250_000_000
 _RIFF_KINDS = (b"RIFF", b"RF64", b"BW64")
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # end of the GUID of each chunk in W64, except the file's own
@@ -19,12 +20,12 @@ _MIN_FORMAT_BYTES = 14
 
 
 class TruncatedWav(ValueError):
-    """A WAV file whose header is incomplete or announces more data than there is."""
+    """Raised for a WAV file whose header is incomplete or announces more data than the file contains."""
 
 
 @dataclass(frozen=True)
 class WavLayout:
-    """Where the samples of a WAV file are.
+    """The position of the samples in a WAV file, and their format.
 
     ``format``: content of the ``fmt`` chunk.
     ``start``: position of the first sample, in bytes.
@@ -37,9 +38,9 @@ class WavLayout:
 
 
 def find_layout(data: bytes) -> WavLayout | None:
-    """Return where the samples are in the file; None if the data is not a WAV file.
+    """Return the position and the format of the samples; None if the data is not a WAV file.
 
-    Raise ``TruncatedWav`` if the header is incomplete or announces more data than there is.
+    Raise ``TruncatedWav`` if the header is incomplete or announces more data than the file contains.
     """
     if data[:4] in _RIFF_KINDS and data[8:12] == b"WAVE":
         chunks = _riff_chunks(data)
@@ -84,7 +85,7 @@ def _sample_bytes(data: bytes, start: int, announced: int) -> int:
 def _ends_in_chunks(data: bytes, position: int) -> bool:
     """Return True if only whole chunks follow ``position``.
 
-    Then a size of zero before ``position`` is true; otherwise it is a placeholder.
+    If so, a size of zero in the header means that there are no samples; otherwise the zero is a placeholder.
     """
     while position + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, position)
@@ -97,7 +98,7 @@ def _ends_in_chunks(data: bytes, position: int) -> bool:
 def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield each chunk's name, the position of its content, and the size of its content. Stop after ``data``.
 
-    The size is the one that the chunk's head announces, which may be a placeholder.
+    The size is that in the chunk's header, which may be a placeholder.
     """
     position = 12
     name = b""
@@ -110,7 +111,7 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 def _w64_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield each chunk's name, the position of its content, and the size of its content. Stop after ``data``.
 
-    In W64, the size in a chunk's head includes the 24 bytes of the head, and chunks begin at multiples of 8.
+    In W64, the size in a chunk's header includes the 24 bytes of the header, and chunks begin at multiples of 8.
     """
     position = 40
     name = b""

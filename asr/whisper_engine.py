@@ -34,7 +34,7 @@ from inference.ordered import in_order
 from inference.pool import in_live_pool, in_pool
 
 NAME = "asr"
-WARM_UP_LEVEL = 0.1  # of full scale
+WARM_UP_LEVEL = 0.1  # level of the noise, relative to full scale
 BUSY_CALLERS = 4  # with this many callers or more, the beam is narrower (``VOICE_ASR_BUSY_BEAM``)
 
 
@@ -118,7 +118,7 @@ class WhisperEngine:
 
     @property
     def compute_type(self) -> str:
-        """The number format in which CTranslate2 calculates, such as ``int8``. Available once the model is loaded."""
+        """The number format in which CTranslate2 computes, such as ``int8``. Available when the model is loaded."""
         return str(self._model.model.compute_type)
 
     def time_batch(self, units: list[SpeechUnit], context_s: int) -> float:
@@ -172,10 +172,7 @@ class WhisperEngine:
         )
 
     def _warm_up(self, workers: int) -> None:
-        """Recognise a second of noise on each worker.
-
-        The first calls of a model are slow. After this, no request has to wait for them.
-        """
+        """Recognise a second of noise on each worker, so that no request waits for a model's slow first calls."""
         noise = np.random.default_rng(0).normal(0, WARM_UP_LEVEL, SAMPLE_RATE).astype(np.float32)
         item = self._prepare(SpeechUnit(audio=noise, options=Options(temperatures=(0.0,))))
         with ThreadPoolExecutor(workers, initializer=thread_priority.lower) as pool:

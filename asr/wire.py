@@ -10,7 +10,7 @@ from asr.checkpoint import adopt, configured
 from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Hypothesis, Options, Phrase, SpeechUnit, Token, Word
 from inference.wire import Fields, WireError, pack_samples, unpack_samples
 
-_ROUNDING_S = 0.1  # the end of a segment may be rounded up
+_ROUNDING_S = 0.1  # tolerance for a segment's length, because its end may be rounded up
 
 
 class SpeechCodec:

@@ -1,4 +1,4 @@
-"""``manage.py evaluate_asr MANIFEST``: measures a model's error rates and speed on the operator's own recordings."""
+"""``manage.py evaluate_asr MANIFEST``: measure a model's error rates and speed on the operator's own recordings."""
 
 from __future__ import annotations
 

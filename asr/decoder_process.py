@@ -48,7 +48,7 @@ class DecoderUnavailable(Exception):
 
 
 class _Crashed(Exception):
-    """The child process has died or stopped answering."""
+    """Raised when the child process has died or stopped answering."""
 
 
 def decoded(data: bytes, max_duration_s: float) -> Iterator[Chunk]:

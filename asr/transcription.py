@@ -104,9 +104,9 @@ class Transcription:
                 yield kept
 
     async def _settled(self, decided: list[Evidence], waiting: list[Part]) -> Part | None:
-        """Remove the first part from ``waiting`` and return it in its final language.
+        """Remove the first part from ``waiting``, and return it in its final language.
 
-        None if ``asr.guard`` removes all of its text as invented.
+        Return None if ``asr.guard`` removes all of its text as invented.
 
         ``decided``: evidence of the languages of all earlier parts; the evidence of this part is appended.
         ``waiting``: recognised parts whose language is not final yet.

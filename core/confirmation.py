@@ -1,4 +1,4 @@
-"""Admin pages that ask for confirmation, and for a reason if need be, before they carry out an action."""
+"""Admin pages that ask for confirmation, and for a reason if one is needed, before they carry out an action."""
 
 from __future__ import annotations
 

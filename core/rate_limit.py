@@ -57,7 +57,7 @@ class RateLimit:
 
 
 def untouched() -> RateLimit:
-    """Return the state of the rate limit of a caller without requests in this minute."""
+    """Return the state of the rate limit for a caller who has sent no request in this minute."""
     limit = settings.VOICE_RATE_LIMIT or UNLIMITED
     return RateLimit(limit, limit, 0.0)
 

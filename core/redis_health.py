@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class RedisUnavailable(OSError):
-    """Redis does not answer."""
+    """Raised when Redis does not answer."""
 
 
 def redis_options() -> dict[str, Any]:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class StoreUnavailable(Exception):
-    """Redis cannot be reached, so stored values cannot be read or written."""
+    """Raised when Redis cannot be reached, so that stored values cannot be read or written."""
 
 
 class Store(Protocol):

@@ -1,4 +1,4 @@
-"""Cross-origin resource sharing (CORS, part of the Fetch standard): pages of which origins may call the API.
+"""Cross-origin resource sharing (CORS, part of the Fetch standard): the origins whose pages may call the API.
 
 Pages authenticate with a short-lived token or another credential from their own server, never with a cookie. So
 ``Access-Control-Allow-Credentials`` is never sent, and the admin and the dashboard are closed to other origins.

@@ -22,7 +22,7 @@ PARSE_IN_POOL_BYTES = 65_536  # parsing a smaller body takes less time than hand
 class IgnoreAcceptHeader(DefaultContentNegotiation):
     """Content negotiation that ignores the Accept header.
 
-    Clients of text to speech often accept only audio, but errors must be sent to them as JSON all the same.
+    Clients of text to speech often accept only audio, but errors must still be sent to them as JSON.
     """
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:

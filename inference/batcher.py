@@ -100,7 +100,7 @@ class Batcher(Generic[U, R]):
         """Start the worker threads.
 
         ``fastest``: seconds that a cost of 1 takes on an idle engine. While the engine is idle, the estimated pace
-        returns to this value. With 0, the estimate stays the same; use 0 if a batch's cost says little about its time.
+        returns to this value. With 0, the estimate is kept; use 0 if a batch's cost says little about its duration.
         """
         self._closed = False
         self._fastest = fastest

@@ -8,7 +8,7 @@ class InferenceError(Exception):
 
 
 class OverCapacity(InferenceError):
-    """The engine has more work than it can do in time, so it did not run the unit.
+    """Raised when the engine has more work than it can do in time, so that the unit was not run.
 
     ``retry_after_s``: seconds after which a retry may succeed.
     """
@@ -19,11 +19,11 @@ class OverCapacity(InferenceError):
 
 
 class DeadlineExceeded(OverCapacity):
-    """The unit's deadline passed before its result was ready."""
+    """Raised when the unit's deadline has passed before its result is ready."""
 
 
 class EngineUnavailable(InferenceError):
-    """The engine cannot run units: a model or library is missing, or the engine is closed or cannot be reached."""
+    """Raised when a model or library is missing, or when the engine is closed or cannot be reached."""
 
 
 class Draining(EngineUnavailable):
@@ -31,4 +31,4 @@ class Draining(EngineUnavailable):
 
 
 class UnitFailed(InferenceError):
-    """The inference tier ran the unit, and the model raised an error. A retry would fail too."""
+    """Raised when a model in the inference tier has failed on the unit. A retry would fail too."""

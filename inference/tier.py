@@ -47,7 +47,7 @@ RETRIES_SAVED = 100.0  # maximum number of tokens; enough to retry all units of 
 
 
 class Lost(Exception):
-    """A unit was sent, but no result arrived, because the tier or the network failed. A retry may succeed."""
+    """Raised when a unit was sent but no result arrived, because of the tier or the network. A retry may succeed."""
 
 
 class RetryBudget:

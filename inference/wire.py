@@ -43,7 +43,7 @@ R = TypeVar("R")
 
 
 class WireError(ValueError):
-    """The data is not a valid frame of this version."""
+    """Raised when data is not a valid frame of this version."""
 
 
 class Codec(Protocol[U, R]):

@@ -128,7 +128,7 @@ class _Rule:
     lists: _Lists
 
     def share(self, client_id: int) -> Share:
-        """Return the percentages of this client application's end users whom the flag selects, leaving out lists."""
+        """Return the percentages of this client application's end users whom the flag selects, not counting lists."""
         if self.flag.everyone:
             return Share(Decimal(100))
         return self.shares.get(client_id) or Share(self.flag.reach, self.flag.kept_percent or Decimal(0))
@@ -237,7 +237,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Reach:
-    """Shares (0 to 1) of a client application's end users who have voice by percentages, leaving out lists.
+    """Shares (0 to 1) of a client application's end users who have voice by percentages, not counting lists.
 
     ``any``: share of users who have at least one part of voice.
     ``parts``: share of users who have each part, by part.
@@ -283,7 +283,7 @@ def load(known: Rules | None = None) -> Rules:
 
 
 def load_percentages() -> Rules:
-    """Load the rules without the lists, in two queries. ``reach`` needs no more."""
+    """Load the rules without the lists, in two queries. This is enough for ``reach``."""
     return Rules(_rules(list(Flag.objects.all()), {}), (0, 0), 0.0)
 
 

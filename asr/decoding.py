@@ -199,8 +199,8 @@ class Decoder:
     def _silence(self, item: Prepared) -> float:
         """Return the value with which to pad the item's features.
 
-        The value is zero, as in faster-whisper and in the training of the bundled model. A stock model that gets a
-        shorter context than it was trained for does better with the value of silence.
+        The value is zero, as in faster-whisper and in the training of the bundled model. But a stock model with a
+        shorter context than it was trained for works better if the padding has the value of silence.
         """
         is_as_trained = item.context_s == FULL_CONTEXT_S or not self._checkpoint.margin_s
         return 0.0 if is_as_trained else float(item.features.max()) - DYNAMIC_RANGE
@@ -262,8 +262,8 @@ class Decoder:
     ) -> None:
         """Decode weak texts again in the second likeliest language, and keep the likelier text of the two.
 
-        This is done only if the second language is nearly as likely as the first. A model that is told the wrong
-        language translates the speech, and does so badly. Change ``languages`` and ``drafts`` in place.
+        Do this only if the second language is nearly as likely as the first. (A model that is told the wrong language
+        translates the speech badly.) Change ``languages`` and ``drafts`` in place.
         """
         unsure = [
             index

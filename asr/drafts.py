@@ -23,8 +23,9 @@ from asr.units import Phrase
 LOGPROB_OF_NOTHING = -10.0  # ``avg_logprob`` of a draft without tokens
 SECONDS_PER_TIMESTAMP = 0.02
 REPLACEMENT = "\ufffd"
-#: Token limits for a second of speech. Those ``IN_BYTES`` are for languages whose letters take several tokens each. The
-#: ``FIRST`` limits suffice for all but the fastest speakers: 74 clips of real speech needed 7 tokens a second at most.
+#: Limits on the number of tokens per second of speech. The limits ``…_IN_BYTES`` apply to languages whose letters take
+#: several tokens each. The limits ``FIRST_…`` apply to the first try, and are enough for all but the fastest speakers:
+#: 74 clips of real speech needed at most 7 tokens a second.
 TOKENS_PER_SECOND = 14
 TOKENS_PER_SECOND_IN_BYTES = 32
 FIRST_TOKENS_PER_SECOND = 9
@@ -110,7 +111,7 @@ class Draft:
 
     @cached_property
     def repetition(self) -> repetition.Repetition | None:
-        """The longest repetition in the text; None if there is none that is long enough to matter."""
+        """The longest repetition in the text; None if no repetition is long enough to matter."""
         return repetition.repetition(self.text)
 
     @cached_property

@@ -116,9 +116,9 @@ class RumbleFilter:
         self._held = np.zeros(len(_RUMBLE) // 2, np.float32)  # silence before the first sample
 
     def filtered(self, samples: Samples, *, last: bool = False) -> Samples:
-        """Filter the next samples, float32 (n,), and return those that are complete.
+        """Filter the next samples, float32 (n,), and return the samples that no later input can change.
 
-        ``last``: whether the input ends here, so that the samples held back are returned too.
+        ``last``: whether the input ends here, so that the remaining samples are returned too.
         """
         after = np.zeros(len(_RUMBLE) // 2 if last else 0, np.float32)
         audio = np.concatenate([self._held, samples, after])

@@ -69,7 +69,7 @@ class Segmenter:
         self._padding = SPEECH.speech_pad_ms * _PER_MS
         self._kept: list[Samples] = []
         self._kept_from = start
-        self._open_from: int | None = None  # start of the open span, including padding; after a cut, the cut
+        self._open_from: int | None = None  # start of the open span, including padding, or the latest cut in it
         self._voiced_from = 0
         self._silence_from: int | None = None
         self._ended: tuple[int, int] | None = None  # an ended span; its padding depends on the next span
@@ -98,7 +98,7 @@ class Segmenter:
     def last_piece(self) -> Piece | None:
         """The piece that ``flush`` will return last if no more speech follows.
 
-        None during speech, or while the end of that piece is not certain.
+        It is None during speech, and while the end of the piece is not certain.
         """
         if self._open_from is not None:
             return None
@@ -184,7 +184,7 @@ class Segmenter:
         assert self._ended is not None
         start, end = self._ended
         self._ended = None
-        assert end - start <= self._longest  # by ``_cut_long``
+        assert end - start <= self._longest  # ``_cut_long`` ensures this
         return self._add(start, min(padded_end, start + self._longest))
 
     def _cut_long(self) -> list[Piece]:
@@ -253,7 +253,7 @@ class SoundStarts:
     """
 
     def __init__(self) -> None:
-        self._zeros = _DIGITAL_SILENCE  # number of zero samples at the end; the first sample counts as after silence
+        self._zeros = _DIGITAL_SILENCE  # zero samples at the end so far; at first, as after digital silence
 
     def find(self, samples: Samples | npt.NDArray[np.int16]) -> list[int]:
         """Return the indices in ``samples`` at which sound begins after digital silence.

@@ -40,9 +40,9 @@ from asr.voice_activity import SPEECH
 from inference.pool import in_pool
 
 FRAMES_AT_ONCE = 2  # voice activity detection waits for this many new frames
-MAX_FRAMES_HERE = 24  # these take a quarter of a millisecond on the event loop; more run in another thread
+MAX_FRAMES_HERE = 24  # frames to examine on the event loop, in a quarter of a millisecond; more go to another thread
 MAX_UTTERANCES_PENDING = 4  # while more final results are outstanding, ``append`` waits and slows down the client
-MIN_COMMIT_MS = 100  # OpenAI's rule
+MIN_COMMIT_MS = 100  # minimum length of an utterance to commit, as in OpenAI's API
 
 
 class State(StrEnum):

@@ -126,7 +126,7 @@ class Transcription:
     async def _recognised(self) -> AsyncIterator[Part]:
         """Yield the recognised parts in order, before their final languages are chosen.
 
-        The first segment is sent alone. If the engine has no room for the request, it refuses this segment.
+        The first segment is sent alone. If the engine has no capacity for the request, it refuses this segment.
         """
         if self._found is None:
             await in_first_pool(self._look)
@@ -148,16 +148,16 @@ class Transcription:
         return await recognise(self._engine, segment, self._options, self._recording.float32, unit)
 
     def _look(self) -> None:
-        """Find the first segment, and whether there is a second.
+        """Find the first segment, and check whether there is a second.
 
-        Most requests to a voice assistant have only one.
+        Most requests to a voice assistant have only one segment.
         """
         self._found = list(islice(self._segments, 2))
 
     async def _rest(self, more: list[Segment]) -> AsyncIterator[Segment]:
-        """Yield the segments in ``more``, then all remaining ones.
+        """Yield the segments in ``more``, and then all remaining segments.
 
-        The remaining ones are fetched several at a time, to save calls to the thread pool.
+        The remaining segments are found several at a time, to save calls to the thread pool.
         """
         for segment in more:
             yield segment

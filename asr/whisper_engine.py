@@ -197,7 +197,7 @@ class WhisperEngine:
         assert self._decoder is not None
         if not self._model.model.model_is_loaded:
             self._model.model.load_model()
-        # The bundled model's decoder is so small that a narrow beam would save it nothing.
+        # The bundled model's decoder is so small that a narrow beam would save no time.
         is_narrow = self._callers >= BUSY_CALLERS and not self.checkpoint.bundled
         # Final results of live speech always use the wide beam, so that they have the same words as a file.
         is_narrow = is_narrow and not any(item.live for item in batch)

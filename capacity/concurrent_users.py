@@ -123,7 +123,7 @@ _KEYS = ("{voice:leases}:expiry", "{voice:leases}:served")  # the braces keep bo
 
 class RedisStore:
     def __init__(self, url: str) -> None:
-        import redis  # slow to import, so only where it is used
+        import redis  # slow to import, so imported only where it is used
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 

@@ -137,7 +137,7 @@ def _send(delivery: Delivery) -> None:
     url = {label(url): url for url in settings.VOICE_ALERT_WEBHOOKS}.get(delivery.receiver)
     if url is None:
         raise Undeliverable("This webhook is no longer in the settings.")
-    import httpx  # slow to import, so only where it is used
+    import httpx  # slow to import, so imported only where it is used
 
     try:
         response = httpx.post(url, json=slack_message(delivery), timeout=TIMEOUT_S)

@@ -70,7 +70,7 @@ _RESIGN = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[
 
 class RedisElection:
     def __init__(self, role: str, url: str) -> None:
-        import redis  # slow to import, so only where it is used
+        import redis  # slow to import, so imported only where it is used
 
         timeout = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
         client: Any = redis.Redis.from_url(url, **timeout)

@@ -40,7 +40,7 @@ def url() -> str:
 
 def probe(address: str) -> str:
     """Request ``address``. Return why the service is not ready, in words, or "" if it is ready."""
-    import httpx  # slow to import, so only where it is used
+    import httpx  # slow to import, so imported only where it is used
 
     try:
         response = httpx.get(address, timeout=TIMEOUT_S)

@@ -81,7 +81,7 @@ class RedisHealth:
         await self.call(self._ping)
 
     async def _ping(self) -> None:
-        import redis.asyncio  # slow to import, so only where it is used
+        import redis.asyncio  # slow to import, so imported only where it is used
 
         if self._client is None:
             self._client = redis.asyncio.from_url(self._url, **redis_options())

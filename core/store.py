@@ -95,7 +95,7 @@ class RedisStore:
     """
 
     def __init__(self, url: str, namespace: str, max_bytes: int, lifetime_s: int) -> None:
-        import redis.asyncio  # slow to import, so only where it is used
+        import redis.asyncio  # slow to import, so imported only where it is used
 
         self._url = url
         self._redis = redis.asyncio.from_url(url, **redis_options())

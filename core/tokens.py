@@ -118,7 +118,7 @@ class PublicKeys:
             raise ApiError(ErrorCode.ENGINE_UNAVAILABLE, message, retry_after=REFRESH_PAUSE_S)
 
     async def _fetch(self) -> None:
-        import httpx  # slow to import, so only where it is used
+        import httpx  # slow to import, so imported only where it is used
 
         try:
             async with httpx.AsyncClient(timeout=FETCH_TIMEOUT_S) as http:

@@ -55,7 +55,7 @@ def observe_work(entry: Entry) -> None:
     requests_total.labels(kind, entry.status, entry.client_id).inc()
     if entry.status != 200:  # refusals are fast, so they would hide slow responses
         return
-    if not entry.is_live:  # a stream lasts as long as people talk or listen
+    if not entry.is_live:  # how long a stream lasts depends on how long people talk or listen
         request_seconds.labels(kind).observe(entry.total_ms / 1000)
     queue_seconds.labels(kind).observe(entry.queue_ms / 1000)
     audio_seconds_total.labels(kind).inc(entry.audio_ms / 1000)

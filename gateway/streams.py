@@ -60,7 +60,7 @@ class MemoryStreamLimiter:
 
 class RedisStreamLimiter:
     def __init__(self, url: str) -> None:
-        import redis.asyncio  # slow to import, so only where it is used
+        import redis.asyncio  # slow to import, so imported only where it is used
 
         self._url = url
         self._redis: Any = redis.asyncio.from_url(url, **redis_options())

@@ -50,7 +50,7 @@ from usage.entry import Measure
 
 logger = logging.getLogger("voiceproject.requests")
 
-RECHECK_S = 2.0  # so that the kill switch ends open streams within this time
+RECHECK_S = 2.0  # time between two calls of ``Work.recheck``, so that the kill switch soon ends open streams
 # Units of quota that a stream reserves beyond its usage, so that it does not query the database for each message.
 COVER_AHEAD = {Measure.AUDIO: 30_000, Measure.CHARACTERS: 2_000}
 MAX_WAITING = 256  # queued outgoing messages; a client that lets more accumulate is cut off
@@ -286,10 +286,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._main.cancel()
 
     def _stop_handling(self) -> None:
-        """Cancel the consumer, which is still running ``FAREWELL_S`` seconds after the close was sent.
-
-        Otherwise a handler that waits for an engine could keep the process from stopping.
-        """
+        """Cancel the consumer: a handler that still waits for an engine would keep the process from stopping."""
         if self._main is not None:
             self._is_cut = True
             self._main.cancel()
@@ -315,10 +312,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 await self.send(text_data=text)
 
     async def _watch(self) -> None:
-        """End the stream when it is idle or has lasted too long, when the process drains, or when a recheck fails.
-
-        ``Work.recheck`` is called every ``RECHECK_S`` seconds.
-        """
+        """End the stream if it is idle or lasts too long, if the process drains, or if ``Work.recheck`` fails."""
         ends_at = time.monotonic() + settings.VOICE_WS_MAX_S
         while not self._deaf:
             if self.is_working():

@@ -94,7 +94,7 @@ def _phrase_cues(phrase: Phrase) -> Iterator[Cue]:
 
 
 def _groups(atoms: list[_Atom], target: float) -> Iterator[list[_Atom]]:
-    """Yield the atoms of each cue.
+    """Divide the atoms into cues, and yield the atoms of each cue.
 
     A cue has about ``target`` columns and at most two lines, and ends at punctuation if possible.
     """

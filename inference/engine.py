@@ -34,7 +34,7 @@ class Unit:
 
     @property
     def cost(self) -> float:
-        """The cost of this unit relative to the engine's other units, such as seconds of audio.
+        """The cost of this unit, in a measure that the engine chooses, such as seconds of audio.
 
         Waiting times are estimated from costs.
         """

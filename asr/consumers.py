@@ -74,14 +74,14 @@ class PlainConsumer(LiveConsumer):
             case state, kind:
                 raise ApiError(
                     ErrorCode.INVALID_VALUE,
-                    _("{kind!r} makes no sense now: {state}.").format(kind=kind, state=state.words),
+                    _("{kind!r} is not allowed now: {state}.").format(kind=kind, state=state.words),
                     param="type",
                 )
 
     async def on_binary(self, data: bytes) -> None:
         if self.state is not State.STREAMING:
             raise ApiError(
-                ErrorCode.INVALID_VALUE, _("Audio makes no sense now: {state}.").format(state=self.state.words)
+                ErrorCode.INVALID_VALUE, _("Audio is not allowed now: {state}.").format(state=self.state.words)
             )
         await self._streaming().append(await self.decode(data))
 

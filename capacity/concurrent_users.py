@@ -179,9 +179,7 @@ class Leases:
         if not most or someone in here or someone in self._elsewhere:
             return
         if len(self._elsewhere | here.keys()) >= most:
-            message = _("{most} users are being served, which is as many as there is room for. Try again.").format(
-                most=most
-            )
+            message = _("{most} users are being served, which is the limit. Try again.").format(most=most)
             raise TooManyUsers(message, retry_after_s=beat_s())
 
     def enter(self, someone: str, feature: Feature) -> None:

@@ -211,6 +211,6 @@ def peaks(span: DateRange) -> Table:
         [(day, *((users.asr, users.tts, users.together) if users else (None, None, None))) for day, users in found],
         chart="line",
         unfinished=span.unfinished,
-        empty=_("Nobody watched in these days (manage.py watch_capacity)."),
+        empty=_("The capacity watcher did not run in these days (manage.py watch_capacity)."),
         is_whole=True,
     )

@@ -156,7 +156,7 @@ def _day(text: str, field: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        raise BadQuery(_("“%s” is no day. Write it as 2026-11-24.") % text[:40], field) from error
+        raise BadQuery(_("“%s” is not a date. Write it as 2026-11-24.") % text[:40], field) from error
     if day.year < 2000:  # no data are that old, and year 1 cannot be converted to UTC
         raise BadQuery(_("The day %s is too long ago.") % day, field)
     return day

@@ -103,7 +103,7 @@ def asked(query: Mapping[str, str]) -> Filters:
     client, feature, language = (query.get(name, "").strip() for name in FIELDS)
     for name, value in zip(FIELDS, (client, feature, language), strict=True):
         if "\0" in value:  # PostgreSQL does not accept null characters
-            raise BadQuery(_("“%s” holds a null character.") % name, name)
+            raise BadQuery(_("“%s” contains a null character.") % name, name)
     client_id = None
     if client:
         client_id = ClientApplication.objects.filter(name=client).values_list("pk", flat=True).first()

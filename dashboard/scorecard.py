@@ -145,7 +145,7 @@ def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: st
     """
     goal = GOAL[metric]
     if one.micros is None or not costs.is_known:
-        return Score(goal, None, "–", _("nothing was done, or nobody has entered what it costs"))
+        return Score(goal, None, "–", _("nothing was processed, or no costs have been entered"))
     assert goal.launch.below is not None
     done = one.done / per
     needed = done * one.micros / (goal.launch.below * MICROS)
@@ -157,7 +157,7 @@ def _demand(span: DateRange) -> Score:
     """Return the score for the peak of concurrent users in the range. It has no target: a low peak is not a failure."""
     most = board.peak(span.first, span.last)
     if most is None:
-        return Score(GOAL[Metric.PEAK_USERS], None, "–", _("nobody watched in these days"))
+        return Score(GOAL[Metric.PEAK_USERS], None, "–", _("the capacity watcher did not run in these days"))
     basis = _("in these days, both together; speech to text {asr:,}, text to speech {tts:,}")
     basis = basis.format(asr=most.asr, tts=most.tts)
     return Score(GOAL[Metric.PEAK_USERS], most.together, f"{most.together:,}", basis)

@@ -49,9 +49,9 @@ def asked_week(text: str, now: datetime) -> date:
     try:
         week = week_of(date.fromisoformat(text))
     except ValueError as error:
-        raise BadQuery(_("“%s” is no day. Write it as 2026-11-24.") % text[:40], "week") from error
+        raise BadQuery(_("“%s” is not a date. Write it as 2026-11-24.") % text[:40], "week") from error
     if week > day_of(now) or week.year < 2000:
-        raise BadQuery(_("There is nothing to tell of the week of %s.") % week, "week")
+        raise BadQuery(_("There is no summary of the week of %s.") % week, "week")
     return week
 
 

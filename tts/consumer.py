@@ -90,7 +90,7 @@ class SpeechConsumer(SocketConsumer):
         return whole_characters(text[:-1] if self.half_character else text)
 
     async def on_binary(self, data: bytes) -> None:
-        raise ApiError(ErrorCode.INVALID_VALUE, _("Text goes in as JSON; binary messages are what comes out."))
+        raise ApiError(ErrorCode.INVALID_VALUE, _("Send text as JSON. Only the server sends binary messages."))
 
     async def wind_down(self) -> None:
         """Speak all text received so far, and wait until its audio has been sent.
@@ -121,7 +121,7 @@ class SpeechConsumer(SocketConsumer):
 
     async def _start(self, message: dict[str, Any]) -> None:
         if self.speech is not None:
-            raise ApiError(ErrorCode.INVALID_VALUE, _("'start' comes first, and once."), param="type")
+            raise ApiError(ErrorCode.INVALID_VALUE, _("'start' must come first, and only once."), param="type")
         form = StartSerializer(data={name: value for name, value in message.items() if value is not None})
         form.is_valid(raise_exception=True)
         fields = form.validated_data

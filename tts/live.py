@@ -261,7 +261,7 @@ class LiveSpeech:
     def _must_be_open(self, what: str) -> None:
         if self.state is not State.OPEN:
             states = {State.OPEN: _("open"), State.ENDING: _("ending"), State.ENDED: _("ended")}
-            message = _("{what} makes no sense now: the speech is {state}")
+            message = _("{what} is not allowed now: the speech is {state}")
             raise ValueError(message.format(what=what, state=states[self.state]))
 
     def _give(self, sentences: list[str]) -> None:

@@ -35,13 +35,16 @@ class VoiceField(StrictCharField):
 class ScriptRequestSerializer(serializers.Serializer[dict[str, Any]]):
     input = TextField(help_text="Text as for `POST /v1/audio/speech`.")
     language = serializers.ChoiceField(
-        required=False, default="ms", choices=LANGUAGES, help_text="Of the sentences that do not tell theirs."
+        required=False,
+        default="ms",
+        choices=LANGUAGES,
+        help_text="Language of sentences whose language cannot be detected.",
     )
 
 
 class ScriptLineSerializer(serializers.Serializer[dict[str, Any]]):
-    text = serializers.CharField(help_text="One sentence as it was written.")
-    spoken = serializers.CharField(help_text="What is said for it; empty where there is nothing to say.")
+    text = serializers.CharField(help_text="One sentence as written.")
+    spoken = serializers.CharField(help_text="The words to speak for the sentence; empty if there are none.")
 
 
 class ScriptSerializer(serializers.Serializer[dict[str, Any]]):
@@ -50,7 +53,7 @@ class ScriptSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class SpeechRequestSerializer(serializers.Serializer[dict[str, Any]]):
-    input = TextField(help_text="What to say: Markdown as a language model writes it. At most 4,096 characters.")
+    input = TextField(help_text="The text to speak, which may be Markdown. At most 4,096 characters.")
     model = StrictCharField(required=False, max_length=200, help_text="A model of `GET /v1/models`.")
     voice = VoiceField(
         required=False,
@@ -65,13 +68,13 @@ class SpeechRequestSerializer(serializers.Serializer[dict[str, Any]]):
     language = serializers.RegexField(
         r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$",
         required=False,
-        help_text="Language of the text (BCP 47). Default: the voice's.",
+        help_text="Language of the text (BCP 47). Default: detected for each sentence.",
     )
     instructions = StrictCharField(
         required=False,
         allow_blank=True,
         max_length=4096,
-        help_text="Not followed: the answer says so in a Warning header.",
+        help_text="Accepted but not followed, as a `Warning` header in the response says.",
     )
     user = StrictCharField(required=False, allow_blank=True, max_length=200, help_text="The end user.")
 
@@ -86,7 +89,9 @@ class VoiceSerializer(serializers.Serializer[dict[str, Any]]):
     engine = serializers.CharField()
     model = serializers.CharField()
     license = serializers.CharField()
-    commercial_use = serializers.BooleanField(allow_null=True, help_text="null: nobody knows, ask the author")
+    commercial_use = serializers.BooleanField(
+        allow_null=True, help_text="Whether the licence allows it; null if unknown."
+    )
     aliases = serializers.ListField(child=serializers.ChoiceField(choices=OPENAI_VOICES))
     default = serializers.BooleanField()
 
@@ -99,4 +104,4 @@ class VoiceNameSerializer(serializers.Serializer[dict[str, Any]]):
 class VoiceListSerializer(serializers.Serializer[dict[str, Any]]):
     object = serializers.CharField(default="list")
     data = VoiceSerializer(many=True)  # type: ignore[assignment]  # DRF removes fields from the class
-    voices = VoiceNameSerializer(many=True, help_text="The same by name, as Open WebUI reads them.")
+    voices = VoiceNameSerializer(many=True, help_text="The same voices in the form that Open WebUI reads.")

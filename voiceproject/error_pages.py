@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 _WORDS = {
     400: ("That did not work", "The request could not be understood. Go back and try again."),
-    403: ("Not for this account", "Your role does not allow this. Somebody who may can do it, or give you the role."),
+    403: ("Not for this account", "Your role does not allow this. Ask someone whose role does, or ask for the role."),
     404: ("There is nothing here", "The address is wrong, or what it showed is no longer there."),
     500: ("Something went wrong", "The failure has been logged. Quote the id below to whoever looks into it."),
 }

@@ -77,7 +77,7 @@ def test_every_part_of_the_page_is_that_part_of_the_ledger(used: date) -> None:
 
 @pytest.mark.parametrize("field", ["client", "feature", "language"])
 def test_a_null_character_is_refused(db: None, field: str) -> None:
-    with pytest.raises(BadQuery, match=f"“{field}” holds a null character") as refused:
+    with pytest.raises(BadQuery, match=f"“{field}” contains a null character") as refused:
         filtered({field: "a\0b"})
     assert refused.value.field == field
 

@@ -188,6 +188,6 @@ async def test_text_is_bounded_and_ends_once(listener: Listener) -> None:
         for _ in range(200):
             speech.push("Ayat yang sama diulang-ulang sahaja tanpa henti. " * 20)
     speech.end()
-    with pytest.raises(ValueError, match="makes no sense now"):
+    with pytest.raises(ValueError, match="is not allowed now"):
         speech.push("lagi")
     await speech.close()

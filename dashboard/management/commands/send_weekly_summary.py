@@ -22,9 +22,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--week", default="", help="any day of the week, YYYY-MM-DD (default: the last whole week)")
         parser.add_argument("--to", nargs="+", metavar="ADDRESS", help="mail to these addresses instead")
-        parser.add_argument("--again", action="store_true", help="mail it also to addresses that have it already")
+        parser.add_argument(
+            "--again", action="store_true", help="mail the summary also to addresses that already have it"
+        )
         parser.add_argument("--language", choices=dict(settings.LANGUAGES), help="language for --save and --to")
-        parser.add_argument("--save", type=Path, metavar="FOLDER", help="save it in this folder instead of mailing it")
+        parser.add_argument(
+            "--save", type=Path, metavar="FOLDER", help="save the summary in this folder instead of mailing it"
+        )
 
     def handle(self, **options: Any) -> None:
         now = timezone.now()

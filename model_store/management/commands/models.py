@@ -34,7 +34,11 @@ class Command(BaseCommand):
             "--optional", action="store_true", help="also download optional files (all of Kokoro's own voices)"
         )
         install.add_argument(
-            "--from", dest="origin", type=Path, metavar="DIRECTORY", help="take files from here if they are there"
+            "--from",
+            dest="origin",
+            type=Path,
+            metavar="DIRECTORY",
+            help="use the files in this directory before downloading any",
         )
         verify = actions.add_parser("verify", help="check the hashes of installed models")
         verify.add_argument("ids", nargs="*", metavar="ID", help="models to check (default: all installed ones)")

@@ -22,7 +22,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("text", nargs="*", help="the text (default: standard input)")
         parser.add_argument(
-            "--language", choices=LANGUAGES, default="ms", help="language of sentences that do not show theirs"
+            "--language",
+            choices=LANGUAGES,
+            default="ms",
+            help="language of sentences whose language cannot be detected (default: ms)",
         )
         parser.add_argument("--document", action="store_true", help="read the whole text as one Markdown document")
         parser.add_argument(

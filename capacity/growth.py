@@ -42,7 +42,10 @@ class Fit:
         return math.exp(min(value, 700.0)) if self.shape == Shape.EXPONENTIAL else value
 
     def reaches(self, level: float) -> float | None:
-        """Return the day on which the curve reaches ``level``, or None if it does not grow. The day may be past."""
+        """Return the day on which the curve reaches ``level``, or None if the curve does not grow.
+
+        The day may be in the past.
+        """
         if self.slope <= 0 or level <= 0:
             return None
         height = math.log(level) if self.shape == Shape.EXPONENTIAL else level

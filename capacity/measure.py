@@ -94,7 +94,7 @@ def traffic(now: datetime) -> Traffic:
     rows = LedgerEntry.objects.filter(created_at__gt=now - WINDOW, created_at__lte=now, counters=None)
     rows = rows.exclude(status__in=NOT_COUNTED)
     counts = rows.order_by().aggregate(requests=Count("id"), failures=Count("id", filter=FAILED))
-    succeeded = rows.filter(status=200, is_live=False)  # the duration of a live stream is no response time
+    succeeded = rows.filter(status=200, is_live=False)  # the duration of a live stream is not a response time
     return Traffic(
         counts["requests"],
         counts["failures"],

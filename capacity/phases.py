@@ -104,7 +104,7 @@ def _active_now(first: date, today: date) -> int | None:
 def expected_peak(users: int) -> int:
     """Return the peak of concurrent users to expect with ``users`` voice users.
 
-    It is interpolated between the limits of their growth phase; 0 if there are no phases.
+    The peak is interpolated between the limits of the growth phase for that number; 0 if there are no phases.
     """
     phase = phase_of(MeasuredUse(users, None))
     if phase is None:

@@ -150,7 +150,7 @@ def scale_end(levels: Levels, values: list[int]) -> float:
 def readings(sample: Sample | None, known: dict[str, Limits]) -> list[Reading]:
     """Return the readings for the page: p95 of ASR and of TTS, error rate and GPU utilisation.
 
-    ``sample``: None if there is no recent one; then the readings have no values.
+    ``sample``: None without a recent sample; then the readings have no values.
     ``known``: result of ``limits``.
     """
     p95 = known.get(Metric.P95, Limits())

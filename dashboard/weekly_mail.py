@@ -17,7 +17,7 @@ from dashboard.weekly_summary import Summary, last_whole_week
 class NotMailed(Exception):
     """Raised when the summary could not be mailed to some recipients. The message has their addresses and the errors.
 
-    ``got``: recipients to whom it was mailed.
+    ``got``: recipients who got the mail.
     ``reasons``: the errors by address.
     """
 
@@ -28,7 +28,7 @@ class NotMailed(Exception):
 
 
 class NotOver(Exception):
-    """Raised when a summary is to be mailed before its week is over.
+    """Raised by an attempt to mail a summary before its week is over.
 
     Such a summary would be incomplete, and the complete summary would not be mailed later.
     """
@@ -40,7 +40,7 @@ def recipients() -> list[Recipient]:
 
 
 def send(week: date, now: datetime, to: Iterable[Recipient], *, again: bool = False) -> list[Recipient]:
-    """Mail the summary of a week. Return the recipients to whom it was mailed.
+    """Mail the summary of a week. Return the recipients who got it.
 
     ``week``: the Monday of the week.
     ``again``: whether to mail the summary also to recipients who already have it.

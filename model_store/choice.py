@@ -1,7 +1,7 @@
-"""Choose the model for a task: the one that a setting names, or the best one that is installed.
+"""Choose the model for a task: the model that a setting names, or the best installed model.
 
 The setting may be the id or an alias of a model in the catalogue, a directory, a hub id, or empty (``auto``). If it is
-empty, the first installed default model is chosen, or the fallback if none is installed.
+empty, the first installed default model is chosen, or the fallback if no default model is installed.
 """
 
 from __future__ import annotations

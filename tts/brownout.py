@@ -85,7 +85,7 @@ def _is_alone(engines: Iterable[EngineStats]) -> bool:
 
 
 def fallback_unit(unit: SpeechUnit) -> SpeechUnit:
-    """Return the unit with an eSpeak NG voice instead of its own.
+    """Return a copy of the unit with an eSpeak NG voice.
 
     The new voice speaks the unit's language and, if possible, has the same sex and the same OpenAI name.
     """

@@ -218,7 +218,7 @@ def _arguments(source: ModelSource) -> dict[str, str]:
 def _speak_vits(model: Vits, texts: Sequence[str], speaker: str | None, language: str | None) -> list[Audio]:
     """Speak a batch of sentences with a VITS model in one forward pass. Coqui's public API has no function for this.
 
-    The inputs are padded to the longest. Each output is cut to the length of its own sentence.
+    All inputs are padded to the longest. Each output is cut to the length of its sentence.
     """
     import torch
 

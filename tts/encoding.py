@@ -95,7 +95,7 @@ class Encoder(Protocol):
 
 
 def stream_encoder(audio_format: AudioFormat) -> Encoder:
-    """Return an encoder whose bytes can be sent before the audio is complete: its headers do not state the length."""
+    """Return an encoder for streaming. Its headers do not state the length, so bytes can be sent at once."""
     if audio_format is AudioFormat.PCM:
         return _Pcm()
     if audio_format is AudioFormat.WAV:

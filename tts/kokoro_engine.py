@@ -1,6 +1,6 @@
 """The engine for Kokoro. Each worker thread speaks one sentence at a time.
 
-There are no batches, because the model's graph takes one sentence. All workers share one onnxruntime session.
+Sentences are not batched, because the model's graph takes one sentence. All workers share one onnxruntime session.
 """
 
 from __future__ import annotations

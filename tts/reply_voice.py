@@ -34,8 +34,8 @@ def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
     ``follows_text``: whether the voice may change between Malay and English sentences. The other voice must be of the
     same model.
 
-    For Tamil and Chinese, which have scripts of their own, a voice that cannot speak the language is always replaced,
-    by one of the same sex if possible. If no voice is suitable, the requested one is returned.
+    Tamil and Chinese have separate scripts. A voice that cannot speak one of them is therefore always replaced, by a
+    voice of the same sex if possible. If no voice is suitable, return the requested voice.
     """
     if language not in LATIN:
         return catalogue().voice_for_language(voice, language) or voice

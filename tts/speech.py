@@ -26,7 +26,7 @@ class SpeechRequest:
     """A request for speech.
 
     ``text``: raw text.
-    ``language``: language of the text; None if it is to be detected for each sentence.
+    ``language``: language of the text; None means that it is detected for each sentence.
     ``deadline``: when the audio is no longer needed, in ``time.monotonic()`` seconds; None means never.
     ``follows_text``: whether the voice may change with the language of a sentence (see ``sentence_voice``).
     """

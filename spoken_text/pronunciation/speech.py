@@ -27,7 +27,7 @@ from spoken_text.pronunciation.words import (
 EnglishPhonemes = Callable[[str], str]
 
 _VOWELS = frozenset("aeiouy")
-_MAX_SPELLED = 6  # letters; a word without a vowel is spelled only if it is no longer
+_MAX_SPELLED = 6  # letters; a longer word without a vowel is not spelled
 PAUSES = ",.?!:;"
 _PAUSE_OF = {"，": ",", "、": ",", "。": ".", "？": "?", "！": "!", "：": ":", "；": ";", "…": ".", "؟": "?", "،": ","}
 _TOKEN = re.compile(

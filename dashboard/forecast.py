@@ -45,7 +45,7 @@ class Population:
 def effects(flag: Flag, percent: Decimal) -> list[Effect]:
     """Return the effects of setting a flag to ``percent``.
 
-    ``flag``: with the values that are stored in the database.
+    ``flag``: the flag as stored in the database.
     """
     now = timezone.now()
     rules = policy.load_percentages()

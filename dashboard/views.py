@@ -197,7 +197,7 @@ def weekly_pdf(request: HttpRequest) -> HttpResponseBase:
 
 
 def _summary(request: HttpRequest) -> Summary:
-    """Return the summary of the week in the request's query parameters. Raise ``BadQuery`` if it is invalid."""
+    """Return the summary of the week in the request's query parameters. Raise ``BadQuery`` if the week is invalid."""
     now = timezone.now()
     return Summary(asked_week(request.GET.get("week", "").strip(), now), now)
 

@@ -106,7 +106,10 @@ def stream_encoder(audio_format: AudioFormat) -> Encoder:
 
 
 def encode(samples: Samples, audio_format: AudioFormat) -> bytes:
-    """Encode complete audio as one file with exact headers (length in WAV, frame count in MP3, MD5 in FLAC)."""
+    """Encode complete audio as one file with exact headers (length in WAV, frame count in MP3, MD5 in FLAC).
+
+    ``samples``: int16 mono at ``SAMPLE_RATE``, shape (n,).
+    """
     if audio_format is AudioFormat.PCM:
         return _little_endian(samples)
     if audio_format is AudioFormat.WAV:

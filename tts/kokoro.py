@@ -110,7 +110,7 @@ def style(pack: Pack, count: int) -> Pack:
 
 @cache
 def pack_of(name: str) -> Pack:
-    """Return a style pack; each is read only once.
+    """Return a style pack, shape (rows, 256). Each pack is read only once.
 
     ``name``: name of a bundled pack, or absolute path of a pack that the operator has added.
 

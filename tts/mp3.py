@@ -54,6 +54,8 @@ class Lame:
 def whole(samples: npt.NDArray[np.int16], sample_rate: int) -> bytes:
     """Encode complete audio as one file with its exact length.
 
+    ``samples``: int16 mono, shape (n,).
+
     Players need the length to show the duration and to skip the silence that LAME adds at both ends.
     """
     encoder = Lame(sample_rate)

@@ -1,4 +1,4 @@
-"""Capacity figures for the admin and the dashboard: concurrent users now and by time, their peaks, and alert levels."""
+"""Capacity figures for the admin and the dashboard: present and past concurrent users, peaks, and alert levels."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class SampleCollector(Collector):
         self._reader.shutdown()
 
     def _newest(self) -> Stored:
-        """Return the numbers, read at most ``CACHED_S`` seconds ago, or empty ones if they cannot be read in time."""
+        """Return numbers that are at most ``CACHED_S`` seconds old, or empty ones if they cannot be read in time."""
         if self._reading is None or (self._reading.done() and time.monotonic() - self._read_at >= CACHED_S):
             self._reading = self._reader.submit(_read)
             self._read_at = time.monotonic()

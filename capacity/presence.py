@@ -20,7 +20,7 @@ _HALF = {Feature.ASR: ASR, Feature.REALTIME: ASR, Feature.TTS: TTS}  # live reco
 
 
 def person(client_id: int, user: str) -> str:
-    """Return the key of an end user. ``user`` is the id that the client application has given."""
+    """Return the key of an end user. ``user`` is the client application's id for the user."""
     return f"{client_id}:{user}"
 
 

@@ -227,7 +227,7 @@ class Alert(models.Model):
         return alert
 
     def follow(self, rule: Rule) -> None:
-        """Copy the rule's present settings. Must not be called after the alert has fired."""
+        """Copy the rule's present settings. Do not call this after the alert has fired."""
         self.severity = rule.severity
         self.metric = rule.metric
         self.threshold = rule.level

@@ -1,4 +1,4 @@
-"""All data of the dashboard for a date range and filters. The page and the CSV files show it."""
+"""All data of the dashboard for a date range and filters, as shown by the page and the CSV files."""
 
 from __future__ import annotations
 

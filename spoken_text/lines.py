@@ -7,7 +7,7 @@ import re
 
 
 class LineKind(enum.Enum):
-    """What a line of Markdown is. RULE includes underlines of headings and the row below the head of a table."""
+    """The kinds of Markdown lines. RULE includes underlines of headings and the row below the head of a table."""
 
     BLANK = "blank"
     RULE = "rule"

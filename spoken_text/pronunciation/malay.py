@@ -85,7 +85,7 @@ class _Sound:
 
 
 def ipa(respelling: str) -> str:
-    """Return the IPA of a respelling (see the module). The stress mark ˈ is directly before the stressed vowel."""
+    """Return the IPA of a respelling (see the module). The stress mark ˈ comes directly before the stressed vowel."""
     loan = respelling.endswith("~")
     morphemes = respelling.rstrip("~").split("+")
     stem = _stem_index(morphemes)

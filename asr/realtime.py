@@ -20,7 +20,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 
-from asr.live import LiveConsumer
+from asr.live_consumer import LiveConsumer
 from asr.realtime_session import RealtimeSettings
 from asr.streaming import NothingToCommit
 from asr.streaming_events import Committed, Event, Failed, Final, Partial, SpeechStarted, SpeechStopped

@@ -12,7 +12,13 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from asr.endpointing import TurnDetection
-from asr.live import Recognition, RecognitionSerializer, TurnDetectionSerializer, UnsupportedField, turn_detection
+from asr.live_consumer import (
+    Recognition,
+    RecognitionSerializer,
+    TurnDetectionSerializer,
+    UnsupportedField,
+    turn_detection,
+)
 from asr.resample import G711_RATE, AudioInput, Encoding
 from core.error_codes import ErrorCode
 from core.errors import ApiError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from asr.client_secrets import ClientSecretView
-from asr.consumers import PlainConsumer
+from asr.consumer import PlainConsumer
 from asr.realtime import RealtimeConsumer
 from asr.views import TranscriptionView, TranslationView
 

@@ -17,8 +17,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from asr import serializers
-from asr.answers import TranscriptSerializer
 from asr.checkpoint import configured
+from asr.response_serializers import TranscriptSerializer
 from asr.transcript import FORMATS, Transcript, diarized_segments, token_logprobs
 from asr.transcription import Transcription
 from asr.whisper_engine import whisper
@@ -29,7 +29,7 @@ from gateway.catalogue import Task, resolve, undated
 from gateway.gate import Kind, Work, request_gate
 from gateway.openapi import SSE_EVENT
 from gateway.views import ApiView
-from usage.recent import remember
+from usage.recent_transcripts import remember
 
 _FORMS = {  # shared by all requests, because a form has no state, and creating a form takes longer than using it
     Kind.TRANSCRIPTION: serializers.TranscriptionSerializer(),

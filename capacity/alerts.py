@@ -18,8 +18,8 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from capacity import delivery
-from capacity.measure import Readings
+from capacity import notifications
+from capacity.alert_metrics import Readings
 from capacity.models import Alert, Rule
 
 UNWATCHED = timedelta(minutes=2)  # after a longer gap between two evaluations, the waiting times start again
@@ -125,7 +125,7 @@ def _tell(alert: Alert, now: datetime) -> None:
     # Tell receivers that an alert has ended only if they were told that it fired.
     is_known = alert.state == State.FIRING or alert.notified_at is not None
     # Without a receiver, ``notified_at`` stays empty, so the notification is sent once a receiver is configured.
-    if is_known and not alert.rule.is_silenced(now) and delivery.put(alert, now):
+    if is_known and not alert.rule.is_silenced(now) and notifications.put(alert, now):
         alert.notified_at = now
         alert.save(update_fields=["notified_at"])
 

@@ -21,7 +21,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from capacity import board
+from capacity import figures
 from capacity.models import Rule, Sample
 from capacity.presence import ASR, TOGETHER, TTS
 from rollout.models import Flag
@@ -97,7 +97,7 @@ class SampleCollector(Collector):
             return families
         since = timezone.now() - sample.at
         age.add_metric([], max(0.0, since.total_seconds()))
-        if since > board.FRESH:
+        if since > figures.FRESH:
             return families
         for family, labels, value in (
             (users, [ASR], sample.asr_users),

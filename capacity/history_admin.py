@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from capacity import delivery, history_chart, loadtests
+from capacity import history_chart, loadtests, notifications
 from capacity.history_chart import Chart
 from capacity.models import ActiveUsers, Delivery, HourlyPeak, Outage, Phase, ProbeDay, Sample
 from core.admin_base import AuditedAdmin, ReadOnly, page_of
@@ -167,10 +167,10 @@ class DeliveryAdmin(ReadOnly, ModelAdmin):
 
     @action(description="Send a test notification", url_path="test", permissions=["send_test"], icon="send")
     def send_test(self, request: HttpRequest) -> HttpResponse:
-        receivers = [receiver for _channel, receiver in delivery.receivers()]
+        receivers = [receiver for _channel, receiver in notifications.receivers()]
 
         def do(_nothing: dict[str, Any]) -> str:
-            sent = delivery.send_test(timezone.now(), request.user.get_username())
+            sent = notifications.send_test(timezone.now(), request.user.get_username())
             arrived = [one.receiver for one in sent if one.state == Delivery.State.SENT]
             missed = [f"{one.receiver}: {one.error}" for one in sent if one.state != Delivery.State.SENT]
             if missed:

@@ -9,7 +9,7 @@ from django.db.models import Max
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
-from capacity import board
+from capacity import figures
 from capacity.models import ActiveUsers, ProbeDay, Sample
 
 DAYS = 90
@@ -65,15 +65,15 @@ def of_samples(now: datetime) -> list[Chart]:
     rows = Sample.objects.filter(at__gt=now - timedelta(hours=HOURS)).exclude(users=None).order_by()
     hours = rows.annotate(hour=TruncHour("at")).values("hour").annotate(most=Max("users")).order_by("hour")
     values = [(f"{timezone.localtime(row['hour']):%-d %b, %H:00}", float(row["most"])) for row in hours]
-    return _chart(f"Most users at once, by hour of the last {HOURS} hours", values)
+    return _chart(f"Peak concurrent users, by hour of the last {HOURS} hours", values)
 
 
 def of_peaks(now: datetime) -> list[Chart]:
     """Chart the most concurrent users on each of the last ``DAYS`` days. Return no chart without data."""
     today = timezone.localdate(now)
-    days = board.peaks_by_day(today - timedelta(days=DAYS - 1), today)
+    days = figures.peaks_by_day(today - timedelta(days=DAYS - 1), today)
     values = [(f"{day:%-d %b}", float(users.together)) for day, users in days]
-    return _chart(f"Most users at once, by day of the last {DAYS}", values)
+    return _chart(f"Peak concurrent users, by day of the last {DAYS}", values)
 
 
 def of_active_users(now: datetime) -> list[Chart]:

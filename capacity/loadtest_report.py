@@ -7,7 +7,7 @@ from typing import Any
 
 from django.template.loader import render_to_string
 
-from capacity.goals import P95_S, WARM_UP_SHARE, Workload
+from capacity.latency_targets import P95_S, WARM_UP_SHARE, Workload
 from capacity.loadtest_chart import Chart, Curve, chart
 
 LAG_S = 0.2  # if the load generator lags by more than this, its delay distorts the response times
@@ -59,7 +59,7 @@ def charts(told: Facts) -> list[Chart]:
         return chart(f"{work.label}: {work.measured}", "s", curves, limits=[(limit, f"p95 limit {limit:g} s")])
 
     drawn = [
-        chart("Users at once", "", [curve("there", 1, "users"), curve("waiting or talking", 2, "in_flight")]),
+        chart("Concurrent users", "", [curve("there", 1, "users"), curve("waiting or talking", 2, "in_flight")]),
         chart("Answers", "per second", [curve("all", 1, "rps"), Curve("refused or failed", 3, _not_ok(line))]),
         *(waits(work) for work in Workload),
     ]

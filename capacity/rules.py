@@ -277,7 +277,7 @@ class Alert(models.Model):
 
 
 class Delivery(models.Model):
-    """One notification of an alert to one receiver, with the state of its delivery (``capacity.delivery``)."""
+    """One notification of an alert to one receiver, with the state of its delivery (``capacity.notifications``)."""
 
     class Channel(models.TextChoices):
         EMAIL = "email", "E-mail"

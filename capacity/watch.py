@@ -21,8 +21,8 @@ from datetime import date, datetime, timedelta
 from django.db import close_old_connections
 from django.utils import timezone
 
-from capacity import alerts, concurrent_users, delivery, deployment, measure, phases, probe
-from capacity.leader import LEASE_S, Election, election
+from capacity import alert_metrics, alerts, concurrent_users, deployment, notifications, phase_outlook, uptime
+from capacity.leader_election import LEASE_S, Election, election
 from capacity.models import Sample
 from capacity.presence import Presence, united
 from inference import gpu
@@ -92,7 +92,7 @@ def evaluate(now: datetime, presence: Presence | None) -> None:
 
     ``presence``: the end users at the busiest instant since the last evaluation; None if unknown.
     """
-    alerts.evaluate(now, measure.take_sample(now, presence))
+    alerts.evaluate(now, alert_metrics.take_sample(now, presence))
     try:
         ramp.tick(now, alerts.critical_in_words(alerts.firing()))
     except Exception:  # the next evaluation tries again
@@ -185,15 +185,15 @@ class Watcher:
                 close_old_connections()
 
     def _send(self) -> None:
-        while delivery.send_due(self._clock()) and not self._stopping.is_set():
+        while notifications.send_due(self._clock()) and not self._stopping.is_set():
             pass
 
     def _probe(self) -> None:
-        failure = probe.probe(probe.url())
+        failure = uptime.probe(uptime.url())
         if self._stopping.is_set():
             return  # the probe may have failed because the service stops, too
         now = self._clock()
-        probe.record(now, failure)
+        uptime.record(now, failure)
         if self._counted_at is None or now - self._counted_at >= COUNT_EVERY:
             self._counted_at = now
             count_and_forget(now, timezone.localdate(now))
@@ -201,6 +201,6 @@ class Watcher:
 
 def count_and_forget(now: datetime, today: date) -> None:
     """Do the slow jobs: count active users, and delete old samples and expired leases."""
-    phases.count_active_users(today)
+    phase_outlook.count_active_users(today)
     Sample.objects.filter(at__lt=now - KEEP_SAMPLES).delete()
     concurrent_users.DatabaseStore().forget_expired()

@@ -1,6 +1,6 @@
 """Base classes for append-only tables (the ledger, the audit trail), whose rows cannot be changed or deleted.
 
-The classes here refuse changes that are made with Django's models. Database triggers (``usage.guards``) refuse all
+The classes here refuse changes that are made with Django's models. Database triggers (``usage.triggers``) refuse all
 other changes.
 """
 

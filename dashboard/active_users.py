@@ -1,6 +1,6 @@
 """Active users, adoption among chat users, adoption by client application, and retention.
 
-All counts of active users come from ``usage.weeks``.
+All counts of active users come from ``usage.activity``.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from dashboard.tables import Column, Form, Table, Value, shown
 from rollout import policy
 from rollout.feature import Feature
 from rollout.policy import Reach
-from usage import weeks
+from usage import activity
+from usage.activity import Active
 from usage.models import ChatUsers
-from usage.scorecard import ADOPTION, ADOPTION_BAND, Verdict
-from usage.weeks import Active
+from usage.targets import ADOPTION, ADOPTION_BAND, Verdict
 
 MIN_COHORTS = 8
 MAX_COHORTS = 26
@@ -35,8 +35,8 @@ FEATURES = {
 
 def active_by_day(span: DateRange, filters: Filters) -> Table:
     """Return the table of end users active on each day, and in the 7 and 30 days up to that day."""
-    days = weeks.active_by_day(span.first, span.last, filters.people)
-    before = weeks.active_by_day(span.before.first, span.before.last, filters.people)
+    days = activity.active_by_day(span.first, span.last, filters.people)
+    before = activity.active_by_day(span.before.first, span.before.last, filters.people)
     return Table(
         "active-users",
         _("Active users"),
@@ -136,7 +136,7 @@ class Adoption:
     features: tuple[tuple[str, str], ...]
 
     @property
-    def aim(self) -> str:
+    def target(self) -> str:
         """The target for the rate, as text."""
         return ADOPTION.in_words
 
@@ -341,12 +341,12 @@ def retention(span: DateRange, filters: Filters) -> Retention:
 
     A short range is extended backwards to ``MIN_COHORTS`` weeks. Of a long range, the last ``MAX_COHORTS`` weeks count.
     """
-    last = weeks.week_of(span.last)
+    last = activity.week_of(span.last)
     first = max(
-        min(weeks.week_of(span.first), last - timedelta(weeks=MIN_COHORTS - 1)),
+        min(activity.week_of(span.first), last - timedelta(weeks=MIN_COHORTS - 1)),
         last - timedelta(weeks=MAX_COHORTS - 1),
     )
-    found = weeks.cohorts(first, last, filters.people)
+    found = activity.cohorts(first, last, filters.people)
     is_running = span.last - last < timedelta(days=6) or span.includes_today
     cohorts = []
     for week, by_week in sorted(found.items()):

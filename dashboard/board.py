@@ -18,8 +18,8 @@ from dashboard.date_range import DateRange
 from dashboard.definitions import DEFINITIONS
 from dashboard.filters import ALL, Filters
 from dashboard.tables import Table
-from usage.scorecard import ADOPTION
-from usage.weeks import Active, active_by_client, active_by_day
+from usage.activity import Active, active_by_client, active_by_day
+from usage.targets import ADOPTION
 
 EVERYTHING = "daily-mix"  # the only CSV file that is not a table of the page
 
@@ -207,17 +207,17 @@ class Board:
         asked = _change(whole.requests, before.requests)
         adoption = self.adoption
         rate = "–" if adoption.rate is None else f"{100 * adoption.rate:.1f} %"
-        aim = _("of chat users in 30 days; aim %s") % ADOPTION.in_words
+        target = _("of chat users in 30 days; target %s") % ADOPTION.in_words
         failed = self._work.failure_rate()
         return [
             self._active_tile,
-            Tile(_("Adoption"), rate, aim.replace(" %", "\N{NO-BREAK SPACE}%"), about="adoption"),
+            Tile(_("Adoption"), rate, target.replace(" %", "\N{NO-BREAK SPACE}%"), about="adoption"),
             Tile(
                 _("Speech recognised"),
                 f"{minutes:,.0f}\N{NO-BREAK SPACE}min",
                 _("in these days"),
                 recognised,
-                about="minutes heard",
+                about="minutes recognised",
             ),
             Tile(_("Speech generated"), f"{now.characters:,}", _("characters"), generated, about="characters spoken"),
             Tile(_("Requests"), f"{now.requests:,}", _("in these days"), asked),

@@ -8,16 +8,16 @@ from datetime import date, timedelta
 
 from django.utils.translation import gettext as _
 
-from capacity import board
+from capacity import figures
 from dashboard.date_range import DateRange
 from dashboard.filters import ALL, FEATURES, Filters
 from dashboard.tables import Column, Form, Table, Value
 from dashboard.usage_totals import UsageTotals
-from usage import cost, quality, weeks
+from usage import activity, cost, quality
 from usage.cost import DayCost, MonthCost
 from usage.period import end_of_month
 from usage.quality import Estimate
-from usage.scorecard import GOAL, Metric, Target
+from usage.targets import TARGETS_OF, Metric, Target
 
 MS_PER_HOUR = 3_600_000
 
@@ -41,15 +41,15 @@ class Money:
     """The costs in a date range.
 
     ``micros``: total in millionths of a US dollar.
-    ``heard``: cost of speech to text.
-    ``spoken``: cost of text to speech.
+    ``speech_to_text``: cost of speech to text.
+    ``text_to_speech``: cost of text to speech.
     ``month``: cost of the month that contains the last day of the range.
     ``is_known``: whether the range has any cost; otherwise no prices have been entered.
     """
 
     micros: int
-    heard: UnitCost
-    spoken: UnitCost
+    speech_to_text: UnitCost
+    text_to_speech: UnitCost
     month: MonthCost
     is_known: bool
     by_week: Table
@@ -58,7 +58,7 @@ class Money:
 def money(span: DateRange, found: UsageTotals) -> Money:
     """Compute the costs in a date range. ``found`` are the usage totals of the whole service in that range."""
     days = cost.costs_by_day(span.days, span.now)
-    heard, spoken = _unit_costs(days, found)
+    speech_to_text, text_to_speech = _unit_costs(days, found)
     last = min(span.now, end_of_month(span.last) - timedelta(microseconds=1))
     month = cost.month_cost(last)
     rows: list[Sequence[Value]] = []
@@ -80,7 +80,7 @@ def money(span: DateRange, found: UsageTotals) -> Money:
         [
             Column("week", _("Week from"), Form.DAY),
             Column("cost_usd", _("Cost"), Form.USD, is_drawn=False),
-            Column("audio_hours", _("Hours heard"), Form.TENTHS, is_drawn=False),
+            Column("audio_hours", _("Hours recognised"), Form.TENTHS, is_drawn=False),
             Column("characters", _("Characters spoken"), is_drawn=False),
             _unit_column(Metric.AUDIO_HOUR_COST, "usd_per_audio_hour", _("An hour of audio")),
             _unit_column(Metric.THOUSAND_CHARACTERS_COST, "usd_per_1000_characters", _("1,000 characters")),
@@ -91,11 +91,13 @@ def money(span: DateRange, found: UsageTotals) -> Money:
         unfinished=span.unfinished_week,
         is_whole=True,
     )
-    return Money(sum(day.micros for day in days), heard, spoken, month, any(day.micros for day in days), table)
+    total = sum(day.micros for day in days)
+    is_known = any(day.micros for day in days)
+    return Money(total, speech_to_text, text_to_speech, month, is_known, table)
 
 
 def _unit_column(metric: Metric, name: str, label: str) -> Column:
-    target = GOAL[metric].launch
+    target = TARGETS_OF[metric].launch
     return Column(
         name, label, Form.USD_FINE, plot=label, target=target.below, target_label=_("Target %s") % target.in_words
     )
@@ -104,20 +106,20 @@ def _unit_column(metric: Metric, name: str, label: str) -> Column:
 def _unit_costs(days: Sequence[DayCost], found: UsageTotals) -> tuple[UnitCost, UnitCost]:
     """Return the cost per unit of speech to text and of text to speech."""
     done = [found.of_day(day.day) for day in days]
-    heard = sum(day.speech_to_text_micros for day in days)
+    speech_to_text = sum(day.speech_to_text_micros for day in days)
     audio_ms = sum(one.audio_ms for one in done)
-    spoken = sum(day.text_to_speech_micros for day in days)
+    text_to_speech = sum(day.text_to_speech_micros for day in days)
     characters = sum(one.characters for one in done)
     return (
-        UnitCost(heard, audio_ms, cost.per_audio_hour(heard, audio_ms)),
-        UnitCost(spoken, characters, cost.per_1000_characters(spoken, characters)),
+        UnitCost(speech_to_text, audio_ms, cost.per_audio_hour(speech_to_text, audio_ms)),
+        UnitCost(text_to_speech, characters, cost.per_1000_characters(text_to_speech, characters)),
     )
 
 
 def _by_week(days: Sequence[DayCost]) -> list[tuple[date, list[DayCost]]]:
     found: dict[date, list[DayCost]] = {}
     for day in days:
-        found.setdefault(weeks.week_of(day.day), []).append(day)
+        found.setdefault(activity.week_of(day.day), []).append(day)
     return list(found.items())
 
 
@@ -139,7 +141,7 @@ def measured_quality(span: DateRange, filters: Filters = ALL) -> Quality:
     opinion_in_all, liked = quality.opinion_scores(span.first, span.last, filters.entries)
     nothing = Estimate(None, None, None, 0)
     rows = []
-    for monday in sorted({weeks.week_of(day) for day in span.days}):
+    for monday in sorted({activity.week_of(day) for day in span.days}):
         words = wrong.get(monday, nothing)
         opinion = liked.get(monday, nothing)
         rows.append(
@@ -161,11 +163,11 @@ def measured_quality(span: DateRange, filters: Filters = ALL) -> Quality:
         [
             Column("week", _("Week from"), Form.DAY),
             *_estimate_columns(
-                "word_error_rate", _("Word error rate"), Form.SHARE, GOAL[Metric.WORD_ERROR_RATE].launch
+                "word_error_rate", _("Word error rate"), Form.SHARE, TARGETS_OF[Metric.WORD_ERROR_RATE].launch
             ),
             Column("corrections", _("Corrections"), is_drawn=False),
             *_estimate_columns(
-                "mean_opinion_score", _("Mean opinion score"), Form.SCORE, GOAL[Metric.OPINION_SCORE].launch
+                "mean_opinion_score", _("Mean opinion score"), Form.SCORE, TARGETS_OF[Metric.OPINION_SCORE].launch
             ),
             Column("ratings", _("Ratings"), is_drawn=False),
         ],
@@ -197,11 +199,11 @@ def _estimate_columns(name: str, label: str, form: Form, target: Target) -> list
 
 
 def peaks(span: DateRange) -> Table:
-    by_day = dict(board.peaks_by_day(span.first, span.last))
+    by_day = dict(figures.peaks_by_day(span.first, span.last))
     found = [(day, by_day.get(day)) for day in span.days]
     return Table(
         "peak-users",
-        _("Most users at once"),
+        _("Peak concurrent users"),
         [
             Column("day", _("Day"), Form.DAY),
             Column("asr_users", str(FEATURES["asr"])),

@@ -10,8 +10,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from usage.activity import week_of
 from usage.period import day_of, start_of
-from usage.weeks import week_of
 
 MAX_DAYS = 366
 DEFAULT = "30"

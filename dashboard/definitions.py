@@ -17,18 +17,18 @@ DEFINITIONS = {
         "the number of users who used voice in 30 days. So always: chat users ≥ switched on ≥ used in 30 days ≥ "
         "used in 7 days"
     ),
-    "adoption": gettext_lazy("people active in 30 days, as a share of the chat users; the aim is 5–10 %"),
+    "adoption": gettext_lazy("people active in 30 days, as a share of the chat users; the target is 5–10 %"),
     "retention": gettext_lazy(
         "how many of the people first served in a week (Monday to Sunday) were served again in each later week. "
         "At least the last 8 weeks are shown, at most 26"
     ),
-    "minutes heard": gettext_lazy(
+    "minutes recognised": gettext_lazy(
         "charged minutes of transcription, translation and live recognition: all of a successful request, and what "
         "was recognised before the caller left. Counter-entries are subtracted"
     ),
     "characters spoken": gettext_lazy("charged characters of text to speech"),
     "languages, voices, clients": gettext_lazy(
-        "minutes heard and characters spoken, by the language, voice or client application of the request. If the "
+        "minutes recognised and characters spoken, by the language, voice or client application of the request. If the "
         "request named no language, the detected one counts"
     ),
     "response times": gettext_lazy(
@@ -41,7 +41,7 @@ DEFINITIONS = {
         "were served or failed. Other refusals (roll-out, quota, rate limits) and callers who left are not counted. "
         "With fewer than 20 requests no rate is shown"
     ),
-    "most users at once": gettext_lazy("the highest number on the day, as the capacity watcher recorded it"),
+    "peak concurrent users": gettext_lazy("the highest number on the day, as the capacity watcher recorded it"),
     "cost": gettext_lazy("infrastructure at the prices in the admin, counted by the hour; for today, until now"),
     "cost of an hour of audio, of 1,000 characters": gettext_lazy(
         "an hour of audio: the cost of speech to text in those days, divided by the hours of audio recognised. "
@@ -66,7 +66,7 @@ DEFINITIONS = {
     "revenue, cost, margin": gettext_lazy(
         "figures of whole months, in ringgit; dollars are converted at the rate entered in the admin. Revenue is "
         "a client application's statements less its credit notes. Cost is infrastructure, divided among client "
-        "applications by audio heard and characters spoken. Margin is revenue less cost"
+        "applications by audio recognised and characters spoken. Margin is revenue less cost"
     ),
     "before": gettext_lazy(
         "the period of the same length just before; in charts the faint line. Today is not over, so it is compared "
@@ -80,7 +80,7 @@ OF_TABLE = {
     "adoption": "adoption",
     "adoption-by-client": "have voice switched on",
     "retention": "retention",
-    "minutes": "minutes heard",
+    "minutes": "minutes recognised",
     "characters": "characters spoken",
     "languages": "languages, voices, clients",
     "voices": "languages, voices, clients",
@@ -88,7 +88,7 @@ OF_TABLE = {
     "response-times": "response times",
     "error-rate": "error rate, failed",
     "errors": "error rate, failed",
-    "peak-users": "most users at once",
+    "peak-users": "peak concurrent users",
     "cost": "cost of an hour of audio, of 1,000 characters",
     "quality": "word error rate",
     "people": "people",

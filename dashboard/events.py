@@ -17,7 +17,7 @@ from capacity.models import Outage, Phase
 from dashboard.date_range import DateRange
 from dashboard.tables import Column, Form, Table
 from rollout.models import Change, Flag
-from usage import weeks
+from usage import activity
 from usage.period import day_of
 from usage.rollups import DailyActive
 
@@ -128,7 +128,7 @@ def _phases(span: DateRange) -> Iterator[_Found]:
         return
     phases = list(Phase.objects.all())
     reached = 0
-    for day, active in weeks.active_by_day(first, span.last).items():
+    for day, active in activity.active_by_day(first, span.last).items():
         now = next((place for place, phase in enumerate(phases) if phase.holds(active.month, 0)), len(phases) - 1)
         if now > reached:
             reached = now

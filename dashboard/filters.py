@@ -11,9 +11,9 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from core.models import ClientApplication
 from dashboard.date_range import BadQuery
+from usage.activity import PeopleFilter
 from usage.entry import Kind
 from usage.rollups import DailyMix
-from usage.weeks import PeopleFilter
 
 FEATURES = {
     "asr": gettext_lazy("Speech to text"),

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from capacity import board, hardware, loadtests, phases
+from capacity import figures, hardware, loadtests, phase_outlook
 from capacity.hardware import Hardware
 from capacity.models import Phase
 from core.models import ClientApplication
@@ -53,9 +53,9 @@ def effects(flag: Flag, percent: Decimal) -> list[Effect]:
     clients = told or dict.fromkeys(ClientApplication.objects.values_list("pk", flat=True), 1) or {0: 1}
     before = _population(rules, flag, clients, is_told=bool(told))
     after = _population(rules.with_percent(flag.name, percent), flag, clients, is_told=bool(told))
-    use = phases.measured_use(now)
+    use = phase_outlook.measured_use(now)
     peak_before, peak, basis = _peaks(use, before, after)
-    phase = phases.phase_of(phases.MeasuredUse(after.people if not use.active_users else None, peak))
+    phase = phase_outlook.phase_of(phase_outlook.MeasuredUse(after.people if not use.active_users else None, peak))
     return [
         _people(flag, before, after),
         _peak(peak_before, peak, basis),
@@ -86,26 +86,26 @@ def _people(flag: Flag, before: Population, after: Population) -> Effect:
     return Effect(name, f"{abs(after.people - before.people):,} end users ({share})", have, change < 0)
 
 
-def _peaks(use: phases.MeasuredUse, before: Population, after: Population) -> tuple[int | None, int, str]:
+def _peaks(use: phase_outlook.MeasuredUse, before: Population, after: Population) -> tuple[int | None, int, str]:
     """Return the present peak of concurrent users, the expected peak, and the basis of the forecast as text."""
     if use.peak_concurrent and before.share > 0:
         at = math.ceil(use.peak_concurrent * after.share / before.share)
         return use.peak_concurrent, at, "in proportion to the last 30 days"
-    at = phases.expected_peak(after.people or 0)
+    at = phase_outlook.expected_peak(after.people or 0)
     return use.peak_concurrent, at, "by the phases of growth: nothing is measured yet"
 
 
 def _peak(before: int | None, after: int, basis: str) -> Effect:
-    levels = board.levels()
+    levels = figures.levels()
     run = loadtests.proven()
     value = f"about {after:,}" if before is None else f"{before:,} → about {after:,}"
     if levels.critical is not None and after > levels.critical:
         why = f"above the critical alert ({levels.critical:,.0f}): a ramp would be rolled back"
-        return Effect("Most at once", value, f"{basis}; {why}", is_warning=True)
+        return Effect("Peak concurrent users", value, f"{basis}; {why}", is_warning=True)
     if run is not None and after > run.concurrent_users:
         why = f"load tests have proven {run.concurrent_users:,}"
-        return Effect("Most at once", value, f"{basis}; {why}", is_warning=True)
-    return Effect("Most at once", value, basis)
+        return Effect("Peak concurrent users", value, f"{basis}; {why}", is_warning=True)
+    return Effect("Peak concurrent users", value, basis)
 
 
 def _machines(phase: Phase, runs: Hardware, now: datetime) -> list[Effect]:

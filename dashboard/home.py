@@ -13,10 +13,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from capacity import alerts, board, delivery, hardware, phases, probe
-from capacity.board import CURVE_STEP, CurvePoint, Levels, Users
+from capacity import alerts, figures, hardware, notifications, phase_outlook, uptime
+from capacity.figures import CURVE_STEP, CurvePoint, Levels, Users
 from capacity.models import Metric, Rule, Sample
-from usage import cost_board
+from usage import cost_figures
 from usage.cost import month_cost
 from usage.period import start_of
 
@@ -95,14 +95,14 @@ def live(now: datetime) -> dict[str, Any]:
 
     ``sample`` is None if the watcher does not run.
     """
-    sample = board.latest(now)
+    sample = figures.latest(now)
     known = limits()
     return {
         "sample": sample,
         "last_sample": sample or Sample.objects.first(),
         "alerts": alerts.firing(),
-        "has_receivers": bool(delivery.receivers()),
-        "gauge": gauge(board.now_served(), board.levels(), known.get(Metric.USERS, Limits())),
+        "has_receivers": bool(notifications.receivers()),
+        "gauge": gauge(figures.now_served(), figures.levels(), known.get(Metric.USERS, Limits())),
         "readings": readings(sample, known),
     }
 
@@ -111,14 +111,14 @@ def slow(now: datetime) -> dict[str, Any]:
     """Return the data that change within hours: the month's cost, the uptime and the growth phase."""
     today = timezone.localdate(now)
     cost = month_cost(now)
-    outlook = phases.outlook(now)
+    outlook = phase_outlook.outlook(now)
     runs = hardware.running(now)
     return {
-        "figures": cost_board.figures(cost),
+        "figures": cost_figures.figures(cost),
         "is_cost_known": cost.forecast_micros > 0,
         "spent_percent": 100 * cost.spent_micros / cost.forecast_micros if cost.forecast_micros else 0.0,
         "month": today,
-        "uptime": probe.uptime(today),
+        "uptime": uptime.uptime(today),
         "outlook": outlook,
         "hardware": runs,
         "hardware_stands": runs.against(outlook.phase) if outlook else "",
@@ -197,14 +197,14 @@ def curve(now: datetime, first_step: int = 0) -> dict[str, Any]:
     today = timezone.localdate(now)
     last = step_of(now)
     first = min(first_step, last)
-    return {"day": today.isoformat(), "first": first, **_columns(board.day_curve(today, first)[: last + 1 - first])}
+    return {"day": today.isoformat(), "first": first, **_columns(figures.day_curve(today, first)[: last + 1 - first])}
 
 
 def chart(now: datetime) -> dict[str, Any]:
     """Return the data for the chart of concurrent users: today, yesterday and the alert levels."""
     today = timezone.localdate(now)
-    levels = board.levels()
-    before = board.day_curve(today - timedelta(days=1))
+    levels = figures.levels()
+    before = figures.day_curve(today - timedelta(days=1))
     return {
         "today": curve(now),
         "yesterday": [point.users.together if point.users else None for point in before],

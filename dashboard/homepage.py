@@ -17,7 +17,7 @@ from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_safe
 
 from dashboard import home, timeline
-from rollout import board as rollout_board
+from rollout import status as rollout_board
 
 REFRESH_S = 5
 LIVE_PARTS = ("watcher", "alerts", "now", "readings", "rollout")

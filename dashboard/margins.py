@@ -20,7 +20,7 @@ from dashboard.filters import Filters
 from dashboard.tables import Column, Form, Table, Value
 from usage import cost
 from usage.entry import Kind, Measure
-from usage.exchange import ExchangeRate, rate_of
+from usage.exchange_rates import ExchangeRate, rate_of
 from usage.models import CreditNote, DailyMix, Statement
 from usage.money import MICROS_PER_SEN, divide_half_up
 from usage.period import day_of, month_after, month_of

@@ -1,8 +1,8 @@
 """The page of one end user under a pseudonym, and the table of a client application's busiest end users.
 
-An end user always has the same pseudonym (``usage.weeks.pseudonym``). It is computed with the service's secret key and
-cannot be reversed. To find the end user of a pseudonym, ``find`` computes the pseudonyms of all end users of the client
-application.
+An end user always has the same pseudonym (``usage.activity.pseudonym``). It is computed with the service's secret key
+and cannot be reversed. To find the end user of a pseudonym, ``find`` computes the pseudonyms of all end users of the
+client application.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from dashboard.date_range import DateRange
 from dashboard.filters import Filters, name_of_kind, name_of_language
 from dashboard.tables import Column, Form, Table, Value
 from dashboard.usage_totals import minutes
+from usage.activity import PSEUDONYM, PSEUDONYM_DIGITS, pseudonym
 from usage.entry import CHARGED_STATUSES
 from usage.models import Consumption, DailyUse, LedgerEntry
 from usage.period import day_of
-from usage.weeks import PSEUDONYM, PSEUDONYM_DIGITS, pseudonym
 
 SHOWN_PEOPLE = 15
 SHOWN_REQUESTS = 50
@@ -61,7 +61,7 @@ def busiest(span: DateRange, filters: Filters, link: Callable[[str], str], limit
     sums = (
         rows.order_by()
         .values_list("user")
-        .annotate(n=Sum("requests"), bad=Sum("failed"), heard=Sum("audio_ms"), spoken=Sum("characters"))
+        .annotate(n=Sum("requests"), bad=Sum("failed"), recognised_ms=Sum("audio_ms"), spoken=Sum("characters"))
         .order_by("-n", "user")
     )
     known = list(sums[:limit])
@@ -83,7 +83,7 @@ def busiest(span: DateRange, filters: Filters, link: Callable[[str], str], limit
             Column("days", _("Days with voice")),
             Column("requests", _("Requests"), bar=True),
             Column("unsuccessful", _("Unsuccessful")),
-            Column("minutes", _("Minutes heard"), Form.TENTHS),
+            Column("minutes", _("Minutes recognised"), Form.TENTHS),
             Column("characters", _("Characters spoken")),
         ],
         found,
@@ -170,7 +170,7 @@ class Person:
         return total
 
     @property
-    def heard(self) -> float:
+    def audio_minutes(self) -> float:
         return minutes(self.total.audio_ms)
 
     @property
@@ -188,7 +188,7 @@ class Person:
                 Column("day", _("Day"), Form.DAY),
                 Column("requests", _("Requests")),
                 Column("unsuccessful", _("Unsuccessful"), is_drawn=False),
-                Column("minutes", _("Minutes heard"), Form.TENTHS, is_drawn=False),
+                Column("minutes", _("Minutes recognised"), Form.TENTHS, is_drawn=False),
                 Column("characters", _("Characters spoken"), is_drawn=False),
             ],
             [(day, one.requests, one.unsuccessful, minutes(one.audio_ms), one.characters) for day, one in found],
@@ -207,7 +207,7 @@ class Person:
                 Column("language", _("Language"), Form.TEXT),
                 Column("error_code", _("Error"), Form.TEXT),
                 Column("requests", _("Requests"), bar=True),
-                Column("minutes", _("Minutes heard"), Form.TENTHS),
+                Column("minutes", _("Minutes recognised"), Form.TENTHS),
                 Column("characters", _("Characters spoken")),
             ],
             [
@@ -233,7 +233,7 @@ class Person:
                 Column("kind", _("Kind"), Form.TEXT),
                 Column("language", _("Language"), Form.TEXT),
                 Column("voice", _("Voice"), Form.TEXT),
-                Column("seconds", _("Seconds heard"), Form.TENTHS),
+                Column("seconds", _("Seconds recognised"), Form.TENTHS),
                 Column("characters", _("Characters spoken")),
                 Column("took_s", _("Took"), Form.SECONDS),
                 Column("error_code", _("Error"), Form.TEXT),

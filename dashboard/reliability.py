@@ -10,7 +10,7 @@ from datetime import date
 from django.db.models import Sum
 from django.utils.translation import gettext as _
 
-from capacity.measure import ASR_KINDS, TTS_KINDS
+from capacity.alert_metrics import ASR_KINDS, TTS_KINDS
 from core.error_codes import ErrorCode, Fault
 from core.percentiles import histogram_percentile
 from dashboard.date_range import DateRange

@@ -1,4 +1,4 @@
-"""The score for each goal of the launch: its target, its value, and whether the value is known well enough."""
+"""The score for each metric: its target, its value, and whether the value is known well enough."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from capacity import board, loadtests, probe
+from capacity import figures, loadtests, uptime
 from core.quantities import MICROS
 from dashboard.cost_quality import MS_PER_HOUR, Money, Quality, UnitCost
 from dashboard.date_range import DateRange
@@ -20,7 +20,7 @@ from usage import quality
 from usage.money import unit_dollars
 from usage.period import end_of_month, month_of
 from usage.quality import Estimate
-from usage.scorecard import GOAL, GOALS, Goal, Metric, Verdict
+from usage.targets import TARGETS, TARGETS_OF, Metric, MetricTargets, Verdict
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Score:
     ``count``: number of observations.
     """
 
-    goal: Goal
+    targets: MetricTargets
     value: float | None
     shown: str
     basis: str
@@ -47,11 +47,11 @@ class Score:
 
     @property
     def launch(self) -> Verdict:
-        return self.goal.launch.verdict(self.value, is_enough=self.is_enough)
+        return self.targets.launch.verdict(self.value, is_enough=self.is_enough)
 
     @property
     def growth(self) -> Verdict | None:
-        return self.goal.growth.verdict(self.value, is_enough=self.is_enough) if self.goal.growth else None
+        return self.targets.growth.verdict(self.value, is_enough=self.is_enough) if self.targets.growth else None
 
 
 WHOLE = {
@@ -65,11 +65,11 @@ WHOLE = {
 
 
 def scorecard(span: DateRange, filters: Filters, costs: Money, good: Quality, active: int) -> list[Score]:
-    """Return the lines of the scorecard in the order of ``GOALS``.
+    """Return the lines of the scorecard in the order of ``TARGETS``.
 
     ``active``: number of end users active in the 30 days up to the last day of the range.
     """
-    up = probe.uptime_of_days(span.first, span.last)
+    up = uptime.uptime_of_days(span.first, span.last)
     month = date_format(month_of(span.end - timedelta(days=1)), "F Y")
     is_past = end_of_month(span.last) <= span.now
     spent = costs.month.spent_micros if is_past else costs.month.forecast_micros
@@ -80,34 +80,34 @@ def scorecard(span: DateRange, filters: Filters, costs: Money, good: Quality, ac
         _unit_score(
             Metric.AUDIO_HOUR_COST,
             costs,
-            costs.heard,
+            costs.speech_to_text,
             MS_PER_HOUR,
-            _("{spent} for {done} hours heard in these days; at that cost the target takes {needed} hours"),
+            _("{spent} for {done} hours recognised in these days; at that cost the target takes {needed} hours"),
         ),
         _unit_score(
             Metric.THOUSAND_CHARACTERS_COST,
             costs,
-            costs.spoken,
+            costs.text_to_speech,
             1,
             _("{spent} for {done} characters spoken in these days; at that cost the target takes {needed} characters"),
         ),
         _demand(span),
         _proven(),
         Score(
-            GOAL[Metric.UPTIME],
+            TARGETS_OF[Metric.UPTIME],
             None if watched is None else watched / 100,
             "–" if watched is None else f"{watched:.2f} %",
             _("{count:,} probes in these days").format(count=up.probes),
             count=up.probes,
         ),
         Score(
-            GOAL[Metric.ACTIVE_USERS],
+            TARGETS_OF[Metric.ACTIVE_USERS],
             active,
             f"{active:,}",
             _("served in the 30 days to {day}").format(day=date_format(span.last, "j F")),
         ),
         Score(
-            GOAL[Metric.MONTH_COST],
+            TARGETS_OF[Metric.MONTH_COST],
             spent / MICROS if costs.is_known else None,
             usd(spent, 2) if costs.is_known else "–",
             month if is_past else _("forecast for {month}").format(month=month),
@@ -116,10 +116,11 @@ def scorecard(span: DateRange, filters: Filters, costs: Money, good: Quality, ac
     if filters.is_any:
         whole = _("whole service")
         scores = [
-            replace(score, basis=f"{score.basis}; {whole}") if score.goal.metric in WHOLE else score for score in scores
+            replace(score, basis=f"{score.basis}; {whole}") if score.targets.metric in WHOLE else score
+            for score in scores
         ]
-    by_metric = {score.goal.metric: score for score in scores}
-    return [by_metric[goal.metric] for goal in GOALS]
+    by_metric = {score.targets.metric: score for score in scores}
+    return [by_metric[each.metric] for each in TARGETS]
 
 
 def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float], str]) -> Score:
@@ -130,7 +131,14 @@ def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float
     if not found.is_enough:
         basis += _("; {enough} are needed").format(enough=quality.ENOUGH)
     return Score(
-        GOAL[metric], found.value, shown, basis, found.is_enough, low=found.low, high=found.high, count=found.count
+        TARGETS_OF[metric],
+        found.value,
+        shown,
+        basis,
+        found.is_enough,
+        low=found.low,
+        high=found.high,
+        count=found.count,
     )
 
 
@@ -143,37 +151,37 @@ def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: st
     ``needed`` is the amount of work that would meet the target at the present total cost. That cost would not rise,
     because machines cost the same at any load.
     """
-    goal = GOAL[metric]
+    targets = TARGETS_OF[metric]
     if one.micros is None or not costs.is_known:
-        return Score(goal, None, "–", _("nothing was processed, or no costs have been entered"))
-    assert goal.launch.below is not None
+        return Score(targets, None, "–", _("nothing was processed, or no costs have been entered"))
+    assert targets.launch.below is not None
     done = one.done / per
-    needed = done * one.micros / (goal.launch.below * MICROS)
+    needed = done * one.micros / (targets.launch.below * MICROS)
     words = basis.format(spent=usd(one.spent_micros, 2), done=f"{done:,.0f}", needed=f"{needed:,.0f}")
-    return Score(goal, one.micros / MICROS, unit_dollars(one.micros), words)
+    return Score(targets, one.micros / MICROS, unit_dollars(one.micros), words)
 
 
 def _demand(span: DateRange) -> Score:
     """Return the score for the peak of concurrent users in the range. It has no target: a low peak is not a failure."""
-    most = board.peak(span.first, span.last)
+    most = figures.peak(span.first, span.last)
     if most is None:
-        return Score(GOAL[Metric.PEAK_USERS], None, "–", _("the capacity watcher did not run in these days"))
+        return Score(TARGETS_OF[Metric.PEAK_USERS], None, "–", _("the capacity watcher did not run in these days"))
     basis = _("in these days, both together; speech to text {asr:,}, text to speech {tts:,}")
     basis = basis.format(asr=most.asr, tts=most.tts)
-    return Score(GOAL[Metric.PEAK_USERS], most.together, f"{most.together:,}", basis)
+    return Score(TARGETS_OF[Metric.PEAK_USERS], most.together, f"{most.together:,}", basis)
 
 
 def _proven() -> Score:
     """Return the score for the number of concurrent users that stored load tests have proven."""
-    goal = GOAL[Metric.CONCURRENT_USERS]
+    targets = TARGETS_OF[Metric.CONCURRENT_USERS]
     run = loadtests.proven()
     if run is None:
-        return Score(goal, None, "–", _("no load test that passed is stored (manage.py loadtest)"))
+        return Score(targets, None, "–", _("no load test that passed is stored (manage.py loadtest)"))
     day = date_format(timezone.localdate(run.started_at), "j F Y")
     basis = _("load test {scenario} of {day} passed").format(scenario=run.scenario, day=day)
     if run.time_scale != 1:
         basis += _(", {part:g} of its length").format(part=run.time_scale)
-    return Score(goal, run.concurrent_users, f"{run.concurrent_users:,}", basis)
+    return Score(targets, run.concurrent_users, f"{run.concurrent_users:,}", basis)
 
 
 def _percent(value: float) -> str:
@@ -187,9 +195,9 @@ def _score(value: float) -> str:
 def scorecard_table(scores: Sequence[Score]) -> Table:
     rows: list[Sequence[Value]] = []
     for one in scores:
-        growth = (one.goal.growth.in_words, str(one.growth)) if one.goal.growth else (None, None)
-        measured = (one.goal.name, one.value, one.low, one.high, one.count, one.basis)
-        rows.append((*measured, one.goal.launch.in_words, str(one.launch), *growth))
+        growth = (one.targets.growth.in_words, str(one.growth)) if one.targets.growth else (None, None)
+        measured = (one.targets.name, one.value, one.low, one.high, one.count, one.basis)
+        rows.append((*measured, one.targets.launch.in_words, str(one.launch), *growth))
     return Table(
         "scorecard",
         "Scorecard",

@@ -15,15 +15,15 @@ from core.error_codes import ErrorCode, Fault
 from dashboard.date_range import DateRange
 from dashboard.filters import ALL, Filters, name_of_kind, name_of_language
 from dashboard.tables import Column, Form, Table, csv_lines, plain
+from usage.activity import Active
 from usage.entry import Kind, Measure
 from usage.rollups import DailyMix
-from usage.weeks import Active
 
 MS_PER_MINUTE = 60_000
 SHOWN_VOICES = SHOWN_CLIENTS = 10
 
 # FAILURES are the error codes of the service's own failures. REFUSALS are those of requests that count neither as
-# served nor as failed, as in capacity.measure. All other codes are for invalid requests.
+# served nor as failed, as in capacity.alert_metrics. All other codes are for invalid requests.
 FAILURES = {code.value for code in ErrorCode if code.fault is Fault.SERVICE}
 REFUSALS = {code.value for code in ErrorCode if code.fault in (Fault.POLICY, Fault.LEFT)}
 ENOUGH_REQUESTS = 20  # with fewer requests no error rate is shown
@@ -134,7 +134,7 @@ def minutes_by_day(span: DateRange, found: UsageTotals, before: UsageTotals) -> 
     kinds = [kind for kind in Kind if kind.measure is Measure.AUDIO]
     return Table(
         "minutes",
-        _("Minutes heard"),
+        _("Minutes recognised"),
         [
             Column("day", _("Day"), Form.DAY),
             Column("minutes", _("Minutes"), Form.TENTHS),
@@ -194,7 +194,7 @@ def mixes(span: DateRange, filters: Filters = ALL) -> tuple[Table, Table]:
         _("Languages"),
         [
             Column("language", _("Language"), Form.TEXT),
-            Column("minutes", _("Minutes heard"), Form.TENTHS),
+            Column("minutes", _("Minutes recognised"), Form.TENTHS),
             Column("minutes_share", _("Of all minutes"), Form.SHARE, bar=True),
             Column("characters", _("Characters spoken")),
             Column("characters_share", _("Of all characters"), Form.SHARE, bar=True),
@@ -257,7 +257,7 @@ def by_client(
             Column("active_30_days", _("Active, 30 days")),
             Column("requests", _("Requests")),
             Column("share", _("Of all requests"), Form.SHARE, bar=True),
-            Column("minutes", _("Minutes heard"), Form.TENTHS),
+            Column("minutes", _("Minutes recognised"), Form.TENTHS),
             Column("characters", _("Characters spoken")),
         ],
         [

@@ -18,8 +18,8 @@ from dashboard.board import Board, Tile
 from dashboard.date_range import BadQuery, DateRange
 from dashboard.scorecard import Score
 from dashboard.tables import Table, Value, shown
+from usage.activity import week_of
 from usage.period import day_of
-from usage.weeks import week_of
 
 SHOWN_ROWS = 10
 
@@ -81,7 +81,7 @@ class Summary:
     @cached_property
     def sections(self) -> list[Section]:
         scores = [
-            (_(one.goal.name), one.shown, one.goal.launch.in_words, _(str(one.launch)), one.basis)
+            (_(one.targets.name), one.shown, one.targets.launch.in_words, _(str(one.launch)), one.basis)
             for one in self.scores
         ]
         return [

@@ -17,7 +17,7 @@ from gateway.usage_serializers import CorrectionAnswer, CorrectionRequest, Ratin
 from gateway.views import ApiView
 from inference.pool import in_pool
 from spoken_text.error_rate import compare
-from usage import quota, recent
+from usage import quota, recent_transcripts
 from usage.entry import Kind, Measure
 from usage.models import Correction, LedgerEntry, Rating
 from usage.period import end_of_month, start_of
@@ -84,7 +84,7 @@ class CorrectionView(ApiView):
         order.is_valid(raise_exception=True)
         caller = caller_of(request)
         entry = await LedgerEntry.objects.found(request_id, Kind.TRANSCRIPTION, Kind.REALTIME, caller=caller)
-        transcript = await recent.recall(caller, request_id)
+        transcript = await recent_transcripts.recall(caller, request_id)
         if transcript is None:
             raise ApiError(ErrorCode.NOT_FOUND, _("This transcript is no longer available."), param="request_id")
         text = order.validated_data["text"]

@@ -29,12 +29,12 @@ from core.admin_base import AuditedAdmin, ReadOnly, exists, found, page_of
 from core.confirmation import ask_for_reason, reason_field
 from core.quantities import NONE
 from rollout import cohort_admin, preview, ramp_admin
-from rollout.board import UNDER_WAY
 from rollout.feature import VOICE
 from rollout.flag_page import who_is_in
 from rollout.models import Change, ClientShare, Flag, ListedUser, Ramp
 from rollout.percentage import QUEUE, shown
 from rollout.policy import ACTS_WITHIN_S
+from rollout.status import UNDER_WAY
 
 __all__ = ["cohort_admin", "ramp_admin"]
 

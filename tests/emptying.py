@@ -1,6 +1,6 @@
 """Allow Django to empty the database between tests.
 
-Without this, the ledger's triggers refuse DELETE (``usage.guards``).
+Without this, the ledger's triggers refuse DELETE (``usage.triggers``).
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 
 
 def let_tests_empty_guarded_tables() -> None:
-    from usage import guards  # imports models, which are not ready when this module is imported
+    from usage import triggers  # imports models, which are not ready when this module is imported
 
     operations = DatabaseWrapper.ops_class
     flush = operations.execute_sql_flush
 
     def execute_sql_flush(self: Any, sql_list: list[str]) -> None:
-        guards.remove(self.connection)
+        triggers.remove(self.connection)
         try:
             flush(self, sql_list)
         finally:
-            guards.install(self.connection)
+            triggers.install(self.connection)
 
     setattr(operations, "execute_sql_flush", execute_sql_flush)  # noqa: B010 - mypy forbids an assignment
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CODE = ("asr", "capacity", "core", "dashboard", "gateway", "model_store", "rollout", "tts", "usage", "voiceproject")
 TEMPLATES = ("playground.html", "dashboard")  # the admin's pages are in English only
 # The index of the argument that is the message, by function. Messages of the last three are translated when shown.
-MARKS = {"_": 0, "gettext": 0, "gettext_noop": 0, "invalid": 0, "UnusableAudio": 1, "Goal": 1}
+MARKS = {"_": 0, "gettext": 0, "gettext_noop": 0, "invalid": 0, "UnusableAudio": 1, "MetricTargets": 1}
 # Messages in modules that do not import Django.
 ELSEWHERE = tuple(fault.value for fault in Fault)
 # Files with voices' names, which are translated part by part. The number is how many leading parts are skipped because

@@ -25,7 +25,7 @@ from gateway.socket import SocketConsumer
 from gateway.socket_messages import whole_characters
 from gateway.strict_json import StrictCharField, StrictFloatField
 from tts.encoding import SAMPLE_RATE, AudioFormat
-from tts.live import Audio, Cancelled, Ended, Event, Flushed, LiveSpeech, SentenceStarts, State, TooMuchText
+from tts.live_speech import Audio, Cancelled, Ended, Event, Flushed, LiveSpeech, SentenceStarts, State, TooMuchText
 from tts.requested_voice import chosen_voice, follows_text
 from tts.serializers import VoiceField
 from tts.voices import primary

@@ -23,7 +23,7 @@ from core.quantities import NONE, MicrosField, audio, number, percent, seconds
 from usage import entered_figures_admin, plan_admin, statement_admin
 from usage.admin_forms import SecondsForm, UnitsForm
 from usage.cost import InfrastructureCost, month_cost
-from usage.cost_board import figures
+from usage.cost_figures import figures
 from usage.counter_entry import left_of, take_back
 from usage.entry import Kind, Measure
 from usage.large_table_admin import LargeTableAdmin, MonthFilter

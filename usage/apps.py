@@ -11,7 +11,7 @@ class UsageConfig(AppConfig):
     verbose_name = "Usage and billing"
 
     def ready(self) -> None:
-        from usage import guards
+        from usage import triggers
 
-        pre_migrate.connect(guards.remove_before_migrate, sender=self, dispatch_uid="usage.guards")
-        post_migrate.connect(guards.install_after_migrate, sender=self, dispatch_uid="usage.guards")
+        pre_migrate.connect(triggers.remove_before_migrate, sender=self, dispatch_uid="usage.triggers")
+        post_migrate.connect(triggers.install_after_migrate, sender=self, dispatch_uid="usage.triggers")

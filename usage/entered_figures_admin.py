@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from usage.exchange import ExchangeRate
+from usage.exchange_rates import ExchangeRate
 from usage.models import ChatUsers
 
 

@@ -20,7 +20,7 @@ from core.identity import Caller
 from core.models import ClientApplication
 from usage.cost import InfrastructureCost
 from usage.entry import CHARGED_STATUSES, Kind, Measure
-from usage.exchange import ExchangeRate
+from usage.exchange_rates import ExchangeRate
 from usage.fields import DayOfRequest
 from usage.plans import Plan, PlanAssignment
 from usage.rollups import (

@@ -1,6 +1,6 @@
 """Write ledger rows, and update the roll-ups and the used quota in the same transaction.
 
-To avoid deadlocks, every transaction locks tables in this order: daily roll-ups, weeks, reservations, consumption.
+To avoid deadlocks, every transaction locks tables in this order: daily roll-ups, activity, reservations, consumption.
 Within a table, it locks rows in the order of their keys.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from usage import upsert, weeks
+from usage import activity, upsert
 from usage.entry import Entry
 from usage.models import Consumption, DailyLatency, DailyMix, DailyUse, LedgerEntry, ReservedQuota
 from usage.period import day_of
@@ -62,7 +62,7 @@ def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> No
         if row.units:
             used[(row.client_id, row.user, day_of(row.created_at).replace(day=1), row.measure.value)][0] += row.units
     tally.add()
-    weeks.note(tally.served)
+    activity.note(tally.served)
     if reservations:
         for key, units in _freed(reservations):
             used[key][1] -= units
@@ -72,12 +72,12 @@ def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> No
 class DailyTally:
     """Sums of ledger rows for the daily roll-ups.
 
-    ``served``: keys of the counts of people to which the successful requests add (``usage.weeks.served``).
+    ``served``: keys of the counts of people to which the successful requests add (``usage.activity.served``).
     """
 
     def __init__(self) -> None:
         self._sums: dict[type[models.Model], dict[tuple[Any, ...], list[int]]] = {model: {} for model in DAILY}
-        self.served: set[weeks.Served] = set()
+        self.served: set[activity.Served] = set()
 
     def count(self, row: LedgerEntry) -> None:
         """Add one ledger row to the sums."""
@@ -89,7 +89,7 @@ class DailyTally:
         mix = (day, row.client_id, row.kind, row.model, row.voice, row.language, row.error_code)
         self._add(DailyMix, mix, requests, audio_ms, characters, row.queue_ms, row.total_ms)
         if requests and not failed:
-            self.served.update(weeks.served(day, row.client_id, row.user, row.kind, row.language))
+            self.served.update(activity.served(day, row.client_id, row.user, row.kind, row.language))
         if requests and not failed and not row.is_live:  # the duration of a live stream is not a response time
             self._add(DailyLatency, (day, row.client_id, row.kind, row.language, ceiling_ms(row.total_ms)), 1)
 

@@ -15,8 +15,8 @@ from typing import Any
 from django.db.models import Count, F, FloatField, Q, QuerySet, Sum
 from django.db.models.functions import Cast
 
+from usage.activity import week_of
 from usage.models import Correction, Rating
-from usage.weeks import week_of
 
 Z = 1.96  # quantile of the normal distribution for 95 % confidence
 EVERY = Q()

@@ -14,7 +14,7 @@ from django.db import connection, models, transaction
 from django.db.models import Max, Min, Sum
 from django.utils import timezone
 
-from usage import upsert, weeks
+from usage import activity, upsert
 from usage.entry import Kind, Measure
 from usage.models import CohortWeek, Consumption, DailyActive, DailyUse, LedgerEntry, UserWeek
 from usage.period import day_of, month_after, start_of
@@ -49,13 +49,13 @@ def rebuild_day(day: date) -> None:
     _lock(*DAILY, UserWeek)
     for model in DAILY:
         model._default_manager.filter(day=day).delete()
-    weeks.forget(day)
+    activity.forget(day)
     tally = DailyTally()
     rows = LedgerEntry.objects.filter(created_at__gte=start_of(day), created_at__lt=start_of(day + timedelta(days=1)))
     for row in rows.order_by().iterator():
         tally.count(row)
     tally.add()
-    weeks.mark(tally.served)
+    activity.mark(tally.served)
 
 
 @transaction.atomic
@@ -65,7 +65,7 @@ def rebuild_activity() -> None:
     A recount of some days would be wrong, because each day affects the counts of the 30 days after it.
     """
     _lock(UserWeek, DailyActive, CohortWeek)
-    weeks.recount()
+    activity.recount()
 
 
 @transaction.atomic

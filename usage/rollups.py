@@ -115,7 +115,7 @@ class ByFeatureAndLanguage(models.Model):
 class UserWeek(ByFeatureAndLanguage):
     """The days of a week on which a person was served.
 
-    ``person``: number that identifies the person (see ``usage.weeks.person``).
+    ``person``: number that identifies the person (see ``usage.activity.person``).
     """
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)

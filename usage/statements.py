@@ -1,6 +1,6 @@
 """Statements of a month's charges, for one end user or for all end users of a client application.
 
-A draft may be recalculated at any time (``usage.statement_generation``). Database triggers (``usage.guards``) refuse
+A draft may be recalculated at any time (``usage.statement_generation``). Database triggers (``usage.triggers``) refuse
 any change of a final statement and its lines. Overcharges that are found afterwards are refunded with credit notes.
 """
 

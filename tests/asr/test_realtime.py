@@ -299,7 +299,7 @@ async def test_a_muted_microphone_is_no_reason_to_close(server_address: str, api
 
 
 async def test_where_to_connect_again_the_code_says_so(server_address: str, api_key: str, monkeypatch) -> None:
-    monkeypatch.setattr("asr.live.MAX_WAIT_S", -1.0)
+    monkeypatch.setattr("asr.live_consumer.MAX_WAIT_S", -1.0)
     async with opened(server_address, api_key, path=PATH) as client:
         assert await client.close_code() == 1013
     assert client.events == []

@@ -93,7 +93,7 @@ async def test_a_thousand_connections_opened_and_dropped(server_address: str, ap
 
 
 async def test_a_reader_that_sleeps_is_cut(server_address: str, api_key: str, monkeypatch) -> None:
-    from asr.consumers import PlainConsumer
+    from asr.consumer import PlainConsumer
 
     blocked = asyncio.Event()
 
@@ -113,7 +113,7 @@ async def test_a_reader_that_sleeps_is_cut(server_address: str, api_key: str, mo
 
 async def test_pings_are_answered_while_a_handler_waits(server_address: str, api_key: str, monkeypatch) -> None:
     """Clients close the connection if pings are not answered, and the engine may be busy for longer than they wait."""
-    from asr.consumers import PlainConsumer
+    from asr.consumer import PlainConsumer
 
     free = asyncio.Event()
     taken = 0
@@ -137,7 +137,7 @@ async def test_pings_are_answered_while_a_handler_waits(server_address: str, api
 
 
 async def test_reading_ahead_has_a_bound(server_address: str, api_key: str, monkeypatch) -> None:
-    from asr.consumers import PlainConsumer
+    from asr.consumer import PlainConsumer
 
     monkeypatch.setattr(socket, "READ_AHEAD_BYTES", 10_000)
     free = asyncio.Event()
@@ -164,7 +164,7 @@ async def test_reading_ahead_has_a_bound(server_address: str, api_key: str, monk
 async def test_a_handler_that_waits_for_ever_keeps_no_process_from_stopping(
     server_address: str, api_key: str, monkeypatch, settings, left_s: float
 ) -> None:
-    from asr.consumers import PlainConsumer
+    from asr.consumer import PlainConsumer
 
     stopping = asyncio.Event()
     monkeypatch.setattr(lifecycle(), "stopping", stopping)
@@ -206,7 +206,7 @@ async def test_draining(server_address: str, api_key: str, monkeypatch) -> None:
 
 
 async def test_draining_handles_what_was_read_ahead(server_address: str, api_key: str, monkeypatch) -> None:
-    from asr.consumers import PlainConsumer
+    from asr.consumer import PlainConsumer
 
     stopping = asyncio.Event()
     monkeypatch.setattr(lifecycle(), "stopping", stopping)

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
-from asr import measuring, tuning
+from asr import tuning, tuning_measurements
 from asr.checkpoint import BUNDLED, configured
 from asr.units import SpeechUnit
 from asr.whisper_engine import WhisperEngine
@@ -30,7 +30,7 @@ def table(**changes: object) -> dict[str, object]:
 
 def test_it_works(state: Path, capsys, monkeypatch) -> None:
     """The engine reads the table that the command wrote."""
-    monkeypatch.setattr(measuring, "BATCHES", (1, 2))
+    monkeypatch.setattr(tuning_measurements, "BATCHES", (1, 2))
     call_command("tune_asr", device="cpu", seconds=0.2)
     told = capsys.readouterr().out
     assert "segments of 4 s a second" in told
@@ -102,17 +102,17 @@ def test_one_that_is_named_must_be_there(settings: Settings, state: Path) -> Non
 
 
 def test_the_simplest_split_that_nobody_clearly_beats() -> None:
-    assert measuring.best({(1, 1): 100.0, (2, 1): 102.0}) == (1, 1)
-    assert measuring.best({(1, 1): 100.0, (2, 1): 120.0, (1, 2): 90.0}) == (2, 1)
+    assert tuning_measurements.best({(1, 1): 100.0, (2, 1): 102.0}) == (1, 1)
+    assert tuning_measurements.best({(1, 1): 100.0, (2, 1): 120.0, (1, 2): 90.0}) == (2, 1)
 
 
 def test_the_smallest_batch_from_which_on_nothing_gets_cheaper() -> None:
-    assert measuring.smallest_good_batch({1: 10.0, 2: 8.0, 4: 7.9, 8: 8.5}) == 2
+    assert tuning_measurements.smallest_good_batch({1: 10.0, 2: 8.0, 4: 7.9, 8: 8.5}) == 2
 
 
 def test_a_context_that_saves_nothing_is_dropped() -> None:
     costs = {5: {1: 5.0}, 10: {1: 9.9}, 20: {1: 10.0}, 30: {1: 30.0}}
-    assert measuring.contexts_worth_having(costs) == [5, 20, 30]
+    assert tuning_measurements.contexts_worth_having(costs) == [5, 20, 30]
 
 
 WIDE = "avx2 avx512f avx512cd avx512vl avx512bw avx512dq"

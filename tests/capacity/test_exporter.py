@@ -11,7 +11,7 @@ import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 
-from capacity import board, exporter
+from capacity import exporter, figures
 from capacity.models import Sample
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,7 +72,7 @@ def test_what_is_not_known_is_left_out(collector: exporter.SampleCollector) -> N
 
 
 def test_an_old_sample_is_only_an_age(collector: exporter.SampleCollector) -> None:
-    Sample.objects.create(at=timezone.now() - board.FRESH - timedelta(seconds=5), users=61)
+    Sample.objects.create(at=timezone.now() - figures.FRESH - timedelta(seconds=5), users=61)
     assert set(read(collector)) == {("sample_age_seconds",)}
 
 

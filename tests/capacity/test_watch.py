@@ -12,7 +12,7 @@ import pytest
 
 from capacity import watch
 from capacity.concurrent_users import DatabaseStore
-from capacity.leader import DatabaseElection
+from capacity.leader_election import DatabaseElection
 from capacity.models import ActiveUsers, Alert, ProbeDay, Rule, Sample
 from capacity.presence import Presence
 from inference import gpu

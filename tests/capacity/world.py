@@ -16,7 +16,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from capacity import delivery, watch
+from capacity import notifications, watch
 from capacity.models import Alert
 from capacity.presence import Presence, person
 from core.models import ClientApplication
@@ -136,7 +136,7 @@ class World:
             for kind, ms, status in self.requests
         )
         watch.evaluate(self.now, self.served())
-        delivery.send_due(self.now)
+        notifications.send_due(self.now)
 
     def firing(self) -> set[str]:
         return {str(alert.rule) for alert in Alert.objects.filter(state=Alert.State.FIRING)}

@@ -18,12 +18,12 @@ from dashboard.board import FILES, csv_of
 from rollout.models import ClientShare, Flag
 from tests.usage.boards import DAYS, board, table
 from usage import cost
+from usage.activity import week_of
 from usage.entry import CHARGED_STATUSES
 from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Rating
 from usage.period import day_of
 from usage.posting import CEILINGS_MS
-from usage.scorecard import Metric
-from usage.weeks import week_of
+from usage.targets import Metric
 
 
 def ledger(first: date, last: date) -> list[LedgerEntry]:
@@ -194,9 +194,9 @@ class TestNumbers:
         characters = sum(row.characters for row in charged)
         money = board(*span).money
         if heard:
-            assert money.heard.micros == pytest.approx(hours * 0.375 / heard * 1e6, rel=1e-3)
+            assert money.speech_to_text.micros == pytest.approx(hours * 0.375 / heard * 1e6, rel=1e-3)
         if characters:
-            assert money.spoken.micros == pytest.approx(hours * 0.125 / characters * 1e9, rel=1e-3)
+            assert money.text_to_speech.micros == pytest.approx(hours * 0.125 / characters * 1e9, rel=1e-3)
 
     @over_spans
     def test_quality(self, span: tuple[date, date]) -> None:
@@ -279,7 +279,7 @@ class TestAdoption:
 class TestScorecard:
     def test_it_says_what_was_measured(self, used: date) -> None:
         first = used - timedelta(days=29)
-        scores = {score.goal.metric: score for score in board(first, used).scores}
+        scores = {score.targets.metric: score for score in board(first, used).scores}
         probes = ProbeDay.objects.filter(day__range=(first, used))
         up = 1 - sum(day.failures for day in probes) / sum(day.probes for day in probes)
         assert scores[Metric.UPTIME].value == pytest.approx(up)
@@ -296,7 +296,7 @@ class TestScorecard:
         Rating.objects.filter(pk__in=list(Rating.objects.values_list("pk", flat=True)[25:])).delete()
         HourlyPeak.objects.all().delete()
         InfrastructureCost.objects.all().delete()
-        scores = {score.goal.metric: score for score in board(used - timedelta(days=DAYS), used).scores}
+        scores = {score.targets.metric: score for score in board(used - timedelta(days=DAYS), used).scores}
         for metric in (Metric.OPINION_SCORE, Metric.CONCURRENT_USERS, Metric.MONTH_COST, Metric.AUDIO_HOUR_COST):
             assert scores[metric].launch == "not enough data", metric
         assert "30 are needed" in scores[Metric.OPINION_SCORE].basis

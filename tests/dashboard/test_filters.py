@@ -21,7 +21,7 @@ from rollout.feature import Feature
 from rollout.models import Flag
 from tests.dashboard.test_dashboard import ledger
 from tests.usage.boards import DAYS, read
-from usage import personal
+from usage import personal_data
 from usage.entry import CHARGED_STATUSES, Kind
 from usage.models import ChatUsers, Correction, LedgerEntry
 from usage.posting import ceiling_ms
@@ -135,7 +135,7 @@ def test_who_has_become_a_pseudonym_is_still_found(used: date) -> None:
     digits = digits_of(row.client_id, row.user)
     assert find(row.client, digits) == [row.user]
     month_before = row.created_at.replace(day=1) + timedelta(days=32)
-    personal.prune(max(timezone.now(), month_before))
+    personal_data.prune(max(timezone.now(), month_before))
     assert f"gone:{digits}" in find(row.client, digits)
     assert find(row.client, "0" * 24) == find(row.client, "../x") == []
 

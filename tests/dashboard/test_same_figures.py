@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from capacity import phases
+from capacity import phase_outlook
 from core.models import ClientApplication
 from core.quantities import MICROS
 from dashboard import home, timeline
@@ -34,7 +34,7 @@ from usage import quota
 from usage.entry import Measure
 from usage.models import ChatUsers, ExchangeRate, LedgerEntry, Statement
 from usage.money import in_sen, ringgit
-from usage.scorecard import Metric
+from usage.targets import Metric
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +87,10 @@ def test_every_figure_that_appears_twice(pages: Client, quarter: date) -> None:
     first_page = pages.get("/admin/").content.decode()
     month = board("month")
     thirty = board("30")
-    scores = {score.goal.metric: score for score in thirty.scores}
-    of_month = {score.goal.metric: score for score in month.scores}
+    scores = {score.targets.metric: score for score in thirty.scores}
+    of_month = {score.targets.metric: score for score in month.scores}
 
-    # Most users at once: on the first page, in the scorecard and in the chart's table.
+    # Peak concurrent users: on the first page, in the scorecard and in the chart's table.
     most = figure(first_page, "Peak concurrent users, last 30 days")
     assert most == scores[Metric.PEAK_USERS].shown
     assert int(most) == max(int(row["users"]) for row in rows_of("peak-users", thirty) if row["users"])
@@ -237,7 +237,7 @@ def test_the_weekly_summary_is_the_dashboard_of_that_week(pages: Client, quarter
 
 
 def test_the_present_phase_is_the_same_everywhere(pages: Client, quarter: date) -> None:
-    outlook = phases.outlook(timezone.now())
+    outlook = phase_outlook.outlook(timezone.now())
     assert outlook is not None
     assert f"Phase {outlook.phase.number}: {outlook.phase.name}" in pages.get("/admin/").content.decode()
     assert home.slow(timezone.now())["outlook"].phase == outlook.phase

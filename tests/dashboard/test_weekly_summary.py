@@ -21,7 +21,7 @@ from dashboard import weekly_mail
 from dashboard.models import MailedSummary
 from dashboard.weekly_summary import Summary, last_whole_week
 from tests.usage.boards import board, table
-from usage.exchange import ExchangeRate, rate_of
+from usage.exchange_rates import ExchangeRate, rate_of
 from usage.models import CreditNote, InfrastructureCost, LedgerEntry, Plan, Statement
 from usage.period import month_of
 from usage.statement_generation import draft_month

@@ -111,7 +111,7 @@ async def a_day(service: Served, desk: Page, phone: Page) -> None:
         await page.fill("[name=percent]", "7")
         preview = page.locator("#percent-preview")
         await expect(preview).to_contain_text("Effects of 5 % → 7 %")
-        for told in ("Adds", "Most at once", "Needs", "Cost"):
+        for told in ("Adds", "Peak concurrent users", "Needs", "Cost"):
             await expect(preview).to_contain_text(told)
     await fits_one_thumb(phone)
     for page in both:

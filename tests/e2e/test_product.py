@@ -100,7 +100,7 @@ async def test_a_product_managers_day(service: Served) -> None:
         await page.wait_for_url(f"**/dashboard/?from={first}&to={last}")
         await drawn(page)
 
-        name, content = await downloaded(page, "a.csv[aria-label='Minutes heard as CSV']")
+        name, content = await downloaded(page, "a.csv[aria-label='Minutes recognised as CSV']")
         assert name == f"minutes_{first}_{last}.csv"
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         assert [row["day"] for row in rows] == [f"{last[:8]}{day:02}" for day in range(1, int(last[8:]) + 1)]

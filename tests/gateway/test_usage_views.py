@@ -9,7 +9,7 @@ from core.models import ApiKey
 from gateway.gate import Kind, Work
 from usage import quota
 from usage.models import Correction, LedgerEntry, Plan, Rating
-from usage.recent import remember
+from usage.recent_transcripts import remember
 
 ALI = {"X-Voice-User": "ali"}
 BABA = {"X-Voice-User": "baba"}

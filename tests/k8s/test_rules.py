@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from capacity import board, exporter, measure
+from capacity import alert_metrics, exporter, figures
 from capacity.models import Metric, Rule
 from gateway import metrics
 from tests.k8s.manifests import K8S, PHASES, ROOT, of_kind, workloads
@@ -99,11 +99,11 @@ def test_the_same_alerts_with_the_same_numbers() -> None:
 
 def test_the_window_and_what_counts_are_the_watchers() -> None:
     text = (K8S / "monitoring" / "rules.yaml").read_text()
-    assert {timedelta(minutes=int(one)) for one in re.findall(r"\[(\d+)m\]", text)} == {measure.WINDOW}
-    assert set(re.findall(r'status!~"([^"]+)"', text)) == {"|".join(map(str, measure.NOT_COUNTED))}
+    assert {timedelta(minutes=int(one)) for one in re.findall(r"\[(\d+)m\]", text)} == {alert_metrics.WINDOW}
+    assert set(re.findall(r'status!~"([^"]+)"', text)) == {"|".join(map(str, alert_metrics.NOT_COUNTED))}
     kinds = set(re.findall(r'kind=~?"([^"]+)"', text))
-    assert kinds == {"|".join(measure.ASR_KINDS), "|".join(measure.TTS_KINDS)}
-    assert seconds("120s") == board.FRESH
+    assert kinds == {"|".join(alert_metrics.ASR_KINDS), "|".join(alert_metrics.TTS_KINDS)}
+    assert seconds("120s") == figures.FRESH
     assert "> 120 or" in RULES["VoiceUnwatched"]["expr"]
 
 

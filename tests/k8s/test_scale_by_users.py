@@ -12,7 +12,7 @@ from capacity.models import Phase
 from tests.k8s.manifests import API, K8S, ROOT, built
 from tests.k8s.test_phases import REQUIRED_HPA
 from tools.planning import hpa
-from tools.planning.steps import USERS_PER_POD
+from tools.planning.load_steps import USERS_PER_POD
 
 COMPONENT = K8S / "components" / "scale-by-users"
 

@@ -12,7 +12,7 @@ import yaml
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 
-from capacity.probe import url as probe_url
+from capacity.uptime import url as probe_url
 from tests.k8s.manifests import (
     K8S,
     PHASES,

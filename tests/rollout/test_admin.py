@@ -70,7 +70,7 @@ def test_a_percentage_is_seen_before_it_is_saved(operator: Client, flags: dict[s
     flag = flags["voice"]
     page = set_percent(operator, flag, "7", previewed="")
     assert "See the effects below" in page
-    for shown in ("Effects of 0 % → 7 %", "7 % of end users", "Most at once", "Needs", "Cost"):
+    for shown in ("Effects of 0 % → 7 %", "7 % of end users", "Peak concurrent users", "Needs", "Cost"):
         assert shown in page
     assert Flag.objects.get(pk=flag.pk).percent == 0
     preview = operator.get(page_of(flag).replace("change", "preview"), {"percent": "7"}).content.decode()

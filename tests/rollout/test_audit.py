@@ -10,7 +10,7 @@ from django.db.migrations.exceptions import IrreversibleError
 
 from core.append_only import AppendOnly
 from core.audit import acting
-from rollout import personal
+from rollout import personal_data
 from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser
 
 
@@ -73,7 +73,7 @@ def test_the_longest_names_are_not_cut(flags: dict[str, Flag], chat) -> None:
     user = "u" * 200
     ListedUser.objects.create(flag=flags["voice"], client=chat, user=user, list="allow")
     assert newest().subject == f"voice: end user {user} of chat"
-    assert newest().subject in [change["subject"] for change in personal.export(chat, user)["audit_trail"]]
+    assert newest().subject in [change["subject"] for change in personal_data.export(chat, user)["audit_trail"]]
 
 
 def test_many_at_once_are_many_rows(flags: dict[str, Flag]) -> None:

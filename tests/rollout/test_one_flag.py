@@ -16,7 +16,7 @@ from rollout import policy
 from rollout.feature import VOICE, Feature
 from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser, Ramp, RampStep
 from rollout.percentage import is_within
-from usage.weeks import Active
+from usage.activity import Active
 
 IDS = [f"user-{number}" for number in range(1000)]
 make_voice = import_module("rollout.migrations.0005_one_voice_flag").make_voice

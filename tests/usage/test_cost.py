@@ -10,7 +10,7 @@ from core.quantities import MICROS
 from tests.usage.ledgers import Fill
 from usage.cost import InfrastructureCost, month_cost
 from usage.entry import Kind
-from usage.scorecard import GOAL, GOALS, Metric, Verdict
+from usage.targets import TARGETS, TARGETS_OF, Metric, Verdict
 
 KL = ZoneInfo("Asia/Kuala_Lumpur")
 JUNE = datetime(2026, 6, 1, tzinfo=KL)  # has 30 days
@@ -72,7 +72,7 @@ def test_ends_after_it_starts() -> None:
 
 class TestScorecard:
     def test_each_metric_has_a_goal(self) -> None:
-        assert {goal.metric for goal in GOALS} == set(Metric)
+        assert {targets.metric for targets in TARGETS} == set(Metric)
 
     @pytest.mark.parametrize(
         ("metric", "value", "launch", "growth"),
@@ -86,8 +86,8 @@ class TestScorecard:
         ],
     )
     def test_verdicts(self, metric: Metric, value: float | None, launch: Verdict, growth: Verdict) -> None:
-        goal = GOAL[metric]
-        assert (goal.launch.verdict(value), goal.growth.verdict(value)) == (launch, growth)
+        targets = TARGETS_OF[metric]
+        assert (targets.launch.verdict(value), targets.growth.verdict(value)) == (launch, growth)
 
     def test_too_little_to_say(self) -> None:
-        assert GOAL[Metric.OPINION_SCORE].launch.verdict(4.9, is_enough=False) == "not enough data"
+        assert TARGETS_OF[Metric.OPINION_SCORE].launch.verdict(4.9, is_enough=False) == "not enough data"

@@ -14,18 +14,26 @@ import sys
 import tempfile
 from pathlib import Path
 
-from capacity.goals import ASR_P95_S, TTS_P95_S
+from capacity.latency_targets import ASR_P95_S, TTS_P95_S
 from tools.benchmarks import environment  # first: it sets Django up
 
 environment.prepare()
 
-from tools.benchmarks import goodput, live, live_speech, plain, recorded, straight, through_http  # noqa: E402
+from tools.benchmarks import (  # noqa: E402
+    direct_calls,
+    goodput,
+    live_recognition,
+    live_speech,
+    plain_comparison,
+    recorded_speech,
+    through_http,
+)
 from tools.benchmarks.report import Row, table  # noqa: E402
 
 CONCURRENCY = (1, 10, 50, 100, 200)
 PARTS = ("asr", "tts", "recorded", "plain", "goodput", "live")
-OF_STRAIGHT = 0.9  # goal: throughput through HTTP over that of direct calls
-PROMISED = 100  # goal: this many requests at once are all served
+OF_STRAIGHT = 0.9  # target: throughput through HTTP over that of direct calls
+PROMISED = 100  # target: this many requests at once are all served
 P95_S = {"asr": ASR_P95_S, "tts": TTS_P95_S}
 
 
@@ -35,15 +43,15 @@ async def main(seconds: float, parts: list[str]) -> None:
         if direction in parts:
             await compare(direction, seconds)
     if "recorded" in parts:
-        await recorded.main(2 * seconds)
+        await recorded_speech.main(2 * seconds)
         print()
     if "plain" in parts:
-        await plain.main(2 * seconds)
+        await plain_comparison.main(2 * seconds)
         print()
     if "goodput" in parts:
         await goodput.main(seconds)
     if "live" in parts:
-        await live.main(live.parser().parse_args([]))
+        await live_recognition.main(live_recognition.parser().parse_args([]))
         print()
         await live_speech.main()
 
@@ -59,21 +67,21 @@ async def compare(direction: str, seconds: float) -> None:
     costs: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for concurrency in CONCURRENCY:
-            alone = await straight.measure(direction, concurrency=concurrency, seconds=seconds)
+            alone = await direct_calls.measure(direction, concurrency=concurrency, seconds=seconds)
             http = await through_http.measure(direction, Path(folder), concurrency=concurrency, seconds=seconds)
             rows.append(Row(f"{direction} straight through the engine", concurrency, alone))
             rows.append(Row(f"{direction} through HTTP", concurrency, http))
             ratios.append(f"{http.per_second / alone.per_second:.2f} at {concurrency}")
             costs.append(f"{alone.cpu_ms / http.cpu_ms:.2f} at {concurrency}")
     print(table(rows))
-    print(f"{direction}: HTTP / straight = {', '.join(ratios)} (goal: {OF_STRAIGHT})")
+    print(f"{direction}: HTTP / straight = {', '.join(ratios)} (target: {OF_STRAIGHT})")
     print(f"{direction}: the same by the server's processor time alone, without the clients' = {', '.join(costs)}")
     at_promise = next(row.result for row in rows if row.concurrency == PROMISED and "HTTP" in row.name)
     p95_s = at_promise.percentile_ms(95) / 1000
     reached = p95_s < P95_S[direction] and not at_promise.failures
     print(
         f"{direction}: {PROMISED} at once: p95 {p95_s:.2f} s, {at_promise.success_percent:.1f} % served "
-        f"({'goal reached' if reached else 'GOAL MISSED'}: below {P95_S[direction]:g} s, all of them)\n"
+        f"({'target reached' if reached else 'TARGET MISSED'}: below {P95_S[direction]:g} s, all of them)\n"
     )
 
 

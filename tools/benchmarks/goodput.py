@@ -30,7 +30,7 @@ from tools.benchmarks.through_http import asr, tts  # noqa: E402
 
 SATURATION = 50  # callers; enough to keep two cores busy
 TIMES = (1, 2, 4)
-KEPT = 0.9  # goal: share of the best goodput that remains at four times saturation
+KEPT = 0.9  # target: share of the best goodput that remains at four times saturation
 
 
 async def main(seconds: float) -> None:
@@ -57,7 +57,7 @@ async def main(seconds: float) -> None:
         ratios = {name: outcome.goodput / best for name, outcome in outcomes.items()}
         print(f"{direction} goodput / best: " + ", ".join(f"{ratio:.2f} at {name}" for name, ratio in ratios.items()))
         last = min(ratio for name, ratio in list(ratios.items())[len(TIMES) - 1 :: len(TIMES)])
-        reached = "goal reached" if last >= KEPT else "GOAL MISSED"
+        reached = "target reached" if last >= KEPT else "TARGET MISSED"
         print(f"{direction} at {TIMES[-1]} x saturation: {last:.2f} of the best ({reached}: {KEPT})\n")
 
 

@@ -24,7 +24,7 @@ environment.prepare()
 from tests.services import Served, served  # noqa: E402
 from tools.benchmarks import load  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
-from tools.benchmarks.live import memory  # noqa: E402
+from tools.benchmarks.live_recognition import memory  # noqa: E402
 from tools.benchmarks.through_http import Ask, asr, tts  # noqa: E402
 
 LIKED = 50  # callers that keep the server busy without overloading it

@@ -33,7 +33,7 @@ from tests import sound  # noqa: E402
 from tests.services import ROOT, free_port  # noqa: E402
 from tools.benchmarks import batch_times  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
-from tools.benchmarks.observed import ENGINE, LEDGER, LOOP, POOL  # noqa: E402
+from tools.benchmarks.observed_server import ENGINE, LEDGER, LOOP, POOL  # noqa: E402
 from tools.benchmarks.report import Result  # noqa: E402
 from tools.benchmarks.through_http import asr, succeeds, tts  # noqa: E402
 from tools.benchmarks.workload import SENTENCES, Call, closed_loop  # noqa: E402
@@ -105,7 +105,7 @@ def observed() -> Iterator[Observed]:
         }
         reading, writing = os.pipe()
         process = subprocess.Popen(
-            [sys.executable, "-m", "tools.benchmarks.observed", str(writing)],
+            [sys.executable, "-m", "tools.benchmarks.observed_server", str(writing)],
             cwd=ROOT,
             env={**os.environ, **settings},
             pass_fds=[writing],

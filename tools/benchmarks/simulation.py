@@ -28,7 +28,7 @@ from tools.planning.simulation.closed import ClosedLoop, one_machine  # noqa: E4
 
 CALLERS = (10, 50, 100)
 LOADS = {"ASR": 1.0, "TTS": 0.0, "both": 0.5}
-GOAL = 0.25  # allowed relative error of a predicted 95th percentile
+TARGET = 0.25  # allowed relative error of a predicted 95th percentile
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,10 @@ def table(checks: list[Check]) -> str:
         f"{each.with_its_cores_s:>7.2f} {each.error_with_its_cores:>+4.0%}"
         for each in checks
     ]
-    blind = sum(abs(each.error) <= GOAL for each in checks)
-    informed = sum(abs(each.error_with_its_cores) <= GOAL for each in checks)
-    lines.append(f"foretold before the run, within {GOAL:.0%}: {blind} of {len(checks)}")
-    lines.append(f"with the cores that the run turned out to have, within {GOAL:.0%}: {informed} of {len(checks)}")
+    blind = sum(abs(each.error) <= TARGET for each in checks)
+    informed = sum(abs(each.error_with_its_cores) <= TARGET for each in checks)
+    lines.append(f"foretold before the run, within {TARGET:.0%}: {blind} of {len(checks)}")
+    lines.append(f"with the cores that the run turned out to have, within {TARGET:.0%}: {informed} of {len(checks)}")
     lines.append("cores: what the run used, and what was idle; the rest went to other programs")
     return "\n".join(lines)
 
@@ -141,7 +141,7 @@ async def main(seconds: float, loads: list[str]) -> int:
     print(environment.machine())
     checks = await check(seconds, loads)
     print(table(checks))
-    return 0 if all(abs(each.error) <= GOAL for each in checks) else 1
+    return 0 if all(abs(each.error) <= TARGET for each in checks) else 1
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from faster_whisper import WhisperModel  # noqa: E402
 
 from spoken_text.error_rate import alike  # noqa: E402
 from spoken_text.speakable import speakable  # noqa: E402
-from tools.benchmarks.sounds import KINDS, missed_sounds  # noqa: E402
+from tools.benchmarks.sound_alignment import KINDS, missed_sounds  # noqa: E402
 from tools.training.voice_packs import mixed, thinned  # noqa: E402
 from tts import kokoro  # noqa: E402
 from tts.encoding import SAMPLE_RATE, Samples  # noqa: E402

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from capacity import delivery, watch
+from capacity import notifications, watch
 from capacity.models import Alert, Delivery, HourlyPeak, Metric, Outage, ProbeDay, Rule, Sample
 from tools.demo.load import Minute
 from tools.demo.narrative import GPU_FULL, OUTAGE, SLOW_LENGTH, Quarter
@@ -179,7 +179,7 @@ def _still_firing(quarter: Quarter) -> int:
         worst=SLOW_NOW_S,
     )
     alert.save()
-    if delivery.receivers():  # without receivers, the pages say that nobody is notified
+    if notifications.receivers():  # without receivers, the pages say that nobody is notified
         Alert.objects.filter(pk=alert.pk).update(notified_at=fired)
         _tell(alert, SLOW_NOW_S, fired, Alert.State.FIRING)
     return 1
@@ -210,8 +210,8 @@ def _tell(alert: Alert, value: float | None, at: datetime, state: Alert.State) -
         alert=alert,
         channel=Delivery.Channel.EMAIL,
         receiver=RECEIVER,
-        subject=delivery.subject_of(then),
-        text=delivery.text_of(then),
+        subject=notifications.subject_of(then),
+        text=notifications.text_of(then),
         state=Delivery.State.SENT,
         attempts=1,
         due_at=at,

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from capacity import phases
+from capacity import phase_outlook
 from capacity.models import Phase
 from core.audit import acting
 from tools.demo import billing, capacity, ledger, load, rollout
@@ -83,11 +83,11 @@ def fill(
             changes = rollout.make_rollout(quarter, people, capacity.stopping_words(quarter))
         counts = ledger.write_days(traffic, quarter, clients)
         statements = billing.make_statements(quarter)
-        minutes = load.minutes(seed, phases.expected_peak(users), people, traffic, quarter)
+        minutes = load.minutes(seed, phase_outlook.expected_peak(users), people, traffic, quarter)
         samples, peaks = capacity.write_load(minutes, quarter)
         capacity.write_uptime(quarter)
         alerts = capacity.write_alerts(quarter)
-        phases.count_active_users(quarter.now.date())
+        phase_outlook.count_active_users(quarter.now.date())
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")  # otherwise the first queries are planned for empty tables
@@ -99,7 +99,7 @@ def _machines(users: int) -> Machines:
 
     If that phase autoscales, return one GPU and one pod more than the largest phase with fixed numbers has.
     """
-    phase = phases.phase_of(phases.MeasuredUse(users, phases.expected_peak(users)))
+    phase = phase_outlook.phase_of(phase_outlook.MeasuredUse(users, phase_outlook.expected_peak(users)))
     if phase is not None and phase.gpus_from and phase.pods_from:
         return Machines(phase.gpus_from, phase.pods_from)
     most = Phase.objects.aggregate(gpus=Max("gpus_to"), pods=Max("pods_to"))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from capacity.goals import Workload
+from capacity.latency_targets import Workload
 
 
 class Outcome(StrEnum):

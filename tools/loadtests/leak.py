@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from capacity.goals import WARM_UP_SHARE
+from capacity.latency_targets import WARM_UP_SHARE
 
 MIN_S = 10.0  # shortest time after the warm-up
 MIN_READINGS = 24

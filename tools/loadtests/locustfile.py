@@ -25,11 +25,11 @@ from locust import FastHttpUser, events, task
 from locust.env import Environment
 from websocket import WebSocketTimeoutException
 
-from capacity.goals import Workload
-from tools.loadtests import live
+from capacity.latency_targets import Workload
+from tools.loadtests import live_clients
 from tools.loadtests.events import Outcome, Pulse, RequestEvent, line
 from tools.loadtests.generator_config import CONFIG_VARIABLE, MAX_SPEECH_S, PIPE_VARIABLE, GeneratorConfig
-from tools.loadtests.live import Live, LiveEndpoint, Refused
+from tools.loadtests.live_clients import Live, LiveEndpoint, Refused
 from tools.loadtests.response_checks import WrongResponse, check_audio, check_words
 from tools.loadtests.scenarios import MIX, THINK_S
 from tools.loadtests.sentences import sentence
@@ -149,11 +149,11 @@ class VoiceUser(FastHttpUser):
 
     def recognise_live(self) -> None:
         clip = random.choice(config.clips)
-        self._live(Workload.LIVE_ASR, lambda: live.recognise(self.line, config.language, _read(clip.pcm)))
+        self._live(Workload.LIVE_ASR, lambda: live_clients.recognise(self.line, config.language, _read(clip.pcm)))
 
     def read_aloud_live(self) -> None:
         self.spoken = Spoken(config.voice)
-        self._live(Workload.LIVE_TTS, lambda: live.read_aloud(self.line, config.voice, _reply(at_least=2)))
+        self._live(Workload.LIVE_TTS, lambda: live_clients.read_aloud(self.line, config.voice, _reply(at_least=2)))
 
     def _post(self, work: Workload, path: str, body: Any, content_type: str, check: Callable[[Any], None]) -> None:
         kind: dict[str, Any] = {"json": body} if isinstance(body, dict) else {"data": body}
@@ -268,7 +268,7 @@ def _seconds(text: str | None) -> float:
 
 def _code(body: bytes | None) -> str:
     """Return the error code of a JSON error response, or "without an error code"."""
-    return live.error_code(body or b"") or "without an error code"
+    return live_clients.error_code(body or b"") or "without an error code"
 
 
 @events.request.add_listener

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from capacity.goals import Workload
+from capacity.latency_targets import Workload
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from capacity.goals import Workload
+from capacity.latency_targets import Workload
 from core.percentiles import percentile
 from tools.loadtests.events import Outcome, Pulse, RequestEvent
 
@@ -84,7 +84,7 @@ class Tally:
 
     @property
     def most_users(self) -> int:
-        """The highest number of users at once."""
+        """The highest number of concurrent users."""
         return max((pulse.users for pulse in self.pulses), default=0)
 
     def p95_s(self, work: Workload) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from capacity.goals import P95_S, Workload
+from capacity.latency_targets import P95_S, Workload
 from tools.loadtests.events import Outcome
 from tools.loadtests.leak import TOLERATED_SHARE, Trend
 from tools.loadtests.scenarios import Scenario
@@ -80,7 +80,7 @@ def _of(is_met: bool) -> Verdict:
 
 
 def _users(users: int, tally: Tally) -> Criterion:
-    return Criterion("Users at once", f"{users}", f"{tally.most_users}", _of(tally.most_users >= users))
+    return Criterion("Concurrent users", f"{users}", f"{tally.most_users}", _of(tally.most_users >= users))
 
 
 def _success(scenario: Scenario, tally: Tally) -> Criterion:

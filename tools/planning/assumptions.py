@@ -35,12 +35,12 @@ def measured(rates: Rates) -> list[str]:
 def assumptions(planner: Planner) -> list[str]:
     """Return one line of text for each assumption of the plan."""
     use = planner.use
-    goals = planner.goals
+    targets = planner.targets
     crowd = planner.crowd
     peak = use.curve
     asr, tts, live = crowd.mix
     return [
-        f"a voice user and day: {use.audio_minutes:g} minutes heard ({use.live_share:.0%} of it live), "
+        f"a voice user and day: {use.audio_minutes:g} minutes recognised ({use.live_share:.0%} of it live), "
         f"{use.characters:g} characters spoken",
         f"a request: {use.clip_s:g} s or {use.text_characters:g} characters on average, spread {use.size_cv:.0%} "
         f"(lognormal); a live stream {use.stream_s:g} s (exponential)",
@@ -48,14 +48,14 @@ def assumptions(planner: Planner) -> list[str]:
         "times the mean; arrivals are Poisson, so no campaign, no broadcast, no outage before",
         f"at once: people who think {crowd.think_s:g} s (exponential) between two things, {asr:.0%} of them speech to "
         f"text, {tts:.0%} text to speech, {live:.0%} live for {crowd.stream_s:g} s",
-        f"machines at most {goals.utilisation:.0%} busy in that hour; pods that request {goals.pod_cores:g} core, at "
-        f"least {goals.least_pods} of each deployment",
+        f"machines at most {targets.utilisation:.0%} busy in that hour; pods that request {targets.pod_cores:g} core, "
+        f"at least {targets.least_pods} of each deployment",
         "a phase's pods are those of each deployment, as in the manifests: ASR, TTS and live have one each",
         "queueing: API pods M/G/c (Allen–Cunneen), fed by chance; GPUs as batch servers, simulated with the rest",
         f"a GPU does both kinds and divides its time; {LOOP_BEFORE:.0%} of the event loop's work comes before it",
         "database, Redis, network, ingress and clients cost no time; no pod and no GPU fails; one zone, no spare",
         f"autoscaling: every {hpa.SYNC_PERIOD_S:g} s, readings of {hpa.METRIC_WINDOW_S:g} s, new pods ready after "
-        f"{Shape.pod_start_s:g} s, which may use {goals.pod_limit_cores:g} cores; GPUs are not scaled",
+        f"{Shape.pod_start_s:g} s, which may use {targets.pod_limit_cores:g} cores; GPUs are not scaled",
         *planner.prices.sources,
         "a month has 365/12 days; all machines run all of it, pods at the number of the busiest hour",
     ]

@@ -8,7 +8,7 @@ from capacity.models import Phase
 from tools.planning.demand import Demand
 from tools.planning.plan import Case, Machines, NoFeasiblePlan, Planner
 from tools.planning.rates import DEPLOYMENTS
-from usage.scorecard import GOAL, Metric, Target, Verdict
+from usage.targets import TARGETS_OF, Metric, Target, Verdict
 
 LAUNCH = 1  # number of the phase to which the scorecard's launch targets apply
 
@@ -141,7 +141,7 @@ def estimates(planner: Planner, limits: PhaseLimits) -> list[Estimate]:
     found = []
     for factor in SPEED_FACTORS:
         rates = planner.rates.faster(factor, f"times {factor:g}")
-        other = Planner(rates, planner.use, planner.goals, planner.prices, planner.crowd, seed=planner.seed)
+        other = Planner(rates, planner.use, planner.targets, planner.prices, planner.crowd, seed=planner.seed)
         try:
             machines, money = other.by_work(
                 replace(planner.use, users=float(limits.users), voice_share=1.0), limits.concurrent
@@ -189,9 +189,9 @@ def unit_costs(case: Case, *, is_launch: bool) -> list[UnitCost]:
             money.tts_usd,
         ),
     ):
-        goal = GOAL[metric]
-        target = goal.launch if is_launch or goal.growth is None else goal.growth
+        targets = TARGETS_OF[metric]
+        target = targets.launch if is_launch or targets.growth is None else targets.growth
         limit = target.below
         needed = total / limit if limit and floor < limit else None
-        found.append(UnitCost(goal.name, value, floor, target, target.verdict(value), needed))
+        found.append(UnitCost(targets.name, value, floor, target, target.verdict(value), needed))
     return found

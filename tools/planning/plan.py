@@ -1,8 +1,8 @@
 """Compute how many machines a demand needs, and what they cost.
 
-The first estimate follows from the work in the busiest hour: no pod and no GPU may be busier than the utilisation goal.
+The first estimate follows from the work in the busiest hour: no pod and no GPU may exceed the utilisation target.
 The service is then simulated at the request rate of that hour, because no good formula exists for a GPU that serves
-batches. Machines are added until the latency goals are met and few enough requests are refused.
+batches. Machines are added until the latency targets are met and few enough requests are refused.
 
 The time that requests wait for an API pod is estimated with an M/G/c queue over the cores of the pod (Allen–Cunneen).
 Each pod gets a random share of the requests.
@@ -14,7 +14,7 @@ import math
 import statistics
 from dataclasses import dataclass, field, replace
 
-from capacity.goals import ASR_P95_S, TTS_P95_S
+from capacity.latency_targets import ASR_P95_S, TTS_P95_S
 from core.percentiles import percentile
 from tools.planning import hpa
 from tools.planning.demand import Demand, RequestRate
@@ -38,12 +38,12 @@ LONGEST_S = 7200.0
 
 
 class NoFeasiblePlan(ValueError):
-    """No plausible number of machines meets the goals."""
+    """No plausible number of machines meets the targets."""
 
 
 @dataclass(frozen=True)
-class Goals:
-    """The goals that the machines must meet, and the size of a pod.
+class Targets:
+    """The targets that the machines must meet, and the size of a pod.
 
     ``p95_s``: 95th percentile of the latency in seconds, by kind.
     ``utilisation``: the highest allowed utilisation of a GPU or pod in the busiest hour, from 0 to 1.
@@ -59,7 +59,7 @@ class Goals:
     least_pods: int = hpa.API.least
 
     def of(self, name: str) -> float:
-        """Return the latency goal of a deployment in seconds. A unit of a live stream has the goal of a recording."""
+        """Return a deployment's latency target in seconds. A unit of a live stream has the target of a recording."""
         return self.p95_s[ENGINE[name]]
 
 
@@ -143,18 +143,20 @@ class Case:
 
 
 class Planner:
-    """Plans machines for different loads with the same rates, goals and prices.
+    """Plans machines for different loads with the same rates, targets and prices.
 
     ``rates``: the machine time of requests.
     ``use``: how one user uses voice. The number of users in it is ignored.
-    ``goals``: the goals that the machines must meet.
+    ``targets``: the targets that the machines must meet.
     ``prices``: the prices of the machines.
     ``crowd``: how people in conversation behave. The number of users in it is ignored.
     """
 
-    def __init__(self, rates: Rates, use: Demand, goals: Goals, prices: Prices, crowd: Crowd, *, seed: int = 1) -> None:
+    def __init__(
+        self, rates: Rates, use: Demand, targets: Targets, prices: Prices, crowd: Crowd, *, seed: int = 1
+    ) -> None:
         self.use = use
-        self.goals = goals
+        self.targets = targets
         self.prices = prices
         self.crowd = crowd
         self.seed = seed
@@ -185,9 +187,9 @@ class Planner:
         The loads are the busiest hour of ``users``, and ``concurrent`` people in conversation. Nothing is simulated, so
         waiting times are ignored.
 
-        Raise ``NoFeasiblePlan`` if even a request to an idle service would miss its latency goal.
+        Raise ``NoFeasiblePlan`` if even a request to an idle service would miss its latency target.
         """
-        late = [kind for kind in KINDS if self.alone_s(kind) > self.goals.of(kind)]
+        late = [kind for kind in KINDS if self.alone_s(kind) > self.targets.of(kind)]
         if late:
             raise NoFeasiblePlan(f"{', '.join(late)} would not be answered in time on any number of machines")
         crowd = replace(self.use, stream_s=self.crowd.stream_s)
@@ -218,14 +220,14 @@ class Planner:
         without_gain = 0
         while True:
             experience = self.experience(rate, use, machines)
-            over = {name: experience.p95_s[name] / self.goals.of(name) for name in DEPLOYMENTS}
+            over = {name: experience.p95_s[name] / self.targets.of(name) for name in DEPLOYMENTS}
             late = [name for name in DEPLOYMENTS if not over[name] <= 1]
             if not late and experience.refused_share <= REFUSED_SHARE:
                 break
             worst = max(over.values()) + experience.refused_share
             without_gain = 0 if worst < GAIN * best else without_gain + 1
             best = min(best, worst)
-            if without_gain >= PATIENCE or any(self.alone_s(name) > self.goals.of(name) for name in late):
+            if without_gain >= PATIENCE or any(self.alone_s(name) > self.targets.of(name) for name in late):
                 raise NoFeasiblePlan(
                     f"{name}: {', '.join(late) or 'it'} would not be answered in time on any number of machines"
                 )
@@ -235,9 +237,9 @@ class Planner:
     def _more(self, machines: Machines, experience: Experience, late: list[str]) -> Machines:
         """Add a tenth, but at least one, of the machines that cause the high latency: either pods or GPUs.
 
-        ``late``: the deployments that miss their latency goals.
+        ``late``: the deployments that miss their latency targets.
         """
-        waits_for_pod = [name for name in late if experience.pod_wait_p95_s[name] > self.goals.of(name) / 2]
+        waits_for_pod = [name for name in late if experience.pod_wait_p95_s[name] > self.targets.of(name) / 2]
         pods = {
             name: count + (math.ceil(count / 10) if name in waits_for_pod else 0)
             for name, count in machines.pods.items()
@@ -262,7 +264,7 @@ class Planner:
         return {ASR: units * self.unit_s(ASR), TTS: rate.tts * self.unit_s(TTS)}
 
     def _gpus(self, rate: RequestRate, use: Demand) -> int:
-        count = max(1, math.ceil(sum(self.gpu_work(rate, use).values()) / self.goals.utilisation))
+        count = max(1, math.ceil(sum(self.gpu_work(rate, use).values()) / self.targets.utilisation))
         if count > MAX_GPUS:
             raise NoFeasiblePlan(f"{count:,} GPUs are more than anyone would believe")
         return count
@@ -284,13 +286,13 @@ class Planner:
             per_second = getattr(rate, name)
             mean = of.processor.api_s
             scv = (math.hypot(of.size_cv, of.effort_cv) * of.processor.pool_s / mean) ** 2
-        servers = max(1, round(self.goals.pod_cores))
+        servers = max(1, round(self.targets.pod_cores))
         # A pod with less than one core takes proportionally longer for everything.
-        return Station(servers, per_second / pods, mean / min(1.0, self.goals.pod_cores), scv)
+        return Station(servers, per_second / pods, mean / min(1.0, self.targets.pod_cores), scv)
 
     def _pods(self, name: str, rate: RequestRate, use: Demand) -> int:
         alone = self.station(name, rate, use, 1)
-        pods = max(self.goals.least_pods, math.ceil(alone.utilisation / self.goals.utilisation))
+        pods = max(self.targets.least_pods, math.ceil(alone.utilisation / self.targets.utilisation))
         if pods > MAX_PODS:
             raise NoFeasiblePlan(f"{pods:,} API pods are more than anyone would believe")
         return pods
@@ -303,8 +305,8 @@ class Planner:
         shape = Shape(
             machines.gpus,
             machines.pods,
-            pod_cores=self.goals.pod_cores,
-            burst_cores=self.goals.pod_limit_cores,
+            pod_cores=self.targets.pod_cores,
+            burst_cores=self.targets.pod_limit_cores,
             scaling=None,
         )
         run = simulate_steady(rate, use, self.rates, shape, seconds=seconds, seed=self.seed)
@@ -358,5 +360,5 @@ class Planner:
         """Return the cost of the machine time of one request in US dollars, at the highest allowed utilisation."""
         gpu = self.unit_s(kind) * self.prices.t4_hour_usd / 3600
         pod_second = self.prices.pod_month_usd / (self.prices.t4_month_usd / self.prices.t4_hour_usd * 3600)
-        pod = self._sized.kind(kind).processor.api_s / self.goals.pod_cores * pod_second
-        return (gpu + pod) / self.goals.utilisation
+        pod = self._sized.kind(kind).processor.api_s / self.targets.pod_cores * pod_second
+        return (gpu + pod) / self.targets.utilisation

@@ -180,7 +180,7 @@ def _grow(panel: Axes, cases: Sequence[tuple[float, Case]], title: str, unit: st
 
 
 def _unit_costs(panel: Axes, cases: Sequence[tuple[float, Case]]) -> None:
-    from usage.scorecard import GOAL, Metric
+    from usage.targets import TARGETS_OF, Metric
 
     users = [count for count, _case in cases]
     lines: Any = (
@@ -194,7 +194,7 @@ def _unit_costs(panel: Axes, cases: Sequence[tuple[float, Case]]) -> None:
     )
     for kind, metric, label, values in lines:
         panel.plot(users, values, "o", ls=DASHES[kind], color=COLOUR[kind], label=label)
-        target = GOAL[metric].launch.below
+        target = TARGETS_OF[metric].launch.below
         if target is not None:
             panel.axhline(target, color=COLOUR[kind], lw=1, ls=":")
             panel.annotate(

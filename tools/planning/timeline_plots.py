@@ -52,12 +52,12 @@ class Axis:
         return [intervals[first : first + width] for first in range(0, len(intervals) - width + 1, width)]
 
 
-def timeline(run: Run, title: str, note: str, *, goals_s: dict[str, float], in_minutes: bool = False) -> Figure:
+def timeline(run: Run, title: str, note: str, *, targets_s: dict[str, float], in_minutes: bool = False) -> Figure:
     """Draw four panels below each other: arrivals, people at once, pods, and the 95th percentile of the latency.
 
     ``title``: the title of the figure.
     ``note``: the text below the panels.
-    ``goals_s``: the latency goal of each kind in seconds.
+    ``targets_s``: the latency target of each kind in seconds.
     ``in_minutes``: label the time axis with minutes since the start instead of hours of the day.
     """
     import matplotlib.pyplot as plt
@@ -71,7 +71,7 @@ def timeline(run: Run, title: str, note: str, *, goals_s: dict[str, float], in_m
         _arrivals(panels[0], axis)
         _people(panels[1], axis)
         _pods(panels[2], axis)
-        _p95(panels[3], axis, goals_s)
+        _p95(panels[3], axis, targets_s)
         panels[3].set_xlim(axis.edges[0], axis.edges[-1])
         if in_minutes:
             panels[3].set_xlabel("minutes")
@@ -172,7 +172,7 @@ def _pods(panel: Axes, axis: Axis) -> None:
     panel.legend(ncols=3, loc="lower right")
 
 
-def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
+def _p95(panel: Axes, axis: Axis, targets_s: dict[str, float]) -> None:
     run = axis.run
     highest = 0.0
     for kind in DEPLOYMENTS:
@@ -184,12 +184,12 @@ def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
         middles = (axis.edges[:-1] + axis.edges[1:])[: len(values)] / 2
         panel.plot(middles, values, color=COLOUR[kind], ls=DASHES[kind], lw=2, label=NAME[kind])
         if kind != ENGINE[kind]:
-            continue  # live units have the goal of speech to text, which is drawn already
-        above = goals_s[kind] == max(goals_s.values())
-        panel.axhline(goals_s[kind], color=COLOUR[kind], lw=1, ls=":")
+            continue  # live units have the target of speech to text, which is drawn already
+        above = targets_s[kind] == max(targets_s.values())
+        panel.axhline(targets_s[kind], color=COLOUR[kind], lw=1, ls=":")
         panel.annotate(
-            f"goal of {NAME[kind]}, {goals_s[kind]:g} s",
-            (1, goals_s[kind]),
+            f"target of {NAME[kind]}, {targets_s[kind]:g} s",
+            (1, targets_s[kind]),
             xycoords=("axes fraction", "data"),
             xytext=(-4, 3 if above else -4),
             textcoords="offset points",

@@ -6,7 +6,7 @@ from django.db import migrations
 from django.db.models import F
 
 from usage.period import day_of
-from usage.weeks import Activity, bit, person, week_of
+from usage.activity import Activity, bit, person, week_of
 
 BATCH = 1000
 

@@ -7,7 +7,7 @@ from django.db import migrations
 
 from usage.period import day_of
 from usage.posting import ceiling_ms
-from usage.weeks import Activity, bit, person, served, week_of
+from usage.activity import Activity, bit, person, served, week_of
 
 BATCH = 1000
 

@@ -14,7 +14,7 @@ from inference.batcher import Batcher
 from inference.engine import Unit
 from inference.runtime import batch_observer
 from tools.benchmarks.batch_times import _bursts
-from tools.benchmarks.observed import POOL, _role
+from tools.benchmarks.observed_server import POOL, _role
 
 
 @pytest.mark.parametrize("into", [pool.in_pool, pool.in_first_pool, pool.in_live_pool, pool.in_ahead_pool])

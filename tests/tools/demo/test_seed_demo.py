@@ -14,14 +14,14 @@ from django.db.models import Count, F, Max, Min, Sum
 from django.test import Client, TestCase
 from django.utils import timezone
 
-from capacity import delivery, hardware, phases
+from capacity import hardware, notifications, phase_outlook
 from capacity.models import ActiveUsers, Alert, Delivery, HourlyPeak, ProbeDay, Sample
-from capacity.phases import outlook
+from capacity.phase_outlook import outlook
 from core.models import ClientApplication
 from core.quantities import MICROS
-from rollout.board import features
 from rollout.models import Change, Flag, Ramp
 from rollout.policy import load
+from rollout.status import features
 from tests.emptying import restore_migrated_rows
 from tools.demo.billing import make_costs
 from tools.demo.filling import Filled, NotEmpty, _machines, fill
@@ -146,7 +146,7 @@ class TestTheQuarter(TestCase):
         ).exists()  # otherwise a watcher that starts now would send old mail
 
     def test_what_runs_is_what_the_phase_needs(self) -> None:
-        outlook = phases.outlook(NOW)
+        outlook = phase_outlook.outlook(NOW)
         assert outlook is not None
         gpus = InfrastructureCost.objects.filter(resource="t4").order_by("starts_at")
         assert [row.quantity for row in gpus] == [1]  # the phase for so few users has one GPU
@@ -154,11 +154,11 @@ class TestTheQuarter(TestCase):
 
     def test_its_pages_do_not_contradict_each_other(self) -> None:
         """The cost fits the phase that is shown. Without receivers, the firing alert has no notification."""
-        outlook = phases.outlook(NOW)
+        outlook = phase_outlook.outlook(NOW)
         assert outlook is not None
         forecast = month_cost(NOW).forecast_micros / MICROS
         assert outlook.phase.cost_from_usd <= forecast <= outlook.phase.cost_to_usd
-        assert delivery.receivers() == []
+        assert notifications.receivers() == []
         firing = Alert.objects.get(state="firing")
         assert (firing.notified(), firing.notified_at) == ("nobody was notified", None)
 
@@ -179,7 +179,7 @@ def test_machines_and_cost_are_those_of_the_phase(db, users: int) -> None:
     machines = _machines(users)
     quarter = Quarter(90, NOW, machines)
     assert make_costs(quarter)
-    phase = phases.phase_of(phases.MeasuredUse(users, None))
+    phase = phase_outlook.phase_of(phase_outlook.MeasuredUse(users, None))
     assert phase is not None
     assert hardware.running(NOW).against(phase) in ("what this phase needs", "")
     assert phase.cost_from_usd <= month_cost(NOW).forecast_micros / MICROS <= phase.cost_to_usd

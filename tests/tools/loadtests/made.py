@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from capacity.goals import Workload
+from capacity.latency_targets import Workload
 from tools.loadtests import report
 from tools.loadtests.events import Outcome, Pulse, RequestEvent
 from tools.loadtests.leak import Trend

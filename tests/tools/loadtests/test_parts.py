@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from capacity.goals import Workload
+from capacity.latency_targets import Workload
 from capacity.loadtest_chart import Curve, chart
 from tests import sound
 from tools.loadtests import service, speech_clips

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capacity.goals import Workload
+from capacity.latency_targets import Workload
 from tools.loadtests.events import Outcome, Pulse, RequestEvent, line, read
 from tools.loadtests.leak import Trend
 from tools.loadtests.scenarios import SCENARIOS
@@ -93,7 +93,7 @@ def test_one_that_hangs_fails() -> None:
 
 
 def test_users_who_did_not_come() -> None:
-    assert verdicts(tally(users=99))["Users at once"] == "failed"
+    assert verdicts(tally(users=99))["Concurrent users"] == "failed"
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ from django.utils import timezone
 from capacity.models import Phase
 from tests.capacity.world import START
 from tests.services import ROOT
-from tools.planning import growth, hpa, plan, plots, steps, timeline_plots
+from tools.planning import growth, hpa, load_steps, plan, plots, timeline_plots
+from tools.planning.chart_set import shape
 from tools.planning.demand import Demand, RequestRate
-from tools.planning.gallery import shape
-from tools.planning.plan import Goals, NoFeasiblePlan, Planner
+from tools.planning.load_test_scaling import NoSuchTest, scaled
+from tools.planning.plan import NoFeasiblePlan, Planner, Targets
 from tools.planning.prices import HOURS_PER_MONTH, Prices, prices
 from tools.planning.rates import (
     ASR,
@@ -33,9 +34,8 @@ from tools.planning.rates import (
 )
 from tools.planning.simulation.cluster import Run, Shape
 from tools.planning.simulation.load import Crowd, Stay, simulate, simulate_crowd
-from tools.planning.tested import NoSuchTest, scaled
 from usage.cost import InfrastructureCost
-from usage.scorecard import Verdict
+from usage.targets import Verdict
 
 RATES = Path(__file__).with_name("plan_rates.json")  # a fixed measurement
 
@@ -52,9 +52,9 @@ def short(monkeypatch) -> None:
     monkeypatch.setattr(plan, "SHORTEST_S", 120.0)
 
 
-def planner(**goals) -> Planner:
+def planner(**targets) -> Planner:
     use = Demand(users=20_000, voice_share=0.07)
-    return Planner(read(RATES), use, Goals(**goals), Prices(0.5, 40.0), Crowd(0))
+    return Planner(read(RATES), use, Targets(**targets), Prices(0.5, 40.0), Crowd(0))
 
 
 def run(capsys, *arguments: str) -> str:
@@ -120,7 +120,7 @@ def test_a_device_that_is_too_slow_as_it_is(unpriced, capsys, tmp_path: Path) ->
 
 def test_the_first_phases_stay_within_their_cost(seeded) -> None:
     """The costs are those of the phase's GPUs and pods. A pod costs the share of a machine that it requests."""
-    paid = prices(timezone.now(), pod_share=Goals.pod_cores / 2)
+    paid = prices(timezone.now(), pod_share=Targets.pod_cores / 2)
     for phase in Phase.objects.filter(number__in=(1, 2)):
         month = phase.gpus_to * paid.t4_month_usd + len(DEPLOYMENTS) * phase.pods_to * paid.pod_month_usd
         assert month <= phase.cost_to_usd
@@ -129,8 +129,8 @@ def test_the_first_phases_stay_within_their_cost(seeded) -> None:
 def test_a_pod_is_planned_as_the_manifest_has_it() -> None:
     deployment = yaml.safe_load((ROOT / "k8s" / "base" / "api" / "deployment.yaml").read_text())
     resources = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]
-    assert float(resources["requests"]["cpu"].removesuffix("m")) / 1000 == Goals.pod_cores
-    assert float(resources["limits"]["cpu"]) == Goals.pod_limit_cores
+    assert float(resources["requests"]["cpu"].removesuffix("m")) / 1000 == Targets.pod_cores
+    assert float(resources["limits"]["cpu"]) == Targets.pod_limit_cores
 
 
 def test_the_rates_that_come_along() -> None:
@@ -204,8 +204,8 @@ def test_machines_are_enough_and_no_more() -> None:
     case = plan.by_crowd("500 at once", 500)
     assert case.experience.p95_s[ASR] <= 2
     assert case.experience.p95_s[TTS] <= 3
-    assert case.experience.gpu_utilisation <= plan.goals.utilisation
-    assert max(case.experience.pod_utilisation.values()) <= plan.goals.utilisation
+    assert case.experience.gpu_utilisation <= plan.targets.utilisation
+    assert max(case.experience.pod_utilisation.values()) <= plan.targets.utilisation
     work = sum(plan.gpu_work(case.rate, plan.use).values())
     assert work / (case.machines.gpus - 1) > 0.6  # with one GPU less they would be too busy
     # The people in conversation by Little's law are as many as were simulated.
@@ -298,7 +298,7 @@ def stepped() -> dict[str, Run]:
     plan = planner()
     plan.adopt(plan.rates.faster(0.25, "a slow GPU"))
     plan.crowd = Crowd(0, 0.5, (1.0, 0.0, 0.0))
-    return steps.simulate_steps(plan, PEOPLE, 1)
+    return load_steps.simulate_steps(plan, PEOPLE, 1)
 
 
 def test_who_waits_for_a_gpu_is_seen_by_the_second_metric_only(stepped: dict[str, Run]) -> None:
@@ -307,24 +307,24 @@ def test_who_waits_for_a_gpu_is_seen_by_the_second_metric_only(stepped: dict[str
     assert {change.deployment for change in by_both.changes} == {ASR}
     up, down = by_both.changes[0], by_both.changes[-1]
     assert up.after > up.before
-    assert steps.STEP_S + hpa.API.up.stabilisation_s <= up.at_s < steps.STEP_S + 180
+    assert load_steps.STEP_S + hpa.API.up.stabilisation_s <= up.at_s < load_steps.STEP_S + 180
     assert down.after == hpa.API.least
-    assert down.at_s >= 2 * steps.STEP_S + hpa.API.down.stabilisation_s
-    crowded = steps.by_step(by_cpu, PEOPLE)[1].intervals[-1]
+    assert down.at_s >= 2 * load_steps.STEP_S + hpa.API.down.stabilisation_s
+    crowded = load_steps.by_step(by_cpu, PEOPLE)[1].intervals[-1]
     assert crowded.pod_percent[ASR] < hpa.API.target_percent
-    assert crowded.users_per_pod[ASR] > steps.USERS_PER_POD
+    assert crowded.users_per_pod[ASR] > load_steps.USERS_PER_POD
 
 
 def test_who_is_served_at_once_is_seen_by_the_required_metric() -> None:
     plan = planner()
     plan.adopt(plan.rates.faster(10, "a fast GPU"))
     plan.crowd = Crowd(0, 2.0, (0.0, 1.0, 0.0))
-    for run in steps.simulate_steps(plan, (80,), 1).values():
+    for run in load_steps.simulate_steps(plan, (80,), 1).values():
         assert {change.deployment for change in run.changes} == {TTS}
 
 
 def test_steps_are_told(unpriced, stepped: dict[str, Run], capsys, monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(steps, "simulate_steps", lambda planner, users, gpus: stepped)
+    monkeypatch.setattr(load_steps, "simulate_steps", lambda planner, users, gpus: stepped)
     text = run(capsys, "--steps", ",".join(map(str, PEOPLE)), "--plots", str(tmp_path))
     assert text.count("The autoscaler ") == 2
     rows = [line for line in text.splitlines() if re.match(r" +(20|80) ", line)]
@@ -343,7 +343,7 @@ def test_pictures(seeded, tmp_path: Path) -> None:
     mpl = pytest.importorskip("matplotlib")
     mpl.use("Agg")
     plan = planner()
-    goals = plan.goals.p95_s
+    targets = plan.targets.p95_s
     evening = simulate(plan.use, plan.rates, shape(plan, 1), start_h=20, end_h=21)
     stays = [Stay(number, 300.0) for number in range(120)]
     crowd = simulate_crowd(Crowd(120), plan.use, plan.rates, shape(plan, 1), seconds=420, stays=stays, warm_up_s=0)
@@ -351,8 +351,8 @@ def test_pictures(seeded, tmp_path: Path) -> None:
     told = [growth.compare(plan, Phase.objects.get(number=1), ends[0])]
     grown = [(float(users), plan.by_users("", Demand(users=users, voice_share=0.07))) for users in (20_000, 100_000)]
     drawn = {
-        "day": timeline_plots.timeline(evening, "An evening", "Simulated.", goals_s=goals),
-        "rush": timeline_plots.timeline(crowd, "A rush", "Simulated.", goals_s=goals, in_minutes=True),
+        "day": timeline_plots.timeline(evening, "An evening", "Simulated.", targets_s=targets),
+        "rush": timeline_plots.timeline(crowd, "A rush", "Simulated.", targets_s=targets, in_minutes=True),
         "phases": plots.phases(told, "Simulated."),
         "million": plots.scale(grown, "Simulated."),
     }

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from usage.personal import prune
+from usage.personal_data import prune
 from usage.reservations import free_all_stale
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-import rollout.personal
-import usage.personal
+import rollout.personal_data
+import usage.personal_data
 from core.models import ClientApplication
 
 
@@ -35,6 +35,6 @@ class Command(BaseCommand):
         if not yes and input(f"Erase {user!r} of {client}? It cannot be undone. Type the id again: ") != user:
             raise CommandError("Nothing was erased.")
         with transaction.atomic():
-            erased = usage.personal.erase(application, user) | rollout.personal.erase(application, user)
+            erased = usage.personal_data.erase(application, user) | rollout.personal_data.erase(application, user)
         for table, rows in erased.items():
             self.stdout.write(f"{table}: {rows}")

@@ -12,8 +12,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
-import rollout.personal
-import usage.personal
+import rollout.personal_data
+import usage.personal_data
 from core.models import ClientApplication
 
 
@@ -29,5 +29,8 @@ class Command(BaseCommand):
             application = ClientApplication.objects.get(name=client)
         except ClientApplication.DoesNotExist as error:
             raise CommandError(f"There is no client application {client!r}.") from error
-        held = {**usage.personal.export(application, user), "rollout": rollout.personal.export(application, user)}
+        held = {
+            **usage.personal_data.export(application, user),
+            "rollout": rollout.personal_data.export(application, user),
+        }
         self.stdout.write(json.dumps(held, cls=DjangoJSONEncoder, ensure_ascii=False, indent=2))

@@ -12,8 +12,9 @@ import soxr
 from django.core.management.base import BaseCommand, CommandError
 from django.test.utils import override_settings
 
-from asr import measuring, tuning
+from asr import tuning
 from asr.checkpoint import configured
+from asr.tuning_measurements import batches_of, measured
 from asr.units import SAMPLE_RATE, Samples
 from inference.errors import EngineUnavailable
 from model_store.errors import ModelNotInstalled
@@ -47,7 +48,7 @@ class Command(BaseCommand):
         with override_settings(**changed):
             try:
                 seconds = options["seconds"]
-                table = asyncio.run(measuring.measured(configured(), speech(), seconds=seconds, tell=self.stdout.write))
+                table = asyncio.run(measured(configured(), speech(), seconds=seconds, tell=self.stdout.write))
             except (EngineUnavailable, ModelNotInstalled) as error:
                 raise CommandError(str(error)) from error
             path = options["output"] or tuning.table_path()
@@ -57,7 +58,7 @@ class Command(BaseCommand):
                 raise CommandError(f"{path} cannot be written: {error}") from error
         self.stdout.write(
             f"{table.model} on {table.device}: {table.workers} x {table.threads} threads, "
-            f"{', '.join(measuring.batches_of(table))}. Written to {path}; a service that starts now reads it."
+            f"{', '.join(batches_of(table))}. Written to {path}; a service that starts now reads it."
         )
 
 

@@ -22,7 +22,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from capacity import loadtests as kept
-from tools.loadtests import report, screen, speech_clips
+from tools.loadtests import report, speech_clips, terminal_output
 from tools.loadtests.generator_config import TIMEOUT_S, Clip, GeneratorConfig
 from tools.loadtests.run import Options, Result, Run, locust_is_missing, warm_up
 from tools.loadtests.scenarios import SCENARIOS
@@ -121,8 +121,10 @@ class Command(BaseCommand):
             interrupted = stack.enter_context(_interruptible())
             if not options["no_warm_up"]:
                 self._warm_up(run_options, target, config, interrupted)
-            self.stdout.write(screen.heading(run_options, target.host))
-            return Run(run_options, target, settings.BASE_DIR, interrupted).go(config, screen.Progress(self.stdout))
+            self.stdout.write(terminal_output.heading(run_options, target.host))
+            return Run(run_options, target, settings.BASE_DIR, interrupted).go(
+                config, terminal_output.Progress(self.stdout)
+            )
 
     def _warm_up(
         self, run_options: Options, target: Service, config: GeneratorConfig, interrupted: threading.Event
@@ -159,7 +161,7 @@ class Command(BaseCommand):
         name = f"{result.options.scenario.name}-{started:%Y%m%d-%H%M%S}"
         folder = options["report"] or settings.VOICE_STATE_DIR / "loadtests" / name
         page = report.write(facts, folder)
-        self.stdout.write(screen.verdict(result))
+        self.stdout.write(terminal_output.verdict(result))
         self.stdout.write(f"Report: {page}")
         if options["no_store"]:
             return

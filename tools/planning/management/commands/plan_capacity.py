@@ -14,16 +14,16 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from capacity.models import Phase
-from tools.planning import assumptions, growth, rates, steps, table
+from tools.planning import assumptions, growth, load_steps, rates, table
+from tools.planning.chart_set import draw, draw_steps, rush, shape
 from tools.planning.demand import Curve, Demand
-from tools.planning.gallery import draw, draw_steps, rush, shape
 from tools.planning.growth import Comparison
+from tools.planning.load_test_scaling import NoSuchTest, as_tested
 from tools.planning.narrative import narrative
-from tools.planning.plan import P95_S, Case, Goals, NoFeasiblePlan, Planner
+from tools.planning.plan import P95_S, Case, NoFeasiblePlan, Planner, Targets
 from tools.planning.prices import prices
 from tools.planning.rates import ASR, TTS, BadRates, Rates
 from tools.planning.simulation.load import Crowd, simulate
-from tools.planning.tested import NoSuchTest, as_tested
 
 
 class Command(BaseCommand):
@@ -90,29 +90,29 @@ class Command(BaseCommand):
             metavar="ASR,TTS,LIVE",
             help="shares of the concurrent users' requests (default: 0.40,0.45,0.15)",
         )
-        goals = parser.add_argument_group("goals")
-        goals.add_argument(
+        targets = parser.add_argument_group("targets")
+        targets.add_argument(
             "--asr-p95-s",
             type=_positive,
             default=P95_S[ASR],
             help="upper limit for the p95 response time of speech to text, in seconds (default: %(default)g)",
         )
-        goals.add_argument(
+        targets.add_argument(
             "--tts-p95-s",
             type=_positive,
             default=P95_S[TTS],
             help="upper limit for the p95 response time of text to speech, in seconds (default: %(default)g)",
         )
-        goals.add_argument(
+        targets.add_argument(
             "--utilisation",
             type=_bound,
-            default=Goals.utilisation,
+            default=Targets.utilisation,
             help="upper limit for the utilisation in the busiest hour, from 0 to 1 (default: %(default)g)",
         )
-        goals.add_argument(
+        targets.add_argument(
             "--pod-cores",
             type=_positive,
-            default=Goals.pod_cores,
+            default=Targets.pod_cores,
             help="CPU cores that each pod requests (default: %(default)g)",
         )
         measured = parser.add_argument_group("speed and prices of the machines")
@@ -251,7 +251,7 @@ class Command(BaseCommand):
             stream_s=options["stream_s"],
             curve=Curve(options["peak_factor"]),
         )
-        goals = Goals(
+        targets = Targets(
             p95_s={ASR: options["asr_p95_s"], TTS: options["tts_p95_s"]},
             utilisation=options["utilisation"],
             pod_cores=options["pod_cores"],
@@ -263,7 +263,7 @@ class Command(BaseCommand):
             pod_share=min(1.0, options["pod_cores"] / options["priced_cores"]),
         )
         crowd = Crowd(0, options["think_s"], options["mix"])
-        planner = Planner(self._rates(options), use, goals, paid, crowd, seed=options["seed"])
+        planner = Planner(self._rates(options), use, targets, paid, crowd, seed=options["seed"])
         return self._as_tested(planner, options) if options["load_test"] is not None else planner
 
     def _rates(self, options: dict[str, Any]) -> Rates:
@@ -346,8 +346,8 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {line}")
 
     def _step(self, planner: Planner, options: dict[str, Any]) -> None:
-        runs = steps.simulate_steps(planner, options["steps"], options["gpus"])
-        for line in steps.in_words(runs, options["steps"]):
+        runs = load_steps.simulate_steps(planner, options["steps"], options["gpus"])
+        for line in load_steps.in_words(runs, options["steps"]):
             self.stdout.write(line)
         if options["plots"]:
             self._save(lambda: draw_steps(planner, runs, options["plots"]), options["plots"])

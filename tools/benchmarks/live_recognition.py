@@ -1,6 +1,6 @@
 """Measure the latency and memory of live recognition, with simulated users who stream audio in real time.
 
-    python -m tools.benchmarks.live [--model MODEL] [--recordings DIRECTORY] [streams ...]
+    python -m tools.benchmarks.live_recognition [--model MODEL] [--recordings DIRECTORY] [streams ...]
 
 Each stream sends synthetic sentences with pauses, or the recordings of a directory that has a manifest as for
 ``evaluate_asr``. For each number of streams the output has:
@@ -294,7 +294,9 @@ async def main(options: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(prog="python -m tools.benchmarks.live", description=__doc__.splitlines()[0])
+    found = argparse.ArgumentParser(
+        prog="python -m tools.benchmarks.live_recognition", description=__doc__.splitlines()[0]
+    )
     found.add_argument("streams", type=int, nargs="*", default=[1, 50])
     found.add_argument("--model", help="VOICE_ASR_MODEL of the service (default: as configured)")
     found.add_argument("--recordings", type=Path, help="directory with a manifest.jsonl of real speech")

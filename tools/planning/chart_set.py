@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tools.planning import hpa, plots, steps, timeline_plots
+from tools.planning import hpa, load_steps, plots, timeline_plots
 from tools.planning.growth import Comparison
 from tools.planning.plan import Case, Planner
 from tools.planning.rates import DEPLOYMENTS
@@ -31,17 +31,17 @@ def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folde
     left out.
     """
     source = sources(planner)
-    goals = planner.goals.p95_s
+    targets = planner.targets.p95_s
     demand = asked.demand or planner.use
     day = simulate(demand, planner.rates, shape(planner, asked.machines.gpus), seed=planner.seed)
     title = f"A day of {demand.users:,.0f} chat users, {demand.voice_users:,.0f} of them with voice"
-    yield from plots.save(timeline_plots.timeline(day, title, source, goals_s=goals), folder, "day")
+    yield from plots.save(timeline_plots.timeline(day, title, source, targets_s=targets), folder, "day")
     if comparisons:
         crowd = comparisons[-1].limits.concurrent
         run = rush(planner, crowd, comparisons[-1].by_crowd.machines.gpus)
         title = f"A rush: {RUSH_BASE} people in conversation, then {crowd:,}, then {RUSH_BASE} again"
         yield from plots.save(
-            timeline_plots.timeline(run, title, source, goals_s=goals, in_minutes=True), folder, "rush"
+            timeline_plots.timeline(run, title, source, targets_s=targets, in_minutes=True), folder, "rush"
         )
         yield from plots.save(plots.phases(comparisons, source), folder, "phases")
     grown = [
@@ -59,12 +59,12 @@ def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folde
         seed=planner.seed,
     )
     title = f"The evening of {MILLION:,} chat users, {demand.voice_users:,.0f} of them with voice"
-    yield from plots.save(timeline_plots.timeline(evening, title, source, goals_s=goals), folder, "million-evening")
+    yield from plots.save(timeline_plots.timeline(evening, title, source, targets_s=targets), folder, "million-evening")
 
 
 def draw_steps(planner: Planner, runs: Mapping[str, Run], folder: Path) -> list[Path]:
     """Draw the runs of ``steps.simulate_steps``, and return the paths of the files."""
-    targets = (hpa.API.target_percent, steps.USERS_PER_POD)
+    targets = (hpa.API.target_percent, load_steps.USERS_PER_POD)
     return plots.save(timeline_plots.scaled_by(runs, sources(planner), targets), folder, "steps")
 
 
@@ -73,9 +73,9 @@ def shape(planner: Planner, gpus: int) -> Shape:
 
     As in the manifests, a pod may use more CPU than it requests.
     """
-    cores = planner.goals.pod_cores
+    cores = planner.targets.pod_cores
     return Shape(
-        gpus, dict.fromkeys(DEPLOYMENTS, hpa.API.least), pod_cores=cores, burst_cores=planner.goals.pod_limit_cores
+        gpus, dict.fromkeys(DEPLOYMENTS, hpa.API.least), pod_cores=cores, burst_cores=planner.targets.pod_limit_cores
     )
 
 

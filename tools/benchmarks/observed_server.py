@@ -1,6 +1,6 @@
 """Run ``manage.py serve --demo`` and report the CPU time of its threads on request.
 
-    python -m tools.benchmarks.observed DESCRIPTOR
+    python -m tools.benchmarks.observed_server DESCRIPTOR
 
 For each line read from standard input, one line of JSON is written to the file descriptor. This line has the time, the
 CPU seconds used so far by each role of thread (loop, pool, engine, ledger), and the batches since the previous report.

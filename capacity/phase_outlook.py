@@ -8,10 +8,10 @@ from datetime import date, datetime, timedelta
 
 from django.utils import timezone
 
-from capacity import board
+from capacity import figures
 from capacity.growth import Fit, Point, fit
 from capacity.models import ActiveUsers, HourlyPeak, Phase
-from usage import weeks
+from usage import activity
 from usage.models import LedgerEntry
 
 ACTIVE_DAYS = 30
@@ -86,7 +86,7 @@ def measured_use(now: datetime) -> MeasuredUse:
     """Return the measured use of the 30 days up to ``now``."""
     today = timezone.localdate(now)
     first = today - timedelta(days=ACTIVE_DAYS - 1)
-    most = board.peak(first, today)
+    most = figures.peak(first, today)
     return MeasuredUse(_active_now(first, today), most.together if most else None)
 
 
@@ -95,7 +95,7 @@ def _active_now(first: date, today: date) -> int | None:
 
     Directly after an update of the service these counts may be missing. Then return the last daily count, if any.
     """
-    if active := sum(one.month for one in weeks.active_by_client(today).values()):
+    if active := sum(one.month for one in activity.active_by_client(today).values()):
         return active
     counted = ActiveUsers.objects.filter(day__range=(first, today)).first()
     return counted.users if counted else None

@@ -1,4 +1,4 @@
-"""The goals for response times, by kind of work. All other modules take these numbers from here."""
+"""The targets for response times, by kind of work. All other modules take these numbers from here."""
 
 from __future__ import annotations
 

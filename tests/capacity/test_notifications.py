@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from capacity import delivery
+from capacity import notifications
 from capacity.models import Alert, Delivery, Rule
 from tests.capacity.world import Mailbox, Webhook, World
 from tests.services import free_port
@@ -31,7 +31,7 @@ def test_it_is_tried_again_later_and_later(fired: World, webhook: Webhook) -> No
     waits = []
     while row.state == Delivery.State.WAITING:
         waits.append(row.due_at)
-        delivery.send_due(row.due_at)
+        notifications.send_due(row.due_at)
         row.refresh_from_db()
     assert (row.state, row.attempts, row.error) == (Delivery.State.SENT, 4, "")
     gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(waits)]
@@ -47,9 +47,9 @@ def test_a_dead_receiver_is_given_up_in_the_end_and_holds_nobody_up(fired: World
     first = row.due_at
     while row.state == Delivery.State.WAITING:
         last = row.due_at
-        delivery.send_due(row.due_at)
+        notifications.send_due(row.due_at)
         row.refresh_from_db()
-    assert (row.state, row.attempts, row.error) == (Delivery.State.FAILED, delivery.MAX_ATTEMPTS, "ConnectError")
+    assert (row.state, row.attempts, row.error) == (Delivery.State.FAILED, notifications.MAX_ATTEMPTS, "ConnectError")
     assert timedelta(minutes=30) < last - first < timedelta(hours=3)
     assert "secret" not in f"{row.receiver}{row.error}"
 
@@ -92,7 +92,7 @@ def test_two_senders_send_once(fired: World, webhook: Webhook) -> None:
     Delivery.objects.update(state=Delivery.State.WAITING, attempts=0)
     row.state = Delivery.State.WAITING
     row.attempts = 0
-    assert delivery._attempt(row, fired.now)
-    assert not delivery._attempt(row, fired.now)
+    assert notifications._attempt(row, fired.now)
+    assert not notifications._attempt(row, fired.now)
     assert len(webhook.received) == 2
     assert Alert.objects.count() == 1

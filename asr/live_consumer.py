@@ -30,7 +30,7 @@ from gateway.socket import SocketConsumer
 from gateway.strict_json import StrictCharField
 from inference.errors import OverCapacity
 from inference.pool import in_pool
-from usage.recent import remember
+from usage.recent_transcripts import remember
 
 MAX_WAIT_S = 2.0  # no new streams are accepted while final results wait longer than this
 DECODE_IN_POOL_BYTES = 65_536  # decoding a smaller message takes less time than handing it to another thread

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.models import ClientApplication
-from rollout import personal
+from rollout import personal_data
 from rollout.models import Change, Cohort, CohortMember, Flag, ListedUser
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ def chat() -> ClientApplication:
 
 
 def test_export(chat: ClientApplication) -> None:
-    held = personal.export(chat, "aminah")
+    held = personal_data.export(chat, "aminah")
     assert [(one["flag_name"], one["list"]) for one in held["lists"]] == [("asr", "allow"), ("tts", "deny")]
     assert held["cohorts"] == ["testers"]
     subjects = [(change["subject"], change.get("named_in")) for change in held["audit_trail"]]
@@ -41,10 +41,10 @@ def test_an_id_that_is_also_a_word(chat: ClientApplication, user: str) -> None:
         flag.percent = 5
         flag.save()
     Flag.objects.get_or_create(name="voice", defaults={"percent": 5})
-    assert personal.export(chat, user)["audit_trail"] == []
+    assert personal_data.export(chat, user)["audit_trail"] == []
     Cohort.objects.get().add([user, "chong"])
     ListedUser.objects.create(flag=Flag.objects.get(name="asr"), user=user, list=ListedUser.List.DENY)
-    trail = personal.export(chat, user)["audit_trail"]
+    trail = personal_data.export(chat, user)["audit_trail"]
     assert [(one["subject"], one.get("named_in")) for one in trail] == [
         ("cohort testers", ["added"]),
         (f"asr: end user {user}", None),
@@ -52,8 +52,8 @@ def test_an_id_that_is_also_a_word(chat: ClientApplication, user: str) -> None:
 
 
 def test_erase(chat: ClientApplication) -> None:
-    assert personal.erase(chat, "aminah") == {"lists": 2, "cohorts": 1}
-    held = personal.export(chat, "aminah")
+    assert personal_data.erase(chat, "aminah") == {"lists": 2, "cohorts": 1}
+    held = personal_data.export(chat, "aminah")
     assert len(held.pop("audit_trail")) > 0
     assert not any(held.values())
     left = {(one.client and one.client.name, one.user) for one in ListedUser.objects.all()}
@@ -63,4 +63,4 @@ def test_erase(chat: ClientApplication) -> None:
 
 
 def test_nobody_known(chat: ClientApplication) -> None:
-    assert personal.erase(chat, "nobody") == {"lists": 0, "cohorts": 0}
+    assert personal_data.erase(chat, "nobody") == {"lists": 0, "cohorts": 0}

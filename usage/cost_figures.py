@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from core.quantities import MICROS
 from usage.cost import MonthCost
 from usage.money import dollars, unit_dollars
-from usage.scorecard import GOAL, Metric, Verdict
+from usage.targets import TARGETS_OF, Metric, Verdict
 
 
 @dataclass(frozen=True)
@@ -43,5 +43,5 @@ def _against_unit(metric: Metric, name: str, micros: int | None) -> Figure:
 
 
 def _against(metric: Metric, name: str, shown: str, micros: int | None) -> Figure:
-    target = GOAL[metric].launch
+    target = TARGETS_OF[metric].launch
     return Figure(name, shown, target.in_words, target.verdict(None if micros is None else micros / MICROS))

@@ -58,7 +58,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Goal:
+class MetricTargets:
     """The targets for one metric. Costs are in US dollars.
 
     ``launch``: target for the launch.
@@ -71,40 +71,44 @@ class Goal:
     growth: Target | None
 
 
-GOALS = (
-    Goal(Metric.WORD_ERROR_RATE, "ASR word error rate", Target("< 15 %", below=0.15), Target("< 13 %", below=0.13)),
-    Goal(
+TARGETS = (
+    MetricTargets(
+        Metric.WORD_ERROR_RATE, "ASR word error rate", Target("< 15 %", below=0.15), Target("< 13 %", below=0.13)
+    ),
+    MetricTargets(
         Metric.AUDIO_HOUR_COST,
         "ASR cost per hour of audio, USD",
         Target("< 0.01", below=0.01),
         Target("< 0.008", below=0.008),
     ),
-    Goal(Metric.OPINION_SCORE, "TTS mean opinion score", Target("> 4.0", above=4.0), Target("> 4.2", above=4.2)),
-    Goal(
+    MetricTargets(
+        Metric.OPINION_SCORE, "TTS mean opinion score", Target("> 4.0", above=4.0), Target("> 4.2", above=4.2)
+    ),
+    MetricTargets(
         Metric.THOUSAND_CHARACTERS_COST,
         "TTS cost per 1,000 characters, USD",
         Target("< 0.10", below=0.10),
         Target("< 0.08", below=0.08),
     ),
-    Goal(Metric.PEAK_USERS, "Most users at once: demand", Target("–"), None),
-    Goal(
+    MetricTargets(Metric.PEAK_USERS, "Peak concurrent users: demand", Target("–"), None),
+    MetricTargets(
         Metric.CONCURRENT_USERS,
         "Concurrent users: proven capacity",
         Target("50–100", at_least=50),
         Target("100–200", at_least=100),
     ),
-    Goal(Metric.UPTIME, "Uptime", Target("> 99.0 %", above=0.990), Target("> 99.5 %", above=0.995)),
-    Goal(
+    MetricTargets(Metric.UPTIME, "Uptime", Target("> 99.0 %", above=0.990), Target("> 99.5 %", above=0.995)),
+    MetricTargets(
         Metric.ACTIVE_USERS,
         "Active voice users",
         Target("500–2,000", at_least=500),
         Target("5,000–10,000", at_least=5000),
     ),
-    Goal(Metric.MONTH_COST, "Monthly cost, USD", Target("< 1,000", below=1000), None),
+    MetricTargets(Metric.MONTH_COST, "Monthly cost, USD", Target("< 1,000", below=1000), None),
 )
 
 # Target range for the share of chat users who use voice.
 ADOPTION_BAND = (0.05, 0.10)
 ADOPTION = Target("5–10 %", at_least=ADOPTION_BAND[0])
 
-GOAL = {goal.metric: goal for goal in GOALS}
+TARGETS_OF = {each.metric: each for each in TARGETS}

@@ -3,9 +3,9 @@
 The triggers are created after every migration, because SQLite drops a table's triggers when a migration alters the
 table. They are removed before a migration of this app, because PostgreSQL cannot alter a column that a trigger names.
 
-The triggers allow three changes, all made by ``usage.personal``: replacing an end user's id with a pseudonym, emptying
-a request id, and shortening a counter-entry's note. They also allow PostgreSQL's TRUNCATE, because a database user who
-may run it could drop the triggers as well.
+The triggers allow three changes, all made by ``usage.personal_data``: replacing an end user's id with a pseudonym,
+emptying a request id, and shortening a counter-entry's note. They also allow PostgreSQL's TRUNCATE, because a database
+user who may run it could drop the triggers as well.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from django.apps import AppConfig
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from usage.activity import PSEUDONYM
 from usage.models import CreditNote, LedgerEntry, Statement, StatementLine
-from usage.weeks import PSEUDONYM
 
 PERSONAL = {"user", "request_id", "note"}  # columns with personal data, which may be replaced, emptied or shortened
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from core.models import ClientApplication
 from tests.usage.ledgers import Fill
 from tests.usage.test_rebuild import rollups, varied
-from usage import personal, weeks
+from usage import activity, personal_data
 from usage.entry import Kind
 from usage.models import CohortWeek, DailyActive, LedgerEntry, UserWeek
 from usage.period import day_of
@@ -33,7 +33,7 @@ def cohorts() -> dict[date, dict[date, int]]:
     """Return the size of each weekly cohort in each week, computed from the ledger."""
     served: dict[tuple[int, str], set[date]] = defaultdict(set)
     for row in LedgerEntry.objects.filter(status=200):
-        served[(row.client_id, row.user)].add(weeks.week_of(day_of(row.created_at)))
+        served[(row.client_id, row.user)].add(activity.week_of(day_of(row.created_at)))
     found: dict[date, dict[date, int]] = defaultdict(lambda: defaultdict(int))
     for weeks_of_one in served.values():
         for week in weeks_of_one:
@@ -53,12 +53,12 @@ def some_use(*clients: ClientApplication) -> tuple[date, date]:
 def test_active_people_are_those_of_the_ledger(chat: ClientApplication) -> None:
     other = ClientApplication.objects.create(name="other")
     first, last = some_use(chat, other)
-    by_day = weeks.active_by_day(first - timedelta(days=3), last + timedelta(days=33))
+    by_day = activity.active_by_day(first - timedelta(days=3), last + timedelta(days=33))
     for day, one in by_day.items():
         expected = [len(who(day - timedelta(days=days - 1), day)) for days in (1, 7, 30)]
         assert [one.day, one.week, one.month] == expected, day
-    assert weeks.active_by_day(last, last)[last] == by_day[last]
-    by_client = weeks.active_by_client(last)
+    assert activity.active_by_day(last, last)[last] == by_day[last]
+    by_client = activity.active_by_client(last)
     assert by_client.keys() == {chat.pk, other.pk}
     assert sum(one.month for one in by_client.values()) == by_day[last].month
     assert by_client[other.pk].month == sum(
@@ -68,24 +68,24 @@ def test_active_people_are_those_of_the_ledger(chat: ClientApplication) -> None:
 
 def test_cohorts_are_those_of_the_ledger(chat: ClientApplication) -> None:
     first, last = some_use(chat)
-    assert weeks.cohorts(first, last) == cohorts()
-    assert set(weeks.cohorts(last, last)) <= {weeks.week_of(last)}
+    assert activity.cohorts(first, last) == cohorts()
+    assert set(activity.cohorts(last, last)) <= {activity.week_of(last)}
 
 
 @pytest.mark.parametrize(("feature", "language"), [("asr", ""), ("", "en"), ("tts", "ms"), ("realtime", "zh")])
 def test_people_of_a_feature_and_a_language(chat: ClientApplication, feature: str, language: str) -> None:
     first, last = some_use(chat, ClientApplication.objects.create(name="other"))
-    which = weeks.PeopleFilter(chat.pk, feature, language)
+    which = activity.PeopleFilter(chat.pk, feature, language)
     rows = [
         (day_of(row.created_at), row.user)
         for row in LedgerEntry.objects.filter(status=200, client=chat)
         if feature in ("", Kind(row.kind).feature) and language in ("", row.language)
     ]
-    for day, one in weeks.active_by_day(first, last, which).items():
+    for day, one in activity.active_by_day(first, last, which).items():
         expected = [len({user for at, user in rows if day - timedelta(days=ago) < at <= day}) for ago in (1, 7, 30)]
         assert [one.day, one.week, one.month] == expected, day
-    began = {user: min(weeks.week_of(at) for at, whose in rows if whose == user) for _at, user in rows}
-    for week, by_week in weeks.cohorts(first, last, which).items():
+    began = {user: min(activity.week_of(at) for at, whose in rows if whose == user) for _at, user in rows}
+    for week, by_week in activity.cohorts(first, last, which).items():
         assert by_week[week] == sum(start == week for start in began.values())
 
 
@@ -106,39 +106,39 @@ def test_the_same_id_elsewhere_is_somebody_else(chat: ClientApplication, fill: F
     fill(1)
     fill(1, client=ClientApplication.objects.create(name="other"))
     today = day_of(timezone.now())
-    assert weeks.active_by_day(today, today)[today] == weeks.Active(2, 2, 2)
+    assert activity.active_by_day(today, today)[today] == activity.Active(2, 2, 2)
 
 
 def test_names_that_are_taken_away_change_nothing(chat: ClientApplication) -> None:
     first, last = some_use(chat)
     before = rollups()
-    found = weeks.cohorts(first, last)
-    assert personal.prune(timezone.now() - timedelta(days=31)) > 0
+    found = activity.cohorts(first, last)
+    assert personal_data.prune(timezone.now() - timedelta(days=31)) > 0
     assert rollups()["UserWeek"] == before["UserWeek"]
     rebuild()
-    assert weeks.cohorts(first, last) == found
+    assert activity.cohorts(first, last) == found
     call_command("erase_user", "chat", "u1", yes=True)
-    assert weeks.cohorts(first, last) == found
+    assert activity.cohorts(first, last) == found
     assert rollups()["UserWeek"] != before["UserWeek"]
     as_erased = rollups()
     rebuild()
     assert rollups() == as_erased
-    old = weeks.pseudonym(chat.pk, "u1")
+    old = activity.pseudonym(chat.pk, "u1")
     assert not LedgerEntry.objects.filter(user__in=["u1", old]).exists()
 
 
 def test_a_strange_id_is_a_person_too(chat: ClientApplication) -> None:
-    assert weeks.person(chat.pk, "gone:with the wind") != weeks.person(chat.pk, "gone:with the win")
-    assert weeks.person(chat.pk, "aminah") == weeks.person(chat.pk, weeks.pseudonym(chat.pk, "aminah"))
-    assert 0 <= weeks.person(chat.pk, "gone:" + "f" * 24) < 2**63
+    assert activity.person(chat.pk, "gone:with the wind") != activity.person(chat.pk, "gone:with the win")
+    assert activity.person(chat.pk, "aminah") == activity.person(chat.pk, activity.pseudonym(chat.pk, "aminah"))
+    assert 0 <= activity.person(chat.pk, "gone:" + "f" * 24) < 2**63
 
 
 def test_a_day_that_is_gone_from_the_ledger_is_gone_here(chat: ClientApplication, fill: Fill) -> None:
     fill(1)
-    UserWeek.objects.update(days=weeks.WHOLE_WEEK)
+    UserWeek.objects.update(days=activity.WHOLE_WEEK)
     rebuild()
     today = day_of(timezone.now())
-    assert all(row.days & weeks.bit(today) for row in UserWeek.objects.all())
+    assert all(row.days & activity.bit(today) for row in UserWeek.objects.all())
     CohortWeek.objects.update(users=7)
     DailyActive.objects.update(users=7)
     rebuild(today, today)

@@ -22,7 +22,8 @@ from django.db.models import F, Q
 
 from core import admin_log
 from core.models import ClientApplication
-from usage import weeks
+from usage import activity
+from usage.activity import PSEUDONYM, PSEUDONYM_DIGITS, pseudonym
 from usage.counter_entry import without_reason
 from usage.models import (
     Consumption,
@@ -36,7 +37,6 @@ from usage.models import (
     UserWeek,
 )
 from usage.period import month_of, start_of
-from usage.weeks import PSEUDONYM, PSEUDONYM_DIGITS, pseudonym
 
 _TABLES: tuple[type[models.Model], ...] = (LedgerEntry, DailyUse, Consumption, Statement, PlanAssignment)
 _NOBODY = Q(user="") | Q(user__startswith=PSEUDONYM) | Q(user__startswith="key:")
@@ -78,7 +78,7 @@ def erase(client: ClientApplication, user: str) -> dict[str, int]:
         erased = _rename(client.pk, user, nobody, everything)
         for name, rows in _rename(client.pk, old_name, nobody, everything).items():
             erased[name] += rows
-        erased["weeks"] = weeks.erase(client.pk, user, nobody)
+        erased["weeks"] = activity.erase(client.pk, user, nobody)
         streams = OpenStream.objects.filter(entry__client_id=client.pk, entry__user=user)
         erased["admin log"] = logged
         erased["open streams"] = streams.delete()[0]
@@ -122,7 +122,7 @@ def export(client: ClientApplication, user: str) -> dict[str, Any]:
         ),
         "months": _values(Consumption, mine, "month", "measure", "used"),
         "weeks": _values(
-            UserWeek, Q(client=client, person=weeks.person(client.pk, user)), "week", "feature", "language", "days"
+            UserWeek, Q(client=client, person=activity.person(client.pk, user)), "week", "feature", "language", "days"
         ),
         "admin_log": admin_log.export(_mine(client, (user, pseudonym(client.pk, user))), user),
         "statements": [

@@ -10,7 +10,7 @@ import pytest
 from inference import runtime
 from tests.tts.listening import seconds
 from tts.encoding import AudioFormat
-from tts.live import (
+from tts.live_speech import (
     LEAD_S,
     MAX_UNFINISHED_CHARACTERS,
     STEP_S,

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, models, transaction
 
 from core.models import ClientApplication
 from tests.usage.ledgers import Fill
-from usage import guards
+from usage import triggers
 from usage.models import LedgerEntry
 
 
@@ -44,15 +44,15 @@ def test_only_a_pseudonym_may_take_a_name_s_place(fill: Fill) -> None:
 
 
 def test_every_column_is_guarded(chat: ClientApplication) -> None:
-    columns = {field.column for field in LedgerEntry._meta.concrete_fields} - guards.PERSONAL
-    guarded = next(guard.event for guard in guards._guards() if guard.trigger == "usage_ledgerentry_fixed")
+    columns = {field.column for field in LedgerEntry._meta.concrete_fields} - triggers.PERSONAL
+    guarded = next(guard.event for guard in triggers._guards() if guard.trigger == "usage_ledgerentry_fixed")
     assert {name.strip(' "') for name in guarded.removeprefix("UPDATE OF ").split(",")} == columns
 
 
 @pytest.mark.django_db(transaction=True)
 def test_they_survive_a_migration_that_alters_the_table(fill: Fill) -> None:
     fill(100)
-    guards.remove(connection)
+    triggers.remove(connection)
     field = models.CharField(max_length=99, default="")
     field.set_attributes_from_name("further")
     with connection.schema_editor() as editor:
@@ -67,6 +67,6 @@ def test_they_survive_a_migration_that_alters_the_table(fill: Fill) -> None:
 def test_back_and_forth(chat: ClientApplication) -> None:
     call_command("migrate", "usage", "0003", verbosity=0)
     call_command("migrate", "usage", verbosity=0)
-    guards.remove(connection)
-    guards.install(connection)
-    guards.install(connection)
+    triggers.remove(connection)
+    triggers.install(connection)
+    triggers.install(connection)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from capacity import measure
-from capacity.measure import Readings, Responses, Traffic
+from capacity import alert_metrics
+from capacity.alert_metrics import Readings, Responses, Traffic
 from capacity.models import HourlyPeak, Metric, Rule, Sample
 from capacity.presence import Presence
 from tests.capacity.world import START, World
@@ -24,7 +24,7 @@ def add(world: World, *requests: tuple[str, int, int], at=START) -> None:
 def test_it_works(world: World) -> None:
     add(world, *(("transcription", 100 * number, 200) for number in range(1, 101)))
     add(world, ("translation", 20_000, 200), ("speech", 700, 200), ("speech", 900, 500), ("speech", 900, 503))
-    seen = measure.traffic(START)
+    seen = alert_metrics.traffic(START)
     assert (seen.requests, seen.failures) == (104, 2)
     assert seen.asr == Responses(101, 9.6)  # the nearest rank: the 96th of 101
     assert seen.tts == Responses(1, 0.7)
@@ -33,7 +33,7 @@ def test_it_works(world: World) -> None:
 def test_what_is_not_counted(world: World) -> None:
     add(world, *(("speech", 10, status) for status in (403, 429, 499)))
     add(world, ("realtime", 600_000, 200), ("speech", 50, 400))
-    seen = measure.traffic(START)
+    seen = alert_metrics.traffic(START)
     assert (seen.requests, seen.failures, seen.asr, seen.tts) == (2, 0, Responses(), Responses())
 
 
@@ -44,7 +44,7 @@ def test_a_live_stream_has_no_response_time(world: World) -> None:
     row.is_live = True
     row.total_ms = 600_000
     row.save()
-    seen = measure.traffic(START)
+    seen = alert_metrics.traffic(START)
     assert (seen.requests, seen.tts) == (2, Responses(1, 0.7))
 
 
@@ -52,7 +52,7 @@ def test_only_the_last_five_minutes(world: World) -> None:
     add(world, ("speech", 1, 500), at=START - 5 * MINUTE)
     add(world, ("speech", 1, 500), at=START + MINUTE)
     add(world, ("speech", 1, 200), at=START - 4 * MINUTE)
-    assert measure.traffic(START).error_percent == 0
+    assert alert_metrics.traffic(START).error_percent == 0
 
 
 def test_what_a_rule_reads() -> None:
@@ -73,11 +73,13 @@ def test_what_a_rule_reads() -> None:
 def test_a_sample_and_its_peaks(world: World) -> None:
     for minute, number in enumerate((3, 9, 4)):
         people = frozenset(str(person) for person in range(number))
-        readings = measure.take_sample(START + minute * MINUTE, Presence(people, frozenset("0"), people, 10.0 * number))
+        readings = alert_metrics.take_sample(
+            START + minute * MINUTE, Presence(people, frozenset("0"), people, 10.0 * number)
+        )
     assert readings.users == 9
     assert readings.gpu_percent == (30 + 90 + 40) / 3
     assert Sample.objects.latest("at").users == 4
     (peak,) = HourlyPeak.objects.all()
     assert (peak.hour, peak.users, peak.asr_users, peak.tts_users) == (START, 9, 9, 1)
-    assert measure.take_sample(START + 60 * MINUTE, None).users is None
+    assert alert_metrics.take_sample(START + 60 * MINUTE, None).users is None
     assert HourlyPeak.objects.count() == 1

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from capacity import board, measure
-from capacity.board import Levels, Users
+from capacity import alert_metrics, figures
 from capacity.concurrent_users import DatabaseStore
+from capacity.figures import Levels, Users
 from capacity.models import Rule
 from capacity.presence import Presence
 from tests.capacity.world import START
@@ -19,7 +19,7 @@ TODAY = date(2026, 3, 2)
 
 def note(at, number: int) -> None:
     people = frozenset(str(person) for person in range(number))
-    measure.take_sample(at, Presence(people, people, people))
+    alert_metrics.take_sample(at, Presence(people, people, people))
 
 
 def test_the_days_curve(db) -> None:
@@ -27,7 +27,7 @@ def test_the_days_curve(db) -> None:
     note(START + 2 * MINUTE, 9)
     note(START + 7 * MINUTE, 2)
     note(START + timedelta(hours=7), 50)  # midnight in Kuala Lumpur, so already tomorrow
-    curve = board.day_curve(TODAY)
+    curve = figures.day_curve(TODAY)
     assert len(curve) == 288
     assert {point.at: point.users for point in curve if point.users} == {
         START: Users(9, 9, 9),
@@ -38,34 +38,34 @@ def test_the_days_curve(db) -> None:
 def test_peaks(db) -> None:
     for hours, number in ((0, 4), (3, 12), (30, 7)):
         note(START + timedelta(hours=hours), number)
-    assert board.peak(TODAY + timedelta(days=1), TODAY + timedelta(days=1)) == Users(7, 7, 7)
-    assert board.peak(TODAY, TODAY + timedelta(days=3)) == Users(12, 12, 12)
-    assert board.peak(TODAY - timedelta(days=9), TODAY - timedelta(days=8)) is None
-    assert board.peaks_by_day(TODAY, TODAY + timedelta(days=3)) == [
+    assert figures.peak(TODAY + timedelta(days=1), TODAY + timedelta(days=1)) == Users(7, 7, 7)
+    assert figures.peak(TODAY, TODAY + timedelta(days=3)) == Users(12, 12, 12)
+    assert figures.peak(TODAY - timedelta(days=9), TODAY - timedelta(days=8)) is None
+    assert figures.peaks_by_day(TODAY, TODAY + timedelta(days=3)) == [
         (TODAY, Users(12, 12, 12)),
         (TODAY + timedelta(days=1), Users(7, 7, 7)),
     ]
 
 
 def test_now(db) -> None:
-    assert board.now_served() == Users(0, 0, 0)
+    assert figures.now_served() == Users(0, 0, 0)
     DatabaseStore().publish("p", Presence(frozenset("ab"), frozenset("b"), frozenset("ab")), 60)
-    assert board.now_served() == Users(2, 1, 2)
-    assert board.latest(START) is None
+    assert figures.now_served() == Users(2, 1, 2)
+    assert figures.latest(START) is None
     note(START, 3)
-    assert board.latest(START + MINUTE).users == 3
-    assert board.latest(START + timedelta(hours=1)) is None
+    assert figures.latest(START + MINUTE).users == 3
+    assert figures.latest(START + timedelta(hours=1)) is None
 
 
 def test_a_store_that_is_away(db, settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    assert board.now_served() is None
+    assert figures.now_served() is None
 
 
 def test_levels(seeded) -> None:
-    assert board.levels() == Levels(warning=60, critical=80, design=100)
+    assert figures.levels() == Levels(warning=60, critical=80, design=100)
     Rule.objects.all().delete()
-    assert board.levels() == Levels(None, None, 50)
+    assert figures.levels() == Levels(None, None, 50)
 
 
 @pytest.mark.parametrize("number", [0, 500])
@@ -73,6 +73,6 @@ def test_the_number_of_queries_does_not_grow(db, django_assert_num_queries, numb
     for minute in range(number // 50):
         note(START + minute * MINUTE, 2)
     with django_assert_num_queries(3):
-        board.day_curve(TODAY)
-        board.peaks_by_day(TODAY, TODAY)
-        board.peak(TODAY, TODAY)
+        figures.day_curve(TODAY)
+        figures.peaks_by_day(TODAY, TODAY)
+        figures.peak(TODAY, TODAY)

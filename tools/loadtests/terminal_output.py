@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from capacity.goals import Workload
+from capacity.latency_targets import Workload
 from tools.loadtests.events import Outcome
 from tools.loadtests.verdict import Verdict
 
@@ -22,7 +22,7 @@ _IN_WORDS = {Verdict.PASSED: "PASSED", Verdict.FAILED: "FAILED", Verdict.NOT_MEA
 def heading(options: Options, host: str) -> str:
     loop = ", closed loop" if options.is_closed_loop else ""
     return (
-        f"{options.scenario.name}: {options.users} users at once for {options.duration_s:g} s{loop}, on {host} "
+        f"{options.scenario.name}: {options.users} concurrent users for {options.duration_s:g} s{loop}, on {host} "
         "(Ctrl-C ends it)"
     )
 

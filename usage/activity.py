@@ -3,8 +3,8 @@
 A person was served on a day if at least one of the person's requests succeeded. The same user id in two client
 applications stands for two people.
 
-Rows identify a person by a number, which is derived from the pseudonym that ``usage.personal`` gives old rows. So the
-rows contain no user id, and the number stays the same when a pseudonym replaces the id in the ledger.
+Rows identify a person by a number, which is derived from the pseudonym that ``usage.personal_data`` gives old rows. So
+the rows contain no user id, and the number stays the same when a pseudonym replaces the id in the ledger.
 
 People are counted overall, and by feature and language (``usage.rollups.ByFeatureAndLanguage``). The counts by feature
 cannot be added up, because somebody who used two features would count twice.
@@ -48,6 +48,7 @@ def pseudonym(client_id: int, user: str) -> str:
 
     The same user always gets the same pseudonym. It can be traced back only with the service's secret key.
     """
+    # The salt must never change: the same users would get other pseudonyms.
     digest = salted_hmac("usage.personal", f"{client_id}\0{user}", algorithm="sha256").hexdigest()
     return f"{PSEUDONYM}{digest[:PSEUDONYM_DIGITS]}"
 

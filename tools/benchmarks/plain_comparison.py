@@ -1,6 +1,6 @@
 """Compare this service with ``plain_server``, with the same weights, clips and number of callers.
 
-    python -m tools.benchmarks.plain [seconds]
+    python -m tools.benchmarks.plain_comparison [seconds]
 
 The two run one after the other. The plain server gets the numbers of threads and workers that were fastest in a short
 trial. Word error rates are compared on the clips that both servers transcribed.
@@ -32,8 +32,8 @@ from tools.benchmarks.workload import SENTENCES, closed_loop  # noqa: E402
 CONCURRENCY = 50
 TRIAL_CALLERS = 8
 TRIAL_S = 5.0
-TIMES_AS_FAST = 5.0  # goal: this service's throughput over the plain server's
-WORDS_APART = 0.5  # goal: percentage points by which this service's word error rate may be higher
+TIMES_AS_FAST = 5.0  # target: this service's throughput over the plain server's
+WORDS_APART = 0.5  # target: percentage points by which this service's word error rate may be higher
 
 
 async def main(seconds: float) -> None:
@@ -84,7 +84,7 @@ def _error_percent(clips: list[int], heard: dict[int, str]) -> float:
 
 
 def met(reached: bool) -> str:
-    return "goal reached" if reached else "GOAL MISSED"
+    return "target reached" if reached else "TARGET MISSED"
 
 
 @contextmanager

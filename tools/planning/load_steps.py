@@ -52,8 +52,8 @@ def simulate_steps(planner: Planner, users: Sequence[int], gpus: int) -> dict[st
         shape = Shape(
             gpus,
             dict.fromkeys(DEPLOYMENTS, scaling.least),
-            pod_cores=planner.goals.pod_cores,
-            burst_cores=planner.goals.pod_limit_cores,
+            pod_cores=planner.targets.pod_cores,
+            burst_cores=planner.targets.pod_limit_cores,
             scaling=scaling,
             deadline_s=WAIT_S,
         )

@@ -19,6 +19,7 @@ from core.models import ClientApplication
 from tests.usage.ledgers import Fill
 from tests.usage.test_rebuild import rollups
 from tests.usage.test_statements import last_month, moment
+from usage.activity import PSEUDONYM, pseudonym
 from usage.counter_entry import take_back
 from usage.entry import Kind
 from usage.models import (
@@ -31,10 +32,9 @@ from usage.models import (
     Rating,
     Statement,
 )
-from usage.personal import prune
+from usage.personal_data import prune
 from usage.rebuild import rebuild
 from usage.statement_generation import draft_month, finalise
-from usage.weeks import PSEUDONYM, pseudonym
 
 OLD = timedelta(days=500)
 

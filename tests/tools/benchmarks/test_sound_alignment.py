@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tools.benchmarks.sounds import PEPET, TALING, missed_sounds, sounds_of
+from tools.benchmarks.sound_alignment import PEPET, TALING, missed_sounds, sounds_of
 
 
 @pytest.mark.parametrize(

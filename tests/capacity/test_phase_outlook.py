@@ -11,10 +11,10 @@ from django.apps import apps
 from django.db import connection
 from django.utils import timezone
 
-from capacity import phases
+from capacity import phase_outlook
 from capacity.growth import Shape, fit
 from capacity.models import ActiveUsers, Alert, HourlyPeak, Phase, Rule
-from capacity.phases import MeasuredUse, outlook, phase_of
+from capacity.phase_outlook import MeasuredUse, outlook, phase_of
 from core.models import ClientApplication
 from rollout.models import ClientShare, Flag
 from tests.capacity.world import START, World
@@ -117,17 +117,17 @@ def test_active_users_are_counted_from_the_ledger(world: World) -> None:
     serve(world, "chong", START - 29 * DAY)
     serve(world, "devi", START - 40 * DAY)
     serve(world, "refused", START, status=403)
-    assert phases.count_active_users(today) == 6  # today, and one day in each week back to the first request
+    assert phase_outlook.count_active_users(today) == 6  # today, and one day in each week back to the first request
     counts = dict(ActiveUsers.objects.values_list("day", "users"))
     assert counts[today] == 3
     assert counts[today - 35 * DAY] == 1
     serve(world, "farid", START)
-    assert phases.count_active_users(today) == 1  # only today's row is renewed
+    assert phase_outlook.count_active_users(today) == 1  # only today's row is renewed
     assert ActiveUsers.objects.get(day=today).users == 4
 
 
 def test_nothing_to_count(seeded) -> None:
-    assert phases.count_active_users(date(2026, 3, 2)) == 0
+    assert phase_outlook.count_active_users(date(2026, 3, 2)) == 0
 
 
 def test_thresholds_that_people_set_are_no_share_of_the_phase(seeded) -> None:

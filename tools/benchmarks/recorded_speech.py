@@ -1,6 +1,6 @@
 """Compare this service with ``plain_server`` on recorded human speech: clips per second and word error rate.
 
-    BENCH_RECORDINGS=folder python -m tools.benchmarks.recorded [seconds]
+    BENCH_RECORDINGS=folder python -m tools.benchmarks.recorded_speech [seconds]
 
 The project contains no recordings of human speech. ``BENCH_RECORDINGS`` names a folder with a ``manifest.jsonl``, each
 line of which has ``audio``, ``language`` and ``text``.
@@ -38,7 +38,7 @@ from spoken_text.error_rate import Errors, compare  # noqa: E402
 from tests import sound  # noqa: E402
 from tests.services import served  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
-from tools.benchmarks.plain import met, plain_server  # noqa: E402
+from tools.benchmarks.plain_comparison import met, plain_server  # noqa: E402
 from tools.benchmarks.report import Result, Row, table  # noqa: E402
 from tools.benchmarks.through_http import form  # noqa: E402
 from tools.benchmarks.workload import closed_loop  # noqa: E402

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from capacity.leader import DatabaseElection, Election, RedisElection
+from capacity.leader_election import DatabaseElection, Election, RedisElection
 from tests.services import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -90,7 +90,7 @@ test-clients: setup-dev
 test-schema: export VOICE_SCHEMA_SEEDS ?= 2 3
 test-schema: export VOICE_SCHEMA_EXAMPLES ?= 50
 test-schema: setup-dev
-	scripts/test_clients.sh -k schema_says
+	scripts/test_clients.sh -k responses_match
 
 test-damaged: export VOICE_DAMAGED_FILES ?= 3000
 test-damaged: setup-dev

@@ -51,7 +51,7 @@ _SLOW = {
     "capacity/test_serve.py": Slow(21, "a sample is taken every 15 s"),
     "asr/test_busy_engine.py": Slow(17, "live recognition beside files that fill the engine"),
     "asr/test_realtime.py": Slow(11, "speech is sent as fast as it is spoken"),
-    "asr/test_consumers.py": Slow(10, "speech is sent as fast as it is spoken"),
+    "asr/test_consumer.py": Slow(10, "speech is sent as fast as it is spoken"),
     "voiceproject/test_upgrade.py": Slow(10, "the first release's database is migrated with its data"),
     "inference/test_model_change.py": Slow(14, "a rolling change of model under load"),
     "tts/test_heard_again.py": Slow(23, "what the voices say is transcribed again by Whisper base"),

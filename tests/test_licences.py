@@ -61,11 +61,11 @@ def test_every_library_in_a_wheel_is_on_the_page(package: str) -> None:
 
 
 @pytest.mark.parametrize("name", MORE_THAN_A_NOTICE)
-def test_copyleft_is_named_in_the_notice_too(name: str) -> None:
+def test_copyleft_licences_are_in_the_notice_too(name: str) -> None:
     assert name in (ROOT / "NOTICE").read_text()
 
 
-def test_the_page_says_what_a_company_can_choose() -> None:
+def test_the_page_lists_the_choices() -> None:
     choices = (ROOT / "docs/licences.md").read_text().partition("## What a company can choose")[2]
     for choice in ("PyAV's codecs", "eSpeak NG in a process of its own", "Leaving eSpeak NG out"):
         assert choice in choices

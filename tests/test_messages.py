@@ -18,7 +18,7 @@ def test_every_message_is_translated() -> None:
     assert messages.problems() == []
 
 
-def test_a_new_message_is_missed(monkeypatch) -> None:
+def test_an_untranslated_message_is_noticed(monkeypatch) -> None:
     monkeypatch.setattr(messages, "BORROWED", (*messages.BORROWED, "A new {thing}."))
     [problem] = messages.problems()
     assert "not there: 'A new {thing}.'" in problem
@@ -41,7 +41,7 @@ async def test_an_error_is_in_the_callers_language(api: httpx.AsyncClient, langu
     assert (error["message"], error["code"], error["param"]) == (words, "empty_input", "input")
 
 
-async def test_errors_from_serializers_threads_and_other_processes_are_too(api: httpx.AsyncClient) -> None:
+async def test_errors_from_serializers_threads_and_other_processes_are_translated(api: httpx.AsyncClient) -> None:
     speech = await api.post("/v1/audio/speech", json={"speed": 9}, headers=MALAY)
     assert speech.json()["error"]["message"] == "input: Medan ini wajib diisi."
     files = {"file": ("clip.wav", b"no audio at all, only words" * 99)}
@@ -67,7 +67,7 @@ async def test_availability_says_why_in_malay(api: httpx.AsyncClient) -> None:
     assert features["asr"]["message"] == "Ciri suara dimatikan."
 
 
-async def test_a_page_is_in_the_language_that_was_chosen(stranger: httpx.AsyncClient) -> None:
+async def test_a_page_is_in_the_chosen_language(stranger: httpx.AsyncClient) -> None:
     by_header = await stranger.get("/", headers=MALAY)
     assert '<html lang="ms">' in by_header.text
     assert "Mod perbualan" in by_header.text

@@ -16,14 +16,14 @@ from django.db import connection
 from tests.services import ROOT
 
 AGAIN = "VOICE_TESTS_AGAIN"  # set in the inner run
-USAGE = "cost guards personal plans quality quota rebuild spool statements weeks writer".split()
-CAPACITY = "board delivery measure phases probe watch".split()
+USAGE = "cost triggers personal_data plans quality quota rebuild spool statements activity writer".split()
+CAPACITY = "figures notifications alert_metrics phase_outlook uptime watch".split()
 TESTS = [
     *(f"usage/test_{module}.py" for module in USAGE),
     *(f"capacity/test_{module}.py" for module in CAPACITY),
     "capacity/test_alerts.py::test_each_rule_fires_notifies_and_resolves",
     "capacity/test_alerts.py::test_acknowledging_ends_the_reminders",
-    "capacity/test_alerts.py::test_an_alert_of_a_process_before_the_columns_can_be_read_and_goes_on",
+    "capacity/test_alerts.py::test_alerts_of_the_previous_version_continue",
     "dashboard/test_dashboard.py::TestNumbers",
     "dashboard/test_dashboard_pages.py::TestPage::test_it_works",
     "dashboard/test_home.py::test_it_works",
@@ -31,17 +31,17 @@ TESTS = [
     "tools/demo/test_seed_demo.py::TestTheQuarter",
     "tools/demo/test_seed_demo.py::test_a_credit_note_with_its_counter_entry",
 ]
-NOT_AGAIN = "not TestTenThousandRows and not test_the_interval_holds_the_truth"
+NOT_AGAIN = "not TestTenThousandRows and not test_the_interval_contains_the_true_rate"
 
 
 @pytest.mark.skipif(AGAIN not in os.environ, reason="this is the outer run")
-def test_this_is_postgresql(db) -> None:
+def test_the_inner_run_uses_postgresql(db) -> None:
     assert connection.vendor == "postgresql"
 
 
 @pytest.mark.skipif(AGAIN in os.environ, reason="this is the inner run")
 @pytest.mark.timeout(600)
-def test_these(postgres_url: str, tmp_path: Path) -> None:
+def test_selected_tests_pass_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
     environment = {**os.environ, AGAIN: "yes", "DATABASE_URL": postgres_url, "VOICE_STATE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", NOT_AGAIN, __file__]
     command += [f"tests/{test}" for test in TESTS]

@@ -108,7 +108,7 @@ def test_models(client: openai.OpenAI) -> None:
         client.models.retrieve("gpt-9")
 
 
-def test_errors_are_the_sdks_own(client: openai.OpenAI, served_service: Served) -> None:
+def test_errors_become_the_sdks_exceptions(client: openai.OpenAI, served_service: Served) -> None:
     with pytest.raises(openai.BadRequestError, match="empty") as refusal:
         client.audio.transcriptions.create(model="whisper-1", file=("clip.wav", b""))
     assert refusal.value.code == "invalid_audio"

@@ -33,7 +33,7 @@ FILES = {"whoisin", "story", "quarter", "lookingadmin", "manyrows", "worth", "wo
 
 
 @pytest.mark.parametrize(("word", "term"), WORDS.items(), ids=WORDS.values())
-def test_the_fields_terms(word: str, term: str) -> None:
+def test_former_words_do_not_return(word: str, term: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}"
         for folder in FOLDERS
@@ -43,6 +43,6 @@ def test_the_fields_terms(word: str, term: str) -> None:
     assert not found, f"say {term}"
 
 
-def test_modules_are_named_by_what_they_hold() -> None:
+def test_former_module_names_do_not_return() -> None:
     named = {path.stem for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
     assert named & FILES == set()

@@ -18,21 +18,21 @@ def test_a_word_is_stable_once_two_hypotheses_agree() -> None:
     assert agreement.stable == ["saya", "mahu"]
 
 
-def test_commas_and_capitals_are_no_disagreement() -> None:
+def test_punctuation_and_case_are_ignored() -> None:
     agreement = Agreement()
     agreement.update(["Selamat", "pagi", "semua"])
     agreement.update(["selamat", "pagi,", "semua."])
     assert agreement.stable == ["selamat", "pagi,", "semua."]
 
 
-def test_certain_words_need_no_agreement() -> None:
+def test_words_with_high_probability_need_no_agreement() -> None:
     agreement = Agreement()
     agreement.update(["satu", "dua", "tiga"], certain=2)
     assert agreement.stable == ["satu", "dua"]
 
 
 @given(st.lists(WORDS, max_size=8))
-def test_what_is_stable_never_changes(hypotheses: list[list[str]]) -> None:
+def test_stable_words_never_change(hypotheses: list[list[str]]) -> None:
     agreement = Agreement()
     before: list[str] = []
     for hypothesis in hypotheses:

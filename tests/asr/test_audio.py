@@ -35,14 +35,14 @@ def test_it_works(container: str, channels: int) -> None:
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 96_000])
-def test_any_sample_rate_keeps_the_pitch(rate: int) -> None:
+def test_every_sample_rate_keeps_the_pitch(rate: int) -> None:
     time = np.arange(rate) / rate
     recording = decode(sound.wav(np.sin(2 * np.pi * 1000 * time).astype(np.float32), rate), max_duration_s=60)
     spectrum = np.abs(np.fft.rfft(recording.samples))
     assert np.argmax(spectrum) * SAMPLE_RATE / len(recording.samples) == pytest.approx(1000, abs=3)
 
 
-def test_a_wav_from_a_pipe_has_no_sizes_and_is_read_all_the_same() -> None:
+def test_a_wav_from_a_pipe_is_read_without_sizes() -> None:
     data = bytearray(sound.wav(sound.tone(1)))
     data[4:8] = data[40:44] = b"\xff\xff\xff\xff"
     assert decode(bytes(data), max_duration_s=60).duration_s == pytest.approx(1, abs=0.01)
@@ -64,26 +64,26 @@ def test_a_wav_from_a_pipe_has_no_sizes_and_is_read_all_the_same() -> None:
     ],
     ids=["empty", "header", "random", "png", "playlist", "cut-wav", "cut-m4a", "cut-flac", "50-ms", "no-samples"],
 )
-def test_what_cannot_be_used_is_refused(data: bytes, code: str) -> None:
+def test_unusable_audio_is_refused(data: bytes, code: str) -> None:
     refusal = refused(data)
     assert (refusal.status, refusal.code, refusal.param) == (400, code, "file")
 
 
-def test_too_much_sound_in_a_small_file_is_noticed_while_decoding() -> None:
+def test_too_long_audio_in_a_small_file_is_refused_while_decoding() -> None:
     two_hours = sound.encoded(sound.silence(120), "flac")
     assert len(two_hours) < 200_000
     refusal = refused(two_hours, max_duration_s=60)
     assert (refusal.status, refusal.code) == (413, "audio_too_long")
 
 
-def test_a_header_that_lies_about_its_chunks_does_no_harm() -> None:
+def test_a_header_with_wrong_chunk_sizes_does_no_harm() -> None:
     data = bytearray(sound.wav(sound.tone(1)))
     struct.pack_into("<I", data, 16, 0xFFFFFFF0)
     refused(bytes(data))
 
 
 @pytest.mark.parametrize("before", [b"", b"LIST\x05\0\0\0abcde\0"], ids=["plain", "with a chunk of odd length before"])
-def test_a_wav_of_the_very_samples_is_taken_as_it_is(before: bytes) -> None:
+def test_a_16_khz_mono_wav_gives_the_same_samples_without_ffmpeg(before: bytes) -> None:
     """A WAV file that is already 16-bit mono at 16 kHz gives the same samples with and without FFmpeg."""
     from asr.audio import _collected
     from asr.containers import chunks
@@ -93,7 +93,7 @@ def test_a_wav_of_the_very_samples_is_taken_as_it_is(before: bytes) -> None:
     assert np.array_equal(decode(data, max_duration_s=60).samples, _collected(chunks(data, 60), 60).samples)
 
 
-def test_such_a_wav_is_refused_like_any_other() -> None:
+def test_a_16_khz_mono_wav_has_the_same_limits() -> None:
     assert refused(sound.wav(sound.tone(0.05))).code == "audio_too_short"
     assert refused(sound.wav(sound.tone(2.0)), max_duration_s=1).code == "audio_too_long"
     assert refused(sound.wav(sound.silence(0))).code == "invalid_audio"

@@ -18,7 +18,7 @@ from tests import sound
 from tests.asr.streams import TALK, BusyEngine, Listener, session, speak
 
 
-async def test_a_busy_engine_is_asked_for_finals_only(engine: WhisperEngine) -> None:
+async def test_no_partials_are_requested_from_a_busy_engine(engine: WhisperEngine) -> None:
     listener = Listener()
     busy = BusyEngine(engine)
     stream = session(busy, listener)
@@ -29,7 +29,7 @@ async def test_a_busy_engine_is_asked_for_finals_only(engine: WhisperEngine) -> 
     assert set(busy.live) == {True}
 
 
-async def test_partials_keep_coming_where_the_engine_is_never_idle(engine: WhisperEngine) -> None:
+async def test_partials_continue_although_the_engine_is_never_idle(engine: WhisperEngine) -> None:
     listener = Listener()
     busy = BusyEngine(engine)
     stream = session(busy, listener)
@@ -40,7 +40,7 @@ async def test_partials_keep_coming_where_the_engine_is_never_idle(engine: Whisp
     assert len(listener.of(Partial)) >= seconds / 4
 
 
-async def test_the_last_words_are_recognised_while_the_pause_runs(engine: WhisperEngine) -> None:
+async def test_the_last_words_are_recognised_during_the_pause(engine: WhisperEngine) -> None:
     listener = Listener()
     stream = session(engine, listener, TurnDetection(silence_duration_ms=600), partials=False)
     units: list[object] = []
@@ -60,7 +60,7 @@ async def test_the_last_words_are_recognised_while_the_pause_runs(engine: Whispe
     assert jiwer.wer("selamat pagi semua", listener.text) <= 0.4
 
 
-async def test_a_stream_with_finals_under_way_is_working(engine: WhisperEngine) -> None:
+async def test_a_stream_that_waits_for_finals_is_not_idle(engine: WhisperEngine) -> None:
     stream = session(engine, Listener(), None)
     assert not stream.is_working
     await stream.append(sound.said("selamat pagi"))
@@ -70,7 +70,7 @@ async def test_a_stream_with_finals_under_way_is_working(engine: WhisperEngine) 
     assert not stream.is_working
 
 
-async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine, monkeypatch) -> None:
+async def test_slow_partials_become_less_frequent(engine: WhisperEngine, monkeypatch) -> None:
     slow_s = 0.1
     submitted = engine.submit
     guesses = 0
@@ -93,7 +93,7 @@ async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine, monk
     )  # at most four utterances, each with a first partial
 
 
-async def test_a_failure_is_of_its_utterance(engine: WhisperEngine) -> None:
+async def test_a_failure_affects_only_its_utterance(engine: WhisperEngine) -> None:
     listener = Listener()
     busy = BusyEngine(engine, refuse=True)
     stream = session(busy, listener, None)

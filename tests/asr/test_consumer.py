@@ -46,7 +46,7 @@ async def test_partials_while_speaking(server_address: str, api_key: str) -> Non
         assert partial["text"].startswith(partial["stable"])
 
 
-async def test_the_last_words_are_waited_for(server_address: str, api_key: str, settings, monkeypatch) -> None:
+async def test_done_comes_after_the_last_words(server_address: str, api_key: str, settings, monkeypatch) -> None:
     """The idle timeout does not end a stream while its final results are still being computed."""
     settings.VOICE_WS_IDLE_S = 0.3
     submit = whisper().submit
@@ -77,7 +77,7 @@ async def test_manual_commit(server_address: str, api_key: str) -> None:
     assert "speech_started" not in [event["type"] for event in client.events]
 
 
-async def test_messages_may_be_cut_within_a_sample(server_address: str, api_key: str) -> None:
+async def test_messages_may_be_split_within_a_sample(server_address: str, api_key: str) -> None:
     data = pcm16(TALK)
     async with opened(server_address, api_key) as client:
         await client.send(START)
@@ -90,7 +90,7 @@ async def test_messages_may_be_cut_within_a_sample(server_address: str, api_key:
 
 
 @pytest.mark.parametrize("field", ["language", "model", "type"])
-async def test_half_a_character_is_told_like_any_other_mistake(server_address: str, api_key: str, field: str) -> None:
+async def test_an_unpaired_surrogate_is_reported_as_an_error(server_address: str, api_key: str, field: str) -> None:
     async with opened(server_address, api_key) as client:
         await client.send(json.dumps(START | {field: "\ud83d"}))
         assert await client.close_code() in (4400, 4404)
@@ -126,7 +126,9 @@ async def test_sample_rates(server_address: str, api_key: str, rate: int) -> Non
         (['{"type": "start", "prompt": "' + "x" * 1_100_000 + '"}'], 4413, "message_too_large", "1,048,576"),
     ],
 )
-async def test_abuse_is_told_and_closed(server_address, api_key, messages, code: int, error: str, says: str) -> None:
+async def test_invalid_messages_are_reported_and_close_the_connection(
+    server_address, api_key, messages, code: int, error: str, says: str
+) -> None:
     async with opened(server_address, api_key) as client:
         for message in messages:
             await client.send(message)
@@ -138,7 +140,7 @@ async def test_abuse_is_told_and_closed(server_address, api_key, messages, code:
     assert (row.status, row.audio_ms, row.error_code) == (code - 4000, 0, error)
 
 
-async def test_a_frame_beyond_all_limits_ends_the_connection(served_service) -> None:
+async def test_an_oversized_frame_ends_the_connection(served_service) -> None:
     async with opened(served_service.url, served_service.key) as client:
         await client.send(START)
         with suppress(ConnectionClosed):  # the server may close before everything is sent
@@ -157,21 +159,21 @@ async def test_a_frame_beyond_all_limits_ends_the_connection(served_service) -> 
         ("good", "/v1/realtime", {}, 4400, "invalid_value"),
     ],
 )
-async def test_who_may_not_enter(server_address, api_key, key, path, options, code: int, error: str) -> None:
+async def test_refused_connections(server_address, api_key, key, path, options, code: int, error: str) -> None:
     async with opened(server_address, api_key if key == "good" else key, path=path, **options) as client:
         assert await client.close_code() == code
     assert client.error["code"] == error
 
 
 @pytest.mark.parametrize("origin", [None, "http://localhost:3000", "http://127.0.0.1:5173", "https://chat.example"])
-async def test_who_may(server_address: str, api_key: str, settings, origin: str | None) -> None:
+async def test_accepted_credentials(server_address: str, api_key: str, settings, origin: str | None) -> None:
     settings.VOICE_CORS_ORIGINS = ["https://chat.example"]
     async with opened(server_address, api_key, origin=origin) as client:
         await client.send(START)
         await client.until("ready")
 
 
-async def test_nothing_else_is_at_other_addresses(server_address: str, api_key: str) -> None:
+async def test_unknown_addresses_are_refused(server_address: str, api_key: str) -> None:
     with pytest.raises(Exception, match="404"):
         async with opened(server_address, api_key, path="/ws/nothing"):
             pass
@@ -209,7 +211,9 @@ async def test_a_token_expires(server_address: str, api: httpx.AsyncClient, monk
     assert client.error["code"] == "expired_token"
 
 
-async def test_a_token_is_its_applications(server_address: str, api: httpx.AsyncClient, api_key: str) -> None:
+async def test_a_token_is_refused_with_its_client_application(
+    server_address: str, api: httpx.AsyncClient, api_key: str
+) -> None:
     from core.identity import forget_lookups
     from core.models import ClientApplication
 
@@ -243,7 +247,7 @@ async def test_streams_per_user(server_address: str, api_key: str, settings) -> 
     assert sorted(row.status for row in await rows()) == [429, 499, 499, 499, 499]
 
 
-async def test_a_user_that_start_names_has_the_same_limit(server_address: str, api_key: str, settings) -> None:
+async def test_the_stream_limit_applies_to_a_user_named_by_start(server_address: str, api_key: str, settings) -> None:
     settings.VOICE_STREAMS_PER_USER = 1
     async with opened(server_address, api_key) as first, opened(server_address, api_key) as second:
         await first.send(START | {"user": "aminah"})
@@ -272,5 +276,5 @@ async def test_a_transcript_can_be_corrected(server_address: str, api_key: str, 
     assert (answer.status_code, answer.json()["word_error_rate"]) == (200, 0.0)
 
 
-def test_pcm16_is_what_it_says() -> None:
+def test_pcm16_has_two_bytes_per_sample() -> None:
     assert pcm16(sound.silence(0.01)) == bytes(320)

@@ -45,7 +45,7 @@ def code(data: bytes, max_duration_s: float = 600) -> str:
 
 # --- timestamps -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", list(audiofiles.KINDS))
-def test_a_recording_that_was_paused_goes_on_later(kind: str) -> None:
+def test_a_paused_recording_keeps_its_times(kind: str) -> None:
     recording = decode(muxed(kind, [Track([(0, BEEP), (9, BEEP)])]), max_duration_s=60)
     first, second = loud_seconds(recording)
     assert first == pytest.approx((0, 1), abs=0.12)
@@ -56,7 +56,7 @@ def test_a_recording_that_was_paused_goes_on_later(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["m4a", "mp4", "webm", "mka"])
 @pytest.mark.parametrize("picture_s", [0.0, 6.0])
-def test_sound_that_begins_late_is_late(kind: str, picture_s: float) -> None:
+def test_sound_that_begins_late_keeps_its_time(kind: str, picture_s: float) -> None:
     if picture_s and kind == "m4a":
         pytest.skip("holds no pictures")
     recording = decode(muxed(kind, [Track([(3.5, BEEP)])], picture_s=picture_s), max_duration_s=60)
@@ -64,17 +64,17 @@ def test_sound_that_begins_late_is_late(kind: str, picture_s: float) -> None:
 
 
 @pytest.mark.parametrize("kind", ["webm", "fragmented mp4", "mka"])
-def test_a_piece_of_a_long_stream_begins_at_its_own_beginning(kind: str) -> None:
+def test_a_part_of_a_long_stream_starts_at_zero(kind: str) -> None:
     recording = decode(muxed(kind, [Track([(7200, BEEP)])]), max_duration_s=60)
     assert loud_seconds(recording)[0][0] == pytest.approx(0, abs=0.12)
 
 
 @pytest.mark.parametrize("kind", ["webm", "mka", "m4a"])
-def test_hours_on_the_clock_are_refused_without_being_held(kind: str) -> None:
+def test_a_jump_of_hours_is_refused_without_allocating_memory(kind: str) -> None:
     assert code(muxed(kind, [Track([(0, BEEP), (20_000, BEEP)])]), max_duration_s=3600) == "audio_too_long"
 
 
-def test_a_clock_that_jitters_adds_nothing() -> None:
+def test_jitter_of_the_timestamps_adds_no_silence() -> None:
     parts = [(0.25 * index + 0.05 * (index % 2), sound.tone(0.25)) for index in range(8)]
     assert decode(muxed("webm", [Track(parts)]), max_duration_s=60).paused_s == 0
 
@@ -82,7 +82,7 @@ def test_a_clock_that_jitters_adds_nothing() -> None:
 # --- tracks -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", ["mka", "mp4", "webm"])
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_of_two_tracks_the_one_that_can_be_heard(kind: str, order: tuple[int, int]) -> None:
+def test_of_two_tracks_the_audible_one_is_used(kind: str, order: tuple[int, int]) -> None:
     tracks = [Track([(0, sound.silence(2))], default=True), Track([(0, sound.tone(2))], default=False)]
     recording = decode(muxed(kind, [tracks[index] for index in order]), max_duration_s=60)
     assert loud_seconds(recording)[0] == pytest.approx((0, 2), abs=0.12)
@@ -90,7 +90,7 @@ def test_of_two_tracks_the_one_that_can_be_heard(kind: str, order: tuple[int, in
 
 @pytest.mark.parametrize("kind", ["mka", "webm"])
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_of_two_tracks_with_sound_the_default_one(kind: str, order: tuple[int, int]) -> None:
+def test_of_two_audible_tracks_the_default_one_is_used(kind: str, order: tuple[int, int]) -> None:
     tracks = [Track([(0, sound.tone(2, 880))], default=False), Track([(0, 0.5 * sound.tone(2, 440))], default=True)]
     recording = decode(muxed(kind, [tracks[index] for index in order]), max_duration_s=60)
     spectrum = np.abs(np.fft.rfft(recording.samples[:SAMPLE_RATE]))
@@ -107,7 +107,7 @@ def pcm(channels: list[sound.Audio], rate: int = SAMPLE_RATE) -> bytes:
     ("weights", "least"),
     [((1, 1), 0.28), ((1, -1), 0.28), ((0.5, -1), 0.2), ((0, 1), 0.28), ((1, 0, 0), 0.28), ((1, -1, 1, -1), 0.28)],
 )
-def test_nothing_cancels_out(weights: tuple[float, ...], least: float) -> None:
+def test_mixing_channels_cancels_nothing_out(weights: tuple[float, ...], least: float) -> None:
     hiss = [0.002 * sound.noise(2) for _ in weights]
     audio = [weight * sound.tone(2) + noise for weight, noise in zip(weights, hiss, strict=True)]
     recording = decode(pcm(audio), max_duration_s=60)
@@ -117,7 +117,7 @@ def test_nothing_cancels_out(weights: tuple[float, ...], least: float) -> None:
 @pytest.mark.parametrize("rate", [8_000, 44_100])
 @pytest.mark.parametrize("silent_s", [0.0, 6.0])
 @pytest.mark.parametrize("louder", [1.0, 0.4])
-def test_speech_in_opposite_phase_is_heard_like_any_other(rate: int, silent_s: float, louder: float) -> None:
+def test_speech_in_opposite_phase_is_recognised(rate: int, silent_s: float, louder: float) -> None:
     """Two channels in opposite phase do not cancel out, even after silence or if one of them is louder."""
     left = soxr.resample(sound.joined([sound.silence(silent_s), sound.said("selamat pagi semua")]), sound.RATE, rate)
     straight = decode(pcm([left, louder * left], rate), max_duration_s=60)
@@ -127,7 +127,7 @@ def test_speech_in_opposite_phase_is_heard_like_any_other(rate: int, silent_s: f
     assert np.abs(difference).max() < 0.02 * np.abs(straight.samples).max()
 
 
-def test_two_speakers_on_a_channel_each_are_both_heard() -> None:
+def test_two_speakers_on_separate_channels_are_both_recognised() -> None:
     left = sound.joined([sound.tone(1, 440), sound.silence(2)])
     right = sound.joined([sound.silence(2), 0.3 * sound.tone(1, 660)])
     recording = decode(pcm([left, right]), max_duration_s=60)
@@ -150,14 +150,14 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", list(BOMBS))
-def test_a_bomb_is_refused_with_little_memory(name: str) -> None:
+def test_a_decompression_bomb_is_refused_with_little_memory(name: str) -> None:
     """Refusing the file takes little memory in this process, because another process decodes it."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert code(BOMBS[name], 3600) in ("invalid_audio", "audio_too_long")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000
 
 
-def test_the_bomb_is_a_real_flac() -> None:
+def test_the_decompression_bomb_is_a_valid_flac() -> None:
     """The same frames decode at a usual sample rate, so the bomb is not refused for being malformed."""
     assert decode(audiofiles.flac_bomb(frames=3, rate=48_000), max_duration_s=60).duration_s == pytest.approx(
         4.1, abs=0.1
@@ -165,14 +165,14 @@ def test_the_bomb_is_a_real_flac() -> None:
 
 
 @pytest.mark.parametrize("rate", [4_000, 5_512, 99_991, 192_000, 384_000])
-def test_unusual_rates_are_no_bombs(rate: int) -> None:
+def test_unusual_sample_rates_are_accepted(rate: int) -> None:
     time = np.arange(rate) / rate
     assert decode(sound.wav(np.sin(880 * time).astype(np.float32), rate), max_duration_s=9).duration_s == pytest.approx(
         1
     )
 
 
-def test_the_decoder_gets_no_more_memory_than_it_may_have() -> None:
+def test_the_decoders_memory_is_limited() -> None:
     script = (
         "from asr import decoder_process as d; d._bound_memory(); kept = []\n"
         "try:\n for _ in range(400): kept.append(bytearray(b'x') * (1 << 20))\n"
@@ -182,13 +182,13 @@ def test_the_decoder_gets_no_more_memory_than_it_may_have() -> None:
     assert 100 < int(answer.stdout) < 140
 
 
-def test_the_first_file_finds_a_decoder() -> None:
+def test_a_decoder_runs_before_the_first_file() -> None:
     decoder_process._end_all()
     segmenting.warm_up()
     assert [process.alive for process in decoder_process._idle] == [True]
 
 
-def test_a_decoder_that_dies_costs_one_file() -> None:
+def test_a_decoder_that_dies_fails_only_one_file() -> None:
     decode(sound.encoded(BEEP, "flac"), max_duration_s=9)
     for process in decoder_process._idle:
         process._process.kill()
@@ -196,7 +196,7 @@ def test_a_decoder_that_dies_costs_one_file() -> None:
     assert decode(sound.encoded(BEEP, "flac"), max_duration_s=9).duration_s == pytest.approx(1, abs=0.1)
 
 
-def test_a_decoder_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     decode(sound.encoded(BEEP, "flac"), max_duration_s=9)
     for process in decoder_process._idle:
         process._process.send_signal(signal.SIGSTOP)
@@ -251,7 +251,7 @@ def test_raw_gsm() -> None:
 
 
 @pytest.mark.parametrize("head", [b"FLV\x01", b"wvpk", b"MThd", b".RMF", b"#!SILK_V3", b"%PDF-1.7", b'{"a": 1}'])
-def test_what_is_not_supported_is_called_so(head: bytes) -> None:
+def test_unsupported_formats_are_reported_as_such(head: bytes) -> None:
     assert code(head + bytes(400)) == "unsupported_format"
 
 

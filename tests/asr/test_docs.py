@@ -26,7 +26,7 @@ def run(command: list[str], folder: Path, service: Served) -> str:
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=["sdk", "plain"])
-def test_the_programs_hear_what_is_said(program: str, tmp_path: Path, served_service: Served) -> None:
+def test_the_documented_programs_transcribe_speech(program: str, tmp_path: Path, served_service: Served) -> None:
     (tmp_path / "malay.wav").write_bytes(sound.wav(sound.said("selamat pagi semua")))
     assert "pagi" in run([sys.executable, "-c", program], tmp_path, served_service)
 

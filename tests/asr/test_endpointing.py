@@ -19,7 +19,7 @@ def turns(probabilities: list[float], detection: TurnDetection) -> list[tuple[in
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 7, 1000])
-def test_probabilities_are_those_of_the_whole_recording(at_once: int) -> None:
+def test_streamed_probabilities_equal_those_of_the_whole_recording(at_once: int) -> None:
     audio = sound.joined([sound.silence(0.7), sound.said("selamat pagi semua"), sound.noise(1.0)])
     vad = FrameVad()
     cut = frames(audio)
@@ -59,13 +59,13 @@ def test_a_short_pause_does_not_end_a_turn() -> None:
     assert [turn for _, turn in told] == [Turn.STARTED, Turn.STOPPED]
 
 
-def test_what_is_nearly_speech_goes_on_but_does_not_begin() -> None:
+def test_a_probability_below_the_threshold_continues_but_starts_no_turn() -> None:
     assert turns([0.4] * 50, TurnDetection(threshold=0.5)) == []
     told = turns([0.9] * 5 + [0.4] * 50, TurnDetection(threshold=0.5))
     assert [turn for _, turn in told] == [Turn.STARTED]
 
 
-def test_what_is_nearly_speech_does_not_end_a_silence_either() -> None:
+def test_a_probability_below_the_threshold_does_not_interrupt_silence() -> None:
     told = turns([0.9] * 5 + [0.1] + [0.4] * 30, TurnDetection(silence_duration_ms=320))
     assert told == [(3, Turn.STARTED), (14, Turn.STOPPED)]
 
@@ -76,6 +76,6 @@ def test_a_click_long_before_a_word_is_not_part_of_it() -> None:
     assert [endpointer.feed(probability) for probability in probabilities] == [None] * len(probabilities)
 
 
-def test_the_threshold_is_the_callers() -> None:
+def test_the_caller_sets_the_threshold() -> None:
     assert turns([0.6] * 20, TurnDetection(threshold=0.8)) == []
     assert turns([0.6] * 20, TurnDetection(threshold=0.3))

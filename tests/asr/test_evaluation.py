@@ -76,7 +76,7 @@ def test_two_models_are_compared_in_pairs(manifest: Path) -> None:
     assert itself["wer_difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
-def test_a_loop_is_what_nobody_said_three_times() -> None:
+def test_a_loop_is_a_repetition_that_the_reference_lacks() -> None:
     def loops(said: str, heard: str) -> int:
         reference = evaluation.Reference(Path("a.wav"), said, "ms")
         return evaluation.score(reference, evaluation.ClipResult(heard, "ms", 2.0, 0), 0.1).loops
@@ -86,7 +86,7 @@ def test_a_loop_is_what_nobody_said_three_times() -> None:
     assert loops("terima kasih", "terima kasih") == 0
 
 
-def test_the_worst_lines_are_shown(manifest: Path) -> None:
+def test_the_clips_with_most_errors_are_shown(manifest: Path) -> None:
     text = manifest.read_text().replace("Selamat pagi semua", "Lain sekali kata-katanya")
     manifest.write_text(text)
     shown = run(manifest)

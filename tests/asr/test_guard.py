@@ -59,13 +59,13 @@ def test_it_works() -> None:
 
 
 @pytest.mark.parametrize("text", CAPTIONS)
-def test_captions_that_were_said_stay(text: str) -> None:
+def test_spoken_captions_are_kept(text: str) -> None:
     for logprob in (-0.3, -0.6, -0.9):
         assert checked(heard(text, avg_logprob=logprob), speech_s=2.5) is not None
 
 
 @pytest.mark.parametrize("text", CAPTIONS)
-def test_captions_that_the_audio_does_not_bear_out_go(text: str) -> None:
+def test_captions_without_evidence_in_the_audio_are_removed(text: str) -> None:
     """A single piece of evidence is enough to remove the text."""
     assert checked(heard(text, no_speech_prob=0.5), speech_s=2.5) is None
     assert checked(heard(text, avg_logprob=-1.3), speech_s=2.5) is None
@@ -74,7 +74,7 @@ def test_captions_that_the_audio_does_not_bear_out_go(text: str) -> None:
         assert checked(heard(text), speech_s=2.5, audio=audio) is None
 
 
-def test_a_caption_after_what_was_said_goes_alone() -> None:
+def test_a_caption_after_speech_is_removed_alone() -> None:
     audio = sound.joined([TALK[: 3 * sound.RATE], sound.noise(3, 0.01)])
     phrases = (Phrase("Selamat pagi semua.", 0.0, 3.0, (1,)), Phrase("Terima kasih kerana menonton.", 3.0, 6.0, (2,)))
     both = replace(SURE, text="Selamat pagi semua. Terima kasih kerana menonton.", phrases=phrases)
@@ -92,7 +92,7 @@ def test_the_same_caption_again_needs_more_evidence() -> None:
 
 
 @pytest.mark.parametrize("text", ["Oh", "you", "I don't know what you're doing", "Merea"])
-def test_notes_that_pass_for_speech_have_no_words(text: str) -> None:
+def test_music_taken_for_speech_has_no_words(text: str) -> None:
     """Music that is taken for speech gives no words.
 
     The no-speech probability is one that Whisper base gives for such music.
@@ -103,12 +103,12 @@ def test_notes_that_pass_for_speech_have_no_words(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "...", "... ... ...", "♪", "-"])
-def test_punctuation_is_nothing_said(text: str) -> None:
+def test_punctuation_alone_is_no_speech(text: str) -> None:
     assert checked(heard(text), speech_s=2) is None
 
 
 @pytest.mark.parametrize("text", ["Maybank", "Maybank, PETRONAS.", "Perbualan tentang Maybank", "Khairul Petronas"])
-def test_hints_that_the_audio_does_not_bear_out_go(text: str) -> None:
+def test_hints_without_evidence_in_the_audio_are_removed(text: str) -> None:
     hints = "Perbualan tentang Maybank, Petronas, Khairul"
     echo = heard(text)
     talk = TALK[4800 : 4800 + 2 * sound.RATE]
@@ -117,12 +117,12 @@ def test_hints_that_the_audio_does_not_bear_out_go(text: str) -> None:
     assert guard.checked(echo, audio=sound.hold_music(2), speech_s=2, hints="Genting") == echo
 
 
-def test_silence_by_the_models_own_judgement_is_dropped() -> None:
+def test_text_that_the_model_itself_calls_silence_is_dropped() -> None:
     assert checked(heard("apa khabar", no_speech_prob=0.9, avg_logprob=-1.4), speech_s=2) is None
     assert checked(heard("apa khabar", no_speech_prob=0.9, avg_logprob=-0.3), speech_s=2) is not None
 
 
-def test_more_words_than_anybody_can_say_are_dropped() -> None:
+def test_text_with_more_words_than_can_be_said_is_dropped() -> None:
     assert checked(heard("satu dua tiga empat lima enam tujuh lapan sembilan sepuluh"), speech_s=0.4) is None
     assert checked(heard("ya"), speech_s=0.1) is not None
 
@@ -135,5 +135,5 @@ def test_a_loop_is_cut_to_its_first_turn() -> None:
     assert kept.phrases[0].text == kept.text
 
 
-def test_repetition_that_people_say_stays() -> None:
+def test_natural_repetition_is_kept() -> None:
     assert checked(heard("ya ya ya betul"), speech_s=2) is not None

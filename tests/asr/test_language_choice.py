@@ -19,7 +19,7 @@ def test_it_works() -> None:
 
 
 @pytest.mark.parametrize("word", [(("en", 0.5), ("ms", 0.2)), (("zh", 0.3), ("ms", 0.1)), (("en", 0.8), ("ms", 0.06))])
-def test_a_short_word_goes_with_its_neighbours(word: tuple[tuple[str, float], ...]) -> None:
+def test_a_short_word_takes_its_neighbours_language(word: tuple[tuple[str, float], ...]) -> None:
     short = Evidence(0.5, word)
     assert choose(short, [MALAY, MALAY]) == "ms"
     assert choose(short, []) == word[0][0]
@@ -27,11 +27,11 @@ def test_a_short_word_goes_with_its_neighbours(word: tuple[tuple[str, float], ..
     assert choose(MALAY, [short, short]) == "ms"
 
 
-def test_a_short_answer_that_is_surely_in_another_language_stays() -> None:
+def test_a_short_answer_clearly_in_another_language_keeps_it() -> None:
     assert choose(Evidence(1.2, (("en", 0.97), ("ms", 0.004))), [MALAY, MALAY]) == "en"
 
 
-def test_who_is_sure_need_not_wait() -> None:
+def test_a_certain_language_does_not_depend_on_neighbours() -> None:
     assert is_sure(MALAY)
     assert is_sure(Evidence(0.3, (("ms", 1.0),)))
     assert not is_sure(Evidence(0.5, (("en", 0.8), ("ms", 0.06))))

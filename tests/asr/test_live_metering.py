@@ -32,7 +32,7 @@ def selected(state: Path, query: str) -> list[tuple]:
         return database.execute(query).fetchall()
 
 
-async def test_sigterm_finishes_the_utterance_tells_and_settles(tmp_path: Path) -> None:
+async def test_sigterm_finishes_the_utterance_and_settles(tmp_path: Path) -> None:
     with served(tmp_path) as service:
         async with opened(service.url, service.key) as client:
             await client.send(START)
@@ -65,7 +65,7 @@ async def hear_and_kill(service: Served, state: Path) -> None:
         service.process.wait(10)
 
 
-async def test_a_killed_process_loses_the_last_seconds_at_most(tmp_path: Path) -> None:
+async def test_a_killed_process_loses_at_most_the_last_seconds_of_usage(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with served(tmp_path) as service:
         await hear_and_kill(service, state)
@@ -109,7 +109,7 @@ async def total() -> int:
     return sum([row.audio_ms async for row in LedgerEntry.objects.all()])
 
 
-async def test_one_row_however_often_it_was_noted(entry: Entry) -> None:
+async def test_several_checkpoints_make_one_ledger_row(entry: Entry) -> None:
     checkpoint = UsageCheckpoint()
     for audio_ms in (10_000, 20_000):
         await checkpoint.note(heard(entry, audio_ms))
@@ -118,7 +118,7 @@ async def test_one_row_however_often_it_was_noted(entry: Entry) -> None:
     assert (await total(), await OpenStream.objects.acount(), await LedgerEntry.objects.acount()) == (23_000, 0, 1)
 
 
-async def test_a_note_whose_caller_is_cancelled_is_not_counted_twice(entry: Entry) -> None:
+async def test_a_checkpoint_whose_caller_is_cancelled_is_not_counted_twice(entry: Entry) -> None:
     """The stream is interrupted while its checkpoint is being written."""
     checkpoint = UsageCheckpoint()
     noting = asyncio.create_task(checkpoint.note(heard(entry, 10_000)))
@@ -130,7 +130,7 @@ async def test_a_note_whose_caller_is_cancelled_is_not_counted_twice(entry: Entr
     assert (await total(), await OpenStream.objects.acount()) == (12_000, 0)
 
 
-async def test_a_stream_that_was_given_up_too_early_is_not_counted_twice(entry: Entry) -> None:
+async def test_a_stream_that_was_taken_for_dead_is_not_counted_twice(entry: Entry) -> None:
     """A process was suspended for so long that another process settled its stream."""
     checkpoint = UsageCheckpoint()
     await checkpoint.note(heard(entry, 10_000))
@@ -146,7 +146,7 @@ async def test_a_stream_that_was_given_up_too_early_is_not_counted_twice(entry: 
     assert await total() == 40_000
 
 
-async def test_streams_that_are_noted_are_left_alone(entry: Entry) -> None:
+async def test_recent_checkpoints_are_not_settled_by_other_processes(entry: Entry) -> None:
     await UsageCheckpoint().note(heard(entry, 10_000))
     assert await sync_to_async(recover)() == 0
     await OpenStream.objects.aupdate(noted_at=timezone.now() - timedelta(hours=1))

@@ -83,7 +83,7 @@ async def live(
 
 
 @pytest.mark.parametrize("name", TALKS)
-async def test_live_words_are_the_files(base: WhisperEngine, name: str) -> None:
+async def test_live_words_equal_those_of_a_file(base: WhisperEngine, name: str) -> None:
     """The words are the same for all kinds of clients.
 
     The first client keeps its microphone open, the second stops sending right after the speech, and the third marks the
@@ -98,7 +98,7 @@ async def test_live_words_are_the_files(base: WhisperEngine, name: str) -> None:
     assert await live(base, audio, language, chunk=320, detection=None) == words
 
 
-async def test_four_at_once_have_the_words_of_one(base: WhisperEngine) -> None:
+async def test_four_simultaneous_streams_have_the_words_of_one(base: WhisperEngine) -> None:
     talk = TALKS["pauses of all lengths"]
     audio = sound.joined([on_the_line(talk), sound.silence(2)])
     alone = await of_file(base, talk, "ms")
@@ -106,7 +106,7 @@ async def test_four_at_once_have_the_words_of_one(base: WhisperEngine) -> None:
     assert set(together) == {alone}
 
 
-async def test_where_it_stands_in_a_stream_makes_no_difference(base: WhisperEngine) -> None:
+async def test_the_position_in_a_stream_does_not_change_the_words(base: WhisperEngine) -> None:
     talk = sound.joined([sound.noise(0.3, 1e-3), cut_off(MALAY)])
     words = await of_file(base, talk, "ms")
     pauses = [sound.silence(seconds)[:-123] for seconds in (1.0, 1.7, 3.0)]
@@ -114,7 +114,7 @@ async def test_where_it_stands_in_a_stream_makes_no_difference(base: WhisperEngi
     assert await live(base, sound.joined(stream), "ms", chunk=1_600) == " ".join([words] * 3)
 
 
-async def test_finals_are_searched_widely_however_many_speak(base: WhisperEngine, monkeypatch) -> None:
+async def test_finals_use_the_full_beam_under_load(base: WhisperEngine, monkeypatch) -> None:
     beams: list[tuple[bool, int]] = []
     decode = Decoder.decode
 

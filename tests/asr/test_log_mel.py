@@ -10,7 +10,7 @@ from tests import sound
 
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 3.999, 30.0])
 @pytest.mark.parametrize("mels", [80, 128])
-def test_it_gives_the_numbers_of_faster_whisper(seconds: float, mels: int) -> None:
+def test_the_features_equal_those_of_faster_whisper(seconds: float, mels: int) -> None:
     audio = np.resize(sound.said("saya mahu pergi ke kuala lumpur"), int(seconds * sound.RATE))
     theirs = FeatureExtractor(feature_size=mels)
     expected = np.asarray(theirs(audio), np.float32)[:, :-1]

@@ -103,7 +103,7 @@ async def heard(
         ([("<|ms|>", 0.9), ("<|en|>", 0.1)], [-1.1, -0.1], "first", 1),  # clearly Malay
     ],
 )
-async def test_a_close_call_between_languages_is_the_likelier_texts(
+async def test_between_two_likely_languages_the_more_probable_text_wins(
     engine: WhisperEngine, languages: list[tuple[str, float]], scores: list[float], text: str, tries: int
 ) -> None:
     script = Script(["first", "second"], scores, languages)
@@ -125,35 +125,33 @@ async def test_it_works(engine: WhisperEngine) -> None:
 
 
 @pytest.mark.parametrize("times", [3, 6])
-async def test_a_sentence_said_over_and_over_is_cut_to_once_without_another_try(
-    engine: WhisperEngine, times: int
-) -> None:
+async def test_a_looped_sentence_is_cut_to_one_without_a_retry(engine: WhisperEngine, times: int) -> None:
     hypothesis, script = await heard(engine, " ".join(["selamat pagi semua."] * times))
     assert (hypothesis.text, hypothesis.tries) == ("selamat pagi semua.", 1)
     assert len(script.generated) == 1
 
 
-async def test_a_loop_whose_last_turn_ends_otherwise_is_cut_to_once(engine: WhisperEngine) -> None:
+async def test_a_loop_with_a_different_ending_is_cut_to_one(engine: WhisperEngine) -> None:
     once = "apa ini itu dia kami awak anda saya"
     again = once.replace("saya", "pun")
     hypothesis, script = await heard(engine, f"{once} {again}", language="ta")  # Tamil may have a token for each letter
     assert (hypothesis.text, len(script.generated)) == (once, 1)
 
 
-async def test_what_was_really_said_again_stays(engine: WhisperEngine) -> None:
+async def test_real_repetition_is_kept(engine: WhisperEngine) -> None:
     hypothesis, script = await heard(engine, "ha ha ha ha ha ha ha ha ha ha")
     assert hypothesis.text.count("ha") == 10
     assert len(script.generated) == 1
 
 
-async def test_a_loop_after_other_words_is_heard_again_in_full_context(engine: WhisperEngine) -> None:
+async def test_a_loop_after_other_words_is_retried_in_full_context(engine: WhisperEngine) -> None:
     hypothesis, script = await heard(engine, "hari ini" + 30 * " lama", "hari ini lama sekali")
     assert (hypothesis.text, hypothesis.tries) == ("hari ini lama sekali", 2)
     assert script.encoded[1:] == [FULL_CONTEXT_S]
     assert len(script.generated) == 2
 
 
-async def test_a_letter_over_and_over_after_other_words_is_heard_again(engine: WhisperEngine) -> None:
+async def test_a_looped_letter_after_other_words_is_retried(engine: WhisperEngine) -> None:
     hypothesis, script = await heard(engine, "hari ini" + 7 * " s", "hari ini saya sihat")
     assert (hypothesis.text, hypothesis.tries) == ("hari ini saya sihat", 2)
     assert script.encoded[1:] == [FULL_CONTEXT_S]
@@ -167,7 +165,7 @@ async def test_a_letter_over_and_over_after_other_words_is_heard_again(engine: W
         (0.6, "terima kasih kerana menonton video", "ya", 2),  # long enough for a short word
     ],
 )
-async def test_a_sound_too_short_for_its_words_has_none_and_costs_one_try(
+async def test_audio_too_short_for_its_words_has_no_text_after_one_try(
     engine: WhisperEngine, seconds: float, text: str, expected: str, tries: int
 ) -> None:
     hypothesis, script = await heard(engine, text, "ya", audio=sound.noise(seconds, 0.1))
@@ -176,7 +174,7 @@ async def test_a_sound_too_short_for_its_words_has_none_and_costs_one_try(
 
 
 @pytest.mark.parametrize(("seconds", "tries"), [(4.0, 2), (1.0, 1)])
-async def test_a_text_that_breaks_off_long_before_the_speech_is_heard_again(
+async def test_a_text_that_ends_long_before_the_speech_is_retried(
     engine: WhisperEngine, seconds: float, tries: int
 ) -> None:
     """A text without a closing timestamp, and with few words for the length of the audio, is recognised again."""
@@ -191,7 +189,7 @@ async def test_a_text_that_breaks_off_long_before_the_speech_is_heard_again(
     assert (found.text, found.tries) == ("selamat pagi semua" if tries == 2 else "selamat", tries)
 
 
-async def test_no_text_however_bad_costs_more_than_two_encodings_and_three_tries(engine: WhisperEngine) -> None:
+async def test_at_most_two_encodings_and_three_tries(engine: WhisperEngine) -> None:
     hypothesis, script = await heard(engine, "hari ini" + 200 * " lama")
     assert hypothesis.text == "hari ini lama"
     assert (len(script.encoded), len(script.generated)) == (2, 3)
@@ -200,7 +198,7 @@ async def test_no_text_however_bad_costs_more_than_two_encodings_and_three_tries
     assert all(how["max_length"] <= most + 10 for how in script.generated)
 
 
-async def test_very_fast_speech_is_tried_again_and_loses_nothing(engine: WhisperEngine) -> None:
+async def test_very_fast_speech_is_retried_without_loss(engine: WhisperEngine) -> None:
     clip = sound.noise(4.0, 0.1)
     limit = drafts.max_tokens("ms", 4.0, is_last_try=False)
     tokenizer = engine._model.hf_tokenizer
@@ -213,12 +211,12 @@ async def test_very_fast_speech_is_tried_again_and_loses_nothing(engine: Whisper
     assert first < second
 
 
-async def test_a_caller_who_sets_the_temperature_loses_no_word_of_fast_speech(engine: WhisperEngine) -> None:
+async def test_fast_speech_with_a_set_temperature_without_loss(engine: WhisperEngine) -> None:
     _hypothesis, script = await heard(engine, "apa khabar", audio=sound.noise(4.0, 0.1), temperatures=(0.2,))
     assert script.generated[0]["max_length"] >= drafts.max_tokens("ms", 4.0)
 
 
-async def test_a_guess_is_not_tried_again(engine: WhisperEngine) -> None:
+async def test_a_partial_result_is_not_retried(engine: WhisperEngine) -> None:
     hypothesis, script = await heard(engine, "hari ini" + 30 * " lama", temperatures=(0.0,))
     assert hypothesis.text == "hari ini lama"
     assert len(script.generated) == 1
@@ -244,7 +242,7 @@ async def test_mandarin_is_written_in_simplified_characters(engine: WhisperEngin
         ("zh", ["<|0.00|>", "给", b"\xe6", "<|0.80|>", "<|0.80|>", b"\x88\x91", "来", "<|1.60|>"], "给我来"),
     ],
 )
-async def test_half_a_character_is_in_no_format(
+async def test_incomplete_characters_are_dropped(
     engine: WhisperEngine, language: str, pieces: list[str | bytes], kept: str
 ) -> None:
     """Incomplete characters are dropped, but a character that a timestamp splits is kept.

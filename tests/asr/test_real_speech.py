@@ -49,7 +49,7 @@ def letters(text: str) -> str:
         "see you in the next video",
     ],
 )
-async def test_captions_that_are_said_stay(base: WhisperEngine, text: str) -> None:
+async def test_spoken_captions_are_kept(base: WhisperEngine, text: str) -> None:
     # At the usual rate two transcripts of "subscribe now" are almost equally likely, and a few milliseconds of padding
     # decide. Slow speech is unambiguous.
     found = await heard(base, sound.said(text, "en", rate=130), Options(language="en"))
@@ -73,15 +73,13 @@ async def test_each_segment_is_in_its_own_language(base: WhisperEngine, order: t
         ("one moment please i will check your account", "thank you very much", "account"),
     ],
 )
-async def test_both_sentences_of_a_segment_are_there_once(
-    base: WhisperEngine, first: str, second: str, word: str
-) -> None:
+async def test_both_sentences_of_a_segment_appear_once(base: WhisperEngine, first: str, second: str, word: str) -> None:
     audio = sound.joined([sound.said(first, "en", rate=150), sound.said(second, "en", rate=150)])
     found = (await heard(base, audio, Options(language="en"))).text.lower()
     assert (found.count(word), found.count(second.split()[-1])) == (1, 1)
 
 
-async def test_a_word_in_between_flips_nothing(base: WhisperEngine) -> None:
+async def test_one_english_word_does_not_change_the_language(base: WhisperEngine) -> None:
     audio = sound.joined([MALAY, sound.silence(0.8), sound.said("okay", "en"), sound.silence(0.8), MALAY])
     found = await heard(base, audio)
     assert found.language == "ms"
@@ -117,14 +115,14 @@ async def test_keywords_help_with_names(base: WhisperEngine) -> None:
     assert helped >= plain + 6, (plain, helped)
 
 
-async def test_keywords_do_not_leak(base: WhisperEngine) -> None:
+async def test_keywords_that_were_not_said_do_not_appear(base: WhisperEngine) -> None:
     hints = Options(language="ms", keywords=("Husein", "Petronas", "Maybank"), prompt="Perbualan tentang Maybank.")
     for audio in (sound.silence(3), sound.noise(3), sound.hold_music(6), sound.tone(2)):
         assert (await heard(base, audio, hints)).text == ""
 
 
 @pytest.mark.parametrize("seconds", [1, 7, 31, 60])
-async def test_what_is_no_speech_has_no_words(base: WhisperEngine, seconds: int) -> None:
+async def test_audio_without_speech_has_no_words(base: WhisperEngine, seconds: int) -> None:
     time = np.arange(seconds * sound.RATE) / sound.RATE
     ringing = (0.2 * (np.sin(880 * np.pi * time) + np.sin(960 * np.pi * time)) * (time % 3 < 1)).astype(np.float32)
     hum = (0.1 * sum(np.sin(100 * np.pi * k * time) / k for k in (1, 2, 3, 5))).astype(np.float32)
@@ -134,7 +132,7 @@ async def test_what_is_no_speech_has_no_words(base: WhisperEngine, seconds: int)
         assert (await heard(base, audio)).text == ""
 
 
-async def test_a_batch_has_the_words_that_each_unit_has_alone(base: WhisperEngine, settings: Settings) -> None:
+async def test_a_batch_gives_the_same_words_as_single_units(base: WhisperEngine, settings: Settings) -> None:
     settings.VOICE_ASR_BUSY_BEAM = settings.VOICE_ASR_BEAM
     clips = [ENGLISH, MALAY, sound.joined([ENGLISH, sound.silence(0.3), MALAY]), MALAY[: len(MALAY) // 2]]
     alone = [(await heard(base, clip)).text for clip in clips]

@@ -127,14 +127,14 @@ async def test_the_sdk_makes_client_secrets(sdk: openai.AsyncOpenAI, served_serv
         assert created.session.audio.input.format.type == "audio/pcmu"
 
 
-async def test_the_sdk_is_refused_plainly(served_service: Served) -> None:
+async def test_the_sdk_gets_a_readable_refusal(served_service: Served) -> None:
     stranger = openai.AsyncOpenAI(base_url=f"{served_service.url}/v1", api_key="vk_wrong")
     async with stranger.realtime.connect(extra_query={"intent": "transcription"}) as connection:
         event = await connection.recv()
         assert (event.type, event.error.code) == ("error", "invalid_api_key")
 
 
-async def test_no_token_is_ever_in_a_log(served_service: Served) -> None:
+async def test_tokens_never_appear_in_logs(served_service: Served) -> None:
     async with opened(served_service.url, None, path="/ws/asr?token=ek_rahsia_satu.x.y") as client:
         assert await client.close_code() == 4401
     protocols = ["realtime", "openai-insecure-api-key.ek_rahsia_dua"]
@@ -152,7 +152,7 @@ async def append(client: Client, audio: sound.Audio, rate: int = 24_000) -> None
         await client.send({"type": "input_audio_buffer.append", "audio": message})
 
 
-async def test_the_beta_is_spoken_to_in_its_words(server_address: str, api_key: str) -> None:
+async def test_beta_clients_get_events_in_the_beta_format(server_address: str, api_key: str) -> None:
     async with opened(server_address, api_key, path=PATH, headers={"OpenAI-Beta": "realtime=v1"}) as client:
         assert (await client.event())["type"] == "transcription_session.created"
         session = {
@@ -223,7 +223,7 @@ def microphone(**fields: Any) -> dict[str, Any]:
         (microphone(format={"rate": 12_345}), "invalid_value", "sample_rate"),
     ],
 )
-async def test_a_mistake_is_told_and_the_session_goes_on(server_address, api_key, message, code, param) -> None:
+async def test_an_error_does_not_end_the_session(server_address, api_key, message, code, param) -> None:
     async with opened(server_address, api_key, path=PATH) as client:
         await client.until("session.created")
         if isinstance(message, dict):
@@ -240,7 +240,9 @@ async def test_a_mistake_is_told_and_the_session_goes_on(server_address, api_key
 
 
 @pytest.mark.parametrize(("eagerness", "silence_ms"), [("low", 1_500), ("medium", 800), ("auto", 800), ("high", 400)])
-async def test_eagerness_chooses_the_silence(server_address, api_key, eagerness: str, silence_ms: int) -> None:
+async def test_eagerness_sets_the_silence_that_ends_a_turn(
+    server_address, api_key, eagerness: str, silence_ms: int
+) -> None:
     async with opened(server_address, api_key, path=PATH) as client:
         await client.send(microphone(turn_detection={"type": "semantic_vad", "eagerness": eagerness}))
         updated = (await client.until("session.updated"))["session"]["audio"]["input"]["turn_detection"]
@@ -268,7 +270,7 @@ async def test_models_whose_clients_commit_start_without_turn_detection(server_a
     assert not client.of("input_audio_buffer.speech_started")
 
 
-async def test_an_update_that_is_refused_says_that_nothing_was_taken(server_address: str, api_key: str) -> None:
+async def test_a_refused_update_changes_nothing(server_address: str, api_key: str) -> None:
     async with opened(server_address, api_key, path=PATH) as client:
         await client.send(microphone(transcription={"language": "en"}, turn_detection={"type": "lunar_vad"}))
         assert "Nothing of this update was taken." in (await client.until("error"))["error"]["message"]
@@ -277,7 +279,7 @@ async def test_an_update_that_is_refused_says_that_nothing_was_taken(server_addr
         assert updated["transcription"]["language"] is None
 
 
-async def test_logprobs_are_included_where_asked_for(server_address: str, api_key: str) -> None:
+async def test_logprobs_are_included_if_requested(server_address: str, api_key: str) -> None:
     async with opened(server_address, api_key, path=PATH) as client:
         include = ["item.input_audio_transcription.logprobs"]
         await client.send({"type": "session.update", "session": {"type": "transcription", "include": include}})
@@ -289,7 +291,7 @@ async def test_logprobs_are_included_where_asked_for(server_address: str, api_ke
         assert token["logprob"] <= 0 and set(token) == {"token", "logprob", "bytes"}
 
 
-async def test_a_muted_microphone_is_no_reason_to_close(server_address: str, api_key: str, settings) -> None:
+async def test_a_muted_microphone_is_not_idle(server_address: str, api_key: str, settings) -> None:
     settings.VOICE_WS_IDLE_S = 0.2
     async with opened(server_address, api_key, path=PATH) as client:
         await client.until("session.created")
@@ -298,7 +300,9 @@ async def test_a_muted_microphone_is_no_reason_to_close(server_address: str, api
         await client.until("session.updated")
 
 
-async def test_where_to_connect_again_the_code_says_so(server_address: str, api_key: str, monkeypatch) -> None:
+async def test_the_close_code_says_that_the_client_may_reconnect(
+    server_address: str, api_key: str, monkeypatch
+) -> None:
     monkeypatch.setattr("asr.live_consumer.MAX_WAIT_S", -1.0)
     async with opened(server_address, api_key, path=PATH) as client:
         assert await client.close_code() == 1013
@@ -313,21 +317,21 @@ async def test_where_to_connect_again_the_code_says_so(server_address: str, api_
     assert not client.of("error")
 
 
-async def test_after_the_longest_session_the_code_is_openais(server_address: str, api_key: str, settings) -> None:
+async def test_an_expired_session_has_openais_code(server_address: str, api_key: str, settings) -> None:
     settings.VOICE_WS_MAX_S = 0.5
     async with opened(server_address, api_key, path=PATH) as client:
         assert await client.close_code() == 1001
     assert not client.of("error")
 
 
-async def test_a_huge_message_ends_it(server_address: str, api_key: str) -> None:
+async def test_a_huge_message_ends_the_session(server_address: str, api_key: str) -> None:
     async with opened(server_address, api_key, path=PATH) as client:
         await client.send({"type": "input_audio_buffer.append", "audio": "A" * 1_100_000})
         assert await client.close_code() == 4413
     assert client.error["code"] == "message_too_large"
 
 
-async def test_deltas_come_while_one_speaks(server_address: str, api_key: str) -> None:
+async def test_deltas_arrive_during_speech(server_address: str, api_key: str) -> None:
     long = sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok")
     async with opened(server_address, api_key, path=PATH) as client:
         for message in encoded(sound.joined([long, sound.silence(0.8)])):

@@ -76,7 +76,7 @@ async def test_it_works() -> None:
 
 
 @pytest.mark.parametrize("spans", [[(0, 6), (6.1, 10)], [(0, 10)], [(0, 2), (2.2, 6), (6.3, 8), (8.1, 10)]])
-async def test_a_lost_end_is_recognised(spans: list[tuple[float, float]]) -> None:
+async def test_a_missed_end_is_recognised(spans: list[tuple[float, float]]) -> None:
     first = said(("saya tak suka mandi", 0.0, 6.0))
     script = Script(lambda seconds: first if seconds > 9 else said(("please help me", 0.0, seconds)))
     parts = await run(script, segment(*spans))
@@ -87,7 +87,7 @@ async def test_a_lost_end_is_recognised(spans: list[tuple[float, float]]) -> Non
     assert all(unit.admitted and unit.deadline == 5.0 for unit in script.asked[1:])
 
 
-async def test_a_lost_middle_is_recognised_in_its_place() -> None:
+async def test_a_missed_middle_is_recognised_in_its_place() -> None:
     first = said(("satu", 0.0, 2.0), ("tiga", 6.0, 9.0))
     script = Script(lambda seconds: first if seconds > 8 else said(("dua", 0.0, seconds)))
     parts = await run(script, segment((0, 2), (2.2, 5.8), (6, 9)))
@@ -100,7 +100,7 @@ async def test_a_lost_middle_is_recognised_in_its_place() -> None:
     [said(("semua", 0.0, 9.2)), said(("semua", 0.0, 6.0), closed=False), said(), replace(said(("x", 0, 1)), text="")],
     ids=["nearly to the end", "without an end", "nothing", "no text"],
 )
-async def test_without_proof_nothing_runs_again(hypothesis: Hypothesis) -> None:
+async def test_without_evidence_of_missed_speech_nothing_runs_again(hypothesis: Hypothesis) -> None:
     script = Script(lambda _: hypothesis)
     await run(script, segment((0, 10)))
     assert len(script.asked) == 1
@@ -112,14 +112,14 @@ async def test_pauses_are_not_missed_speech() -> None:
     assert len(script.asked) == 1
 
 
-async def test_time_stamps_that_are_wrong_say_nothing_twice() -> None:
+async def test_wrong_timestamps_duplicate_no_words() -> None:
     first = said(("saya mahu berhenti melanggan", 0.0, 4.0))
     script = Script(lambda seconds: first if seconds > 9 else said(("Berhenti melanggan.", 0.0, seconds)))
     assert [part.text for part in await run(script, segment((0, 10)))] == ["saya mahu berhenti melanggan"]
 
 
 @pytest.mark.parametrize("text", ["Maybank", "", "Petronas, Maybank.", "selamat" + 5 * " hapehama"])
-async def test_hints_that_took_the_place_of_words_are_left_out_of_a_second_try(text: str) -> None:
+async def test_hints_that_replaced_words_are_omitted_in_the_retry(text: str) -> None:
     hinted = replace(said((text, 0.0, 3.0)), no_speech_prob=0.5)
     script = Script(lambda _: hinted if len(script.asked) == 1 else said(("saya mahu ke bank", 0.0, 3.0)))
     options = Options(language="ms", keywords=("Maybank", "Petronas"), prompt="Tentang bank.")
@@ -130,7 +130,7 @@ async def test_hints_that_took_the_place_of_words_are_left_out_of_a_second_try(t
     assert script.asked[1].admitted
 
 
-async def test_a_second_try_that_is_refused_ends_nothing() -> None:
+async def test_a_refused_retry_keeps_the_first_result() -> None:
     def answer(_: float) -> Hypothesis:
         if len(script.asked) == 1:
             return replace(said(("Maybank", 0.0, 3.0)), no_speech_prob=0.5)
@@ -141,7 +141,7 @@ async def test_a_second_try_that_is_refused_ends_nothing() -> None:
     assert [part.text for part in parts] == ["Maybank"]
 
 
-async def test_hints_that_were_said_need_no_second_try() -> None:
+async def test_hints_that_were_said_need_no_retry() -> None:
     script = Script(lambda _: said(("sila hubungi Maybank", 0.0, 3.0)))
     await run(script, segment((0, 3)), Options(language="ms", keywords=("Maybank",)))
     assert len(script.asked) == 1

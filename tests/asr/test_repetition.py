@@ -45,11 +45,11 @@ def test_it_works(text: str, found: Repetition) -> None:
         "the first one is in the kitchen and the second one is in the garden",
     ],
 )
-def test_people_repeat_themselves_a_little(text: str) -> None:
+def test_natural_repetition_is_no_loop(text: str) -> None:
     assert repetition(text) is None
 
 
-def test_speech_is_slower_than_loops() -> None:
+def test_more_words_than_can_be_said_are_a_loop() -> None:
     """A fast sentence in each language is below the limit on the speaking rate.
 
     The same sentence twice in the same time is above it.

@@ -25,7 +25,7 @@ def cut(data: bytes, size: int) -> list[bytes]:
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("size", [320, 1_764, 7_000])
-def test_any_rate_in_any_pieces_is_the_same_sound_at_the_same_time(rate: int, size: int) -> None:
+def test_resampling_does_not_depend_on_message_boundaries(rate: int, size: int) -> None:
     audio = 0.5 * sound.said("selamat pagi")
     sent = soxr.resample(audio, SAMPLE_RATE, rate).astype(np.float32)
     found = heard(AudioInput(Encoding.PCM16, rate), cut(pcm16(sent), size))
@@ -37,7 +37,7 @@ def test_any_rate_in_any_pieces_is_the_same_sound_at_the_same_time(rate: int, si
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("size", [320, 1_764, 96_000])
-def test_the_samples_are_those_of_a_file(rate: int, size: int) -> None:
+def test_live_samples_equal_those_of_a_file(rate: int, size: int) -> None:
     file = sound.wav(soxr.resample(0.5 * sound.said("selamat pagi"), SAMPLE_RATE, rate).astype(np.float32), rate)
     recording = decode(file, max_duration_s=10)
     found = heard(AudioInput(Encoding.PCM16, rate), cut(file[44:], size))
@@ -45,7 +45,7 @@ def test_the_samples_are_those_of_a_file(rate: int, size: int) -> None:
 
 
 @pytest.mark.parametrize(("encoding", "codec"), [(Encoding.MULAW, "pcm_mulaw"), (Encoding.ALAW, "pcm_alaw")])
-def test_g711_is_the_standards_table(encoding: Encoding, codec: str) -> None:
+def test_g711_follows_the_standard(encoding: Encoding, codec: str) -> None:
     every_byte = bytes(range(256))
     decoder: Any = av.CodecContext.create(codec, "r")
     decoder.sample_rate = 8_000
@@ -93,7 +93,7 @@ def test_another_rate_is_refused(rate: int) -> None:
 
 @pytest.mark.parametrize("rate", [16_000, 24_000])
 @pytest.mark.parametrize("size", [1, 3, 321])
-def test_messages_may_be_cut_within_a_sample(rate: int, size: int) -> None:
+def test_messages_may_be_split_within_a_sample(rate: int, size: int) -> None:
     data = bytes(np.random.default_rng(0).integers(0, 256, 6_001, np.uint8))
     line = AudioInput(Encoding.PCM16, rate)
     pieces = [line.decode(data[start : start + size]) for start in range(0, len(data), size)]
@@ -102,7 +102,7 @@ def test_messages_may_be_cut_within_a_sample(rate: int, size: int) -> None:
     np.testing.assert_allclose(np.concatenate([*pieces, line.rest()]), np.concatenate(expected), atol=1e-6)
 
 
-def test_noise_reduction_takes_rumble_and_leaves_speech_where_it_was() -> None:
+def test_noise_reduction_removes_rumble_without_delay() -> None:
     seconds = np.arange(2 * 16_000) / 16_000
     voice = 0.2 * np.sin(2 * np.pi * 300 * seconds)
     rumble = 0.5 * np.sin(2 * np.pi * 30 * seconds) + 0.2
@@ -117,7 +117,7 @@ def test_noise_reduction_takes_rumble_and_leaves_speech_where_it_was() -> None:
 
 
 @pytest.mark.parametrize("packet", [b"", b"\xff" * 40, bytes(70_000)])
-def test_what_is_no_opus_is_refused(packet: bytes) -> None:
+def test_invalid_opus_is_refused(packet: bytes) -> None:
     with pytest.raises(ApiError) as refusal:
         AudioInput(Encoding.OPUS, 48_000).decode(packet)
     assert refusal.value.code == "invalid_audio"

@@ -52,7 +52,7 @@ def of_file(audio: sound.Audio, longest_s: float, longest_pause_s: float) -> lis
     ],
     ids=["sentence", "pauses", "many", "unbroken", "noise", "silence"],
 )
-def test_it_cuts_like_a_recording(audio: sound.Audio, longest_s: float, longest_pause_s: float) -> None:
+def test_a_stream_is_segmented_like_a_recording(audio: sound.Audio, longest_s: float, longest_pause_s: float) -> None:
     audio = noisy(audio)
     pieces = streamed(audio, longest_s, longest_pause_s)
     expected = of_file(audio, longest_s, longest_pause_s)
@@ -60,7 +60,7 @@ def test_it_cuts_like_a_recording(audio: sound.Audio, longest_s: float, longest_
 
 
 @pytest.mark.parametrize("pause_s", [0.1, 0.3, 0.5, 1.5])
-def test_spans_are_those_of_faster_whisper(pause_s: float) -> None:
+def test_spans_equal_those_of_faster_whisper(pause_s: float) -> None:
     network()
     audio = sound.joined([sound.silence(1), SHORT[3_000:-5_000], sound.silence(pause_s), SHORT, sound.silence(1)])
     audio = noisy(audio)
@@ -69,7 +69,7 @@ def test_spans_are_those_of_faster_whisper(pause_s: float) -> None:
     assert [(span["start"], span["end"]) for span in theirs] == [(segment.start, segment.end) for segment in found]
 
 
-def test_what_ends_abruptly_is_followed_by_silence() -> None:
+def test_speech_that_ends_abruptly_is_followed_by_silence() -> None:
     speech = sound.said(SENTENCE)
     loud = np.flatnonzero(np.abs(speech) > 0.1)
     cut = speech[: loud[-1]]  # in the middle of its last sound
@@ -127,7 +127,7 @@ def test_digital_silence_before_a_recording_changes_nothing(before_s: float, bey
     ]
 
 
-def test_sound_starts_after_digital_silence_only() -> None:
+def test_a_sound_start_needs_preceding_digital_silence() -> None:
     sounding = np.full(10, 0.1, np.float32)
     long = np.zeros(SAMPLE_RATE, np.float32)
     short = np.zeros(SAMPLE_RATE // 2, np.float32)
@@ -139,7 +139,7 @@ def test_sound_starts_after_digital_silence_only() -> None:
 
 @pytest.mark.parametrize("beyond_a_frame", [0, 150])
 @pytest.mark.parametrize("pause_s", [1.6, 40, 4 * BLOCK_S])
-def test_a_long_pause_is_passed_over_and_the_clock_stays_right(pause_s: float, beyond_a_frame: int) -> None:
+def test_a_long_pause_is_skipped_and_times_stay_correct(pause_s: float, beyond_a_frame: int) -> None:
     word = noisy(SHORT)
     began = (len(word) + round(pause_s * SAMPLE_RATE)) // FRAME * FRAME + beyond_a_frame
     far = np.concatenate([word, np.zeros(began - len(word), np.float32), word])
@@ -147,7 +147,7 @@ def test_a_long_pause_is_passed_over_and_the_clock_stays_right(pause_s: float, b
     assert (second.start, second.end) == (began + first.start, began + first.end)
 
 
-def test_the_audio_is_that_of_the_segment() -> None:
+def test_the_segments_audio_is_returned() -> None:
     audio = sound.joined([sound.silence(1), SHORT, sound.silence(1), SHORT])
     for piece in streamed(audio, 10, 0):
         np.testing.assert_array_equal(piece.audio, audio[piece.segment.start : piece.segment.end])

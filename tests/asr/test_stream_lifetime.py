@@ -20,7 +20,7 @@ from usage.models import LedgerEntry, OpenStream
 pytestmark = pytest.mark.usefixtures("settled")
 
 
-async def test_silence_on_the_line(server_address: str, api_key: str, settings) -> None:
+async def test_silent_audio_is_not_idle(server_address: str, api_key: str, settings) -> None:
     settings.VOICE_WS_IDLE_S = 0.3
     async with opened(server_address, api_key) as client:
         await client.send(START)
@@ -29,7 +29,7 @@ async def test_silence_on_the_line(server_address: str, api_key: str, settings) 
     assert client.error["code"] == "idle_timeout"
 
 
-async def test_a_failing_database_does_not_end_the_watch(
+async def test_a_failing_recheck_does_not_disable_the_other_limits(
     server_address: str, api_key: str, settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the periodic check of the user's access fails, the other limits still end the stream."""
@@ -92,7 +92,7 @@ async def test_a_thousand_connections_opened_and_dropped(server_address: str, ap
     assert len(asyncio.all_tasks()) <= tasks + 5
 
 
-async def test_a_reader_that_sleeps_is_cut(server_address: str, api_key: str, monkeypatch) -> None:
+async def test_a_client_that_does_not_read_is_disconnected(server_address: str, api_key: str, monkeypatch) -> None:
     from asr.consumer import PlainConsumer
 
     blocked = asyncio.Event()
@@ -136,7 +136,7 @@ async def test_pings_are_answered_while_a_handler_waits(server_address: str, api
     assert taken == 100
 
 
-async def test_reading_ahead_has_a_bound(server_address: str, api_key: str, monkeypatch) -> None:
+async def test_reading_ahead_is_bounded(server_address: str, api_key: str, monkeypatch) -> None:
     from asr.consumer import PlainConsumer
 
     monkeypatch.setattr(socket, "READ_AHEAD_BYTES", 10_000)
@@ -161,7 +161,7 @@ async def test_reading_ahead_has_a_bound(server_address: str, api_key: str, monk
 
 
 @pytest.mark.parametrize("left_s", [0, 0.5], ids=["leaves as it stops", "left before"])
-async def test_a_handler_that_waits_for_ever_keeps_no_process_from_stopping(
+async def test_a_stuck_handler_does_not_keep_the_process_from_stopping(
     server_address: str, api_key: str, monkeypatch, settings, left_s: float
 ) -> None:
     from asr.consumer import PlainConsumer
@@ -231,7 +231,7 @@ async def test_draining_handles_what_was_read_ahead(server_address: str, api_key
     assert row.audio_ms == pytest.approx(len(TALK) / 16, abs=1)
 
 
-async def test_checkpoints_while_it_lasts(server_address: str, api_key: str) -> None:
+async def test_checkpoints_are_written_during_a_stream(server_address: str, api_key: str) -> None:
     async with opened(server_address, api_key) as client:
         await client.send(START | {"partials": False})
         await client.speak(sound.silence(25))

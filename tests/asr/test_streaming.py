@@ -37,7 +37,7 @@ async def test_it_works(engine: WhisperEngine) -> None:
     assert stream.audio_ms == pytest.approx(1000 * len(TALK) / SAMPLE_RATE)
 
 
-async def test_times_are_those_of_the_audio(engine: WhisperEngine) -> None:
+async def test_times_are_positions_in_the_audio(engine: WhisperEngine) -> None:
     listener = Listener()
     stream = session(engine, listener, TurnDetection(prefix_padding_ms=300, silence_duration_ms=500))
     await speak(stream, TALK + sound.noise(len(TALK) / SAMPLE_RATE, 3e-4))  # an open microphone
@@ -131,7 +131,7 @@ async def test_commit_cuts_a_turn_short(engine: WhisperEngine) -> None:
 
 
 @pytest.mark.parametrize("detection", [None, TurnDetection()])
-async def test_there_may_be_nothing_to_commit(engine: WhisperEngine, detection: TurnDetection | None) -> None:
+async def test_committing_without_audio(engine: WhisperEngine, detection: TurnDetection | None) -> None:
     stream = session(engine, Listener(), detection)
     with pytest.raises(NothingToCommit):
         await stream.commit()
@@ -150,7 +150,7 @@ async def test_clear_forgets(engine: WhisperEngine) -> None:
     assert [final.text for final in listener.of(Final)] == [""]
 
 
-async def test_nothing_said_gives_nothing(engine: WhisperEngine) -> None:
+async def test_silence_gives_no_events(engine: WhisperEngine) -> None:
     listener = Listener()
     stream = session(engine, listener)
     await speak(stream, sound.joined([sound.silence(1), sound.noise(2), sound.hold_music(3)]))
@@ -158,7 +158,7 @@ async def test_nothing_said_gives_nothing(engine: WhisperEngine) -> None:
     assert listener.text == ""
 
 
-async def test_after_the_end_calls_are_refused_by_name(engine: WhisperEngine) -> None:
+async def test_calls_after_the_end_are_refused(engine: WhisperEngine) -> None:
     stream = session(engine, Listener())
     await stream.finish()
     await stream.finish()
@@ -171,7 +171,7 @@ async def test_after_the_end_calls_are_refused_by_name(engine: WhisperEngine) ->
             await call
 
 
-async def test_partials_grow_and_stable_words_stay(engine: WhisperEngine) -> None:
+async def test_partials_grow_and_keep_stable_words(engine: WhisperEngine) -> None:
     listener = Listener()
     stream = session(engine, listener)
     await speak(stream, sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok"), pause_s=0.04)
@@ -188,7 +188,7 @@ async def test_partials_grow_and_stable_words_stay(engine: WhisperEngine) -> Non
     assert listener.events.index(partials[-1]) < listener.events.index(listener.of(Final)[0])
 
 
-async def test_a_client_that_hurries_is_made_to_wait(engine: WhisperEngine) -> None:
+async def test_a_client_that_sends_too_fast_has_to_wait(engine: WhisperEngine) -> None:
     listener = Listener()
     stream = session(engine, listener, None, partials=False)
     short = sound.said("terima kasih")
@@ -213,7 +213,7 @@ async def test_memory_holds_the_open_segment_only(engine: WhisperEngine) -> None
     await stream.abort()
 
 
-async def test_speech_without_a_pause_is_cut_as_a_file_is(engine: WhisperEngine) -> None:
+async def test_speech_without_a_pause_is_cut_as_in_a_file(engine: WhisperEngine) -> None:
     unbroken = sound.joined([sound.said("saya mahu pergi ke kedai buku")[6_000:-6_000]] * 12)
     recording = decode(sound.wav(unbroken), max_duration_s=60)
     listener = Listener()
@@ -252,7 +252,7 @@ SENTENCES = [
 ]
 
 
-async def test_the_final_words_are_those_of_the_file(engine: WhisperEngine) -> None:
+async def test_final_words_equal_those_of_a_file(engine: WhisperEngine) -> None:
     """Over at least 20 clips, the word error rates of streams and files must differ by at most 2 percentage points."""
     assert len(SENTENCES) >= 20
     live = []
@@ -275,7 +275,7 @@ async def test_the_final_words_are_those_of_the_file(engine: WhisperEngine) -> N
     assert jiwer.wer(file, live) <= 0.02
 
 
-async def test_whisper_base_has_the_files_words_live_too(whisper_base: Path, settings) -> None:
+async def test_with_whisper_base_final_words_equal_those_of_a_file(whisper_base: Path, settings) -> None:
     settings.VOICE_ASR_MODEL = str(whisper_base)
     settings.VOICE_ASR_COMPUTE_TYPE = "int8"
     engine = WhisperEngine(configured())
@@ -314,7 +314,7 @@ class Noting:
 
 @pytest.mark.parametrize("chunk", [320, 1_600, 16_000])
 @pytest.mark.parametrize("detection", [TurnDetection(), TurnDetection(silence_duration_ms=900), None])
-async def test_the_engine_gets_what_it_gets_of_a_file(
+async def test_the_engine_gets_the_same_units_as_for_a_file(
     engine: WhisperEngine, chunk: int, detection: TurnDetection | None
 ) -> None:
     word = sound.said("terima kasih")

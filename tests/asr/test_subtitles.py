@@ -46,7 +46,7 @@ def test_it_works(name: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["zh", "ja", "mixed"])
-def test_lines_begin_and_end_as_print_has_them(name: str) -> None:
+def test_lines_follow_the_rules_for_line_breaks_in_chinese(name: str) -> None:
     for cue in cues([phrase(TEXTS[name])]):
         for line in cue.lines:
             assert line[0] not in "，。！？；：、）」』】》ぁぃぅぇぉっゃゅょー"
@@ -64,16 +64,16 @@ def test_short_texts_stay_as_they_are() -> None:
     ]
 
 
-def test_a_word_that_stands_for_half_a_minute_does_not_stay_so_long() -> None:
+def test_a_word_is_not_shown_for_half_a_minute() -> None:
     [cue] = cues([phrase("ya", 0, 28)])
     assert cue.end == MAX_CUE_S
 
 
-def test_a_moment_is_long_enough_to_read_unless_the_next_comes() -> None:
+def test_a_short_cue_is_extended_unless_another_follows() -> None:
     made = cues([phrase("ya", 1.0, 1.1), phrase("betul", 1.4, 2.5), phrase("ok", 9.0, 9.0)])
     assert [(cue.start, round(cue.end, 2)) for cue in made] == [(1.0, 1.4), (1.4, 2.5), (9.0, 9.8)]
 
 
-def test_phrases_that_overlap_follow_each_other() -> None:
+def test_overlapping_phrases_become_consecutive_cues() -> None:
     made = cues([phrase("satu", 0, 3), phrase("dua", 2.5, 4)])
     assert made[1].start >= made[0].end

@@ -36,7 +36,7 @@ def test_it_works() -> None:
     assert TRANSCRIPT.json() == {"text": "selamat pagi jumpa lagi", "usage": {"type": "duration", "seconds": 66}}
 
 
-def test_verbose_json_has_what_was_asked_for() -> None:
+def test_verbose_json_has_the_requested_fields() -> None:
     body = TRANSCRIPT.verbose_json(["word", "segment"])
     assert (body["task"], body["language"], body["duration"]) == ("transcribe", "malay", 65.5)
     assert [(s["id"], s["start"], s["end"], s["text"]) for s in body["segments"]] == [
@@ -49,7 +49,7 @@ def test_verbose_json_has_what_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("length_s", "end_s"), [(1.0, 1.0), (0.2, 0.5)])
-def test_no_time_is_after_the_end_of_the_audio_nor_before_the_segment(length_s: float, end_s: float) -> None:
+def test_times_lie_within_the_audio_and_the_segment(length_s: float, end_s: float) -> None:
     cut = part(0.5, "selamat pagi").within(int(length_s * 16_000))
     assert cut.segment.end == end_s * 16_000
     assert cut.phrases[-1].end == end_s
@@ -76,7 +76,7 @@ def test_chinese_is_joined_without_spaces() -> None:
     assert join(["你好。", "Selamat pagi.", "再见"]) == "你好。 Selamat pagi. 再见"
 
 
-def test_nothing_said_is_an_empty_answer() -> None:
+def test_silence_gives_an_empty_answer() -> None:
     silent = Transcript(3, "ms")
     assert silent.json()["text"] == ""
     assert silent.srt() == ""
@@ -86,7 +86,7 @@ def test_nothing_said_is_an_empty_answer() -> None:
 @pytest.mark.parametrize(
     "text", ["Jabatan R&D <baru> --> siap", "a --> b", "<i>miring</i> & tebal", "1 < 2 > 0 -->", "AT&amp;T"]
 )
-def test_vtt_escapes_what_it_reads_as_markup(text: str) -> None:
+def test_vtt_escapes_markup(text: str) -> None:
     cue = Transcript(9, "ms", parts=[part(0, text)]).vtt().split("\n", 3)[3]
     assert "-->" not in cue
     assert html.unescape(cue).strip() == text
@@ -96,7 +96,7 @@ def test_vtt_escapes_what_it_reads_as_markup(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["satu\n\ndua", "satu\r\n\r\n3\n00:00:01,000 --> 00:00:02,000\ntiga", "a\u2028\u2029b"]
 )
-def test_a_cue_of_srt_holds_no_blank_line_and_no_second_arrow(text: str) -> None:
+def test_an_srt_cue_has_no_blank_line_and_one_arrow(text: str) -> None:
     blocks = Transcript(9, "ms", parts=[part(0, text)]).srt().rstrip("\n").split("\n\n")
     assert len(blocks) == 1
     assert blocks[0].count("-->") == 1
@@ -105,7 +105,7 @@ def test_a_cue_of_srt_holds_no_blank_line_and_no_second_arrow(text: str) -> None
 @pytest.mark.parametrize(
     ("sound_s", "seconds"), [(0.2, 1), (1.0, 1), (1.01, 2), (2.632, 3), (65.5, 66), (3600.0, 3600)]
 )
-def test_usage_rounds_up(sound_s: float, seconds: int) -> None:
+def test_usage_is_rounded_up_to_seconds(sound_s: float, seconds: int) -> None:
     assert Transcript(7200, "ms", sound_s=sound_s).usage()["seconds"] == seconds
 
 
@@ -115,7 +115,7 @@ def spoken(language: str, seconds: int) -> Part:
     return Part(segment, dataclasses.replace(made.hypothesis, language=language))
 
 
-def test_the_language_is_the_one_most_spoken() -> None:
+def test_the_language_is_the_one_spoken_longest() -> None:
     mixed = Transcript(
         9, "ms", detected=True, parts=[spoken("en", 2), spoken("ms", 3), spoken("en", 2), spoken("zh", 1)]
     )

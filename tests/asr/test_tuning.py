@@ -42,7 +42,7 @@ def test_it_works(state: Path, capsys, monkeypatch) -> None:
     assert found.measured["segments_per_second"]
 
 
-def test_elsewhere_is_where_it_is_told(state: Path, settings: Settings) -> None:
+def test_the_setting_names_the_table(state: Path, settings: Settings) -> None:
     path = state / "elsewhere" / "table.json"
     tuning.by_rule(configured(), "cpu").write(path)
     settings.VOICE_ASR_TUNING = str(path)
@@ -58,12 +58,12 @@ def test_the_bundled_model_has_a_table_of_its_own() -> None:
 @pytest.mark.parametrize(
     "other", [{"model": "small"}, {"device": "cuda"}, {"cores": 3}], ids=lambda other: next(iter(other))
 )
-def test_a_table_for_something_else_is_not_used(state: Path, other: dict[str, object]) -> None:
+def test_a_table_for_another_model_or_device_is_ignored(state: Path, other: dict[str, object]) -> None:
     (state / "asr-tuning.json").write_text(json.dumps(table(batches={"30": 5}) | other))
     assert tuning.tuning(configured(), "cpu", 7).batches != {30: 5}
 
 
-async def test_the_engine_does_as_the_table_says(state: Path) -> None:
+async def test_the_engine_follows_the_table(state: Path) -> None:
     (state / "asr-tuning.json").write_text(json.dumps(table(batches={"10": 1, "30": 1}, workers=2, threads=1)))
     engine = WhisperEngine(configured())
     await engine.load()
@@ -89,24 +89,24 @@ async def test_the_engine_does_as_the_table_says(state: Path) -> None:
         json.dumps(table(model="")),
     ],
 )
-async def test_a_broken_table_is_told_and_not_guessed_around(state: Path, broken: str) -> None:
+async def test_a_broken_table_is_an_error(state: Path, broken: str) -> None:
     (state / "asr-tuning.json").write_text(broken)
     with pytest.raises(EngineUnavailable, match=r"asr-tuning\.json"):
         await WhisperEngine(configured()).load()
 
 
-def test_one_that_is_named_must_be_there(settings: Settings, state: Path) -> None:
+def test_a_table_named_by_the_setting_must_exist(settings: Settings, state: Path) -> None:
     settings.VOICE_ASR_TUNING = str(state / "gone.json")
     with pytest.raises(tuning.UnusableTable, match=r"gone\.json"):
         tuning.tuning(configured(), "cpu", 2)
 
 
-def test_the_simplest_split_that_nobody_clearly_beats() -> None:
+def test_the_simplest_split_that_is_not_clearly_slower_is_chosen() -> None:
     assert tuning_measurements.best({(1, 1): 100.0, (2, 1): 102.0}) == (1, 1)
     assert tuning_measurements.best({(1, 1): 100.0, (2, 1): 120.0, (1, 2): 90.0}) == (2, 1)
 
 
-def test_the_smallest_batch_from_which_on_nothing_gets_cheaper() -> None:
+def test_the_smallest_batch_that_is_nearly_as_cheap_as_larger_ones() -> None:
     assert tuning_measurements.smallest_good_batch({1: 10.0, 2: 8.0, 4: 7.9, 8: 8.5}) == 2
 
 
@@ -127,7 +127,7 @@ WIDE = "avx2 avx512f avx512cd avx512vl avx512bw avx512dq"
         ("sse4_1 avx2", None, None),
     ],
 )
-def test_avx512_is_asked_for_where_the_processor_has_all_of_it(
+def test_avx512_is_requested_only_if_the_processor_has_all_of_it(
     flags: str, set_by_operator: str | None, used: str | None, tmp_path: Path, monkeypatch
 ) -> None:
     described = tmp_path / "cpuinfo"
@@ -140,7 +140,7 @@ def test_avx512_is_asked_for_where_the_processor_has_all_of_it(
     assert os.environ.get(tuning.ISA) == used
 
 
-def test_a_processor_that_describes_itself_nowhere_is_left_alone(tmp_path: Path, monkeypatch) -> None:
+def test_an_unknown_processor_is_left_alone(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(tuning, "CPU_INFO", tmp_path / "none")
     monkeypatch.delenv(tuning.ISA, raising=False)
     tuning.allow_avx512()

@@ -126,7 +126,7 @@ async def test_a_model_that_cannot_translate_says_so(api: httpx.AsyncClient, cli
 TOLD_APART = "Speakers are not told apart"
 
 
-async def test_all_that_is_said_is_by_one_speaker(api: httpx.AsyncClient, clip: bytes) -> None:
+async def test_all_speech_is_attributed_to_one_speaker(api: httpx.AsyncClient, clip: bytes) -> None:
     answer = await post(api, clip, response_format="diarized_json", chunking_strategy="auto")
     body = answer.json()
     assert (body["task"], body["text"], body["duration"]) == ("transcribe", SENTENCE, pytest.approx(1.82, abs=0.1))
@@ -137,7 +137,7 @@ async def test_all_that_is_said_is_by_one_speaker(api: httpx.AsyncClient, clip: 
     assert TOLD_APART in answer.headers["warning"]
 
 
-async def test_a_model_for_speakers_says_that_it_knows_none(api: httpx.AsyncClient, clip: bytes) -> None:
+async def test_a_diarizing_model_name_is_described_as_having_one_speaker(api: httpx.AsyncClient, clip: bytes) -> None:
     answer = await post(api, clip, model="gpt-4o-transcribe-diarize")
     assert answer.json()["text"] == SENTENCE
     assert TOLD_APART in answer.json()["warnings"][0]
@@ -167,12 +167,14 @@ async def test_segments_of_the_speaker_are_streamed(api: httpx.AsyncClient) -> N
         {"language": "ms", "languages[]": ["Malay", "ta"]},
     ],
 )
-async def test_what_newer_clients_send(api: httpx.AsyncClient, clip: bytes, fields: dict[str, Any]) -> None:
+async def test_fields_of_newer_clients_are_accepted(
+    api: httpx.AsyncClient, clip: bytes, fields: dict[str, Any]
+) -> None:
     answer = await post(api, clip, **fields)
     assert (answer.status_code, answer.json().get("text")) == (200, SENTENCE), answer.text
 
 
-async def test_a_language_is_detected_among_those_that_are_possible(clip: bytes, tmp_path: Path) -> None:
+async def test_the_language_is_detected_among_the_candidates(clip: bytes, tmp_path: Path) -> None:
     model = smallwhisper.make(tmp_path / "whisper-small-ms")
     with services.served(tmp_path, VOICE_ASR_MODEL=str(model)) as service:
         async with httpx.AsyncClient(base_url=service.url, headers=service.headers(), timeout=60) as api:
@@ -186,7 +188,7 @@ async def detected(api: httpx.AsyncClient, clip: bytes, *candidates: str) -> str
     return str((await post(api, clip, **fields)).json()["language"])
 
 
-async def test_a_model_that_can_translate_is_asked_to(clip: bytes, tmp_path: Path) -> None:
+async def test_a_model_that_can_translate_translates(clip: bytes, tmp_path: Path) -> None:
     model = smallwhisper.make(tmp_path / "whisper-small-ms")
     with services.served(tmp_path, VOICE_ASR_MODEL=str(model)) as service:
         async with httpx.AsyncClient(base_url=service.url, headers=service.headers(), timeout=60) as api:
@@ -200,7 +202,7 @@ async def test_a_lower_case_plain_model_takes_prompt_and_keywords(api: httpx.Asy
     assert SENTENCE in answer.json()["text"]
 
 
-async def test_nothing_said_is_an_empty_text(api: httpx.AsyncClient) -> None:
+async def test_silence_gives_an_empty_text(api: httpx.AsyncClient) -> None:
     for audio in (sound.silence(3), sound.noise(3), sound.hold_music(8)):
         answer = await post(api, sound.wav(audio))
         assert (answer.status_code, answer.json()["text"]) == (200, "")
@@ -298,7 +300,7 @@ async def test_json_instead_of_a_form(api: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
 
 
-async def test_fifty_at_once_each_get_their_own_words(api: httpx.AsyncClient) -> None:
+async def test_fifty_simultaneous_requests_keep_their_own_words(api: httpx.AsyncClient) -> None:
     from asr.whisper_engine import whisper
 
     numbers = ["satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "lapan", "sembilan", "sepuluh"]

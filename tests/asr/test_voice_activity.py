@@ -37,11 +37,11 @@ def test_it_works() -> None:
     [sound.silence(5), sound.noise(5), sound.noise(5, 0.3), sound.tone(5), sound.hold_music(20)],
     ids=["silence", "noise", "loud-noise", "tone", "hold-music"],
 )
-def test_what_is_not_speech_reaches_no_engine(audio: sound.Audio) -> None:
+def test_only_speech_reaches_the_engine(audio: sound.Audio) -> None:
     assert found(audio) == []
 
 
-def test_short_pauses_are_kept_together_and_long_ones_are_not() -> None:
+def test_segments_contain_short_pauses_but_no_long_ones() -> None:
     one = sound.said(SENTENCE)  # has 0.3 s of silence at both ends
     near = sound.joined([one, one])
     far = sound.joined([one, sound.silence(PAUSE_S + 1), one])
@@ -50,7 +50,7 @@ def test_short_pauses_are_kept_together_and_long_ones_are_not() -> None:
     assert len(found(far)) == 2
 
 
-def test_no_segment_is_longer_than_asked_for() -> None:
+def test_segments_have_the_requested_maximum_length() -> None:
     audio = sound.joined([sound.said(SENTENCE)] * 12)
     cut = found(audio, longest_s=10)
     assert len(cut) > 2
@@ -58,7 +58,7 @@ def test_no_segment_is_longer_than_asked_for() -> None:
     assert all(a.end <= b.start for a, b in itertools.pairwise(cut))
 
 
-def test_a_long_recording_is_examined_in_blocks_without_losing_what_lies_across() -> None:
+def test_speech_across_a_block_boundary_is_found() -> None:
     speech = sound.said(SENTENCE)
     lead = BLOCK_S - len(speech) / SAMPLE_RATE / 2  # the sentence crosses the end of the first block
     audio = sound.joined([sound.silence(lead), speech, sound.silence(20), speech])
@@ -69,7 +69,7 @@ def test_a_long_recording_is_examined_in_blocks_without_losing_what_lies_across(
 
 
 @pytest.mark.parametrize("frames", [1, 2, 250])
-def test_our_network_is_the_one_that_faster_whisper_has(frames: int) -> None:
+def test_the_network_equals_the_one_of_faster_whisper(frames: int) -> None:
     import faster_whisper.vad
     import onnxruntime
 

@@ -52,7 +52,7 @@ async def transcribed(engine: WhisperEngine, audio: sound.Audio, options: Option
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
-async def test_the_models_threads_let_the_event_loop_go_first(engine: WhisperEngine) -> None:
+async def test_the_models_threads_have_a_lower_priority(engine: WhisperEngine) -> None:
     await heard(engine, sound.said("selamat pagi"))
     threads = [int(thread.name) for thread in os.scandir("/proc/self/task")]
     nice = {thread: os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
@@ -69,7 +69,7 @@ async def test_it_works(engine: WhisperEngine) -> None:
 
 
 @pytest.mark.parametrize("timestamps", [False, True])
-async def test_the_words_are_those_of_faster_whisper(timestamps: bool, settings: Settings) -> None:
+async def test_the_words_equal_those_of_faster_whisper(timestamps: bool, settings: Settings) -> None:
     engine = WhisperEngine(Checkpoint(configured().source, "full", languages=("ms",), timestamps=True, bundled=True))
     await engine.load()
     clips = [sound.said(sentence) for sentence in SENTENCES]
@@ -97,7 +97,7 @@ async def test_the_words_are_those_of_faster_whisper(timestamps: bool, settings:
     await engine.close()
 
 
-async def test_a_context_that_fits_hears_as_well_as_thirty_seconds(engine: WhisperEngine) -> None:
+async def test_a_short_context_is_as_accurate_as_thirty_seconds(engine: WhisperEngine) -> None:
     full = WhisperEngine(Checkpoint(configured().source, "full", contexts_s=(FULL_CONTEXT_S,), languages=("ms",)))
     await full.load()
     clips = [sound.said(sentence) for sentence in SENTENCES]
@@ -108,7 +108,7 @@ async def test_a_context_that_fits_hears_as_well_as_thirty_seconds(engine: Whisp
     await full.close()
 
 
-async def test_many_at_once_share_batches_and_keep_their_words(engine: WhisperEngine) -> None:
+async def test_simultaneous_units_share_batches_and_keep_their_words(engine: WhisperEngine) -> None:
     clips = [sound.said(sentence) for sentence in SENTENCES]
     alone = [await heard(engine, clip) for clip in clips]
     together = await asyncio.gather(*(heard(engine, clip) for clip in clips * 4))
@@ -116,7 +116,7 @@ async def test_many_at_once_share_batches_and_keep_their_words(engine: WhisperEn
     assert engine.stats().largest_batch > 1
 
 
-async def test_word_times_lie_in_order_within_the_clip(engine: WhisperEngine) -> None:
+async def test_word_times_are_ascending_and_within_the_clip(engine: WhisperEngine) -> None:
     clip = sound.joined([sound.silence(0.5), sound.said("saya mahu pergi ke kuala lumpur"), sound.silence(0.5)])
     words = (await heard(engine, clip, Options(language="ms", words=True))).words
     starts = [word.start for word in words]
@@ -126,7 +126,7 @@ async def test_word_times_lie_in_order_within_the_clip(engine: WhisperEngine) ->
     assert words[-1].end > 1.5
 
 
-async def test_keywords_and_prompt_change_neither_shape_nor_safety(engine: WhisperEngine) -> None:
+async def test_a_long_prompt_and_keywords_do_no_harm(engine: WhisperEngine) -> None:
     clip = sound.said("saya mahu pergi ke kuala lumpur")
     hinted = Options(language="ms", keywords=("Kuala Lumpur", "KLCC"), prompt="Perjalanan esok. " * 200)
     assert "lumpur" in (await heard(engine, clip, hinted)).text
@@ -137,14 +137,14 @@ async def test_keywords_and_prompt_change_neither_shape_nor_safety(engine: Whisp
     [sound.silence(35), sound.noise(35, 0.1), sound.tone(35), sound.hold_music(65)],
     ids=["silence", "noise", "tone", "hold-music"],
 )
-async def test_nothing_is_invented_where_nobody_speaks(engine: WhisperEngine, audio: sound.Audio) -> None:
+async def test_no_words_are_invented_for_audio_without_speech(engine: WhisperEngine, audio: sound.Audio) -> None:
     assert await transcribed(engine, audio) == ""
 
 
 @pytest.mark.parametrize(
     "tail", [sound.silence(40), sound.noise(40, 0.02), sound.hold_music(40)], ids=["silence", "noise", "music"]
 )
-async def test_a_long_tail_adds_no_words(engine: WhisperEngine, tail: sound.Audio) -> None:
+async def test_silence_or_noise_after_speech_adds_no_words(engine: WhisperEngine, tail: sound.Audio) -> None:
     speech = sound.said("selamat pagi semua apa khabar")
     alone = await transcribed(engine, speech)
     assert await transcribed(engine, sound.joined([speech, tail])) == alone != ""
@@ -163,7 +163,7 @@ async def test_no_segment_of_a_long_file_is_lost(engine: WhisperEngine, settings
     assert (await transcribed(engine, sound.joined(11 * sentence))).split() == 11 * ["selamat", "pagi"]
 
 
-async def test_a_real_checkpoint_directory_is_loaded_by_the_same_path(tmp_path: Path, settings: Settings) -> None:
+async def test_another_checkpoint_directory_is_loaded(tmp_path: Path, settings: Settings) -> None:
     settings.VOICE_ASR_MODEL = str(smallwhisper.make(tmp_path / "whisper-small-ms"))
     engine = WhisperEngine(configured())
     assert (engine.checkpoint.name, engine.checkpoint.contexts_s) == ("whisper-small-ms", CONTEXTS_S)
@@ -175,13 +175,13 @@ async def test_a_real_checkpoint_directory_is_loaded_by_the_same_path(tmp_path: 
     await engine.close()
 
 
-async def test_a_checkpoint_that_cannot_be_loaded_is_said(tmp_path: Path) -> None:
+async def test_a_checkpoint_that_cannot_be_loaded_is_reported(tmp_path: Path) -> None:
     engine = WhisperEngine(Checkpoint(str(tmp_path), "nothing"))
     with pytest.raises(EngineUnavailable, match="cannot load"):
         await engine.load()
 
 
-async def test_an_idle_model_leaves_memory_and_comes_back(settings: Settings) -> None:
+async def test_an_idle_model_is_unloaded_and_reloaded(settings: Settings) -> None:
     settings.VOICE_ASR_IDLE_UNLOAD_S = 0.1
     engine = WhisperEngine(configured())
     first = await heard(engine, sound.said("selamat pagi"))
@@ -207,7 +207,7 @@ async def test_the_smallest_context_that_holds_the_clip_is_used() -> None:
 
 
 @pytest.mark.parametrize(("callers", "beam"), [(1, 5), (BUSY_CALLERS - 1, 5), (BUSY_CALLERS, 2), (12, 2)])
-async def test_a_busy_engine_follows_fewer_hypotheses(callers: int, beam: int, monkeypatch) -> None:
+async def test_a_busy_engine_uses_a_smaller_beam(callers: int, beam: int, monkeypatch) -> None:
     engine = WhisperEngine(replace(configured(), bundled=False))
     await engine.load()
     beams: set[int] = set()

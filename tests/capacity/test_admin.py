@@ -74,13 +74,13 @@ def test_alerts_are_listed_and_acknowledged(operator: Client, alert: Alert) -> N
     assert alert.acknowledged_by == "siti"
 
 
-def test_many_at_once(operator: Client, alert: Alert) -> None:
+def test_several_alerts_are_acknowledged_together(operator: Client, alert: Alert) -> None:
     form = {"action": "acknowledge_selected", "_selected_action": [alert.pk]}
     assert "Acknowledged 1." in text(operator, "/admin/capacity/alert/", form)
 
 
 @pytest.mark.parametrize("where", ["alert", "rule"])
-def test_a_silence_is_asked_for_and_can_be_ended(operator: Client, alert: Alert, where: str) -> None:
+def test_a_silence_is_entered_and_ended(operator: Client, alert: Alert, where: str) -> None:
     row = alert if where == "alert" else alert.rule
     url = f"/admin/capacity/{where}/{row.pk}/silence/"
     assert "Cancel" in text(operator, url)
@@ -110,12 +110,12 @@ def test_rules_are_edited(operator: Client, alert: Alert) -> None:
     assert str(Rule.objects.get(pk=alert.rule_id)) == "critical: concurrent users > 70"
 
 
-def test_what_is_measured_is_nobodys_to_change(operator: Client, alert: Alert) -> None:
+def test_measured_rows_cannot_be_changed(operator: Client, alert: Alert) -> None:
     for url in ("sample/add/", "alert/add/", f"alert/{alert.pk}/delete/", f"rule/{alert.rule_id}/delete/"):
         assert operator.get(f"/admin/capacity/{url}").status_code == 403
 
 
-def test_product_changes_nothing(product: Client, alert: Alert) -> None:
+def test_the_product_team_cannot_change_anything(product: Client, alert: Alert) -> None:
     for url in (f"alert/{alert.pk}/acknowledge/", f"alert/{alert.pk}/silence/", f"rule/{alert.rule_id}/silence/"):
         assert product.post(f"/admin/capacity/{url}").status_code == 403
     assert "Acknowledge selected" not in text(product, "/admin/capacity/alert/")
@@ -123,7 +123,7 @@ def test_product_changes_nothing(product: Client, alert: Alert) -> None:
     assert Rule.objects.get(pk=alert.rule_id).threshold == 80
 
 
-def test_an_unacknowledged_alert_stays_so_when_only_looked_at(product: Client, alert: Alert) -> None:
+def test_viewing_an_alert_does_not_acknowledge_it(product: Client, alert: Alert) -> None:
     assert "concurrent users" in text(product, f"/admin/capacity/alert/{alert.pk}/change/")
     alert.refresh_from_db()
     assert alert.acknowledged_at is None

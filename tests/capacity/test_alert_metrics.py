@@ -30,7 +30,7 @@ def test_it_works(world: World) -> None:
     assert seen.tts == Responses(1, 0.7)
 
 
-def test_what_is_not_counted(world: World) -> None:
+def test_refusals_and_callers_errors_are_not_counted(world: World) -> None:
     add(world, *(("speech", 10, status) for status in (403, 429, 499)))
     add(world, ("realtime", 600_000, 200), ("speech", 50, 400))
     seen = alert_metrics.traffic(START)
@@ -55,7 +55,7 @@ def test_only_the_last_five_minutes(world: World) -> None:
     assert alert_metrics.traffic(START).error_percent == 0
 
 
-def test_what_a_rule_reads() -> None:
+def test_each_metric_reads_its_value() -> None:
     def value(metric: Metric, readings: Readings, least: int = 20) -> float | None:
         return readings.of(Rule(metric=metric, least_requests=least))
 
@@ -70,7 +70,7 @@ def test_what_a_rule_reads() -> None:
     assert Readings().of(Rule(metric=Metric.P95, least_requests=0)) is None
 
 
-def test_a_sample_and_its_peaks(world: World) -> None:
+def test_a_sample_updates_the_hourly_peaks(world: World) -> None:
     for minute, number in enumerate((3, 9, 4)):
         people = frozenset(str(person) for person in range(number))
         readings = alert_metrics.take_sample(

@@ -110,7 +110,7 @@ def test_the_eight_rules_are_seeded(seeded) -> None:
     assert {str(rule) for rule in Rule.objects.all()} == {case[0] for case in CASES}
 
 
-def test_what_is_told(world: World, webhook: Webhook, mailbox: Mailbox) -> None:
+def test_the_content_of_a_notification(world: World, webhook: Webhook, mailbox: Mailbox) -> None:
     world.users = 93
     world.wait(MINUTE)
     message = next(body for body in webhook.received if "Critical" in body["text"])
@@ -138,7 +138,7 @@ def test_a_critical_alert_stops_a_running_ramp_and_rolls_it_back(world: World) -
     assert Flag.objects.get(pk=flag.pk).percent == 1
 
 
-def test_pending_comes_first_and_is_forgotten_when_it_was_nothing(world: World) -> None:
+def test_an_alert_is_pending_first_and_dropped_if_it_clears(world: World) -> None:
     Rule.objects.filter(metric="gpu_percent").update(pending_for=2 * MINUTE)
     world.gpu_percent = 99
     world.wait(MINUTE)
@@ -148,7 +148,7 @@ def test_pending_comes_first_and_is_forgotten_when_it_was_nothing(world: World) 
     assert not Alert.objects.exists()
 
 
-def test_between_the_clear_level_and_the_threshold_nothing_changes(world: World) -> None:
+def test_no_change_between_clear_level_and_threshold(world: World) -> None:
     Rule.objects.filter(severity="warning").update(is_enabled=False)
     world.users = 81
     world.wait(MINUTE)
@@ -165,7 +165,7 @@ def test_between_the_clear_level_and_the_threshold_nothing_changes(world: World)
     assert Alert.objects.count() == 1
 
 
-def test_it_must_stay_over_to_be_resolved(world: World) -> None:
+def test_an_alert_is_resolved_only_after_the_value_stays_clear(world: World) -> None:
     Rule.objects.filter(severity="warning").update(is_enabled=False)
     world.users = 81
     world.wait(MINUTE)
@@ -186,7 +186,7 @@ def test_no_data_never_fires(world: World) -> None:
     assert not Alert.objects.exists()
 
 
-def test_what_fires_is_resolved_when_there_is_no_data_any_more(world: World, webhook: Webhook) -> None:
+def test_a_firing_alert_is_resolved_without_data(world: World, webhook: Webhook) -> None:
     world.requests = [("speech", 4_000, 200)] * 3
     world.wait(5 * MINUTE)
     assert world.firing() == {"warning: p95 response > 3 s"}
@@ -210,7 +210,7 @@ def test_acknowledging_ends_the_reminders(world: World, webhook: Webhook) -> Non
     assert Alert.objects.get().acknowledged_by == "siti"
 
 
-def test_a_silenced_rule_tells_nobody_until_the_silence_ends(world: World, webhook: Webhook) -> None:
+def test_a_silenced_rule_notifies_nobody_until_the_silence_ends(world: World, webhook: Webhook) -> None:
     Rule.objects.filter(severity="warning").update(is_enabled=False)
     rule = Rule.objects.get(severity="critical", metric="users")
     rule.silence(world.now + 10 * MINUTE, by="siti", why="load test")
@@ -222,7 +222,7 @@ def test_a_silenced_rule_tells_nobody_until_the_silence_ends(world: World, webho
     assert webhook.texts() == ["[voice] Critical: concurrent users 90 > 80"]
 
 
-def test_of_what_came_and_went_in_silence_nobody_hears(world: World, webhook: Webhook) -> None:
+def test_an_alert_that_ends_during_a_silence_notifies_nobody(world: World, webhook: Webhook) -> None:
     Rule.objects.update(silenced_until=world.now + 10 * MINUTE)
     world.users = 90
     world.wait(MINUTE)
@@ -248,7 +248,7 @@ def test_edited_rules_act_at_the_next_evaluation(world: World) -> None:
     assert world.firing() == {"warning: concurrent users > 5"}
 
 
-def test_an_alert_keeps_the_rule_it_fired_by(world: World, webhook: Webhook, boss: Client) -> None:
+def test_an_alert_keeps_the_threshold_of_its_rule(world: World, webhook: Webhook, boss: Client) -> None:
     Rule.objects.filter(metric="users", severity="warning").update(is_enabled=False)
     world.users = 90
     world.wait(MINUTE)
@@ -264,7 +264,7 @@ def test_an_alert_keeps_the_rule_it_fired_by(world: World, webhook: Webhook, bos
         assert "Concurrent users 90 &gt; 80" in shown or "critical: concurrent users &gt; 80" in shown.lower()
 
 
-def test_a_rule_about_another_metric_ends_its_alerts(world: World) -> None:
+def test_changing_a_rules_metric_resolves_its_alerts(world: World) -> None:
     Rule.objects.filter(metric="users", severity="warning").update(is_enabled=False)
     rules = Rule.objects.filter(pk=Rule.objects.get(metric="users", severity="critical").pk)
     world.users = 90
@@ -283,7 +283,7 @@ def test_a_rule_about_another_metric_ends_its_alerts(world: World) -> None:
     assert not Alert.objects.filter(pk=pending.pk).exists()
 
 
-def test_an_alert_of_a_process_before_the_columns_can_be_read_and_goes_on(world: World) -> None:
+def test_alerts_of_the_previous_version_continue(world: World) -> None:
     Rule.objects.filter(metric="users", severity="warning").update(is_enabled=False)
     world.users = 90
     world.wait(MINUTE)
@@ -304,7 +304,7 @@ def test_a_pending_alert_follows_its_rule(world: World) -> None:
     assert Alert.objects.get(severity="critical").threshold == 70
 
 
-def test_time_that_nobody_watched_does_not_count(world: World) -> None:
+def test_pending_time_counts_only_while_watched(world: World) -> None:
     Rule.objects.filter(severity="warning").update(is_enabled=False)
     world.users = 90
     world.step()
@@ -315,7 +315,7 @@ def test_time_that_nobody_watched_does_not_count(world: World) -> None:
     assert world.firing() == {"critical: concurrent users > 80"}
 
 
-def test_an_evaluation_asks_the_database_a_bounded_number_of_times(world: World, django_assert_max_num_queries) -> None:
+def test_an_evaluation_needs_a_bounded_number_of_queries(world: World, django_assert_max_num_queries) -> None:
     world.users = 5
     world.requests = FAST * 20
     world.wait(MINUTE)

@@ -64,7 +64,7 @@ async def test_it_works(here: PerLoop[Leases]) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_what_is_over_before_the_heartbeat_counts_too(here: PerLoop[Leases]) -> None:
+async def test_requests_between_two_heartbeats_are_counted(here: PerLoop[Leases]) -> None:
     async with concurrency_slot(1, "aminah", Feature.ASR), concurrency_slot(1, "bala", Feature.ASR):
         pass
     async with concurrency_slot(1, "chong", Feature.TTS):
@@ -84,7 +84,7 @@ def test_the_busiest_instant() -> None:
     assert present.take_busiest() == Presence(frozenset("a"), frozenset("c"), frozenset("ac"))
 
 
-def test_replies_that_another_voice_had_to_speak_are_told_once() -> None:
+def test_fallback_replies_are_reported_once() -> None:
     present = ServedUsers()
     present.note_fallback()
     present.note_fallback()
@@ -97,7 +97,7 @@ def test_replies_that_another_voice_had_to_speak_are_told_once() -> None:
     assert Presence.from_json(older).fallbacks == 0
 
 
-def test_who_is_served_by_two_processes_counts_once() -> None:
+def test_a_user_of_two_processes_counts_once() -> None:
     one = Presence(frozenset("ab"), frozenset(), frozenset("ab"), gpu_percent=40)
     two = Presence(frozenset("b"), frozenset("c"), frozenset("bc"), gpu_percent=70)
     assert united([one, two]) == Presence(frozenset("ab"), frozenset("c"), frozenset("abc"), 70)
@@ -115,7 +115,7 @@ async def test_a_request_costs_no_query(here: PerLoop[Leases], settings) -> None
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_it_lets_go_when_the_work_fails(here: PerLoop[Leases]) -> None:
+async def test_a_failed_request_is_no_longer_counted(here: PerLoop[Leases]) -> None:
     with pytest.raises(ValueError, match="broken"):
         async with concurrency_slot(1, "aminah", Feature.ASR):
             raise ValueError("broken")
@@ -123,7 +123,7 @@ async def test_it_lets_go_when_the_work_fails(here: PerLoop[Leases]) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_store_that_is_away_keeps_nobody_from_being_served(here: PerLoop[Leases], settings) -> None:
+async def test_an_unavailable_store_refuses_nobody(here: PerLoop[Leases], settings) -> None:
     held = here()
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     async with concurrency_slot(1, "aminah", Feature.ASR):
@@ -133,7 +133,7 @@ async def test_a_store_that_is_away_keeps_nobody_from_being_served(here: PerLoop
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_where_there_is_no_room(here: PerLoop[Leases], settings) -> None:
+async def test_users_beyond_the_limit_are_refused(here: PerLoop[Leases], settings) -> None:
     held = here()
     settings.VOICE_MAX_CONCURRENT_USERS = 3
     elsewhere = Presence(frozenset(["1:zul"]), frozenset(), frozenset(["1:zul"]))
@@ -158,7 +158,7 @@ async def test_where_there_is_no_room(here: PerLoop[Leases], settings) -> None:
 
 @pytest.mark.parametrize("kind", ["database", "redis"])
 @pytest.mark.django_db(transaction=True)
-def test_a_store(kind: str, request) -> None:
+def test_each_store_publishes_and_expires_leases(kind: str, request) -> None:
     store = RedisStore(request.getfixturevalue("redis_url")) if kind == "redis" else DatabaseStore()
     one, two = (Presence(frozenset([name]), frozenset(), frozenset([name])) for name in ("1:a", "1:b"))
     store.publish("one", one, 60)
@@ -212,7 +212,7 @@ def environment(request, tmp_path: Path) -> dict[str, str]:
     return shared
 
 
-def test_the_users_of_a_killed_process_vanish(environment: dict[str, str]) -> None:
+def test_users_of_a_killed_process_expire(environment: dict[str, str]) -> None:
     with ExitStack() as stack:
         reader = stack.enter_context(process(environment))
         one = stack.enter_context(process(environment, "asr:aminah", "tts:aminah", "asr:bala"))

@@ -38,7 +38,7 @@ def test_it_works(tmp_path: Path, settings, later) -> None:
 
 
 @pytest.mark.parametrize("text", ["many", "", "2.5"])
-def test_a_file_of_no_use_changes_nothing(text: str, tmp_path: Path, settings, later) -> None:
+def test_an_unusable_file_is_ignored(text: str, tmp_path: Path, settings, later) -> None:
     settings.VOICE_PHASE_DIR = str(tmp_path)
     settings.VOICE_MAX_CONCURRENT_USERS = 7
     (tmp_path / "VOICE_MAX_CONCURRENT_USERS").write_text(text)

@@ -64,19 +64,21 @@ def test_it_works(collector: exporter.SampleCollector) -> None:
     }
 
 
-def test_what_is_not_known_is_left_out(collector: exporter.SampleCollector) -> None:
+def test_unknown_values_are_left_out(collector: exporter.SampleCollector) -> None:
     assert read(collector) == {}
     Sample.objects.create(at=timezone.now(), users=0, asr_users=0, tts_users=0)
     collector.forget()
     assert set(read(collector)) == {("users", "asr"), ("users", "tts"), ("users", "together"), ("sample_age_seconds",)}
 
 
-def test_an_old_sample_is_only_an_age(collector: exporter.SampleCollector) -> None:
+def test_only_the_age_of_an_old_sample_is_exported(collector: exporter.SampleCollector) -> None:
     Sample.objects.create(at=timezone.now() - figures.FRESH - timedelta(seconds=5), users=61)
     assert set(read(collector)) == {("sample_age_seconds",)}
 
 
-def test_one_query_for_many_questions(collector: exporter.SampleCollector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simultaneous_scrapes_share_a_query(
+    collector: exporter.SampleCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[None] = []
 
     def nothing() -> exporter.Stored:
@@ -112,7 +114,7 @@ def test_a_database_that_fails_or_hangs(collector: exporter.SampleCollector, mon
     assert len(asked) <= 1, "nobody queues behind the one who hangs"
 
 
-def test_names_can_be_told_without_a_database(django_assert_num_queries) -> None:
+def test_describing_the_metrics_needs_no_database(django_assert_num_queries) -> None:
     with django_assert_num_queries(0):
         names = [family.name for family in exporter.SampleCollector().describe()]
     assert "voice_capacity_users" in names

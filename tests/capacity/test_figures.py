@@ -22,7 +22,7 @@ def note(at, number: int) -> None:
     alert_metrics.take_sample(at, Presence(people, people, people))
 
 
-def test_the_days_curve(db) -> None:
+def test_the_curve_of_a_day(db) -> None:
     note(START + MINUTE, 4)
     note(START + 2 * MINUTE, 9)
     note(START + 7 * MINUTE, 2)
@@ -47,7 +47,7 @@ def test_peaks(db) -> None:
     ]
 
 
-def test_now(db) -> None:
+def test_concurrent_users_now(db) -> None:
     assert figures.now_served() == Users(0, 0, 0)
     DatabaseStore().publish("p", Presence(frozenset("ab"), frozenset("b"), frozenset("ab")), 60)
     assert figures.now_served() == Users(2, 1, 2)
@@ -57,12 +57,12 @@ def test_now(db) -> None:
     assert figures.latest(START + timedelta(hours=1)) is None
 
 
-def test_a_store_that_is_away(db, settings) -> None:
+def test_an_unavailable_store(db, settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     assert figures.now_served() is None
 
 
-def test_levels(seeded) -> None:
+def test_alert_levels(seeded) -> None:
     assert figures.levels() == Levels(warning=60, critical=80, design=100)
     Rule.objects.all().delete()
     assert figures.levels() == Levels(None, None, 50)

@@ -36,7 +36,7 @@ def test_it_works(election: Election) -> None:
     election.resign("two")
 
 
-def test_a_dead_leader_is_followed(election: Election) -> None:
+def test_a_dead_leader_is_replaced(election: Election) -> None:
     assert election.renew("one", 0.3)
     assert not election.renew("two", 0.3)
     time.sleep(0.35)
@@ -45,7 +45,7 @@ def test_a_dead_leader_is_followed(election: Election) -> None:
     election.resign("two")
 
 
-def test_of_many_that_start_together_one_wins(election: Election) -> None:
+def test_only_one_of_many_candidates_wins(election: Election) -> None:
     won: list[bool] = []
     barrier = threading.Barrier(8)
 
@@ -68,7 +68,7 @@ def test_of_many_that_start_together_one_wins(election: Election) -> None:
         election.resign(f"number {number}")
 
 
-def test_watch_capacity_leads_and_gives_the_lead_back(tmp_path, redis_url: str) -> None:
+def test_watch_capacity_leads_and_resigns(tmp_path, redis_url: str) -> None:
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "voiceproject.settings",

@@ -35,14 +35,14 @@ def test_it_works(seeded) -> None:
     assert proven == {1: run, 2: run, 3: None, 4: None}
 
 
-def test_only_what_passed_to_the_end_proves_anything(seeded) -> None:
+def test_only_complete_passed_runs_prove_a_phase(seeded) -> None:
     keep(refused_each=2)
     keep(incomplete_because="the load generator broke off")
     assert LoadTestRun.objects.filter(passed=False).count() == 2
     assert loadtests.latest_for(Phase.objects.get(number=1)) is None
 
 
-def test_the_last_one_counts(seeded) -> None:
+def test_the_latest_run_counts(seeded) -> None:
     keep()
     later = facts()
     later["started_at"] = "2026-12-24T10:00:00+00:00"
@@ -61,13 +61,13 @@ def test_the_admin_shows_them(admin: Client) -> None:
     assert page.count("<svg viewBox=") == 7
 
 
-def test_the_phases_name_what_proves_them(admin: Client) -> None:
+def test_phases_link_to_the_run_that_proves_them(admin: Client) -> None:
     run = keep()
     page = text(admin, "/admin/capacity/phase/")
     assert page.count(f"/admin/capacity/loadtestrun/{run.pk}/change/") == 2
 
 
-def test_nobody_changes_them(admin: Client) -> None:
+def test_stored_runs_cannot_be_changed(admin: Client) -> None:
     run = keep()
     for url in ("add/", f"{run.pk}/delete/"):
         assert admin.get(f"/admin/capacity/loadtestrun/{url}").status_code == 403
@@ -76,7 +76,7 @@ def test_nobody_changes_them(admin: Client) -> None:
     assert run.passed
 
 
-def test_a_report_runs_nothing(admin: Client) -> None:
+def test_a_report_runs_no_scripts(admin: Client) -> None:
     run = keep(why="<script>alert(1)</script>", host="http://x/<img src=x>")
     for url in (f"{run.pk}/change/", f"{run.pk}/report/"):
         page = text(admin, f"/admin/capacity/loadtestrun/{url}")
@@ -86,13 +86,13 @@ def test_a_report_runs_nothing(admin: Client) -> None:
     assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
 
 
-def test_a_stranger_sees_nothing(seeded) -> None:
+def test_anonymous_visitors_see_no_report(seeded) -> None:
     run = keep()
     for url in ("", f"{run.pk}/change/", f"{run.pk}/report/"):
         assert Client().get(f"/admin/capacity/loadtestrun/{url}").status_code == 302
 
 
-def test_a_report_is_for_those_who_may_see_its_run(seeded) -> None:
+def test_a_report_needs_the_permission_for_its_run(seeded) -> None:
     run = keep()
     client = Client()
     client.force_login(User.objects.create_user("tamu", is_staff=True))
@@ -100,5 +100,5 @@ def test_a_report_is_for_those_who_may_see_its_run(seeded) -> None:
         assert client.get(f"/admin/capacity/loadtestrun/{url}").status_code == 403
 
 
-def test_a_run_that_is_not_there(admin: Client) -> None:
+def test_a_run_that_does_not_exist(admin: Client) -> None:
     assert admin.get("/admin/capacity/loadtestrun/999/report/").status_code == 404

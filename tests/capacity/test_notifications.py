@@ -24,7 +24,7 @@ def fired(world: World) -> World:
     return world
 
 
-def test_it_is_tried_again_later_and_later(fired: World, webhook: Webhook) -> None:
+def test_a_failed_notification_is_retried_with_growing_delays(fired: World, webhook: Webhook) -> None:
     webhook.statuses = [503, 500, 429]
     fired.wait(MINUTE)
     row = Delivery.objects.get()
@@ -39,7 +39,7 @@ def test_it_is_tried_again_later_and_later(fired: World, webhook: Webhook) -> No
     assert webhook.texts() == ["[voice] Critical: concurrent users 90 > 80"]
 
 
-def test_a_dead_receiver_is_given_up_in_the_end_and_holds_nobody_up(fired: World, mailbox: Mailbox, settings) -> None:
+def test_a_dead_receiver_is_given_up_and_delays_no_other(fired: World, mailbox: Mailbox, settings) -> None:
     settings.VOICE_ALERT_WEBHOOKS = [f"http://127.0.0.1:{free_port()}/secret"]
     fired.wait(MINUTE)
     assert mailbox.subjects() == ["[voice] Critical: concurrent users 90 > 80"]
@@ -54,14 +54,14 @@ def test_a_dead_receiver_is_given_up_in_the_end_and_holds_nobody_up(fired: World
     assert "secret" not in f"{row.receiver}{row.error}"
 
 
-def test_a_refusal_is_not_tried_again(fired: World, webhook: Webhook) -> None:
+def test_a_refused_notification_is_not_retried(fired: World, webhook: Webhook) -> None:
     webhook.statuses = [404]
     fired.wait(MINUTE)
     row = Delivery.objects.get()
     assert (row.state, row.attempts, row.error) == (Delivery.State.FAILED, 1, "Status 404.")
 
 
-def test_a_mail_server_that_is_away(fired: World, mailbox: Mailbox, settings) -> None:
+def test_an_unavailable_mail_server(fired: World, mailbox: Mailbox, settings) -> None:
     port = settings.EMAIL_PORT
     settings.EMAIL_PORT = free_port()
     fired.wait(MINUTE)
@@ -72,7 +72,7 @@ def test_a_mail_server_that_is_away(fired: World, mailbox: Mailbox, settings) ->
     assert mailbox.subjects() == ["[voice] Critical: concurrent users 90 > 80"]
 
 
-def test_evaluating_does_not_wait_for_anybody(fired: World, settings) -> None:
+def test_evaluating_rules_does_not_wait_for_receivers(fired: World, settings) -> None:
     from capacity import watch
 
     settings.VOICE_ALERT_WEBHOOKS = ["http://192.0.2.1/"]  # a reserved address, where nothing answers
@@ -86,7 +86,7 @@ def test_evaluating_does_not_wait_for_anybody(fired: World, settings) -> None:
     assert Delivery.objects.filter(state=Delivery.State.WAITING).count() == 2
 
 
-def test_two_senders_send_once(fired: World, webhook: Webhook) -> None:
+def test_two_processes_send_a_notification_once(fired: World, webhook: Webhook) -> None:
     fired.wait(MINUTE)
     row = Delivery.objects.get()
     Delivery.objects.update(state=Delivery.State.WAITING, attempts=0)

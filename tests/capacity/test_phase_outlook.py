@@ -43,7 +43,7 @@ def test_the_current_phase(seeded, users: int | None, peak: int | None, number: 
     assert phase.number == number
 
 
-def test_a_line_and_an_exponential() -> None:
+def test_linear_and_exponential_growth() -> None:
     line = fit([(day, 100 + 5 * day) for day in range(0, 60, 7)])
     assert line is not None
     assert line.shape == Shape.LINEAR
@@ -60,7 +60,7 @@ def test_a_history_that_is_too_short(points: list[tuple[float, float]]) -> None:
     assert fit(points) is None
 
 
-def test_what_does_not_grow_reaches_nothing() -> None:
+def test_without_growth_there_is_no_prediction() -> None:
     falling = fit([(day, 100 - day) for day in range(0, 60, 7)])
     assert falling is not None
     assert falling.reaches(200) is None
@@ -69,7 +69,7 @@ def test_what_does_not_grow_reaches_nothing() -> None:
     assert flat.reaches(200) is None
 
 
-def test_when_the_next_phase_comes(seeded) -> None:
+def test_predicts_when_the_next_phase_is_reached(seeded) -> None:
     today = timezone.localdate(START)
     for days in range(0, 91, 7):
         ActiveUsers.objects.create(day=today - days * DAY, users=1500 - 10 * days)
@@ -126,11 +126,11 @@ def test_active_users_are_counted_from_the_ledger(world: World) -> None:
     assert ActiveUsers.objects.get(day=today).users == 4
 
 
-def test_nothing_to_count(seeded) -> None:
+def test_an_empty_ledger_has_no_active_users(seeded) -> None:
     assert phase_outlook.count_active_users(date(2026, 3, 2)) == 0
 
 
-def test_thresholds_that_people_set_are_no_share_of_the_phase(seeded) -> None:
+def test_edited_thresholds_are_not_replaced_by_a_percentage_of_the_phase(seeded) -> None:
     Rule.objects.update(phase_percent=None)
     Rule.objects.filter(severity="critical", metric="users").update(threshold=45)
     import_module("capacity.migrations.0004_gpu_memory_and_phases_of_rules").set_shares(apps, None)
@@ -138,7 +138,7 @@ def test_thresholds_that_people_set_are_no_share_of_the_phase(seeded) -> None:
     assert set(found) == {("warning", "users", 60), ("warning", "month_cost_usd", 100)}
 
 
-def test_a_process_of_the_version_before_can_insert(seeded) -> None:
+def test_the_previous_version_can_still_insert_rows(seeded) -> None:
     """A process of the previous version can insert rows, although it does not know the newest columns."""
     rule = Rule.objects.get(severity="critical", metric="users")
     client = ClientApplication.objects.create(name="chat-web")

@@ -27,7 +27,7 @@ def listen(server: Served, user: str) -> None:
     httpx.post(f"{server.url}/v1/audio/speech", json=body, headers=headers, timeout=60)
 
 
-def test_it_counts_samples_and_stops(tmp_path: Path) -> None:
+def test_serve_counts_users_takes_samples_and_stops(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with served(tmp_path, VOICE_TTS_CACHE_BYTES="0", VOICE_LEASE_S="4") as server:
         listeners = [threading.Thread(target=listen, args=[server, user]) for user in ("aminah", "bala", "bala")]
@@ -47,7 +47,7 @@ def test_it_counts_samples_and_stops(tmp_path: Path) -> None:
     assert ask(state, "select process from capacity_processlease") == []
 
 
-def test_a_full_gpu_of_the_tier_is_told(tmp_path: Path) -> None:
+def test_a_full_gpu_of_the_inference_tier_raises_an_alert(tmp_path: Path) -> None:
     """A full GPU of the inference tier raises an alert in a service that has no GPU itself."""
     tier_settings = {
         "DJANGO_SETTINGS_MODULE": "tools.benchmarks.throttled_settings",

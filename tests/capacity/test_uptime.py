@@ -24,7 +24,7 @@ def test_it_works(db) -> None:
     assert outage.reason == "status 503: draining"
 
 
-def test_a_month_is_the_services_own(db) -> None:
+def test_months_are_in_the_services_time_zone(db) -> None:
     uptime.record(START.replace(month=3, day=31, hour=15), "")  # 23:00 in Kuala Lumpur
     uptime.record(START.replace(month=3, day=31, hour=17), "away")  # already April in Kuala Lumpur
     assert uptime.uptime(MARCH).percent == 100
@@ -33,7 +33,7 @@ def test_a_month_is_the_services_own(db) -> None:
     assert ProbeDay.objects.count() == 2
 
 
-def test_time_that_nobody_watched_is_neither_up_nor_down(db) -> None:
+def test_unwatched_time_counts_neither_as_up_nor_as_down(db) -> None:
     uptime.record(START, "away")
     uptime.record(START + timedelta(hours=5), "away")
     first, second = Outage.objects.order_by("began_at")
@@ -42,11 +42,11 @@ def test_time_that_nobody_watched_is_neither_up_nor_down(db) -> None:
     assert uptime.uptime(MARCH).probes == 2
 
 
-async def test_it_probes_the_service(server_address: str, voice_on) -> None:
+async def test_the_service_is_probed(server_address: str, voice_on) -> None:
     assert await asyncio.to_thread(uptime.probe, f"{server_address}/readyz") == ""
     missing = await asyncio.to_thread(uptime.probe, f"{server_address}/nowhere")
     assert missing.startswith("status 404")
 
 
-def test_nobody_there() -> None:
+def test_an_unreachable_service_is_down() -> None:
     assert uptime.probe(f"http://127.0.0.1:{free_port()}/readyz") == "no answer: ConnectError"

@@ -87,7 +87,7 @@ def test_only_one_of_two_watches(seeded, quick, stopping: threading.Event) -> No
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_error_does_not_end_it(seeded, quick, stopping: threading.Event, monkeypatch) -> None:
+def test_an_error_does_not_stop_the_watcher(seeded, quick, stopping: threading.Event, monkeypatch) -> None:
     evaluate = watch.evaluate
     calls = []
 
@@ -104,7 +104,7 @@ def test_an_error_does_not_end_it(seeded, quick, stopping: threading.Event, monk
     thread.join(10)
 
 
-def test_every_15_seconds_with_the_busiest_moment_in_between(world: World) -> None:
+def test_samples_every_15_seconds_include_the_busiest_moment(world: World) -> None:
     leader = watch.Watch()
     crowds = [Presence(frozenset(names), frozenset(), frozenset(names)) for names in ("ab", "abcd", "a", "")]
     evaluated = [leader.tick(START + number * 5 * SECOND, crowds[number % 4]) for number in range(7)]
@@ -112,7 +112,7 @@ def test_every_15_seconds_with_the_busiest_moment_in_between(world: World) -> No
     assert list(Sample.objects.order_by("at").values_list("users", flat=True)) == [2, 4, 4]
 
 
-def test_what_is_too_old_goes(world: World) -> None:
+def test_old_rows_are_deleted(world: World) -> None:
     Sample.objects.create(at=START - timedelta(days=9))
     Sample.objects.create(at=START - timedelta(days=7))
     world.requests = [("speech", 100, 200)]
@@ -122,7 +122,7 @@ def test_what_is_too_old_goes(world: World) -> None:
     assert ActiveUsers.objects.get().users == 1
 
 
-def test_a_ramp_that_cannot_be_moved_does_not_stop_the_alerts(world: World, monkeypatch) -> None:
+def test_a_failing_ramp_does_not_stop_the_alerts(world: World, monkeypatch) -> None:
     monkeypatch.setattr(ramp, "tick", lambda *_args: 1 / 0)
     world.users = 90
     world.wait(timedelta(minutes=1))
@@ -163,14 +163,14 @@ def nvml(*percent: int, driver: bool = True) -> SimpleNamespace:
         (nvml(driver=False), None),
     ],
 )
-def test_gpus(monkeypatch, library: SimpleNamespace, expected: gpu.GpuReading | None) -> None:
+def test_the_busiest_gpu_is_read(monkeypatch, library: SimpleNamespace, expected: gpu.GpuReading | None) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pynvml", library)
     monkeypatch.setattr(gpu, "_has_gpus", None)
     monkeypatch.setattr(gpu, "_read_at", float("-inf"))
     assert gpu.busiest(gpu.read()) == expected
 
 
-def test_a_gpu_that_cannot_be_read_hides_no_other(monkeypatch, caplog) -> None:
+def test_an_unreadable_gpu_hides_no_other(monkeypatch, caplog) -> None:
     library = nvml(95, 30)
 
     def utilisation(index: int) -> SimpleNamespace:

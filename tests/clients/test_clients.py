@@ -99,7 +99,7 @@ async def test_node(program: str, service: services.Served, clip: Path) -> None:
     await finished(await started(["node", str(script)], service.url, service.key, clip))
 
 
-async def test_voice_js_has_the_types_that_it_says(clip: Path) -> None:
+async def test_voice_js_has_correct_types(clip: Path) -> None:
     compiler = str(FOLDER / "node" / "node_modules" / ".bin" / "tsc")
     strict = ["--allowJs", "--checkJs", "--strict", "--noEmit", "--target", "esnext", "--lib", "esnext,dom"]
     await finished(await started([compiler, *strict, str(services.ROOT / "static" / "voice.js")], "", "", clip))

@@ -42,7 +42,7 @@ async def answered_requests(service: services.Served) -> str:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_the_service_answers_as_its_schema_says(seed: str, tmp_path: Path) -> None:
+async def test_responses_match_the_schema(seed: str, tmp_path: Path) -> None:
     program = Path(os.environ[ENVIRONMENTS]) / "python" / "bin" / "schemathesis"
     with services.served(tmp_path, VOICE_ASR_MODEL="", VOICE_TTS_MODEL="") as service:
         config = tmp_path / "schemathesis.toml"

@@ -100,7 +100,7 @@ async def units_done(client: httpx.AsyncClient, tier: str) -> int:
 
 
 @pytest.mark.timeout(400)
-async def test_a_full_tier_refuses_and_who_hangs_up_is_forgotten(tier: str) -> None:
+async def test_a_full_tier_refuses_and_units_of_disconnected_callers_are_dropped(tier: str) -> None:
     url = f"{tier}/units/v1/asr"
     frame = long_unit()
     limits = httpx.Limits(max_connections=400)

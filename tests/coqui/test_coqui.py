@@ -27,7 +27,7 @@ async def speech(api: httpx.AsyncClient, **fields: object) -> httpx.Response:
     return response
 
 
-async def test_voices_say_what_they_are_and_may(api: httpx.AsyncClient) -> None:
+async def test_voices_have_descriptions_and_licences(api: httpx.AsyncClient) -> None:
     await speech(api)
     voices = {voice["id"]: voice for voice in (await api.get("/v1/audio/voices")).json()["data"]}
     one = voices["coqui/satu"]
@@ -103,7 +103,7 @@ async def test_speed(api: httpx.AsyncClient) -> None:
     assert (await speech(api, speed=2.5)).content
 
 
-async def test_a_script_the_model_does_not_know_is_spoken_by_another_voice(
+async def test_an_unsupported_script_is_spoken_by_another_voice(
     api: httpx.AsyncClient,
 ) -> None:
     body = {"input": "你好", "model": "coqui/satu"}
@@ -112,7 +112,7 @@ async def test_a_script_the_model_does_not_know_is_spoken_by_another_voice(
     assert len(response.content) > 2 * 24_000 // 5  # longer than the silence for a text without words
 
 
-def test_a_folder_without_a_checkpoint_says_so(tmp_path: Path) -> None:
+def test_a_folder_without_a_checkpoint_is_reported(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(EngineUnavailable, match=r"no \*\.pth"):
         coqui.load(coqui.describe(str(tmp_path)))

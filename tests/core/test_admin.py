@@ -64,38 +64,38 @@ def test_a_key_cannot_be_deleted_or_moved_to_another_client(admin_client: Client
 
 
 @pytest.mark.parametrize("model", ["usage/ledgerentry", "usage/correction", "usage/rating"])
-def test_what_was_used_is_read_only(admin_client: Client, model: str) -> None:
+def test_recorded_rows_are_read_only(admin_client: Client, model: str) -> None:
     assert admin_client.get(f"/admin/{model}/").status_code == 200
     assert admin_client.get(f"/admin/{model}/add/").status_code == 403
 
 
-def test_a_ledger_row_can_be_looked_at(admin_client: Client, chat: ClientApplication) -> None:
+def test_a_ledger_row_can_be_viewed(admin_client: Client, chat: ClientApplication) -> None:
     row = LedgerEntry.objects.create(request_id="req_1", kind="speech", client=chat, user="u", status=200)
     page = admin_client.get(f"/admin/usage/ledgerentry/{row.pk}/change/").content.decode()
     assert "req_1" in page
     assert 'name="_save"' not in page
 
 
-def test_a_client_with_a_history_is_not_deleted(admin_client: Client, chat: ClientApplication) -> None:
+def test_a_client_with_a_history_cannot_be_deleted(admin_client: Client, chat: ClientApplication) -> None:
     LedgerEntry.objects.create(request_id="req_1", kind="speech", client=chat, user="u", status=200)
     admin_client.post(f"/admin/voiceproject/clientapplication/{chat.pk}/delete/", {"post": "yes"})
     assert ClientApplication.objects.exists()
 
 
-def test_strangers_are_asked_to_log_in(client: Client, db) -> None:
+def test_anonymous_visitors_have_to_log_in(client: Client, db) -> None:
     response = client.get("/admin/voiceproject/apikey/")
     assert response.status_code == 302
     assert response.headers["Location"].startswith("/admin/login/")
 
 
-def test_forms_from_elsewhere_are_refused(admin_user, db) -> None:
+def test_cross_site_forms_are_refused(admin_user, db) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)
     assert client.post("/admin/voiceproject/clientapplication/add/", {"name": "x"}).status_code == 403
     assert not ClientApplication.objects.exists()
 
 
-def test_a_person_is_made_and_put_into_a_role(admin_client: Client, db) -> None:
+def test_an_account_is_created_and_given_a_role(admin_client: Client, db) -> None:
     assert admin_client.get("/admin/auth/user/add/").status_code == 200
     role = Group.objects.get_or_create(name="Operators")[0]
     form = {
@@ -121,7 +121,7 @@ def test_a_person_is_made_and_put_into_a_role(admin_client: Client, db) -> None:
     assert "May not log in here" not in admin_client.get("/admin/auth/user/").content.decode()
 
 
-def test_a_role_s_rights_are_chosen(admin_client: Client, db) -> None:
+def test_the_permissions_of_a_role_are_edited(admin_client: Client, db) -> None:
     right = Permission.objects.get(codename="view_apikey")
     assert (
         admin_client.post("/admin/auth/group/add/", {"name": "Support", "permissions": [right.pk]}).status_code == 302

@@ -26,7 +26,7 @@ def addresses(patterns: list[Any], prefix: str = "") -> Iterator[str]:
             yield "/" + route
 
 
-def test_ids_that_are_not_there(admin_client: Client) -> None:
+def test_unknown_ids_give_404(admin_client: Client) -> None:
     found = sorted(set(addresses(get_resolver().url_patterns)))
     assert len(found) > 50
     for address in found:
@@ -36,7 +36,7 @@ def test_ids_that_are_not_there(admin_client: Client) -> None:
             assert answer.headers["Content-Type"].startswith("text/html"), address
 
 
-def test_every_button_asks_for_a_permission() -> None:
+def test_every_action_needs_a_permission() -> None:
     lists = ("actions_list", "actions_detail", "actions_row", "actions_submit_line")
     buttons = {
         f"{model._meta.label}.{name}": getattr(model_admin, name)
@@ -48,14 +48,14 @@ def test_every_button_asks_for_a_permission() -> None:
     assert [name for name, button in buttons.items() if not getattr(button, "allowed_permissions", ())] == []
 
 
-def test_a_refusal_is_a_page(client: Client, transactional_db) -> None:
+def test_a_refusal_is_an_html_page(client: Client, transactional_db) -> None:
     client.force_login(User.objects.create_user("tamu", is_staff=True))
     answer = client.get("/admin/auth/user/")
     assert answer.status_code == 403
     assert "Not for this account" in answer.text
 
 
-def test_a_failure_is_logged_with_the_id_that_the_page_shows(
+def test_a_failure_is_logged_with_the_id_shown_on_the_page(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(*_args: object, **_options: object) -> None:

@@ -28,20 +28,20 @@ def test_it_works() -> None:
     assert log_in(PASSWORD).status_code == 302
 
 
-def test_guesses_run_out_and_the_right_one_comes_too_late() -> None:
+def test_after_too_many_attempts_the_right_password_is_refused() -> None:
     for number in range(admin_login.MAX_ATTEMPTS_PER_NAME):
         assert "Too many attempts" not in log_in(f"guess-{number}").text
     assert "Too many attempts" in log_in(PASSWORD).text
     assert log_in(PASSWORD, address="10.0.0.2").status_code == 302, "whoever guesses locks nobody else out"
 
 
-def test_another_name_each_time_runs_out_too() -> None:
+def test_attempts_with_different_names_are_limited_too() -> None:
     for number in range(admin_login.MAX_ATTEMPTS_PER_ADDRESS):
         log_in("guess", name=f"name-{number}")
     assert "Too many attempts" in log_in(PASSWORD).text
 
 
-def test_who_gets_in_starts_afresh() -> None:
+def test_a_successful_login_resets_the_count() -> None:
     for _ in range(3):
         for number in range(admin_login.MAX_ATTEMPTS_PER_NAME - 1):
             log_in(f"guess-{number}")
@@ -49,7 +49,7 @@ def test_who_gets_in_starts_afresh() -> None:
         cache.delete(admin_login._counter("address", "10.0.0.1"))
 
 
-def test_one_password_is_checked_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_are_checked_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admin_login, "HASHING_WAIT_S", 0.01)
     with admin_login._hashing:
         assert "right now" in log_in(PASSWORD).text
@@ -67,7 +67,7 @@ def test_cookies_and_headers_behind_tls() -> None:
     assert "frame-ancestors 'none'" in plain.headers["Content-Security-Policy"]
 
 
-def test_a_weak_password_is_not_taken(admin_client: Client) -> None:
+def test_a_weak_password_is_refused(admin_client: Client) -> None:
     form = {"username": "budi", "password1": "password", "password2": "password", "usable_password": "true"}
     page = admin_client.post("/admin/auth/user/add/", form)
     assert page.status_code == 200

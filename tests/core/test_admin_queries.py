@@ -52,7 +52,7 @@ class TestLists(TestCase):
             assert self.client.get(address(model)).status_code == 200, model
         return [query["sql"] for query in asked.captured_queries]
 
-    def test_they_do_not_grow_with_the_rows(self) -> None:
+    def test_queries_do_not_grow_with_the_rows(self) -> None:
         for model, _admin in LISTS:
             self.queries(model, 2)  # fills caches, such as content types and permissions
             with self.subTest(model=model.__name__):
@@ -62,12 +62,12 @@ class TestLists(TestCase):
                 assert len(many) <= len(few) or model._default_manager.count() <= HANDFUL, "\n".join(many)
                 assert len(many) <= MAX_QUERIES
 
-    def test_there_are_rows_to_show(self) -> None:
+    def test_every_list_has_rows(self) -> None:
         """The other test of this class proves nothing for a list without rows."""
         empty = {model.__name__ for model, _admin in LISTS if model._default_manager.count() <= 2}
         assert empty <= {"ApiKey", "ExchangeRate", "Group", "OpenStream", "ListedUser", "Outage", "LoadTestRun"}, empty
 
 
-def test_every_list_is_here() -> None:
+def test_every_list_is_tested() -> None:
     names: set[Any] = {model.__name__ for model, _admin in LISTS}
     assert {"LedgerEntry", "Consumption", "Statement", "Alert", "Flag", "Change", "ClientApplication"} <= names

@@ -51,12 +51,12 @@ def test_a_bad_item_of_a_list_is_named() -> None:
         (RuntimeError("secret detail"), 500, "internal_error"),
     ],
 )
-def test_what_a_caller_sees_of_an_exception(cause: Exception, status: int, code: str) -> None:
+def test_exceptions_become_error_responses(cause: Exception, status: int, code: str) -> None:
     answer = as_api_error(cause)
     assert (answer.status, answer.code) == (status, code)
     assert "secret" not in answer.message
 
 
-def test_whoever_may_try_again_is_told_when() -> None:
+def test_retryable_errors_have_retry_after() -> None:
     assert as_api_error(OverCapacity(2.5)).headers() == {"Retry-After": "3"}
     assert ApiError(ErrorCode.RATE_LIMIT_EXCEEDED, "", retry_after=0.2).headers() == {"Retry-After": "1"}

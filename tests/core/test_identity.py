@@ -53,7 +53,7 @@ async def test_an_unknown_key(stranger: httpx.AsyncClient, key: str) -> None:
     assert code(response) == (401, "invalid_api_key")
 
 
-async def test_every_api_call_asks_for_credentials(stranger: httpx.AsyncClient) -> None:
+async def test_every_api_call_needs_credentials(stranger: httpx.AsyncClient) -> None:
     calls = [
         ("GET", "/v1/usage"),
         ("POST", "/v1/audio/speech"),
@@ -73,7 +73,7 @@ async def test_a_revoked_key_is_refused_within_five_seconds(api: httpx.AsyncClie
     assert code(await api.get("/v1/models")) == (401, "invalid_api_key")
 
 
-async def test_a_client_that_is_switched_off_is_refused(api: httpx.AsyncClient) -> None:
+async def test_an_inactive_client_is_refused(api: httpx.AsyncClient) -> None:
     await ClientApplication.objects.aupdate(is_active=False)
     assert code(await api.get("/v1/models")) == (401, "invalid_api_key")
 
@@ -86,7 +86,7 @@ async def test_a_busy_key_is_looked_up_once(api: httpx.AsyncClient, monkeypatch:
     assert len(looked_up) == 1
 
 
-def test_a_key_is_kept_as_a_digest_and_its_use_noted_once_a_minute(transactional_db) -> None:
+def test_a_key_is_stored_as_a_digest_and_its_use_recorded_once_a_minute(transactional_db) -> None:
     client = ClientApplication.objects.create(name="chat")
     row, key = ApiKey.issue(client)
     assert key.startswith(row.prefix)
@@ -99,13 +99,13 @@ def test_a_key_is_kept_as_a_digest_and_its_use_noted_once_a_minute(transactional
     assert ApiKey.objects.get().last_used_at == first_use
 
 
-async def test_the_end_user_is_the_key_itself_unless_named(api: httpx.AsyncClient, api_key: str) -> None:
+async def test_without_a_named_user_the_key_is_the_end_user(api: httpx.AsyncClient, api_key: str) -> None:
     assert await user_of(api) == f"key:{api_key[:11]}"
     assert await user_of(api, **{"X-Voice-User": "pengguna-1"}) == "pengguna-1"
 
 
 @pytest.mark.parametrize("user", ["x" * 201, "a\tb"])
-async def test_an_end_user_that_cannot_be_one(api: httpx.AsyncClient, user: str) -> None:
+async def test_invalid_end_users_are_refused(api: httpx.AsyncClient, user: str) -> None:
     response = await api.get("/v1/usage", headers={"X-Voice-User": user})
     assert code(response) == (400, "invalid_value")
     assert response.json()["error"]["param"] == "X-Voice-User"
@@ -117,12 +117,12 @@ class TestTokens:
         settings.VOICE_JWT_SECRET = SECRET
         identity.forget_lookups()
 
-    async def test_the_subject_is_the_end_user_whatever_the_header_says(self, stranger: httpx.AsyncClient) -> None:
+    async def test_a_tokens_subject_overrides_the_user_header(self, stranger: httpx.AsyncClient) -> None:
         headers = {**bearer(token()), "X-Voice-User": "orang-lain"}
         assert await user_of(stranger, **headers) == "pengguna-7"
         assert await ClientApplication.objects.aget(name="chat")
 
-    async def test_expired(self, stranger: httpx.AsyncClient) -> None:
+    async def test_an_expired_token_is_refused(self, stranger: httpx.AsyncClient) -> None:
         response = await stranger.get("/v1/usage", headers=bearer(token(exp=time.time() - 60)))
         assert code(response) == (401, "expired_token")
 
@@ -139,23 +139,25 @@ class TestTokens:
         ],
         ids=["other secret", "other algorithm", "unsigned", "no expiry", "no subject", "nonsense", "dots"],
     )
-    async def test_not_valid_here(self, stranger: httpx.AsyncClient, bad: str) -> None:
+    async def test_an_invalid_token_is_refused(self, stranger: httpx.AsyncClient, bad: str) -> None:
         assert code(await stranger.get("/v1/usage", headers=bearer(bad))) == (401, "invalid_api_key")
 
-    async def test_the_subject_must_be_an_id(self, stranger: httpx.AsyncClient) -> None:
+    async def test_the_subject_must_be_a_valid_id(self, stranger: httpx.AsyncClient) -> None:
         assert code(await stranger.get("/v1/usage", headers=bearer(token(sub="x" * 201)))) == (400, "invalid_value")
 
-    async def test_audience_and_issuer_when_set(self, stranger: httpx.AsyncClient, settings: Settings) -> None:
+    async def test_audience_and_issuer_are_checked_if_set(
+        self, stranger: httpx.AsyncClient, settings: Settings
+    ) -> None:
         settings.VOICE_JWT_AUDIENCE = "voice"
         settings.VOICE_JWT_ISSUER = "chat"
         assert code(await stranger.get("/v1/usage", headers=bearer(token()))) == (401, "invalid_api_key")
         assert await user_of(stranger, **bearer(token(aud="voice", iss="chat"))) == "pengguna-7"
 
-    async def test_an_inactive_client_application(self, stranger: httpx.AsyncClient) -> None:
+    async def test_a_token_of_an_inactive_client_is_refused(self, stranger: httpx.AsyncClient) -> None:
         await ClientApplication.objects.acreate(name="chat", is_active=False)
         assert code(await stranger.get("/v1/usage", headers=bearer(token()))) == (401, "invalid_api_key")
 
-    async def test_the_ledger_names_user_and_client(self, stranger: httpx.AsyncClient) -> None:
+    async def test_the_ledger_has_the_tokens_user_and_client(self, stranger: httpx.AsyncClient) -> None:
         await stranger.post("/v1/audio/speech", headers=bearer(token()), json={"input": "Apa khabar?"})
         entry = await LedgerEntry.objects.select_related("client").aget()
         assert (entry.user, entry.client.name) == ("pengguna-7", "chat")
@@ -185,18 +187,18 @@ class TestPublicKeys:
         claims = {"sub": "pengguna-9", "exp": time.time() + 60}
         return jwt.encode(claims, self.private, "RS256", headers={"kid": key_id})
 
-    async def test_one_fetch_serves_many_tokens(self, fetches: list[str]) -> None:
+    async def test_public_keys_are_fetched_once_for_many_tokens(self, fetches: list[str]) -> None:
         for _ in range(3):
             assert await tokens.subject(self.token()) == "pengguna-9"
         assert len(fetches) == 1
 
-    async def test_unknown_keys_do_not_make_us_fetch_each_time(self, fetches: list[str]) -> None:
+    async def test_unknown_key_ids_do_not_cause_a_fetch_each_time(self, fetches: list[str]) -> None:
         for number in range(3):
             with pytest.raises(Exception, match="not valid"):
                 await tokens.subject(self.token(f"made-up-{number}"))
         assert len(fetches) == 1
 
-    async def test_who_makes_up_a_key_keeps_nobody_waiting(
+    async def test_an_invented_key_id_delays_no_other_caller(
         self, fetches: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await tokens.subject(self.token())
@@ -214,7 +216,7 @@ class TestPublicKeys:
             assert await tokens.subject(self.token()) == "pengguna-9"
         stranger.cancel()
 
-    async def test_an_old_key_is_fetched_again_beside_its_callers(self, fetches: list[str]) -> None:
+    async def test_old_public_keys_are_refreshed_in_the_background(self, fetches: list[str]) -> None:
         await tokens.subject(self.token())
         tokens._public_keys("http://keys.test/jwks.json")._fetched_at -= 1.5 * tokens.KEYS_KEPT_S
         await asyncio.gather(*(tokens.subject(self.token()) for _ in range(5)))
@@ -223,7 +225,7 @@ class TestPublicKeys:
                 await asyncio.sleep(0)
         assert len(fetches) == 2
 
-    async def test_keys_that_cannot_be_fetched_are_not_asked_for_each_time(
+    async def test_a_failed_fetch_is_not_repeated_for_each_token(
         self, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked: list[int] = []
@@ -240,7 +242,7 @@ class TestPublicKeys:
                 await tokens.subject(self.token())
         assert len(asked) == 1
 
-    async def test_a_public_key_is_no_shared_secret(self, settings: Settings) -> None:
+    async def test_a_public_key_is_not_accepted_as_a_shared_secret(self, settings: Settings) -> None:
         settings.VOICE_JWT_SECRET = ""
         forged = jwt.encode({"sub": "x", "exp": time.time() + 60}, "x" * 32, "HS256")
         with pytest.raises(Exception, match="not valid"):

@@ -66,7 +66,7 @@ def wait_until_posted(postgres: Neighbour, folder: Path, requests: list[str]) ->
     assert {name: count for name, count in posted(postgres).items() if name in requests} == dict.fromkeys(requests, 1)
 
 
-def test_without_the_database_known_callers_are_served_and_posted_later(postgres: Neighbour, tmp_path: Path) -> None:
+def test_in_a_database_outage_known_callers_are_served_and_charged_later(postgres: Neighbour, tmp_path: Path) -> None:
     with served(tmp_path, DATABASE_URL=postgres.url) as server:
         before = speak(server)
         postgres.stop()
@@ -83,7 +83,7 @@ def test_without_the_database_known_callers_are_served_and_posted_later(postgres
         assert server.stop() == 0
 
 
-def test_what_a_process_that_is_killed_had_spooled_is_posted_by_the_next(postgres: Neighbour, tmp_path: Path) -> None:
+def test_the_spool_of_a_killed_process_is_posted_by_the_next(postgres: Neighbour, tmp_path: Path) -> None:
     with served(tmp_path, DATABASE_URL=postgres.url) as server:
         speak(server)
         postgres.stop()
@@ -94,7 +94,7 @@ def test_what_a_process_that_is_killed_had_spooled_is_posted_by_the_next(postgre
         wait_until_posted(postgres, tmp_path, requests)
 
 
-def test_a_database_that_does_not_answer_holds_nobody_up_for_long(postgres: Neighbour, tmp_path: Path) -> None:
+def test_a_database_that_does_not_answer_delays_requests_only_briefly(postgres: Neighbour, tmp_path: Path) -> None:
     with served(tmp_path, DATABASE_URL=postgres.url) as server:
         requests = [speak(server).headers["X-Request-Id"]]
         with postgres.frozen():
@@ -103,7 +103,7 @@ def test_a_database_that_does_not_answer_holds_nobody_up_for_long(postgres: Neig
         wait_until_posted(postgres, tmp_path, requests)
 
 
-def test_memory_is_trusted_for_a_bounded_time(postgres: Neighbour, tmp_path: Path) -> None:
+def test_cached_values_are_used_for_a_limited_time(postgres: Neighbour, tmp_path: Path) -> None:
     with served(tmp_path, DATABASE_URL=postgres.url, VOICE_DATABASE_OUTAGE_S="0.5") as server:
         assert speak(server).status_code == 200
         postgres.stop()
@@ -137,7 +137,7 @@ async def test_without_redis_only_what_needs_it_is_refused(tmp_path: Path) -> No
         assert (await asyncio.to_thread(speak, server, **{"Idempotency-Key": "dua"})).status_code == 200
 
 
-async def test_a_redis_that_is_silent_is_waited_for_once(tmp_path: Path) -> None:
+async def test_only_the_first_call_waits_for_a_silent_redis(tmp_path: Path) -> None:
     """Redis accepts connections but never responds. Only the first requests wait for it."""
     with ExitStack() as stack:
         redis = stack.enter_context(services.redis_server(tmp_path))

@@ -34,7 +34,7 @@ async def test_off(settings: Settings) -> None:
     assert not (await rate_limit.spend(CALLER)).exceeded
 
 
-async def test_redis_being_away_limits_nobody(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_redis_nobody_is_limited(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:2/0"
     assert not (await rate_limit.spend(CALLER)).exceeded
     assert "Redis is unavailable" in caplog.text

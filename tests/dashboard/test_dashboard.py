@@ -218,7 +218,7 @@ class TestNumbers:
         assert sum(int(row["ratings"]) for row in rows) == len(scores)
 
     @over_spans
-    def test_the_most_at_once(self, span: tuple[date, date]) -> None:
+    def test_peak_concurrent_users(self, span: tuple[date, date]) -> None:
         for row in table("peak-users", *span):
             day = date.fromisoformat(row["day"])
             of_day = [peak for peak in HourlyPeak.objects.all() if day_of(peak.hour) == day]
@@ -226,14 +226,14 @@ class TestNumbers:
             assert int(row["tts_users"]) == max(peak.tts_users for peak in of_day)
 
     @over_spans
-    def test_everything(self, span: tuple[date, date]) -> None:
+    def test_the_daily_mix_counts_every_row(self, span: tuple[date, date]) -> None:
         rows = table("daily-mix", *span)
         assert sum(int(row["requests"]) for row in rows) == len(ledger(*span))
         assert {row["client"] for row in rows} == {row.client.name for row in ledger(*span)}
 
 
 class TestAdoption:
-    def test_from_chat_user_to_active(self, used: date) -> None:
+    def test_the_funnel_from_chat_users_to_active_users(self, used: date) -> None:
         chat, web = (ClientApplication.objects.get(name=name) for name in ("chat-android", "chat-web"))
         voice = Flag.objects.get(name="voice")
         ClientShare.objects.create(flag=voice, client=web, percent=10)
@@ -251,7 +251,7 @@ class TestAdoption:
         Flag.objects.update(killed=True)
         assert board(used, used).adoption.steps[1].users == len(active)  # active users must have had voice
 
-    def test_the_newest_number_of_the_day_counts(self, used: date) -> None:
+    def test_the_newest_number_of_chat_users_counts(self, used: date) -> None:
         chat = ClientApplication.objects.get(name="chat-android")
         ChatUsers.objects.create(client=chat, day=used - timedelta(days=5), users=10_000)
         of_web = ChatUsers.objects.get(client__name="chat-web").users
@@ -259,7 +259,7 @@ class TestAdoption:
         before = used - timedelta(days=6)
         assert (board(before, before).adoption.eligible or 0) < 10_000
 
-    def test_what_nobody_told_is_not_guessed(self, used: date) -> None:
+    def test_clients_without_a_number_of_chat_users_are_left_out(self, used: date) -> None:
         ChatUsers.objects.filter(client__name="chat-web").delete()
         adoption = board(used, used).adoption
         assert adoption.untold == ("chat-web",)
@@ -277,7 +277,7 @@ class TestAdoption:
 
 
 class TestScorecard:
-    def test_it_says_what_was_measured(self, used: date) -> None:
+    def test_scores_have_the_measured_values(self, used: date) -> None:
         first = used - timedelta(days=29)
         scores = {score.targets.metric: score for score in board(first, used).scores}
         probes = ProbeDay.objects.filter(day__range=(first, used))
@@ -292,7 +292,7 @@ class TestScorecard:
         forecast = cost.month_cost().forecast_micros / 1e6
         assert scores[Metric.MONTH_COST].value == pytest.approx(forecast, abs=0.01)
 
-    def test_too_little_is_not_judged(self, used: date) -> None:
+    def test_no_verdict_without_enough_data(self, used: date) -> None:
         Rating.objects.filter(pk__in=list(Rating.objects.values_list("pk", flat=True)[25:])).delete()
         HourlyPeak.objects.all().delete()
         InfrastructureCost.objects.all().delete()
@@ -302,7 +302,7 @@ class TestScorecard:
         assert "30 are needed" in scores[Metric.OPINION_SCORE].basis
 
 
-def test_erased_people_leave_the_numbers_alone(used: date) -> None:
+def test_erasing_people_does_not_change_the_numbers(used: date) -> None:
     first = used - timedelta(days=DAYS - 1)
     before = {name: b"".join(csv_of(name, board(first, used))) for name in FILES if name != "cost"}
     user = LedgerEntry.objects.filter(status=200).first()

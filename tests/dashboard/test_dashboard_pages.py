@@ -26,7 +26,7 @@ MAX_QUERIES = 40  # for the page with any filter
 
 
 class TestFiles:
-    def test_the_zip_has_all_of_them(self, used: date) -> None:
+    def test_the_zip_contains_all_files(self, used: date) -> None:
         first = used - timedelta(days=9)
         pieces = list(zip_of(board(first, used)))
         assert len(pieces) > len(FILES)
@@ -35,7 +35,7 @@ class TestFiles:
             assert archive.namelist() == [f"{name}.csv" for name in FILES]
             assert archive.read("minutes.csv") == b"".join(csv_of("minutes", board(first, used)))
 
-    def test_numbers_are_plain_and_formulas_are_text(self, used: date) -> None:
+    def test_csv_numbers_are_unformatted_and_formulas_are_text(self, used: date) -> None:
         client = ClientApplication.objects.first()
         DailyMix.objects.create(
             day=used,
@@ -56,7 +56,7 @@ class TestFiles:
                 for value in line.values():
                     assert value[:1] not in ("=", "+", "@"), (name, line)
 
-    async def test_they_are_streamed(self) -> None:
+    async def test_csv_files_are_streamed(self) -> None:
         """The files are sent piece by piece. From a synchronous iterator, Django would collect the whole file first."""
         pieces = views._in_pieces(lambda: iter([b"1", b"2"]))
         assert [piece async for piece in pieces] == [b"1", b"2"]
@@ -74,7 +74,7 @@ class TestPage:
             if name != "adoption-by-client":
                 assert f"/dashboard/{name}.csv?range=30" in page, name
 
-    def test_numbers_are_for_people(self, product: Client, used: date) -> None:
+    def test_numbers_on_the_page_are_formatted(self, product: Client, used: date) -> None:
         DailyMix.objects.create(
             day=used,
             client=ClientApplication.objects.first(),
@@ -97,11 +97,11 @@ class TestPage:
 
         assert queries("?range=7") == queries(f"?from={used - timedelta(days=365)}&to={used}") <= MAX_QUERIES
 
-    def test_one_csv_costs_a_few(self, product: Client, used: date, django_assert_max_num_queries) -> None:
+    def test_one_csv_file_needs_few_queries(self, product: Client, used: date, django_assert_max_num_queries) -> None:
         with django_assert_max_num_queries(3):
             list(csv_of("minutes", board(used, used)))
 
-    def test_nothing_yet(self, product: Client) -> None:
+    def test_an_empty_database(self, product: Client) -> None:
         page = product.get("/dashboard/").content.decode()
         assert "Nobody used voice in these days." in page
         assert "Nothing in these days." in page
@@ -127,7 +127,7 @@ class TestPage:
             ("range=%3Cscript%3E", "There is no range “&lt;script&gt;”"),
         ],
     )
-    def test_days_that_cannot_be_shown(self, product: Client, query: str, says: str) -> None:
+    def test_invalid_date_ranges(self, product: Client, query: str, says: str) -> None:
         response = product.get(f"/dashboard/?{query}")
         assert response.status_code == 400
         assert says in response.content.decode()
@@ -141,7 +141,7 @@ class TestPage:
         page = product.get(f"/dashboard/?range={preset}").content.decode()
         assert f'?range={preset}" aria-current="true"' in page
 
-    def test_there_is_no_such_file(self, product: Client) -> None:
+    def test_an_unknown_file(self, product: Client) -> None:
         assert product.get("/dashboard/passwords.csv").status_code == 404
 
 
@@ -149,7 +149,7 @@ class TestWhoMayLook:
     PATHS = ("/dashboard/", "/dashboard/minutes.csv", "/dashboard/all.zip?range=7")
 
     @pytest.mark.parametrize("path", PATHS)
-    def test_strangers_sign_in_first_and_come_back(self, client: Client, product: Client, path: str) -> None:
+    def test_anonymous_visitors_log_in_and_return(self, client: Client, product: Client, path: str) -> None:
         response = client.get(path)
         assert (response.status_code, response.headers["Location"]) == (
             302,
@@ -162,7 +162,7 @@ class TestWhoMayLook:
         assert client.post("/admin/login/", form).headers["Location"] == path
 
     @pytest.mark.parametrize("path", PATHS)
-    def test_others_are_told_so(self, product: Client, client: Client, path: str) -> None:
+    def test_users_without_permission_get_an_explanation(self, product: Client, client: Client, path: str) -> None:
         client.force_login(User.objects.create_user("tamu", is_staff=True))
         response = client.get(path)
         assert response.status_code == 403
@@ -171,20 +171,20 @@ class TestWhoMayLook:
         assert "tamu" in page
         assert "Sign out" in page
 
-    def test_superusers_and_operators_may(self, product: Client, admin_client: Client, client: Client) -> None:
+    def test_superusers_and_operators_have_access(self, product: Client, admin_client: Client, client: Client) -> None:
         operator = User.objects.create_user("siti", is_staff=True)
         operator.groups.add(Group.objects.get(name=roles.OPERATORS))
         client.force_login(operator)
         for one in (admin_client, client):
             assert one.get("/dashboard/").status_code == 200
 
-    def test_nobody_writes(self, product: Client) -> None:
+    def test_only_reading_methods_are_allowed(self, product: Client) -> None:
         for path in self.PATHS:
             assert product.post(path).status_code == 405
         for path in ("usage/chatusers/add/", "usage/plan/add/", "rollout/ramp/add/", "voiceproject/apikey/add/"):
             assert product.get(f"/admin/{path}").status_code == 403
 
-    def test_only_superusers_tell_how_many_users_a_chat_has(self, product: Client, admin_client: Client) -> None:
+    def test_only_superusers_enter_numbers_of_chat_users(self, product: Client, admin_client: Client) -> None:
         chat = ClientApplication.objects.create(name="chat")
         add = "/admin/usage/chatusers/add/"
         assert add not in product.get("/dashboard/").content.decode()
@@ -196,13 +196,13 @@ class TestWhoMayLook:
         assert admin_client.post(f"/admin/usage/chatusers/{row.pk}/change/", {**form, "users": 1}).status_code == 403
 
 
-def test_an_anonymous_request_asks_nothing_of_the_database(django_assert_num_queries) -> None:
+def test_an_anonymous_request_needs_no_query(django_assert_num_queries) -> None:
     request = RequestFactory().get("/dashboard/")
     request.user = AnonymousUser()
     assert views.page(request).status_code == 302
 
 
-def test_stylesheets_use_no_token_that_is_not_there() -> None:
+def test_stylesheets_use_only_defined_tokens() -> None:
     ours = [path for path in Path(settings.BASE_DIR, "static").rglob("*.css") if "vendor" not in path.parts]
     texts = {path.name: path.read_text() for path in ours}
     known = {name for text in texts.values() for name in re.findall(r"(--[\w-]+)\s*:", text)}

@@ -79,7 +79,7 @@ def address(model: type[Model], rest: str = "") -> str:
 
 
 @pytest.mark.parametrize("role", [roles.OPERATORS, roles.PRODUCT, "superuser"])
-def test_every_list_and_every_row(something_everywhere, role: str) -> None:
+def test_every_list_and_every_row_opens(something_everywhere, role: str) -> None:
     is_boss = role == "superuser"
     client = logged_in("wan", "" if is_boss else role, is_superuser=is_boss)
     for model in MODELS:
@@ -112,7 +112,7 @@ def test_every_list_can_be_sorted_by_every_column(something_everywhere) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
-def test_nothing_found_is_told(seeded_site, model: type[Model]) -> None:
+def test_an_empty_search_result_is_reported(seeded_site, model: type[Model]) -> None:
     boss = logged_in("boss", is_superuser=True)
     model_admin = admin.site._registry[model]
     if model_admin.search_fields:
@@ -120,7 +120,7 @@ def test_nothing_found_is_told(seeded_site, model: type[Model]) -> None:
 
 
 @pytest.mark.parametrize(("model", "words"), [(Sample, "watch_capacity"), (ActiveUsers, "watch_capacity")])
-def test_an_empty_list_says_what_fills_it(seeded_site, model: type[Model], words: str) -> None:
+def test_an_empty_list_explains_what_fills_it(seeded_site, model: type[Model], words: str) -> None:
     html = logged_in("boss", is_superuser=True).get(address(model)).content.decode()
     assert "Nothing here yet" in html
     assert words in html

@@ -50,7 +50,7 @@ def chosen(rows: list[LedgerEntry], parts: dict[str, str]) -> list[LedgerEntry]:
     ]
 
 
-def test_every_part_of_the_page_is_that_part_of_the_ledger(used: date) -> None:
+def test_filtered_tables_equal_the_filtered_ledger(used: date) -> None:
     first = used - timedelta(days=19)
     for parts in SOME:
         found = board(first, used, parts)
@@ -82,7 +82,7 @@ def test_a_null_character_is_refused(db: None, field: str) -> None:
     assert refused.value.field == field
 
 
-def test_the_days_before_are_those_before(used: date) -> None:
+def test_the_comparison_uses_the_preceding_days(used: date) -> None:
     first = used - timedelta(days=6)
     before = read(csv_of("minutes", board(first - timedelta(days=7), first - timedelta(days=1), {})))
     now = read(csv_of("minutes", board(first, used, {})))
@@ -92,7 +92,7 @@ def test_the_days_before_are_those_before(used: date) -> None:
     assert [row["users_30_days_before"] for row in active] == [row["users_30_days"] for row in earlier]
 
 
-def test_adoption_of_one_client_and_one_feature(used: date) -> None:
+def test_adoption_by_client_and_feature(used: date) -> None:
     Flag.objects.filter(name=Feature.TTS).update(percent=3)
     found = board(used, used, {"client": "chat-web", "feature": "tts"}).adoption
     of_web = ChatUsers.objects.get(client__name="chat-web").users
@@ -114,7 +114,7 @@ def test_links_files_and_names_keep_the_filters(product: Client, used: date) -> 
     assert "whole service" not in product.get("/dashboard/?range=7").content.decode()
 
 
-def test_a_client_s_people_have_no_names(product: Client, used: date) -> None:
+def test_a_clients_people_are_shown_as_pseudonyms(product: Client, used: date) -> None:
     page = product.get("/dashboard/?range=30&client=chat-web").content.decode()
     link = re.search(r'href="(/dashboard/people/chat-web/([0-9a-f]{24})\?range=30[^"]*)">(p-[0-9a-f]{10})<', page)
     assert link is not None
@@ -130,7 +130,7 @@ def test_a_client_s_people_have_no_names(product: Client, used: date) -> None:
     assert product.get("/dashboard/people.csv").status_code == 404
 
 
-def test_who_has_become_a_pseudonym_is_still_found(used: date) -> None:
+def test_a_pruned_user_is_still_found_by_pseudonym(used: date) -> None:
     row = LedgerEntry.objects.filter(status=200).select_related("client")[0]
     digits = digits_of(row.client_id, row.user)
     assert find(row.client, digits) == [row.user]
@@ -140,7 +140,7 @@ def test_who_has_become_a_pseudonym_is_still_found(used: date) -> None:
     assert find(row.client, "0" * 24) == find(row.client, "../x") == []
 
 
-def test_what_happened(used: date) -> None:
+def test_events_are_filtered(used: date) -> None:
     now = timezone.now()
     for name in (Feature.ASR, Feature.TTS):
         flag = Flag.objects.get(name=name)
@@ -156,7 +156,7 @@ def test_what_happened(used: date) -> None:
     assert [row["number"] for row in rows] == [str(number) for number in range(1, len(rows) + 1)]
 
 
-def test_the_docs_say_what_the_page_says() -> None:
+def test_docs_and_page_have_the_same_definitions() -> None:
     text = (Path(settings.BASE_DIR) / "docs" / "dashboard.md").read_text()
     table = text.partition("## What each number means")[2].partition("\n## ")[0]
     told = {}

@@ -76,7 +76,7 @@ def test_it_works(operator: Client) -> None:
 @pytest.mark.parametrize(
     ("users", "tone"), [(60, "ok"), (61, "warning"), (80, "warning"), (81, "critical"), (250, "critical")]
 )
-def test_concurrent_users_against_the_levels(seeded_site, users: int, tone: str) -> None:
+def test_the_gauge_shows_concurrent_users_and_alert_levels(seeded_site, users: int, tone: str) -> None:
     served(users)
     sampled(users=users)
     gauge = home.live(timezone.now())["gauge"]
@@ -86,7 +86,7 @@ def test_concurrent_users_against_the_levels(seeded_site, users: int, tone: str)
     assert all(percent < 100 for percent, _level in gauge.marks)
 
 
-def test_a_brown_out_is_shown(operator: Client) -> None:
+def test_a_brownout_is_shown(operator: Client) -> None:
     served(3)
     assert "brown-out" not in words(page(operator))
     ProcessLease.objects.all().delete()
@@ -103,7 +103,7 @@ def test_levels_come_from_the_rules(operator: Client) -> None:
 
 
 @pytest.mark.parametrize("age", [None, timedelta(minutes=3), timedelta(days=2)])
-def test_a_watcher_that_is_not_running_is_told(operator: Client, age: timedelta | None) -> None:
+def test_a_stopped_watcher_is_reported(operator: Client, age: timedelta | None) -> None:
     if age is not None:
         sampled(age, users=12, asr_p95_s=1.5)
     shown = words(page(operator))
@@ -113,7 +113,7 @@ def test_a_watcher_that_is_not_running_is_told(operator: Client, age: timedelta 
     assert "1.50 s" not in shown  # an old reading must not be shown as the current one
 
 
-def test_a_store_that_is_away_leaves_the_rest_of_the_page(operator: Client, settings) -> None:
+def test_an_unavailable_store_leaves_the_rest_of_the_page(operator: Client, settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:9/0"
     sampled(users=12, asr_p95_s=1.5)
     shown = words(page(operator))
@@ -134,14 +134,14 @@ def test_alerts_are_acknowledged_with_one_click(operator: Client) -> None:
     assert "Acknowledged by siti" in words(page(operator))
 
 
-def test_looking_at_where_the_button_goes_changes_nothing(operator: Client) -> None:
+def test_a_get_request_acknowledges_nothing(operator: Client) -> None:
     alert = fire()
     assert operator.get(f"/admin/capacity/alert/{alert.pk}/acknowledge/?home").status_code == 200
     alert.refresh_from_db()
     assert alert.acknowledged_at is None
 
 
-def test_a_form_from_elsewhere_acknowledges_nothing(operator: Client, seeded_site) -> None:
+def test_a_cross_site_form_acknowledges_nothing(operator: Client, seeded_site) -> None:
     alert = fire()
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(User.objects.get(username="siti"))
@@ -150,7 +150,7 @@ def test_a_form_from_elsewhere_acknowledges_nothing(operator: Client, seeded_sit
     assert alert.acknowledged_at is None
 
 
-def test_product_sees_and_may_not(product: Client) -> None:
+def test_the_product_team_sees_alerts_but_cannot_acknowledge_them(product: Client) -> None:
     alert = fire()
     Flag.objects.filter(name="voice").update(percent=7)
     html = page(product)
@@ -163,7 +163,7 @@ def test_product_sees_and_may_not(product: Client) -> None:
     assert alert.acknowledged_at is None
 
 
-def test_the_roll_out_with_its_ramp(operator: Client) -> None:
+def test_the_roll_out_and_its_ramp_are_shown(operator: Client) -> None:
     flag = Flag.objects.get(name="voice")
     ramp = ramps.create(flag)
     ramps.start(ramp.pk, timezone.now())
@@ -182,7 +182,7 @@ def test_the_roll_out_with_its_ramp(operator: Client) -> None:
     assert f"/admin/rollout/flag/{flag.pk}/revive/" in html
 
 
-def test_the_month_s_cost_and_the_phase(operator: Client) -> None:
+def test_the_months_cost_and_the_phase_are_shown(operator: Client) -> None:
     InfrastructureCost.objects.all().delete()
     assert "No rates have been entered." in words(page(operator))
     long_ago = timezone.now() - timedelta(days=200)
@@ -198,7 +198,7 @@ def test_the_month_s_cost_and_the_phase(operator: Client) -> None:
     assert "There are no phases." in words(page(operator))
 
 
-def test_who_has_no_role_sees_no_figure(seeded_site) -> None:
+def test_users_without_a_role_see_no_figures(seeded_site) -> None:
     client = logged_in("baru")
     fire()
     shown = words(page(client))
@@ -209,7 +209,7 @@ def test_who_has_no_role_sees_no_figure(seeded_site) -> None:
     assert "".join(answer["parts"].values()).strip() == ""
 
 
-def test_one_right_shows_one_part(seeded_site) -> None:
+def test_one_permission_shows_one_section(seeded_site) -> None:
     client = logged_in("kira")
     user = User.objects.get(username="kira")
     user.user_permissions.add(Permission.objects.get(codename="view_infrastructurecost"))
@@ -237,7 +237,7 @@ def test_the_side_bar(request: pytest.FixtureRequest, who: str, rooms_seen: set[
     assert ("/admin/auth/user/" in bar) == (who == "boss")
 
 
-def test_the_side_bar_of_nobody_and_its_number_of_alerts(operator: Client, seeded_site) -> None:
+def test_the_side_bar_shows_the_number_of_alerts_by_permission(operator: Client, seeded_site) -> None:
     fire()
     bar = words(page(operator))
     html = page(operator)
@@ -261,7 +261,7 @@ def test_every_page_of_the_side_bar_and_its_tabs_opens(boss: Client) -> None:
 
 
 class TestFresh:
-    def test_it_tells_what_changed(self, operator: Client) -> None:
+    def test_only_changed_sections_differ(self, operator: Client) -> None:
         sampled(users=5, asr_p95_s=1.0)
         first = operator.get(FRESH).json()
         assert set(first["parts"]) == {"watcher", "alerts", "now", "readings", "rollout"}
@@ -273,22 +273,22 @@ class TestFresh:
         assert f"/alert/{alert.pk}/acknowledge/" in second["parts"]["alerts"]
         assert "csrf" not in json.dumps(second)  # parts of the page must not differ by a token
 
-    def test_slow_ones_when_asked(self, operator: Client) -> None:
+    def test_slow_sections_are_sent_on_request(self, operator: Client) -> None:
         assert {"cost", "phase"} <= set(operator.get(FRESH, {"slow": ""}).json()["parts"])
 
-    def test_strangers_and_people_without_the_admin_are_sent_away(self, seeded_site) -> None:
+    def test_users_without_access_to_the_admin_are_refused(self, seeded_site) -> None:
         visitor = Client()
         assert visitor.get(FRESH).headers["Location"].startswith("/admin/login/")
         User.objects.create_user("tamu")
         visitor.force_login(User.objects.get(username="tamu"))
         assert visitor.get(FRESH).status_code == 302
 
-    def test_nobody_keeps_it(self, operator: Client) -> None:
+    def test_the_response_is_not_cached(self, operator: Client) -> None:
         assert "no-store" in operator.get(FRESH).headers["Cache-Control"]
         assert operator.post(FRESH).status_code == 405
 
     @pytest.mark.parametrize("step", ["", "x", "-1", "1e9", "99999999999999999999", "٣", "100"])
-    def test_the_end_of_the_curve(self, operator: Client, step: str) -> None:
+    def test_the_curve_ends_now(self, operator: Client, step: str) -> None:
         sampled(users=31, asr_users=20, tts_users=15)
         curve = operator.get(FRESH, {"step": step}).json()["curve"]
         now = home.step_of(timezone.now())
@@ -298,7 +298,7 @@ class TestFresh:
 
 
 class TestCurve:
-    def test_steps_of_the_day(self, seeded_site) -> None:
+    def test_steps_of_a_day(self, seeded_site) -> None:
         now = timezone.make_aware(datetime(2026, 3, 2, 9, 3))
         for minutes, users in ((1, 4), (3, 9), (541, 30)):
             Sample.objects.create(at=start_of(now.date()) + timedelta(minutes=minutes), users=users)
@@ -308,7 +308,7 @@ class TestCurve:
         assert home.curve(now, 108) == {"day": "2026-03-02", "first": 108, "together": [30], "asr": [0], "tts": [0]}
         assert home.curve(now, 500)["first"] == 108
 
-    def test_the_still_one_is_drawn_in_pieces(self, seeded_site) -> None:
+    def test_the_static_chart_has_gaps_for_missing_samples(self, seeded_site) -> None:
         drawn = {
             "today": {"together": [0, 55, None, 110]},
             "yesterday": [],

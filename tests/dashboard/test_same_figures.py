@@ -83,7 +83,7 @@ def figure(html: str, name: str) -> str:
     return found.group(1).strip()
 
 
-def test_every_figure_that_appears_twice(pages: Client, quarter: date) -> None:
+def test_figures_that_appear_twice_are_the_same(pages: Client, quarter: date) -> None:
     first_page = pages.get("/admin/").content.decode()
     month = board("month")
     thirty = board("30")
@@ -135,7 +135,7 @@ def tile(name: str, shown: Board) -> str:
 
 
 @pytest.mark.parametrize("days", ["7", "30", "month"])
-def test_the_figures_at_the_top_are_those_of_the_tables(pages: Client, quarter: date, days: str) -> None:
+def test_tiles_and_tables_have_the_same_figures(pages: Client, quarter: date, days: str) -> None:
     shown = board(days)
     html = pages.get(f"/dashboard/?range={days}").content.decode()
     for one in shown.tiles:
@@ -166,7 +166,7 @@ def test_the_figures_at_the_top_are_those_of_the_tables(pages: Client, quarter: 
     assert tile("Failed", shown) == f"{100 * rate:.2f} %"
 
 
-def test_a_client_application_and_its_people(pages: Client, quarter: date) -> None:
+def test_a_clients_figures_equal_the_sum_of_its_people(pages: Client, quarter: date) -> None:
     """The figures of the busiest end user agree in all four places.
 
     These are the client's list of users, the user's page, the file on that page, and /v1/usage.
@@ -198,7 +198,7 @@ def test_a_client_application_and_its_people(pages: Client, quarter: date) -> No
     assert used[Measure.AUDIO] / 60_000 == pytest.approx(float(busiest["minutes"]), abs=1e-3)
 
 
-def test_money_is_the_statements_and_the_rates(pages: Client, quarter: date) -> None:
+def test_revenue_and_cost_equal_statements_and_rates(pages: Client, quarter: date) -> None:
     month = board("month")
     *rows, together = rows_of("margins", month)
     for row in rows:
@@ -213,7 +213,7 @@ def test_money_is_the_statements_and_the_rates(pages: Client, quarter: date) -> 
     assert float(together["cost_myr"]) == pytest.approx(spent * float(rate), rel=1e-3)
 
 
-def test_what_happened_is_told_alike(pages: Client, quarter: date) -> None:
+def test_events_are_the_same_on_all_pages(pages: Client, quarter: date) -> None:
     """Changes of percentages are described alike on the dashboard, in the audit trail and on the home page."""
     told = [event.text for event in board("90").events if "→" in event.text]
     assert any("as voice" in text for text in told)
@@ -225,7 +225,7 @@ def test_what_happened_is_told_alike(pages: Client, quarter: date) -> None:
         assert any(text.startswith(what) for text in told), what
 
 
-def test_the_weekly_summary_is_the_dashboard_of_that_week(pages: Client, quarter: date) -> None:
+def test_the_weekly_summary_has_the_figures_of_the_dashboard(pages: Client, quarter: date) -> None:
     week = last_whole_week(timezone.now())
     summary = Summary(week, timezone.now())
     shown = Board(DateRange(week, week + timedelta(days=6), timezone.now()), ALL)

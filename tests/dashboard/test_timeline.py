@@ -55,7 +55,7 @@ def test_a_rollback_is_one_event_with_its_cause() -> None:
     assert "deployed" in told
 
 
-def test_a_deploy_is_noted_once(settings) -> None:
+def test_a_deployment_is_listed_once(settings) -> None:
     now = timezone.now()
     assert deployment.note_version(now)
     assert not deployment.note_version(now)
@@ -64,7 +64,7 @@ def test_a_deploy_is_noted_once(settings) -> None:
     assert words()[0].startswith("Version 9.9.9 deployed, after ")
 
 
-def test_a_test_notification_says_where_it_arrived(admin_client: Client, settings) -> None:
+def test_a_test_notification_shows_its_receivers(admin_client: Client, settings) -> None:
     assert "No receiver is configured" in admin_client.get("/admin/").content.decode()
     page = admin_client.post("/admin/capacity/delivery/test/", follow=True).content.decode()
     assert "No receiver is configured" in page
@@ -76,7 +76,7 @@ def test_a_test_notification_says_where_it_arrived(admin_client: Client, setting
     assert "No receiver is configured" not in admin_client.get("/admin/").content.decode()
 
 
-def test_keys_rules_plans_and_prices_are_in_the_trail(admin_client: Client) -> None:
+def test_changes_of_keys_rules_plans_and_prices_are_listed(admin_client: Client) -> None:
     client = ClientApplication.objects.create(name="chat-x")
     with acting("siti", "A leak"):
         row, _key = ApiKey.issue(client, label="web")

@@ -32,7 +32,7 @@ def text_of(pdf: bytes) -> str:
     return "".join(document[number].get_textpage().get_text_bounded() for number in range(len(document)))
 
 
-def test_its_numbers_are_the_dashboard_s(product: Client, used: date) -> None:
+def test_the_numbers_equal_those_of_the_dashboard(product: Client, used: date) -> None:
     week = last_whole_week(timezone.now())
     figures = {tile.name: tile.value for tile in board(week, week + timedelta(days=6)).tiles}
     page = product.get("/dashboard/weekly/").content.decode()
@@ -47,7 +47,7 @@ def test_its_numbers_are_the_dashboard_s(product: Client, used: date) -> None:
     assert "style-src 'unsafe-inline'" in product.get("/dashboard/weekly/mail.html").headers["Content-Security-Policy"]
 
 
-def test_it_is_mailed(used: date, settings) -> None:
+def test_the_summary_is_mailed(used: date, settings) -> None:
     settings.VOICE_SUMMARY_EMAILS = ["produk@example.com"]
     call_command("send_weekly_summary", stdout=StringIO())
     (sent,) = mail.outbox
@@ -60,7 +60,7 @@ def test_it_is_mailed(used: date, settings) -> None:
     assert "<script" not in html
 
 
-def test_each_reader_gets_it_once_and_in_their_language(used: date, settings, product: Client) -> None:
+def test_each_recipient_gets_it_once_in_their_language(used: date, settings, product: Client) -> None:
     settings.VOICE_SUMMARY_EMAILS = ["produk@example.com", "ms:puteri@example.com"]
     for _run in range(2):
         call_command("send_weekly_summary", stdout=StringIO())
@@ -81,7 +81,7 @@ def test_each_reader_gets_it_once_and_in_their_language(used: date, settings, pr
 
 
 @pytest.mark.parametrize("why", [SMTPRecipientsRefused({"b@example.com": (550, b"no such user")}), ValueError("b")])
-def test_a_reader_whose_mail_does_not_go_keeps_it_from_nobody(used: date, settings, monkeypatch, why) -> None:
+def test_a_failed_mail_does_not_stop_the_others(used: date, settings, monkeypatch, why) -> None:
     settings.VOICE_SUMMARY_EMAILS = ["a@example.com", "b@example.com", "c@example.com"]
     send = mail.EmailMultiAlternatives.send
 
@@ -100,7 +100,7 @@ def test_a_reader_whose_mail_does_not_go_keeps_it_from_nobody(used: date, settin
     assert weekly_mail.mailed(last_whole_week(timezone.now())) == ["a@example.com", "c@example.com"]
 
 
-def test_no_transaction_is_open_while_it_is_made_and_mailed(used: date, settings, monkeypatch) -> None:
+def test_no_transaction_is_open_during_mailing(used: date, settings, monkeypatch) -> None:
     settings.VOICE_SUMMARY_EMAILS = ["produk@example.com"]
     outer = len(connection.savepoint_ids)  # savepoints of the test itself
     found = []
@@ -115,7 +115,7 @@ def test_no_transaction_is_open_while_it_is_made_and_mailed(used: date, settings
     assert found == [(0, 0), (0, 1)]
 
 
-def test_a_week_that_goes_on_is_mailed_to_nobody(used: date, settings, tmp_path: Path) -> None:
+def test_a_week_that_is_not_over_is_not_mailed(used: date, settings, tmp_path: Path) -> None:
     settings.VOICE_SUMMARY_EMAILS = ["produk@example.com"]
     today = str(timezone.localdate())
     with pytest.raises(CommandError, match="not over"):
@@ -125,7 +125,7 @@ def test_a_week_that_goes_on_is_mailed_to_nobody(used: date, settings, tmp_path:
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_mail_that_did_not_go_is_tried_again(used: date, settings, monkeypatch) -> None:
+def test_a_failed_mail_is_retried(used: date, settings, monkeypatch) -> None:
     settings.VOICE_SUMMARY_EMAILS = ["produk@example.com"]
 
     def refuse(mail: object) -> int:
@@ -139,7 +139,7 @@ def test_a_mail_that_did_not_go_is_tried_again(used: date, settings, monkeypatch
     assert len(mail.outbox) == 1
 
 
-def test_nobody_is_to_get_it(used: date, settings, tmp_path: Path) -> None:
+def test_no_recipients(used: date, settings, tmp_path: Path) -> None:
     settings.VOICE_SUMMARY_EMAILS = []
     said = StringIO()
     call_command("send_weekly_summary", stdout=said)
@@ -150,14 +150,14 @@ def test_nobody_is_to_get_it(used: date, settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("week", ["soon", "2999-01-01", "0001-01-01"])
-def test_weeks_that_cannot_be_told(product: Client, week: str) -> None:
+def test_invalid_weeks(product: Client, week: str) -> None:
     assert product.get(f"/dashboard/weekly/?week={week}").status_code == 400
     assert product.get(f"/dashboard/weekly/summary.pdf?week={week}").status_code == 400
     with pytest.raises(CommandError):
         call_command("send_weekly_summary", week=week)
 
 
-def test_a_quiet_week_and_odd_letters(db: None) -> None:
+def test_a_week_without_use_and_unusual_characters(db: None) -> None:
     client = ClientApplication.objects.create(name="chat")
     now = timezone.now()
     Statement.objects.create(client=client, month=month_of(now), total_micros=5)
@@ -168,7 +168,7 @@ def test_a_quiet_week_and_odd_letters(db: None) -> None:
 
 
 class TestMargins:
-    def test_revenue_less_cost(self, used: date) -> None:
+    def test_margin_is_revenue_less_cost(self, used: date) -> None:
         Plan.objects.update(included_characters=0, micros_per_1000_characters=2_000_000)
         month = month_of(timezone.now())
         draft_month(month)
@@ -190,7 +190,7 @@ class TestMargins:
         heard = {row.client.name: 0 for row in LedgerEntry.objects.select_related("client")}
         assert set(heard) <= set(rows)
 
-    def test_credit_notes_count_on_the_statements_that_revenue_is_of(self, db: None) -> None:
+    def test_credit_notes_reduce_the_revenue_of_their_statement(self, db: None) -> None:
         client = ClientApplication.objects.create(name="chat-web")
         today = timezone.localdate()
         for user, sen in (("", 300), ("aminah", 70)):
@@ -201,13 +201,13 @@ class TestMargins:
         [row] = table("margins", today, today)
         assert float(row["revenue_myr"]) == pytest.approx(10 - 3)
 
-    def test_without_a_rate_there_is_no_cost_in_ringgit(self, used: date) -> None:
+    def test_without_an_exchange_rate_there_is_no_cost_in_ringgit(self, used: date) -> None:
         draft_month(month_of(timezone.now()))
         rows = table("margins", used, used)
         assert {(row["cost_myr"], row["margin_myr"]) for row in rows} <= {("", "")}
         assert "No exchange rate is known" in board(used, used).margins.note
 
-    def test_the_newest_rate_of_the_day(self, db: None) -> None:
+    def test_the_newest_exchange_rate_applies(self, db: None) -> None:
         assert rate_of([], date(2026, 5, 1)) is None
         for day, ringgit in ((date(2026, 5, 1), "4.5"), (date(2026, 6, 1), "4.2")):
             ExchangeRate.objects.create(day=day, ringgit=ringgit, source="s")

@@ -70,7 +70,7 @@ async def findings(page: Page, address: str) -> list[str]:
     ]
 
 
-async def test_nothing_serious_for_strangers(service: Served) -> None:
+async def test_no_serious_violations_on_public_pages(service: Served) -> None:
     async with browser.page() as (page, _errors):
         for address in ("/", "/docs/", "/admin/login/"):
             assert await findings(page, service.url + address) == []
@@ -81,7 +81,7 @@ async def test_nothing_serious_for_strangers(service: Served) -> None:
     [(browser.DESKTOP, False), (browser.DESKTOP, True), (NARROW, False)][: 3 if LONG else 1],
     ids=["light", "dark", "narrow"][: 3 if LONG else 1],
 )
-async def test_nothing_serious_for_staff(
+async def test_no_serious_violations_on_staff_pages(
     service: Served, cookies: StorageState, size: tuple[int, int], dark: bool
 ) -> None:
     async with browser.page(size, dark=dark, cookies=cookies) as (page, _errors):
@@ -89,7 +89,7 @@ async def test_nothing_serious_for_staff(
             assert await findings(page, service.url + address) == []
 
 
-async def test_every_page_of_the_admin(service: Served, cookies: StorageState) -> None:
+async def test_no_serious_violations_on_any_admin_page(service: Served, cookies: StorageState) -> None:
     if not LONG:
         pytest.skip("make test-axe looks at all of them")
     async with browser.page(cookies=cookies) as (page, _errors):
@@ -124,7 +124,7 @@ CUT_OFF = """
 """
 
 
-async def test_the_first_page_is_small_and_stays_where_it_is(service: Served, cookies: StorageState) -> None:
+async def test_the_first_page_is_small_and_does_not_shift(service: Served, cookies: StorageState) -> None:
     async with browser.page() as (page, _errors):
         sizes: list[int] = []
 
@@ -154,7 +154,7 @@ SHIFT = """
 """
 
 
-async def test_the_keyboard_reaches_and_shows_everything(service: Served, cookies: StorageState) -> None:
+async def test_everything_is_reachable_by_keyboard_with_visible_focus(service: Served, cookies: StorageState) -> None:
     """Filters, definitions and downloads of the dashboard receive the focus in reading order."""
     async with browser.page(cookies=cookies) as (page, _errors):
         await page.goto(f"{service.url}/dashboard/?range=30")
@@ -187,7 +187,7 @@ FOCUSED = """
 """
 
 
-async def test_nothing_moves_for_those_who_want_it_still(service: Served, cookies: StorageState) -> None:
+async def test_reduced_motion_is_respected(service: Served, cookies: StorageState) -> None:
     async with browser.page(cookies=cookies) as (page, _errors):
         await page.emulate_media(reduced_motion="reduce")
         for address in ("/", "/dashboard/", "/admin/"):

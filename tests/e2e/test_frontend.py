@@ -66,7 +66,7 @@ async def test_it_works(tmp_path: Path, microphone: Path) -> None:
         pages.close()
 
 
-async def test_a_page_that_nobody_named(tmp_path: Path) -> None:
+async def test_a_page_from_an_unknown_origin(tmp_path: Path) -> None:
     with served(tmp_path, VOICE_CORS_ORIGINS="https://chat.example.com") as service:
         pages = page_server(service)
         async with browser.page() as (page, errors):

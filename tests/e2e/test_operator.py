@@ -196,7 +196,7 @@ async def one_renewal_keeps(page: Page, selector: str) -> bool:
     raise AssertionError("every renewal brought something new")
 
 
-async def test_the_page_renews_itself_in_place(service: Served) -> None:
+async def test_the_page_updates_in_place(service: Served) -> None:
     async with browser.page() as (page, errors):
         await sign_in(page, service, filling.PRODUCT_MANAGER)
         await page.evaluate("window.isTheSamePage = true")
@@ -212,7 +212,7 @@ async def test_the_page_renews_itself_in_place(service: Served) -> None:
         assert errors == []
 
 
-async def test_a_service_that_does_not_answer_and_a_session_that_ends_are_told(service: Served) -> None:
+async def test_an_unreachable_service_and_an_expired_session_are_reported(service: Served) -> None:
     async with browser.page() as (page, _errors):
         await sign_in(page, service)
         await page.route("**/now.json**", lambda route: route.abort())
@@ -223,7 +223,7 @@ async def test_a_service_that_does_not_answer_and_a_session_that_ends_are_told(s
         await expect(page.locator("#home-problem")).to_contain_text("signed out", timeout=15_000)
 
 
-async def test_without_javascript_it_is_a_still_page(service: Served) -> None:
+async def test_without_javascript_the_page_is_static(service: Served) -> None:
     async with browser.page(javascript=False) as (page, errors):
         await sign_in(page, service)
         await expect(page.locator("#curve polyline.today").first).to_be_visible()
@@ -242,7 +242,7 @@ PAGES = {"home": "/admin/", "flag": "/admin/rollout/flag/4/change/", "alerts": "
     [(PAGES, browser.DESKTOP, False), (PAGES, browser.PHONE, False), (["home"], browser.DESKTOP, True)],
     ids=["desktop-light", "phone-light", "desktop-dark"],
 )
-async def test_the_pages_fit_and_can_be_photographed(
+async def test_the_pages_fit_the_screen_and_are_photographed(
     service: Served, names: Iterable[str], size: tuple[int, int], dark: bool
 ) -> None:
     """The pages fit every screen size. ``make screenshots`` keeps screenshots of them."""

@@ -38,7 +38,7 @@ async def ready(page: Page, service: Served) -> None:
     await expect(page.locator("#voice option")).not_to_have_count(1)
 
 
-async def test_what_is_said_appears(served_service: Served, microphone: Path) -> None:
+async def test_speech_appears_as_text(served_service: Served, microphone: Path) -> None:
     async with browser.page(microphone=microphone) as (page, errors):
         await ready(page, served_service)
         await page.click("#microphone")
@@ -52,7 +52,7 @@ async def test_what_is_said_appears(served_service: Served, microphone: Path) ->
         assert errors == []
 
 
-async def test_text_is_read_aloud_and_followed(served_service: Served) -> None:
+async def test_text_is_read_aloud_and_highlighted(served_service: Served) -> None:
     async with browser.page() as (page, errors):
         await ready(page, served_service)
         await page.fill("#text", "Selamat pagi semua. Harga tiket ialah RM12.50. Terima kasih.")
@@ -69,7 +69,7 @@ async def test_text_is_read_aloud_and_followed(served_service: Served) -> None:
         assert errors == []
 
 
-async def test_stop_is_silence(served_service: Served) -> None:
+async def test_stop_silences_the_voice(served_service: Served) -> None:
     async with browser.page() as (page, errors):
         await ready(page, served_service)
         await page.click("#read")
@@ -98,7 +98,7 @@ async def test_a_refused_microphone_is_explained(served_service: Served, microph
         (418, "something_new", "Words of the service."),
     ],
 )
-async def test_refusals_are_said_in_words(served_service: Served, status: int, code: str, said: str) -> None:
+async def test_refusals_are_explained(served_service: Served, status: int, code: str, said: str) -> None:
     async with browser.page() as (page, _errors):
         await ready(page, served_service)
         refusal = {"error": {"message": "Words of the service.", "type": "", "param": None, "code": code}}
@@ -108,7 +108,7 @@ async def test_refusals_are_said_in_words(served_service: Served, status: int, c
         await expect(page.locator("#read")).to_be_enabled()
 
 
-async def test_a_lost_connection_is_made_again(served_service: Served, microphone: Path) -> None:
+async def test_a_lost_connection_is_reestablished(served_service: Served, microphone: Path) -> None:
     async with browser.page(microphone=microphone) as (page, _errors):
         await page.add_init_script(
             "window.WebSocket = class extends WebSocket { constructor(...all) { super(...all); window.last = this; } }"
@@ -123,7 +123,7 @@ async def test_a_lost_connection_is_made_again(served_service: Served, microphon
         await expect(page.locator("#words p:not(.open)").first).to_be_visible(timeout=20_000)
 
 
-async def test_the_chosen_look_stays(served_service: Served) -> None:
+async def test_the_chosen_theme_is_kept(served_service: Served) -> None:
     async with browser.page(dark=True) as (page, errors):
         await ready(page, served_service)
         await page.click("[data-theme-toggle]")
@@ -143,7 +143,7 @@ async def test_a_wrong_key_is_asked_for_again(served_service: Served) -> None:
         assert served_service.key in await page.inner_text("#sample")
 
 
-async def test_a_stopped_server_is_said_and_tried_again(tmp_path: Path, microphone: Path) -> None:
+async def test_a_stopped_server_is_reported_and_retried(tmp_path: Path, microphone: Path) -> None:
     with services.served(tmp_path) as service:
         async with browser.page(microphone=microphone) as (page, _errors):
             await ready(page, service)
@@ -156,7 +156,7 @@ async def test_a_stopped_server_is_said_and_tried_again(tmp_path: Path, micropho
             await expect(page.locator("#speak-problem")).to_contain_text("cannot be reached", timeout=15_000)
 
 
-async def test_it_says_that_the_demo_model_is_on(served_service: Served) -> None:
+async def test_the_demo_model_is_mentioned(served_service: Served) -> None:
     async with browser.page(browser.PHONE) as (page, errors):
         await ready(page, served_service)
         await expect(page.locator("#notice")).to_contain_text("not people")
@@ -167,7 +167,7 @@ async def test_it_says_that_the_demo_model_is_on(served_service: Served) -> None
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [browser.PHONE, browser.DESKTOP], ids=["phone", "desktop"])
-async def test_the_page_fits_and_can_be_photographed(served_service: Served, size: tuple[int, int], dark: bool) -> None:
+async def test_the_page_fits_and_is_photographed(served_service: Served, size: tuple[int, int], dark: bool) -> None:
     """The page fits every screen size. ``make screenshots`` keeps screenshots of it."""
     async with browser.page(size, dark=dark) as (page, errors):
         await ready(page, served_service)

@@ -178,7 +178,7 @@ def _number(text: str) -> int:
     return int("".join(letter for letter in text if letter.isdigit()))
 
 
-async def test_the_table_says_what_the_chart_does(service: Served, cookies: StorageState) -> None:
+async def test_the_table_has_the_values_of_the_chart(service: Served, cookies: StorageState) -> None:
     async with browser.page(cookies=cookies) as (page, _errors):
         await page.goto(f"{service.url}/dashboard/?range=7")
         await drawn(page)
@@ -233,7 +233,7 @@ async def test_nothing_can_be_changed(service: Served, cookies: StorageState) ->
         assert (await page.request.post(page.url, form=form)).status == 403
 
 
-async def test_who_may_not_look_is_told_so(service: Served) -> None:
+async def test_users_without_permission_get_an_explanation(service: Served) -> None:
     async with browser.page() as (page, _errors):
         await sign_in(page, service, name="tamu")
         await expect(page.locator("h2")).to_have_text("This account may not see the dashboard")
@@ -247,7 +247,7 @@ async def test_who_may_not_look_is_told_so(service: Served) -> None:
     [(browser.PHONE, False), (browser.DESKTOP, False), (browser.DESKTOP, True)],
     ids=["phone-light", "desktop-light", "desktop-dark"],
 )
-async def test_the_page_fits_and_can_be_photographed(
+async def test_the_page_fits_the_screen_and_is_photographed(
     service: Served, cookies: StorageState, size: tuple[int, int], dark: bool
 ) -> None:
     """The page fits every screen size. ``make screenshots`` keeps screenshots of it."""
@@ -266,9 +266,7 @@ async def photograph(page: Page, name: str) -> None:
         await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
-async def test_it_prints_and_the_paper_can_be_photographed(
-    service: Served, cookies: StorageState, tmp_path: Path
-) -> None:
+async def test_the_printed_page_is_photographed(service: Served, cookies: StorageState, tmp_path: Path) -> None:
     async with browser.page(dark=True, cookies=cookies) as (page, errors):
         await page.goto(f"{service.url}/dashboard/?range=90")
         await drawn(page)

@@ -69,7 +69,7 @@ async def test_it_works(api: httpx.AsyncClient, monkeypatch, path: str) -> None:
     assert (await api.get("/v1/models")).status_code == 200
 
 
-async def test_speaking_and_hearing_have_doors_of_their_own(api: httpx.AsyncClient, monkeypatch) -> None:
+async def test_speech_and_transcription_have_separate_admission_control(api: httpx.AsyncClient, monkeypatch) -> None:
     await fill(monkeypatch, Feature.ASR)
     assert (await api.post("/v1/audio/speech", json=SPEECH)).status_code == 200
     await fill(monkeypatch, Feature.TTS)
@@ -77,16 +77,14 @@ async def test_speaking_and_hearing_have_doors_of_their_own(api: httpx.AsyncClie
     assert (refusal.status_code, refusal.json()["error"]["code"]) == (503, "over_capacity")
 
 
-async def test_availability_says_so(api: httpx.AsyncClient, monkeypatch) -> None:
+async def test_availability_reports_over_capacity(api: httpx.AsyncClient, monkeypatch) -> None:
     await fill(monkeypatch, Feature.ASR)
     features = (await api.get("/v1/voice/availability")).json()["features"]
     assert (features["asr"]["available"], features["asr"]["blocked_by"]) == (False, "capacity")
     assert features["tts"]["available"]
 
 
-async def test_the_connection_of_a_refused_upload_is_good_for_the_next_request(
-    api: httpx.AsyncClient, monkeypatch
-) -> None:
+async def test_a_connection_can_be_reused_after_a_refused_upload(api: httpx.AsyncClient, monkeypatch) -> None:
     """The body that was not read does not disturb the next request on the same connection."""
     await fill(monkeypatch, Feature.ASR)
     for _ in range(3):
@@ -96,7 +94,7 @@ async def test_the_connection_of_a_refused_upload_is_good_for_the_next_request(
     assert (response.status_code, response.json()["text"]) == (200, "selamat pagi")
 
 
-async def test_a_stranger_is_told_so_and_has_no_row(stranger: httpx.AsyncClient, monkeypatch) -> None:
+async def test_an_unauthenticated_request_has_no_ledger_row(stranger: httpx.AsyncClient, monkeypatch) -> None:
     await fill(monkeypatch, Feature.TTS)
     response = await stranger.post("/v1/audio/speech", json=SPEECH)
     assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials")
@@ -104,7 +102,7 @@ async def test_a_stranger_is_told_so_and_has_no_row(stranger: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_everybody_leaves(api: httpx.AsyncClient, monkeypatch, fails: bool) -> None:
+async def test_every_request_leaves_admission_control(api: httpx.AsyncClient, monkeypatch, fails: bool) -> None:
     controller = await fill(monkeypatch, Feature.ASR, unlimited())
     response = await transcribe(api, b"nothing" if fails else sound.wav(sound.said("selamat pagi")))
     assert response.status_code == (400 if fails else 200)
@@ -112,7 +110,9 @@ async def test_everybody_leaves(api: httpx.AsyncClient, monkeypatch, fails: bool
     assert controller._cost == 0.0
 
 
-async def test_who_hangs_up_leaves(api: httpx.AsyncClient, server_address: str, monkeypatch) -> None:
+async def test_a_caller_that_disconnects_leaves_admission_control(
+    api: httpx.AsyncClient, server_address: str, monkeypatch
+) -> None:
     controller = await fill(monkeypatch, Feature.TTS, unlimited())
     text = "Selamat pagi semua. " * 200
     async with api.stream("POST", "/v1/audio/speech", json={"input": text, "response_format": "pcm"}) as response:

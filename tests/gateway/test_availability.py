@@ -53,7 +53,7 @@ async def test_over_the_quota(api: httpx.AsyncClient) -> None:
     assert features["tts"]["available"]
 
 
-async def test_when_full(api: httpx.AsyncClient, settings: Settings) -> None:
+async def test_over_capacity(api: httpx.AsyncClient, settings: Settings) -> None:
     settings.VOICE_MAX_CONCURRENT_USERS = 1
     client = await ClientApplication.objects.aget()
     someone = person(client.pk, "bala")
@@ -66,7 +66,7 @@ async def test_when_full(api: httpx.AsyncClient, settings: Settings) -> None:
         leases().leave(someone, Feature.TTS)
 
 
-async def test_the_gate_says_the_same(api: httpx.AsyncClient) -> None:
+async def test_the_gate_gives_the_same_reason(api: httpx.AsyncClient) -> None:
     await sync_to_async(Flag.objects.filter(name="tts").update)(everyone=None, percent=0)
     tts = (await asked(api))["tts"]
     headers = {"X-Voice-User": "aminah"}

@@ -62,7 +62,7 @@ async def controller(monkeypatch: pytest.MonkeyPatch) -> AdmissionController:
     return made
 
 
-async def test_bodies_that_do_not_come_stop_nobody(
+async def test_clients_that_never_send_their_body_block_nobody(
     api: httpx.AsyncClient, server_address: str, controller: AdmissionController
 ) -> None:
     key = api.headers["Authorization"].removeprefix("Bearer ")
@@ -79,7 +79,7 @@ async def test_bodies_that_do_not_come_stop_nobody(
         await one.__aexit__(None, None, None)
 
 
-async def test_a_stranger_is_told_before_the_body(server_address: str, transactional_db) -> None:
+async def test_an_unauthenticated_request_is_refused_before_its_body(server_address: str, transactional_db) -> None:
     async with connection(server_address) as (reader, writer):
         writer.write(head("/v1/audio/speech", len(SPEECH)))
         assert await answer(reader) == (401, "missing_credentials")
@@ -98,7 +98,7 @@ async def test_a_slow_upload_is_served(
     assert controller.wait_s < 1.0
 
 
-async def test_a_body_that_is_too_slow_is_given_up(
+async def test_a_body_that_is_too_slow_is_abandoned(
     api: httpx.AsyncClient, server_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "VOICE_BODY_GRACE_S", 0.3)
@@ -114,7 +114,7 @@ async def test_large_bodies_outside_the_api_are_not_read(stranger: httpx.AsyncCl
     assert response.json()["error"]["code"] == "file_too_large"
 
 
-async def test_a_head_that_does_not_end(server_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endless_head(server_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "VOICE_HEAD_S", 0.3)
     async with connection(server_address) as (reader, writer):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: voice\r\n")
@@ -132,13 +132,13 @@ async def test_a_head_that_is_too_large(server_address: str) -> None:
         assert await answer(reader) == (431, "headers_too_large")
 
 
-async def test_a_body_with_its_head_is_no_large_head(api: httpx.AsyncClient) -> None:
+async def test_a_large_body_sent_with_the_head_is_accepted(api: httpx.AsyncClient) -> None:
     headers = {"Content-Type": "application/json"}
     response = await api.post("/v1/audio/speech", content=SPEECH + b" " * 200_000, headers=headers)
     assert response.status_code == 200
 
 
-async def test_who_reads_slowly_holds_no_place(
+async def test_a_client_that_reads_slowly_occupies_no_capacity(
     api: httpx.AsyncClient, server_address: str, controller: AdmissionController
 ) -> None:
     """Clients request more data than the kernel's buffers hold, read nothing, and stay connected."""
@@ -161,7 +161,7 @@ async def test_who_reads_slowly_holds_no_place(
             await asyncio.sleep(0.1)
 
 
-def test_a_paused_piece_of_work_is_not_there() -> None:
+def test_paused_work_does_not_count() -> None:
     controller = AdmissionController(longest_s=1.0, most=1, cost_per_byte=1.0, dearest=100.0)
     admitted = controller.enter(10)
     assert controller.is_full

@@ -19,7 +19,7 @@ async def test_models(api: httpx.AsyncClient) -> None:
         assert (await api.get(f"/v1/models/{model['id']}")).json() == model
 
 
-async def test_the_small_bundled_model_says_what_it_is(api: httpx.AsyncClient) -> None:
+async def test_the_bundled_model_is_described_as_a_demo_model(api: httpx.AsyncClient) -> None:
     assert "not people" in (await api.get("/v1/models/whisper-1")).json()["notice"]
     assert "notice" not in (await api.get("/v1/models/tts-1")).json(), "eSpeak NG was asked for"
     (said,) = (await api.get("/readyz")).json()["notices"]
@@ -37,12 +37,12 @@ async def test_the_small_bundled_model_says_what_it_is(api: httpx.AsyncClient) -
         ("gpt-4o-mini-tts-2025-12-15", Task.SPEECH),
     ],
 )
-async def test_names_that_clients_default_to(api: httpx.AsyncClient, name: str, task: Task) -> None:
+async def test_common_default_names_are_accepted(api: httpx.AsyncClient, name: str, task: Task) -> None:
     assert resolve(name, task) == offered(task)[0]
     assert (await api.get(f"/v1/models/{name}")).json()["id"] == name
 
 
-def test_names_to_come_are_the_operators_choice(settings: Settings) -> None:
+def test_unknown_model_names_are_accepted_if_configured(settings: Settings) -> None:
     with pytest.raises(ApiError):
         resolve("gpt-6-transcribe", Task.TRANSCRIPTION)
     settings.VOICE_UNKNOWN_MODELS = "default"
@@ -53,7 +53,7 @@ def test_names_to_come_are_the_operators_choice(settings: Settings) -> None:
         resolve("something-else", Task.TRANSCRIPTION)
 
 
-async def test_open_webui_reads_without_a_key(stranger: httpx.AsyncClient) -> None:
+async def test_models_and_voices_can_be_listed_without_a_key(stranger: httpx.AsyncClient) -> None:
     voices = (await stranger.get("/v1/audio/voices")).json()["voices"]
     assert voices
     assert all(set(voice) == {"id", "name"} for voice in voices)
@@ -64,7 +64,7 @@ async def test_open_webui_reads_without_a_key(stranger: httpx.AsyncClient) -> No
     assert (await stranger.get("/v1/models/whisper-1")).status_code == 200
 
 
-async def test_a_wrong_key_is_told_even_where_none_is_needed(stranger: httpx.AsyncClient) -> None:
+async def test_a_wrong_key_is_refused_even_where_none_is_needed(stranger: httpx.AsyncClient) -> None:
     response = await stranger.get("/v1/models", headers={"Authorization": "Bearer vk_wrong"})
     assert response.status_code == 401
 
@@ -83,7 +83,7 @@ def test_aliases_mean_the_default_of_their_task() -> None:
 @pytest.mark.parametrize(
     ("name", "task"), [("tts-1", Task.TRANSCRIPTION), ("whisper-1", Task.SPEECH), ("x", Task.SPEECH)]
 )
-def test_a_model_of_another_task(name: str, task: Task) -> None:
+def test_a_model_of_another_task_is_refused(name: str, task: Task) -> None:
     with pytest.raises(ApiError) as caught:
         resolve(name, task)
     assert (caught.value.status, caught.value.code, caught.value.param) == (404, "model_not_found", "model")

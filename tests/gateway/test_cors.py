@@ -47,7 +47,7 @@ async def test_other_origins_get_nothing(stranger: httpx.AsyncClient, origin: st
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-async def test_the_admin_is_for_no_other_origin(stranger: httpx.AsyncClient) -> None:
+async def test_the_admin_allows_no_other_origin(stranger: httpx.AsyncClient) -> None:
     answer = await stranger.get("/admin/login/", headers={"Origin": CHAT})
     assert "Access-Control-Allow-Origin" not in answer.headers
 

@@ -38,22 +38,22 @@ def _title(name: str) -> str:
 @pytest.mark.parametrize(
     ("sent", "kept"), [("abc-1.2_3", True), ("a" * 129, False), ("dua kata", False), ("a/b", False)]
 )
-async def test_a_sane_request_id_is_kept(stranger: httpx.AsyncClient, sent: str, kept: bool) -> None:
+async def test_a_valid_request_id_is_kept(stranger: httpx.AsyncClient, sent: str, kept: bool) -> None:
     response = await stranger.get("/healthz", headers={"X-Request-Id": sent})
     assert (response.headers["X-Request-Id"] == sent) is kept
 
 
-async def test_nothing_at_an_address_is_an_envelope(stranger: httpx.AsyncClient) -> None:
+async def test_an_unknown_address_returns_an_error_envelope(stranger: httpx.AsyncClient) -> None:
     assert code(await stranger.get("/v1/audio/nothing")) == (404, "not_found")
     assert code(await stranger.get("/nothing")) == (404, "not_found")
 
 
-async def test_a_wrong_method_is_an_envelope(api: httpx.AsyncClient) -> None:
+async def test_a_wrong_method_returns_an_error_envelope(api: httpx.AsyncClient) -> None:
     assert code(await api.delete("/v1/models")) == (405, "method_not_allowed")
     assert code(await api.request("TRACE", "/v1/models")) == (405, "method_not_allowed")
 
 
-async def test_bad_json_is_an_envelope(api: httpx.AsyncClient) -> None:
+async def test_invalid_json_returns_an_error_envelope(api: httpx.AsyncClient) -> None:
     headers = {"Content-Type": "application/json"}
     for body in (b"{", b"[1]", b"\xff\xfe", b"[" * 200_000, b'{"input": NaN}'):
         response = await api.post("/v1/audio/speech", content=body, headers=headers)
@@ -65,7 +65,7 @@ async def test_a_wrong_content_type(api: httpx.AsyncClient) -> None:
     assert code(await api.post("/v1/audio/transcriptions", json={})) == (415, "unsupported_media_type")
 
 
-async def test_a_body_is_refused_by_its_announced_length(api: httpx.AsyncClient) -> None:
+async def test_a_body_is_refused_by_its_content_length(api: httpx.AsyncClient) -> None:
     response = await api.post("/v1/audio/transcriptions", files={"file": b"\0" * TOO_MUCH})
     assert code(response) == (413, "file_too_large")
 
@@ -92,12 +92,12 @@ async def test_a_chunked_multipart_body_is_read(api: httpx.AsyncClient) -> None:
     assert response.json()["error"]["param"] in ("file", "model")
 
 
-async def test_a_strangers_large_body_is_not_read(stranger: httpx.AsyncClient) -> None:
+async def test_an_unauthenticated_large_body_is_not_read(stranger: httpx.AsyncClient) -> None:
     response = await stranger.post("/v1/audio/transcriptions", files={"file": b"\0" * 1_000_000})
     assert code(response) == (401, "missing_credentials")
 
 
-async def test_static_files_come_from_here(stranger: httpx.AsyncClient) -> None:
+async def test_static_files_are_served(stranger: httpx.AsyncClient) -> None:
     page = (await stranger.get("/docs/")).text
     assert "//cdn" not in page and "http://" not in page.replace("http://www.w3.org", "")
     script = await stranger.get("/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js")
@@ -106,7 +106,7 @@ async def test_static_files_come_from_here(stranger: httpx.AsyncClient) -> None:
     assert (await stranger.get("/static/nothing.css")).status_code == 404
 
 
-async def test_what_people_try(stranger: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+async def test_options_head_and_trailing_slashes_work(stranger: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
     options = await stranger.options("/v1/audio/speech")
     assert (options.status_code, options.content) == (204, b"")
     assert "POST" in options.headers["Allow"]
@@ -117,7 +117,7 @@ async def test_what_people_try(stranger: httpx.AsyncClient, api: httpx.AsyncClie
     assert (await api.post("/v1/audio/speech/", json={"input": "Selamat pagi."})).status_code == 200
 
 
-async def test_what_is_text_travels_compressed(stranger: httpx.AsyncClient) -> None:
+async def test_text_is_sent_compressed(stranger: httpx.AsyncClient) -> None:
     path = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
     packed = await stranger.get(path, headers={"Accept-Encoding": "gzip"})
     assert packed.headers["Content-Encoding"] == "gzip"

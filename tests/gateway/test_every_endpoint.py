@@ -109,7 +109,7 @@ def no_quota(voice_on) -> None:
     Plan.objects.create(name="nothing", is_default=True, hard_audio_minutes=0, hard_characters=0)
 
 
-def test_it_finds_them() -> None:
+def test_all_endpoints_are_found() -> None:
     found = {str(endpoint) for endpoint in ENDPOINTS}
     assert {"POST v1/audio/speech", "POST v1/audio/transcriptions", "POST v1/audio/translations"} <= found
     assert found >= NO_SPEECH_WORK
@@ -117,13 +117,15 @@ def test_it_finds_them() -> None:
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
-async def test_no_endpoint_answers_strangers(stranger: httpx.AsyncClient, voice_on, endpoint: Endpoint) -> None:
+async def test_no_endpoint_answers_without_credentials(
+    stranger: httpx.AsyncClient, voice_on, endpoint: Endpoint
+) -> None:
     response = await endpoint.call(stranger)
     assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials")
 
 
 @pytest.mark.parametrize("path", pages())
-async def test_no_page_shows_itself_to_strangers(stranger: httpx.AsyncClient, api_key: str, path: str) -> None:
+async def test_no_page_is_shown_to_anonymous_visitors(stranger: httpx.AsyncClient, api_key: str, path: str) -> None:
     for headers in ({}, {"Authorization": f"Bearer {api_key}"}):  # an API key does not sign in
         response = await stranger.get(path, headers=headers)
         assert response.status_code == 302
@@ -156,7 +158,7 @@ async def first_and_last(url: str, **headers: str) -> tuple[str | bytes, int]:
         return message, socket.close_code or 0
 
 
-async def test_no_socket_answers_strangers(server_address: str, voice_on) -> None:
+async def test_no_socket_answers_without_credentials(server_address: str, voice_on) -> None:
     for path in sockets():
         message, code = await first_and_last(server_address.replace("http", "ws", 1) + path)
         assert code == 4401, path

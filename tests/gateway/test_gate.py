@@ -83,7 +83,9 @@ async def test_it_works(request_of_a_caller) -> None:
         (asyncio.CancelledError(), 499, "client_closed_request"),
     ],
 )
-async def test_a_failure_has_its_row(request_of_a_caller, cause: BaseException, status: int, code: str) -> None:
+async def test_a_failed_request_has_a_ledger_row(
+    request_of_a_caller, cause: BaseException, status: int, code: str
+) -> None:
     with pytest.raises(type(cause)):
         async with request_gate(request_of_a_caller.user, Kind.TRANSCRIPTION):
             raise cause
@@ -103,7 +105,7 @@ async def test_a_stream_settles_with_its_last_chunk(request_of_a_caller) -> None
     assert (await the_row()).status == 200
 
 
-async def test_an_error_before_the_first_chunk_is_a_proper_error(request_of_a_caller) -> None:
+async def test_an_error_before_the_first_chunk_becomes_an_error_response(request_of_a_caller) -> None:
     with pytest.raises(OverCapacity):
         await stream(request_of_a_caller, OverCapacity(1))
     assert (await the_row()).status == 503
@@ -122,7 +124,7 @@ async def test_an_empty_stream(request_of_a_caller) -> None:
     assert (await the_row()).status == 200
 
 
-async def test_a_client_that_hangs_up(api: httpx.AsyncClient) -> None:
+async def test_a_client_that_disconnects(api: httpx.AsyncClient) -> None:
     async with api.stream("POST", "/v1/audio/speech", json={"input": LONG, "response_format": "wav"}) as response:
         assert response.status_code == 200
         await anext(response.aiter_raw())
@@ -139,7 +141,7 @@ async def test_one_row_per_request_under_load(api: httpx.AsyncClient) -> None:
     assert await LedgerEntry.objects.acount() == len(bodies)
 
 
-async def test_without_its_row_work_is_not_handed_out(api: httpx.AsyncClient, monkeypatch) -> None:
+async def test_no_result_without_a_ledger_row(api: httpx.AsyncClient, monkeypatch) -> None:
     def full(_spool: Spool, _kept: SpooledEntry) -> None:
         raise OSError("disk full")
 
@@ -151,7 +153,7 @@ async def test_without_its_row_work_is_not_handed_out(api: httpx.AsyncClient, mo
     database.note_available()
 
 
-async def test_what_is_over_the_rate_limit_has_its_row(api: httpx.AsyncClient, settings: Settings) -> None:
+async def test_a_request_over_the_rate_limit_has_a_ledger_row(api: httpx.AsyncClient, settings: Settings) -> None:
     settings.VOICE_RATE_LIMIT = 1
     first = await api.get("/v1/models")
     assert (first.status_code, first.headers["X-RateLimit-Remaining-Requests"]) == (200, "0")
@@ -175,7 +177,7 @@ async def test_no_new_work_while_draining(api: httpx.AsyncClient, monkeypatch) -
 @pytest.mark.parametrize(
     ("header", "body", "expected"), [("", "dari-badan", "dari-badan"), ("kepala", "badan", "kepala")]
 )
-async def test_the_user_field_counts_where_no_header_names_one(
+async def test_the_user_field_names_the_user_without_a_header(
     request_of_a_caller, header: str, body: str, expected: str
 ) -> None:
     caller = request_of_a_caller.user
@@ -185,7 +187,7 @@ async def test_the_user_field_counts_where_no_header_names_one(
     await work.settle()
 
 
-async def test_the_roll_out_decides_by_the_user_field_too(api: httpx.AsyncClient) -> None:
+async def test_the_roll_out_uses_the_user_field(api: httpx.AsyncClient) -> None:
     await Flag.objects.filter(name="voice").aupdate(everyone=None)
     flag = await Flag.objects.aget(name="voice")
     await ListedUser.objects.acreate(flag=flag, user="aminah", list="allow")
@@ -195,7 +197,7 @@ async def test_the_roll_out_decides_by_the_user_field_too(api: httpx.AsyncClient
         assert response.status_code == status, user
 
 
-async def test_a_view_that_forgets_to_admit_hands_nothing_out(request_of_a_caller) -> None:
+async def test_a_view_that_forgets_to_admit_returns_nothing(request_of_a_caller) -> None:
     await Flag.objects.aupdate(everyone=None)
     with pytest.raises(policy.VoiceNotEnabled) as refused:
         async with request_gate(request_of_a_caller.user, Kind.SPEECH):
@@ -206,7 +208,7 @@ async def test_a_view_that_forgets_to_admit_hands_nothing_out(request_of_a_calle
     assert {row.status async for row in LedgerEntry.objects.all()} == {403}
 
 
-async def test_a_view_that_forgets_to_cover_hands_nothing_out(request_of_a_caller) -> None:
+async def test_a_view_that_forgets_to_reserve_returns_nothing(request_of_a_caller) -> None:
     await Plan.objects.all().aupdate(is_default=False)
     await Plan.objects.acreate(name="little", is_default=True, hard_characters=100)
     for characters, left in ((90, 10), (20, 10), (10, 0)):
@@ -218,7 +220,7 @@ async def test_a_view_that_forgets_to_cover_hands_nothing_out(request_of_a_calle
     assert {row.status async for row in LedgerEntry.objects.all()} == {200, 429}
 
 
-async def test_no_more_users_at_once_than_there_is_room_for(request_of_a_caller, settings: Settings) -> None:
+async def test_users_beyond_the_limit_are_refused(request_of_a_caller, settings: Settings) -> None:
     settings.VOICE_MAX_CONCURRENT_USERS = 1
     caller = request_of_a_caller.user
     aminah, bala = (SimpleNamespace(user=replace(caller, user=user)) for user in ("aminah", "bala"))
@@ -234,7 +236,7 @@ async def test_no_more_users_at_once_than_there_is_room_for(request_of_a_caller,
         pass
 
 
-async def test_who_leaves_before_the_answer_pays_nothing(request_of_a_caller) -> None:
+async def test_a_caller_that_disconnects_before_the_answer_pays_nothing(request_of_a_caller) -> None:
     with pytest.raises(asyncio.CancelledError):
         async with request_gate(request_of_a_caller.user, Kind.SPEECH) as work:
             work.characters = 50

@@ -26,7 +26,7 @@ async def test_a_retry_gets_the_first_answer_and_no_second_row(api: httpx.AsyncC
     assert await LedgerEntry.objects.acount() == 1
 
 
-async def test_a_repeated_json_answer_says_that_it_is_json(api: httpx.AsyncClient) -> None:
+async def test_a_repeated_json_answer_has_its_content_type(api: httpx.AsyncClient) -> None:
     headers = {"Idempotency-Key": "k-json"}
     asked = [await api.post("/v1/audio/speech/script", json={"input": "RM2"}, headers=headers) for _ in range(2)]
     assert [answer.headers["Content-Type"] for answer in asked] == ["application/json"] * 2
@@ -75,7 +75,7 @@ async def test_work_that_is_done_again_is_charged_again(api: httpx.AsyncClient) 
     assert await LedgerEntry.objects.acount() == 2
 
 
-async def test_another_users_key_is_another_key(api: httpx.AsyncClient) -> None:
+async def test_the_same_key_of_another_user_is_another_key(api: httpx.AsyncClient) -> None:
     await speak(api, "k-4")
     headers = {"Idempotency-Key": "k-4", "X-Voice-User": "orang-lain"}
     response = await api.post("/v1/audio/speech", json=SPEECH, headers=headers)
@@ -83,7 +83,7 @@ async def test_another_users_key_is_another_key(api: httpx.AsyncClient) -> None:
     assert await LedgerEntry.objects.acount() == 2
 
 
-async def test_the_callers_mistake_is_kept_too(api: httpx.AsyncClient) -> None:
+async def test_client_errors_are_repeated_too(api: httpx.AsyncClient) -> None:
     first = await speak(api, "k-5", speed=99)
     second = await speak(api, "k-5", speed=99)
     assert (first.status_code, second.status_code) == (400, 400)
@@ -91,7 +91,7 @@ async def test_the_callers_mistake_is_kept_too(api: httpx.AsyncClient) -> None:
     assert await LedgerEntry.objects.acount() == 1
 
 
-async def test_our_failure_is_not_kept(api: httpx.AsyncClient, monkeypatch) -> None:
+async def test_server_errors_are_not_repeated(api: httpx.AsyncClient, monkeypatch) -> None:
     from gateway.lifecycle import lifecycle
 
     with monkeypatch.context() as patch:
@@ -100,11 +100,11 @@ async def test_our_failure_is_not_kept(api: httpx.AsyncClient, monkeypatch) -> N
     assert (await speak(api, "k-6")).status_code == 200
 
 
-async def test_a_key_that_cannot_be_one(api: httpx.AsyncClient) -> None:
+async def test_an_invalid_key_is_refused(api: httpx.AsyncClient) -> None:
     assert (await speak(api, "x" * 256)).status_code == 400
 
 
-async def test_work_that_was_charged_is_not_charged_again_when_its_answer_is_lost(api: httpx.AsyncClient) -> None:
+async def test_charged_work_is_not_charged_again_if_its_answer_is_lost(api: httpx.AsyncClient) -> None:
     """A process was killed before it stored the response, so a retry repeats the work."""
     first = await speak(api, "k-7")
     store = idempotency._store()

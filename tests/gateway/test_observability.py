@@ -24,7 +24,7 @@ async def sample(client: httpx.AsyncClient, name: str, **labels: str) -> float:
     return sum(one.value for one in found if labels.items() <= one.labels.items())
 
 
-async def test_work_is_counted(api: httpx.AsyncClient) -> None:
+async def test_requests_are_counted_by_kind(api: httpx.AsyncClient) -> None:
     counted = [
         ("voice_requests_total", {"kind": "speech", "status": "200"}),
         ("voice_request_seconds_count", {"kind": "speech"}),
@@ -45,7 +45,7 @@ async def test_work_is_counted(api: httpx.AsyncClient) -> None:
     assert await sample(api, "voice_queue_length", engine="asr") == 0.0
 
 
-async def test_which_version_runs(api: httpx.AsyncClient) -> None:
+async def test_the_version_is_exported(api: httpx.AsyncClient) -> None:
     version = (await api.get("/healthz")).json()["version"]
     assert await sample(api, "voice_build_info", version=version) == 1.0
     changes = (Path(settings.BASE_DIR) / "CHANGELOG.md").read_text()
@@ -73,7 +73,7 @@ async def test_not_ready_without_redis(stranger: httpx.AsyncClient, settings) ->
     assert response.json()["checks"]["redis"] == "unreachable"
 
 
-async def test_each_request_has_one_line_without_secrets(
+async def test_each_request_has_one_log_line_without_secrets(
     api: httpx.AsyncClient, api_key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -101,7 +101,7 @@ async def test_each_request_has_one_line_without_secrets(
     assert api_key not in written
 
 
-def test_an_exception_is_one_line_too() -> None:
+def test_an_exception_is_one_log_line() -> None:
     record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "it failed", None, None)
     try:
         raise ValueError("why")
@@ -113,7 +113,7 @@ def test_an_exception_is_one_line_too() -> None:
 
 
 @pytest.mark.parametrize("format_", ["%00", "nonsense"])
-async def test_a_schema_in_a_format_that_is_not_there(stranger: httpx.AsyncClient, format_: str) -> None:
+async def test_a_schema_in_an_unknown_format(stranger: httpx.AsyncClient, format_: str) -> None:
     """The error response is YAML, like the schema."""
     response = await stranger.get(f"/schema/?format={format_}")
     assert (response.status_code, yaml.safe_load(response.text)["error"]["code"]) == (404, "not_found")

@@ -24,23 +24,23 @@ def operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any
             yield path, method, operation
 
 
-def test_it_is_valid(schema: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_schema_is_valid(schema: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     validate_schema(schema)
     SchemaGenerator().get_schema(public=True)
     assert "Warning" not in capsys.readouterr().err
 
 
-def test_a_file_is_an_upload(schema: dict[str, Any]) -> None:
+def test_a_file_field_is_an_upload(schema: dict[str, Any]) -> None:
     assert schema["components"]["schemas"]["TranscriptionRequest"]["properties"]["file"]["format"] == "binary"
 
 
-def test_every_call_has_its_errors_and_a_tag(schema: dict[str, Any]) -> None:
+def test_every_operation_has_its_errors_and_a_tag(schema: dict[str, Any]) -> None:
     for path, _method, operation in operations(schema):
         assert operation["tags"][0] in TAGS, path
         assert {"200", "400", "401", "429", "503"} <= set(operation["responses"]), path
 
 
-async def test_the_examples_run_as_they_stand(schema: dict[str, Any], api: httpx.AsyncClient) -> None:
+async def test_the_examples_work_unchanged(schema: dict[str, Any], api: httpx.AsyncClient) -> None:
     for path, method, operation in operations(schema):
         if operation["operationId"] in EXAMPLES and "{" not in path:
             answer = await api.request(method, path, json=EXAMPLES[operation["operationId"]])

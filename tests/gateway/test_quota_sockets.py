@@ -19,7 +19,7 @@ def little_quota(voice_on) -> None:
     Plan.objects.create(name="little", is_default=True, hard_audio_minutes=1, hard_characters=50)
 
 
-async def test_a_stream_ends_where_its_quota_does(server_address: str, api_key: str, little_quota) -> None:
+async def test_a_stream_ends_when_its_quota_is_used_up(server_address: str, api_key: str, little_quota) -> None:
     url = server_address.replace("http", "ws", 1) + "/ws/tts"
     headers = {"Authorization": f"Bearer {api_key}"}
     heard = []

@@ -33,7 +33,7 @@ async def switch_off() -> None:
 
 @pytest.mark.parametrize("end", [revoke, switch_off])
 @pytest.mark.parametrize("path", ["/ws/asr", "/ws/tts", "/v1/realtime?intent=transcription"])
-async def test_an_open_socket_ends(server_address: str, api_key: str, path: str, end) -> None:
+async def test_revoking_ends_open_sockets(server_address: str, api_key: str, path: str, end) -> None:
     async with opened(server_address, api_key, path=path) as client:
         if path.startswith("/ws"):
             await client.send(START if path == "/ws/asr" else {"type": "start"})
@@ -44,7 +44,7 @@ async def test_an_open_socket_ends(server_address: str, api_key: str, path: str,
 
 
 @pytest.mark.parametrize("end", [revoke, switch_off])
-async def test_a_token_of_it_opens_nothing(server_address: str, api: httpx.AsyncClient, end) -> None:
+async def test_tokens_of_a_revoked_key_are_refused(server_address: str, api: httpx.AsyncClient, end) -> None:
     secret = (await api.post("/v1/realtime/client_secrets", json={"user": "aminah"})).json()["value"]
     await end()
     async with asyncio.timeout(WITHIN_S):
@@ -60,7 +60,7 @@ async def _first_event(address: str, secret: str) -> dict[str, Any]:
         return await client.event()
 
 
-async def test_a_token_bills_nobody_else(server_address: str, api: httpx.AsyncClient) -> None:
+async def test_a_token_bills_only_its_own_user(server_address: str, api: httpx.AsyncClient) -> None:
     secret = (await api.post("/v1/realtime/client_secrets", json={})).json()["value"]
     async with opened(server_address, None, path=f"/ws/asr?token={secret}") as client:
         await client.send({**START, "user": "somebody-else"})
@@ -72,7 +72,7 @@ async def test_a_token_bills_nobody_else(server_address: str, api: httpx.AsyncCl
     assert row.user.startswith("key:")
 
 
-async def test_a_key_that_serves_many_says_whom_a_token_is_for(api: httpx.AsyncClient) -> None:
+async def test_a_token_of_a_shared_key_must_name_its_user(api: httpx.AsyncClient) -> None:
     headers = {"X-Voice-User": "aminah"}
     assert (await api.post("/v1/audio/speech", json={"input": "Selamat pagi."}, headers=headers)).status_code == 200
     refused = await api.post("/v1/realtime/client_secrets", json={})
@@ -81,7 +81,7 @@ async def test_a_key_that_serves_many_says_whom_a_token_is_for(api: httpx.AsyncC
     assert (await api.post("/v1/realtime/client_secrets", json={}, headers=headers)).status_code == 200
 
 
-async def test_a_browser_asks_whether_voice_is_on(stranger: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+async def test_a_browser_can_query_availability(stranger: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
     secret = (await api.post("/v1/realtime/client_secrets", json={"user": "aminah"})).json()
     headers = {"Authorization": f"Bearer {secret['value']}"}
     answer = await stranger.get("/v1/voice/availability", headers=headers)

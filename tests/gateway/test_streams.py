@@ -40,13 +40,13 @@ async def test_it_works(stream_limiter: streams.StreamLimiter) -> None:
     await stream_limiter.leave("1:aminah", "probe")
 
 
-async def test_an_application_that_names_nobody_is_not_one_user(stream_limiter: streams.StreamLimiter) -> None:
+async def test_a_client_that_names_no_users_has_no_limit_per_user(stream_limiter: streams.StreamLimiter) -> None:
     async with AsyncExitStack() as held:
         for _ in range(5):
             await held.enter_async_context(streams.stream_slot(CALLER, "key:vk_x"))
 
 
-async def test_the_seats_of_a_killed_process_expire(redis_url: str, monkeypatch) -> None:
+async def test_the_streams_of_a_killed_process_expire(redis_url: str, monkeypatch) -> None:
     monkeypatch.setattr(streams, "EXPIRY_S", 1.0)
     stream_limiter = streams.RedisStreamLimiter(redis_url)
     assert await stream_limiter.take("1:chong", "killed") == 1
@@ -57,7 +57,7 @@ async def test_the_seats_of_a_killed_process_expire(redis_url: str, monkeypatch)
     assert await stream_limiter.take("1:chong", "third") == 2
 
 
-async def test_redis_being_away_limits_nobody(settings, monkeypatch) -> None:
+async def test_without_redis_nobody_is_limited(settings, monkeypatch) -> None:
     settings.VOICE_STREAMS_PER_USER = 1
     without_redis = streams.RedisStreamLimiter("redis://127.0.0.1:1/0")
     monkeypatch.setattr(streams, "stream_limiter", lambda: without_redis)

@@ -90,7 +90,7 @@ class TestUsage:
         assert body["plan"] is None
         assert [row["hard_limit"] for row in body["quotas"]] == [None, None]
 
-    async def test_real_work_shows(self, api: httpx.AsyncClient) -> None:
+    async def test_requests_appear_in_the_usage(self, api: httpx.AsyncClient) -> None:
         await api.post("/v1/audio/speech", json={"input": "Apa khabar?", "user": "ali"})
         (row,) = (await api.get("/v1/usage", headers=ALI)).json()["data"]
         assert (row["requests"], row["characters"]) == (1, 11)
@@ -113,17 +113,17 @@ class TestCorrection:
         correction = await Correction.objects.select_related("entry").aget()
         assert (correction.entry.request_id, correction.word_error_rate) == ("r1", 0.2)
 
-    async def test_how_something_is_written_is_no_error(self, api: httpx.AsyncClient) -> None:
+    async def test_spelling_differences_are_no_errors(self, api: httpx.AsyncClient) -> None:
         await add("r1", transcript="dividen enam peratus dari pada k w s p")
         response = await api.post(self.url.format("r1"), json={"text": "Dividen 6% daripada KWSP"}, headers=ALI)
         assert response.json()["word_error_rate"] == 0.0
 
-    async def test_a_text_that_cannot_have_been_said_is_not_compared(self, api: httpx.AsyncClient) -> None:
+    async def test_an_implausible_correction_is_not_compared(self, api: httpx.AsyncClient) -> None:
         await add("r1", transcript="satu dua")
         response = await api.post(self.url.format("r1"), json={"text": "satu dua " * 1000}, headers=ALI)
         assert code(response) == (413, "input_too_long")
 
-    async def test_a_number_is_no_text(self, api: httpx.AsyncClient) -> None:
+    async def test_a_number_is_refused_as_text(self, api: httpx.AsyncClient) -> None:
         response = await api.post(self.url.format("r1"), json={"text": -2.8})
         assert (response.status_code, response.json()["error"]["param"]) == (400, "text")
 
@@ -145,7 +145,7 @@ class TestCorrection:
             response = await api.post(self.url.format(request_id), json={"text": "satu"}, headers=ALI)
             assert code(response) == (404, "not_found")
 
-    async def test_no_longer_remembered(self, api: httpx.AsyncClient) -> None:
+    async def test_a_transcript_that_is_no_longer_stored(self, api: httpx.AsyncClient) -> None:
         await add("r9")
         response = await api.post(self.url.format("r9"), json={"text": "satu"}, headers=ALI)
         assert code(response) == (404, "not_found")
@@ -170,7 +170,7 @@ class TestCorrection:
 class TestRating:
     url = "/v1/audio/speech/{}/rating"
 
-    async def test_a_speech_can_be_rated_and_rated_again(self, api: httpx.AsyncClient) -> None:
+    async def test_a_rating_replaces_an_earlier_one(self, api: httpx.AsyncClient) -> None:
         spoken = await api.post("/v1/audio/speech", json={"input": "Apa khabar?"}, headers=ALI)
         request_id = spoken.headers["X-Request-Id"]
         for score in (2, 5):
@@ -179,7 +179,7 @@ class TestRating:
         assert (await Rating.objects.aget()).score == 5
 
     @pytest.mark.parametrize("score", [0, 6, "baik", None, 3.5])
-    async def test_a_score_is_one_to_five(self, api: httpx.AsyncClient, score: object) -> None:
+    async def test_a_score_is_from_one_to_five(self, api: httpx.AsyncClient, score: object) -> None:
         await add("r1", kind="speech")
         response = await api.post(self.url.format("r1"), json={"score": score}, headers=ALI)
         assert code(response) == (400, "invalid_value")

@@ -31,7 +31,7 @@ WARM = 10  # files sent first, which make the service allocate the memory that i
 MAX_LEAK_MIB = 50.0
 
 
-def test_damaged_files_are_heard_or_refused_with_little_memory(tmp_path: Path) -> None:
+def test_damaged_files_are_decoded_or_refused_with_little_memory(tmp_path: Path) -> None:
     generator = np.random.default_rng(SEED)
     originals = seeds()
     answers: Counter[str] = Counter()

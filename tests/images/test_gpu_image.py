@@ -78,7 +78,7 @@ def environment(root: Path, **more: str) -> dict[str, str]:
     return {**told, **more}
 
 
-def test_nothing_asks_for_another_version(venv: Path) -> None:
+def test_all_packages_have_compatible_versions(venv: Path) -> None:
     checked = subprocess.run([UV, "pip", "check", "--python", venv], check=False, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
 

@@ -66,7 +66,7 @@ def test_it_works() -> None:
     assert len(shop.refusals) == 79
 
 
-def test_nobody_is_refused_before_anything_is_known() -> None:
+def test_nobody_is_refused_before_the_speed_is_known() -> None:
     assert Shop().arrive(200) == 200
 
 
@@ -95,7 +95,7 @@ def test_small_batches_are_not_taken_for_a_slow_engine() -> None:
     assert shop.arrive(20) == 20
 
 
-def test_those_who_came_together_do_not_make_it_look_slow() -> None:
+def test_simultaneous_arrivals_are_not_taken_for_a_slow_engine() -> None:
     """In a large batch, the first request ends late, and all others soon after it."""
     shop = Shop(per_second=50)
     shop.warm_up()
@@ -105,17 +105,17 @@ def test_those_who_came_together_do_not_make_it_look_slow() -> None:
     assert shop.arrive(30) == 30
 
 
-def test_heads_are_counted_all_the_same() -> None:
+def test_the_number_of_requests_is_limited_too() -> None:
     assert Shop(most=50).arrive(200) == 50
 
 
-def test_without_a_limit_only_heads_count() -> None:
+def test_without_a_time_limit_only_the_number_counts() -> None:
     shop = Shop(longest_s=0.0)
     shop.warm_up()
     assert shop.arrive(200) == 200
 
 
-def test_what_was_let_in_is_done_in_time_at_four_times_what_can_be_done() -> None:
+def test_admitted_requests_end_in_time_at_four_times_the_possible_load() -> None:
     """At four times the possible load, admitted requests end in time, and the engine is never idle."""
     shop = Shop()
     shop.warm_up()
@@ -132,20 +132,20 @@ def test_what_was_let_in_is_done_in_time_at_four_times_what_can_be_done() -> Non
     assert max(took) <= 2.0 + 1.0  # the longest wait, and 1 s for the error of the measurement
 
 
-def test_dear_work_fills_the_room_sooner() -> None:
+def test_fewer_expensive_requests_are_admitted() -> None:
     shop = Shop()
     shop.warm_up()
     assert shop.arrive(100, size=4000) == 6
 
 
-def test_one_that_is_very_long_does_not_close_the_door() -> None:
+def test_one_very_long_request_does_not_block_others() -> None:
     shop = Shop()
     shop.warm_up()
     shop.arrive(1, size=10_000_000)  # an hour of audio, worked on in parts
     assert shop.arrive(1) == 1
 
 
-def test_the_true_cost_counts_once_it_is_known() -> None:
+def test_the_real_cost_replaces_the_estimate() -> None:
     shop = Shop()
     shop.warm_up()
     shop.arrive(100)
@@ -154,7 +154,7 @@ def test_the_true_cost_counts_once_it_is_known() -> None:
     assert shop.arrive(1) == 1
 
 
-def test_what_a_byte_costs_is_learnt() -> None:
+def test_the_cost_per_byte_is_learnt() -> None:
     """The estimated cost per byte adapts to compressed audio, which is longer than its size suggests."""
     shop = Shop()
     shop.warm_up()
@@ -166,7 +166,7 @@ def test_what_a_byte_costs_is_learnt() -> None:
     assert shop.arrive(100) == 6
 
 
-def test_who_is_refused_is_told_when_there_is_room_and_no_two_the_same_time() -> None:
+def test_retry_after_says_when_there_is_capacity_and_is_spread() -> None:
     shop = Shop()
     shop.warm_up()
     shop.arrive(61)  # of which 21 are admitted
@@ -175,7 +175,7 @@ def test_who_is_refused_is_told_when_there_is_room_and_no_two_the_same_time() ->
     assert shop.refusals[-1] == pytest.approx(4.0, abs=0.5)  # 39 requests come before it, at 10 per second
 
 
-def test_who_comes_back_as_told_finds_room() -> None:
+def test_a_retry_after_the_stated_time_is_admitted() -> None:
     shop = Shop()
     shop.warm_up()
     shop.arrive(61)
@@ -189,14 +189,14 @@ def test_who_comes_back_as_told_finds_room() -> None:
     assert shop.refusals == []
 
 
-def test_nobody_is_told_to_wait_for_ever() -> None:
+def test_retry_after_is_bounded() -> None:
     shop = Shop()
     shop.warm_up()
     shop.arrive(5000)
     assert max(shop.refusals) <= 10
 
 
-def test_who_never_comes_back_makes_nobody_wait_longer() -> None:
+def test_callers_that_never_retry_do_not_increase_retry_after() -> None:
     shop = Shop()
     shop.warm_up()
     shop.arrive(500)
@@ -206,7 +206,7 @@ def test_who_never_comes_back_makes_nobody_wait_longer() -> None:
     assert shop.refusals == [2.0]  # ``longest_s`` of this controller
 
 
-def test_an_engine_that_stands_still_is_noticed() -> None:
+def test_a_stalled_engine_is_noticed() -> None:
     shop = Shop()
     shop.warm_up()
     shop.arrive(15)
@@ -214,7 +214,7 @@ def test_an_engine_that_stands_still_is_noticed() -> None:
     assert shop.arrive(1) == 0
 
 
-def test_one_that_got_slower_and_faster_is_noticed() -> None:
+def test_changes_of_the_speed_are_noticed() -> None:
     shop = Shop()
     shop.warm_up()
     shop.per_second = 2
@@ -231,7 +231,7 @@ def test_one_that_got_slower_and_faster_is_noticed() -> None:
     assert shop.arrive(200) > 80
 
 
-def test_what_fails_at_once_is_not_taken_for_speed() -> None:
+def test_immediate_failures_are_not_taken_for_speed() -> None:
     shop = Shop()
     shop.warm_up()
     for _ in range(1000):

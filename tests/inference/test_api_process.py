@@ -57,7 +57,7 @@ def folder(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("api")
 
 
-def test_it_serves_goes_without_and_serves_again(folder: Path) -> None:
+def test_the_api_survives_the_loss_of_its_tier(folder: Path) -> None:
     port = lasting_port()
     with ExitStack() as stack:
         tier = stack.enter_context(inference_tier(folder, port=port))
@@ -88,7 +88,7 @@ def test_it_serves_goes_without_and_serves_again(folder: Path) -> None:
         assert transcribe(client).status_code == 200
 
 
-def test_one_that_starts_before_its_tier(folder: Path) -> None:
+def test_an_api_process_that_starts_before_its_tier(folder: Path) -> None:
     port = lasting_port()
     with ExitStack() as stack:
         early = folder / "early"

@@ -80,7 +80,7 @@ async def test_it_works(batcher: Batcher[Number, int]) -> None:
     assert await batcher.submit(Number(value=21)) == 42
 
 
-async def test_a_lone_unit_does_not_wait_for_company(batcher: Batcher[Number, int], model: Model) -> None:
+async def test_a_single_unit_runs_at_once(batcher: Batcher[Number, int], model: Model) -> None:
     await batcher.submit(Number(value=1))
     await batcher.submit(Number(value=2))
     assert model.batches == [[1], [2]]
@@ -122,7 +122,7 @@ async def test_live_units_do_not_starve_the_others(batcher: Batcher[Number, int]
     assert model.batches == [[0], [1], [2]]
 
 
-async def test_one_bad_unit_does_not_spoil_its_batch(batcher: Batcher[Number, int], model: Model) -> None:
+async def test_a_failing_unit_does_not_fail_its_batch(batcher: Batcher[Number, int], model: Model) -> None:
     first = await blocked(batcher, model)
     tasks = await submit(batcher, Number(value=12), Number(value=13), Number(value=14))
     model.free.set()
@@ -143,7 +143,7 @@ async def test_a_full_queue_refuses_at_once(batcher: Batcher[Number, int], model
     await asyncio.gather(first, *tasks, *waits)
 
 
-async def test_a_unit_whose_deadline_has_passed_is_dropped_unrun(batcher: Batcher[Number, int], model: Model) -> None:
+async def test_a_unit_whose_deadline_has_passed_is_dropped(batcher: Batcher[Number, int], model: Model) -> None:
     first = await blocked(batcher, model)
     tasks = await submit(batcher, Number(value=1, deadline=time.monotonic() + 0.05), Number(value=2))
     await asyncio.sleep(0.1)
@@ -153,7 +153,7 @@ async def test_a_unit_whose_deadline_has_passed_is_dropped_unrun(batcher: Batche
     assert model.batches == [[0], [2]]
 
 
-async def test_a_unit_whose_caller_has_gone_is_dropped_unrun(batcher: Batcher[Number, int], model: Model) -> None:
+async def test_a_unit_whose_caller_has_left_is_dropped(batcher: Batcher[Number, int], model: Model) -> None:
     first = await blocked(batcher, model)
     gone, stays = await submit(batcher, Number(value=1), Number(value=2))
     gone.cancel()
@@ -164,7 +164,7 @@ async def test_a_unit_whose_caller_has_gone_is_dropped_unrun(batcher: Batcher[Nu
     assert model.batches == [[0], [2]]
 
 
-async def test_closing_refuses_what_waits_and_finishes_what_runs(model: Model) -> None:
+async def test_closing_refuses_waiting_units_and_finishes_running_ones(model: Model) -> None:
     batcher: Batcher[Number, int] = Batcher("numbers", model.run)
     batcher.start()
     first = await blocked(batcher, model)
@@ -179,9 +179,7 @@ async def test_closing_refuses_what_waits_and_finishes_what_runs(model: Model) -
         await batcher.submit(Number(value=2))
 
 
-async def test_the_backlog_is_what_runs_and_waits_less_what_nobody_misses_yet(
-    batcher: Batcher[Number, int], model: Model
-) -> None:
+async def test_the_backlog_excludes_units_that_are_not_urgent_yet(batcher: Batcher[Number, int], model: Model) -> None:
     running = await blocked(batcher, model)
     batcher._seconds_per_cost = 10.0  # set by hand, because these batches are too short to measure
     assert 9.0 < batcher.stats().backlog_s <= 10.0
@@ -195,7 +193,7 @@ async def test_the_backlog_is_what_runs_and_waits_less_what_nobody_misses_yet(
 
 
 @pytest.mark.parametrize(("fastest", "pace"), [(0.02, 0.02), (0.0, 10.0)])
-async def test_a_slow_moment_is_forgotten_where_it_is_known_how_fast_the_engine_can_be(
+async def test_a_slow_moment_is_forgotten_if_the_fastest_speed_is_known(
     model: Model, monkeypatch: pytest.MonkeyPatch, fastest: float, pace: float
 ) -> None:
     batcher: Batcher[Number, int] = Batcher("numbers", model.run)
@@ -210,7 +208,7 @@ async def test_a_slow_moment_is_forgotten_where_it_is_known_how_fast_the_engine_
     await asyncio.to_thread(batcher.close)
 
 
-async def test_a_failure_says_nothing_of_the_pace() -> None:
+async def test_a_failure_does_not_change_the_measured_speed() -> None:
     def run(units: list[Number]) -> list[int | Exception]:
         if units[0].value == 1:
             raise RuntimeError("no memory")
@@ -275,7 +273,7 @@ async def pair(steps: Steps, monkeypatch) -> AsyncIterator[tuple[Batcher[Number,
     batcher.close()
 
 
-async def test_a_worker_takes_its_share_of_all_that_waits_and_runs(pair, steps: Steps) -> None:
+async def test_a_worker_takes_its_share_of_all_units(pair, steps: Steps) -> None:
     batcher, tasks = pair
     tasks += await submit(batcher, *(Number(value=value) for value in range(2, 8)))
     steps.ends[0].set()
@@ -288,7 +286,7 @@ async def test_a_worker_takes_its_share_of_all_that_waits_and_runs(pair, steps: 
     assert await asyncio.gather(*tasks) == list(range(8))
 
 
-async def test_a_free_worker_waits_for_those_who_follow_each_other(pair, steps: Steps) -> None:
+async def test_a_free_worker_waits_for_units_that_arrive_in_succession(pair, steps: Steps) -> None:
     batcher, tasks = pair
     tasks += await submit(batcher, Number(value=2), Number(value=3), Number(value=4))
     steps.ends[0].set()
@@ -325,14 +323,14 @@ async def all_done(tasks: list[asyncio.Task[int]], steps: Steps) -> bool:
     return await asyncio.gather(*tasks) == list(range(5))
 
 
-async def test_nobody_follows_so_nobody_is_waited_for(pair, steps: Steps, monkeypatch) -> None:
+async def test_a_free_worker_does_not_wait_if_no_units_follow(pair, steps: Steps, monkeypatch) -> None:
     monkeypatch.setattr("inference.batcher.GATHER_S", 60.0)
     tasks = await one_behind_three(pair, steps)
     await until(lambda: [4] in steps.batches)
     assert await all_done(tasks, steps)
 
 
-async def test_nobody_waits_for_company_for_long(pair, steps: Steps, monkeypatch) -> None:
+async def test_waiting_for_a_larger_batch_is_bounded(pair, steps: Steps, monkeypatch) -> None:
     monkeypatch.setattr("inference.batcher.ARRIVAL_GAP_S", 60.0)
     monkeypatch.setattr("inference.batcher.GATHER_S", 0.3)
     tasks = await one_behind_three(pair, steps)
@@ -342,7 +340,7 @@ async def test_nobody_waits_for_company_for_long(pair, steps: Steps, monkeypatch
     assert await all_done(tasks, steps)
 
 
-async def test_a_live_unit_waits_for_no_company(pair, steps: Steps, monkeypatch) -> None:
+async def test_a_live_unit_does_not_wait_for_a_larger_batch(pair, steps: Steps, monkeypatch) -> None:
     monkeypatch.setattr("inference.batcher.ARRIVAL_GAP_S", 60.0)
     monkeypatch.setattr("inference.batcher.GATHER_S", 60.0)
     tasks = await one_behind_three(pair, steps, live=True)

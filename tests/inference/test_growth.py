@@ -32,7 +32,7 @@ async def test_it_works() -> None:
             await tier.leave("test")
 
 
-async def test_a_tier_that_says_nothing_and_one_that_was_heard_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_growth_is_one_without_a_recent_report(monkeypatch: pytest.MonkeyPatch) -> None:
     async with handler(never) as (silent, url):
         tier = Tier([url])
         await tier.start("test")
@@ -85,12 +85,12 @@ class Growing:
 
 
 @pytest.mark.parametrize(("growth", "let_in"), [(1.0, 21), (3.0, 61)])
-def test_admission_lets_in_what_the_replicas_that_come_will_do(growth: float, let_in: int) -> None:
+def test_admission_counts_replicas_that_are_starting(growth: float, let_in: int) -> None:
     """Requests are admitted until 2 s of work for all possible replicas are waiting: 20 units for each replica."""
     assert Growing(growth).filled() == let_in
 
 
-def test_what_has_waited_for_replicas_stands_in_nobodys_way_when_they_have_come() -> None:
+def test_requests_that_waited_for_replicas_do_not_delay_others_afterwards() -> None:
     """When three replicas run, nobody is refused, even before their rate (30 units per second) has been measured."""
     growing = Growing(3.0)
     assert growing.filled() == 61

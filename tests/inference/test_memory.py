@@ -43,7 +43,7 @@ def test_buffers_are_used_again() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
-def test_what_is_free_can_be_given_back() -> None:
+def test_free_memory_is_returned() -> None:
     resident = "int(open('/proc/self/statm').read().split()[1])"
     work = f"""
 import numpy as np
@@ -60,5 +60,5 @@ print(kept - {resident})
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
 @pytest.mark.parametrize("setting", [{"MALLOC_ARENA_MAX": "4"}, {"GLIBC_TUNABLES": "glibc.malloc.arena_max=4"}])
-def test_an_operators_setting_is_kept(setting: dict[str, str]) -> None:
+def test_an_operators_allocator_setting_is_kept(setting: dict[str, str]) -> None:
     assert _faults("kept", **setting) > _faults("kept") * 10

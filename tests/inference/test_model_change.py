@@ -104,20 +104,20 @@ async def switched(callers: int) -> AsyncIterator[tuple[UnitServer, RemoteEngine
             yield first, engine
 
 
-async def test_kept_connections_to_a_server_that_stops_refuse_nobody() -> None:
+async def test_kept_connections_to_a_stopping_server_refuse_nobody() -> None:
     async with switched(int(2 * RETRIES_SAVED)) as (first, engine):
         first.draining = True
         await asyncio.gather(*(engine.submit(sentence()) for _ in range(int(2 * RETRIES_SAVED))))
 
 
-async def test_a_server_that_stops_does_not_take_its_address_out_of_service() -> None:
+async def test_a_stopping_server_does_not_disable_its_address() -> None:
     async with switched(1) as (first, engine):
         first.draining = True
         await engine._tier._probe(engine._tier._endpoints[0])
         assert engine.stats().ready
 
 
-async def test_a_server_that_stops_closes_its_connections() -> None:
+async def test_a_stopping_server_closes_its_connections() -> None:
     server = UnitServer(ScriptedUnitHandler(speak))
     async with serving(server) as url, httpx.AsyncClient(base_url=url) as client:
         assert "connection" not in (await client.get("/units/v1/status")).headers

@@ -21,7 +21,7 @@ async def test_it_works() -> None:
     assert [result async for result in in_order(numbers(5), work, ahead=3)] == [0, 1, 2, 3, 4]
 
 
-async def test_no_more_than_ahead_are_under_way() -> None:
+async def test_at_most_ahead_items_are_in_progress() -> None:
     running = most = 0
 
     async def work(number: int) -> int:
@@ -72,7 +72,7 @@ async def test_a_result_does_not_wait_for_the_next_item() -> None:
     assert [result async for result in results] == [2]
 
 
-async def test_an_error_of_the_items_is_raised_to_the_reader() -> None:
+async def test_an_error_of_the_item_source_is_raised_to_the_reader() -> None:
     async def broken() -> AsyncIterator[int]:
         yield 1
         raise ValueError("broken")

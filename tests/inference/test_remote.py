@@ -94,7 +94,7 @@ async def test_it_works(real: str) -> None:
         assert unit.queued_ms > 0
 
 
-async def test_the_words_are_the_same(real: str) -> None:
+async def test_remote_and_local_words_are_the_same(real: str) -> None:
     clip = sound.said("selamat pagi semua")
     options = Options(language="ms", words=True)
     async with remote_recognition(real) as engine:
@@ -104,7 +104,7 @@ async def test_the_words_are_the_same(real: str) -> None:
     assert far.text == "selamat pagi semua"
 
 
-async def test_units_of_many_callers_are_batched_over_there(real: str) -> None:
+async def test_units_of_many_callers_are_batched_in_the_tier(real: str) -> None:
     async with remote_speech(real) as engine:
         await asyncio.gather(*(engine.submit(sentence(f"Ayat nombor {number}.")) for number in range(64)))
         stats = engine.stats()
@@ -135,7 +135,7 @@ FIELDS_OF_0_3_0 = {
 }
 
 
-async def test_a_reading_has_no_field_that_a_process_of_0_3_0_does_not_know() -> None:
+async def test_stats_have_only_fields_that_version_0_3_0_accepts() -> None:
     """Version 0.3.0 rejects readings with unknown fields. Newer fields are therefore in another part of the message."""
     header, _payload = parse(spoken().body)
     assert set(header["stats"]) == FIELDS_OF_0_3_0
@@ -151,13 +151,13 @@ async def test_a_reading_has_no_field_that_a_process_of_0_3_0_does_not_know() ->
             await engine._tier.leave("test")
 
 
-async def test_a_field_of_a_later_version_is_left_out() -> None:
+async def test_fields_of_a_later_version_are_ignored() -> None:
     tier = Tier(["http://nowhere"])
     tier.note("espeak-ng", "newer", {**asdict(IDLE), "process": "newer", "mood": "sunny"})
     assert tier.stats("espeak-ng").backlog_s == 1.5
 
 
-async def test_the_tier_says_what_it_runs(real: str) -> None:
+async def test_the_tier_describes_its_models(real: str) -> None:
     from asr import checkpoint
 
     here = checkpoint.configured()
@@ -174,7 +174,7 @@ async def test_the_tier_says_what_it_runs(real: str) -> None:
         (EngineUnavailable("gone"), EngineUnavailable),
     ],
 )
-async def test_a_refusal_arrives_as_what_it_was(error, kind) -> None:
+async def test_a_refusal_arrives_as_the_same_error(error, kind) -> None:
     async def refuse(_frame: bytes):
         return failure_reply(error)
 
@@ -184,7 +184,7 @@ async def test_a_refusal_arrives_as_what_it_was(error, kind) -> None:
     assert str(refused.value) == str(error)
 
 
-async def test_a_full_server_sends_a_unit_to_one_that_is_not() -> None:
+async def test_a_unit_refused_by_a_full_server_goes_to_another() -> None:
     async def refuse(_frame: bytes):
         return failure_reply(OverCapacity(7.0))
 
@@ -193,7 +193,7 @@ async def test_a_full_server_sends_a_unit_to_one_that_is_not() -> None:
             await engine.submit(sentence())
 
 
-async def test_what_was_admitted_waits_where_others_are_refused() -> None:
+async def test_admitted_units_wait_where_others_are_refused() -> None:
     replies = iter([failure_reply(OverCapacity(1.0))] * 3)
 
     async def at_last(_frame: bytes):
@@ -204,7 +204,7 @@ async def test_what_was_admitted_waits_where_others_are_refused() -> None:
     assert len(seen.frames) == 4
 
 
-async def test_a_deadline_travels_and_holds() -> None:
+async def test_a_deadline_applies_in_the_tier() -> None:
     async with handler(hang) as (seen, url), remote_speech(url) as engine:
         with pytest.raises(DeadlineExceeded):
             await engine.submit(sentence(deadline=time.monotonic() + 0.2))
@@ -215,7 +215,7 @@ async def test_a_deadline_travels_and_holds() -> None:
     assert len(seen.frames) == 1
 
 
-async def test_who_hangs_up_takes_the_unit_along() -> None:
+async def test_a_caller_that_disconnects_cancels_its_unit() -> None:
     async with handler(hang) as (seen, url), remote_speech(url) as engine:
         waiting = asyncio.ensure_future(engine.submit(sentence()))
         while not seen.frames:
@@ -235,7 +235,7 @@ async def test_a_unit_that_a_server_lost_is_run_by_another() -> None:
             assert np.array_equal((await engine.submit(sentence())).audio, AUDIO)
 
 
-async def test_a_slow_server_is_not_waited_for(monkeypatch) -> None:
+async def test_a_unit_on_a_slow_server_is_sent_to_another_too(monkeypatch) -> None:
     monkeypatch.setattr(remote, "SLOWEST_GUESS_S", 0.05)
     async with handler(hang) as (slow, one), handler(speak) as (_quick, two), remote_speech(one, two) as engine:
         while not slow.frames:
@@ -273,7 +273,7 @@ async def test_a_server_that_freezes_loses_nothing(tmp_path: Path) -> None:
             assert all(len(speech.audio) for speech in speeches)
 
 
-async def test_a_server_that_stops_finishes_what_it_has(tmp_path: Path) -> None:
+async def test_a_stopping_server_finishes_its_units(tmp_path: Path) -> None:
     with inference_tier(tmp_path, "espeak-ng") as one, inference_tier(tmp_path, "espeak-ng") as two:
         async with remote_speech(one.url, two.url) as engine:
             units = [asyncio.ensure_future(engine.submit(sentence(f"Ayat {n}. " * 20))) for n in range(40)]
@@ -283,7 +283,7 @@ async def test_a_server_that_stops_finishes_what_it_has(tmp_path: Path) -> None:
         assert await asyncio.to_thread(one.process.wait, 20) == 0
 
 
-async def test_without_a_tier_units_are_refused_at_once_and_taken_again_when_it_is_back(tmp_path: Path) -> None:
+async def test_units_are_refused_while_the_tier_is_down_and_accepted_afterwards(tmp_path: Path) -> None:
     port = lasting_port()
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(remote_speech(f"http://127.0.0.1:{port}"))
@@ -301,7 +301,7 @@ async def test_without_a_tier_units_are_refused_at_once_and_taken_again_when_it_
             await engine.submit(sentence())
 
 
-async def test_the_server_answers_nonsense_properly(real: str) -> None:
+async def test_the_server_answers_invalid_requests_with_errors(real: str) -> None:
     packed = PackedUnit(CODEC, sentence()).frame()
     async with httpx.AsyncClient(base_url=real) as client:
         assert (await client.post(f"{PREFIX}espeak-ng", content=b"abc")).json()["error"]["code"] == "bad_unit"

@@ -72,14 +72,14 @@ def test_it_works() -> None:
 
 
 @pytest.mark.parametrize("per_second", [1.5, 8, 40, 300])
-def test_a_full_replica_asks_for_another_however_fast_it_is(per_second: float) -> None:
+def test_a_full_replica_requests_another(per_second: float) -> None:
     """Admission control must allow more units than one replica should have. Otherwise no replica would be added."""
     replica = Replica(per_second)
     replica.work(20, holding=8)
     assert wanted(per_second * LONGEST_S, replica) > 1.5
 
 
-def test_who_is_needed_stays() -> None:
+def test_needed_replicas_are_kept() -> None:
     """Three replicas that share 16 units per second have no queue, but a single one could not handle them."""
     replicas = [Replica(8) for _ in range(3)]
     for replica in replicas:
@@ -89,7 +89,7 @@ def test_who_is_needed_stays() -> None:
     assert 2 < wanted(3, *replicas) <= 3
 
 
-def test_who_is_not_needed_goes() -> None:
+def test_unneeded_replicas_are_removed() -> None:
     replicas = [Replica(8) for _ in range(3)]
     for replica in replicas:
         replica.work(5, holding=8)
@@ -97,14 +97,14 @@ def test_who_is_not_needed_goes() -> None:
     assert wanted(0, *replicas) == 0  # Ray itself keeps the minimum
 
 
-def test_a_replica_that_was_never_busy_says_nothing_of_its_speed() -> None:
+def test_a_replica_that_was_never_busy_has_no_measured_speed() -> None:
     replica = Replica(8)
     replica.work(20, holding=2)
     assert replica.meter.stats()["rate"] == 0
     assert wanted(ONGOING, replica) == pytest.approx(1)
 
 
-def test_a_new_replica_does_not_hide_what_the_others_know() -> None:
+def test_a_new_replica_does_not_change_the_estimate() -> None:
     old = Replica(8)
     new = Replica(8)
     old.work(20, holding=12)

@@ -29,7 +29,7 @@ def collector() -> Iterator[Collector]:
         yield receiver
 
 
-def test_across_the_tier(collector: Collector, tmp_path: Path) -> None:
+def test_a_trace_includes_the_inference_tier(collector: Collector, tmp_path: Path) -> None:
     told = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
     with (
         inference_tier(tmp_path, **told) as tier,
@@ -75,7 +75,7 @@ def _attributes(span: Any) -> dict[str, Any]:
     return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in span.attributes}
 
 
-def test_without_an_endpoint_there_is_nothing() -> None:
+def test_without_an_endpoint_nothing_is_traced() -> None:
     tracing.start("voice-api")
     assert tracing._Tracing.tracer is None
     with tracing.span("something", engine="asr") as span:

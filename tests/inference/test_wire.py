@@ -52,14 +52,14 @@ def test_it_works() -> None:
 
 
 @pytest.mark.parametrize(("tiers", "here"), [(0.8, MAX_PAUSE_S), (0.05, 0.05)])
-def test_a_tiers_model_has_no_longer_pauses_than_a_turn_here(tiers: float, here: float, monkeypatch) -> None:
+def test_a_tiers_model_has_pauses_no_longer_than_a_turn(tiers: float, here: float, monkeypatch) -> None:
     about = SpeechCodec().about()
     monkeypatch.setattr(checkpoint, "_adopted", None)
     SpeechCodec().learn({**about, "longest_pause_s": tiers})
     assert checkpoint.configured().longest_pause_s == here
 
 
-def test_a_hypothesis_travels_whole() -> None:
+def test_a_hypothesis_survives_packing() -> None:
     word = Word("nasi", 0.1, 0.4, 0.9)
     more = {"languages": (("ms", 0.7), ("en", 0.2)), "tokens": (Token(5, b"\xe8\xb0", -0.3),), "text_end": 0.9}
     hypothesis = Hypothesis(
@@ -72,7 +72,7 @@ def test_a_hypothesis_travels_whole() -> None:
 
 
 @pytest.mark.parametrize("audio", [PCM, ODD, np.zeros(0, np.float32)])
-def test_speech_travels_whole(audio) -> None:
+def test_speech_survives_packing(audio) -> None:
     codec = tts_wire.SpeechCodec("espeak-ng")
     unit = tts_units.SpeechUnit(text="Apa khabar? \ud800", voice=default_voice(), speed=1.5, language="ms")
     got = unpack_unit(codec, PackedUnit(codec, unit).frame())
@@ -84,13 +84,13 @@ def test_speech_travels_whole(audio) -> None:
     assert (speech.sample_rate, speech.tempo) == (22050, 1.25)
 
 
-def test_audio_that_once_was_int16_goes_as_that() -> None:
+def test_audio_decoded_from_int16_is_packed_as_int16() -> None:
     assert pack_samples(PCM) == ("int16", (PCM * 32768).astype("<i2").tobytes())
     assert pack_samples(ODD)[0] == pack_samples(np.array([np.nan], np.float32))[0] == "float32"
 
 
 @given(st.binary(max_size=200))
-def test_no_frame_at_all(data: bytes) -> None:
+def test_a_missing_frame(data: bytes) -> None:
     for codec in (SpeechCodec(), tts_wire.SpeechCodec("espeak-ng")):
         with pytest.raises(WireError):
             unpack_unit(codec, data)
@@ -113,13 +113,13 @@ def test_a_unit_of_another_version(change: dict) -> None:
 
 
 @pytest.mark.parametrize("samples", [0, 31 * 16_000])
-def test_no_segment(samples: int) -> None:
+def test_a_missing_segment(samples: int) -> None:
     unit = SpeechUnit(audio=np.zeros(samples, np.float32))
     with pytest.raises(WireError):
         unpack_unit(SpeechCodec(), PackedUnit(SpeechCodec(), unit).frame())
 
 
-def test_samples_that_are_none() -> None:
+def test_invalid_samples() -> None:
     with pytest.raises(WireError):
         unpack_samples("int16", b"odd")
 
@@ -127,7 +127,7 @@ def test_samples_that_are_none() -> None:
 @pytest.mark.parametrize(
     "error", [OverCapacity(3.5), DeadlineExceeded(2.0), EngineUnavailable("closed"), UnitFailed("odd")]
 )
-def test_errors_arrive_as_what_they_were(error) -> None:
+def test_errors_arrive_as_the_same_errors(error) -> None:
     reply = failure_reply(error)
     got = failure(reply.status, reply.body)
     assert (type(got), str(got)) == (type(error), str(error))
@@ -135,5 +135,5 @@ def test_errors_arrive_as_what_they_were(error) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", json.dumps({"error": "x"}).encode()])
-def test_what_a_proxy_answers_is_no_tier(body: bytes) -> None:
+def test_a_proxys_answer_is_not_taken_for_the_tiers(body: bytes) -> None:
     assert isinstance(failure(502, body), EngineUnavailable)

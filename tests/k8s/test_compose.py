@@ -59,7 +59,7 @@ def shell_line(part: str) -> str:
     return filled(script)
 
 
-def test_what_it_asks_for_is_in_the_example() -> None:
+def test_required_variables_are_in_the_example() -> None:
     offered = dict(re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
     assert set(VARIABLE.findall((ROOT / "compose.yaml").read_text())) == set(offered)
     assert offered["VOICE_VERSION"] == VERSION
@@ -68,7 +68,7 @@ def test_what_it_asks_for_is_in_the_example() -> None:
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_each_part(name: str) -> None:
+def test_each_service_is_configured(name: str) -> None:
     part = PARTS[name]
     pinned = r":(\$\{VOICE_VERSION:\?\}|v?\d+[\w.-]*@sha256:[0-9a-f]{64})$"
     assert re.search(pinned, part["image"]), "a tag that says which version, and a digest where it is not ours"
@@ -148,7 +148,7 @@ def test_prometheus_has_the_rules_of_the_cluster(tmp_path: Path) -> None:
     assert loaded == {rule.get("alert") or rule["record"] for group in spec["groups"] for rule in group["rules"]}
 
 
-def test_redis_wants_its_password(tmp_path: Path) -> None:
+def test_redis_requires_its_password(tmp_path: Path) -> None:
     found("redis-server")
     port = services.free_port()
     script = shell_line("redis").replace("/data", str(tmp_path)) + f" --port {port} --bind 127.0.0.1"
@@ -164,7 +164,7 @@ def test_redis_wants_its_password(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("caddy") is None, reason="Caddy is not installed")
-def test_caddy_takes_its_file() -> None:
+def test_caddy_accepts_its_configuration() -> None:
     command = ["caddy", "validate", "--adapter", "caddyfile", "--config", ROOT / "docker" / "compose" / "Caddyfile"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **GIVEN})
     assert done.returncode == 0, done.stderr
@@ -186,7 +186,7 @@ def test_grafana_finds_its_dashboard() -> None:
     assert source["isDefault"]
 
 
-def test_the_page_is_about_this_file() -> None:
+def test_the_docs_describe_this_file() -> None:
     named = set(re.findall(r"docker compose exec (?:-T )?(\w+)", PAGE))
     assert named <= set(PARTS)
     (made,) = re.findall(r"for name in ([A-Z_ ]+);", PAGE)

@@ -139,7 +139,7 @@ async def _answer(client: httpx.AsyncClient, query: str) -> list[dict[str, Any]]
     return result
 
 
-async def test_the_rules_too(exported: Exported) -> None:
+async def test_prometheus_accepts_the_rules(exported: Exported) -> None:
     recorded = {rule["record"] for group in RULES for rule in group["rules"] if "record" in rule}
     for group in RULES:
         for rule in group["rules"]:
@@ -150,12 +150,12 @@ async def test_the_rules_too(exported: Exported) -> None:
                     assert matcher.name in {*labels, "namespace"}
 
 
-def test_every_panel_says_what_it_shows() -> None:
+def test_every_panel_has_a_description() -> None:
     for panel in PANELS:
         assert len(panel["description"]) > 20, panel["title"]
 
 
-async def test_variables_and_annotations_ask_for_what_is_there(exported: Exported) -> None:
+async def test_variables_and_annotations_query_existing_metrics(exported: Exported) -> None:
     variables = {one["name"]: one for one in DASHBOARD["templating"]["list"]}
     assert list(variables) == ["datasource", "client", "kind", "pod"]
     for name in ("client", "kind", "pod"):
@@ -169,7 +169,7 @@ async def test_variables_and_annotations_ask_for_what_is_there(exported: Exporte
         assert {one.name for one in selectors(expression)} <= {*exported, "ALERTS"}
 
 
-def test_a_query_of_nothing_is_noticed() -> None:
+def test_a_query_of_an_unknown_metric_is_noticed() -> None:
     assert [one.name for one in selectors('sum by (x) (rate(nobody_knows{a="b"}[5m])) / nothing')] == [
         "nobody_knows",
         "nothing",
@@ -177,28 +177,28 @@ def test_a_query_of_nothing_is_noticed() -> None:
     assert grouped_by("sum by (x) (y)") == {"x"}
 
 
-def test_legends_name_labels_that_are_left() -> None:
+def test_legends_use_existing_labels() -> None:
     for panel in PANELS:
         for target in panel["targets"]:
             named = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
             assert named <= grouped_by(target["expr"]) | OF_THE_TARGET, panel["title"]
 
 
-def test_numbers_of_the_sample_are_never_added_up() -> None:
+def test_service_wide_gauges_are_never_summed() -> None:
     """Every process exports the same sample, so its values must not be summed over processes."""
     for title, query in queries():
         if "voice_capacity_" in query:
             assert query.startswith(("max(", "max by ", "min(")), title
 
 
-def test_numbers_of_the_whole_inference_tier_are_never_added_up() -> None:
+def test_tier_wide_gauges_are_never_summed() -> None:
     """With an inference tier, every API process exports the values of the whole tier."""
     for title, query in queries():
         if re.search("voice_queue_length|voice_units_running|voice_estimated_wait", query):
             assert query.startswith("max by "), title
 
 
-def test_what_ray_exports() -> None:
+def test_the_metrics_of_ray() -> None:
     application = ROOT / "inference" / "ray_app.py"
     for name in OF_RAY:
         if name.startswith("ray_voice_"):

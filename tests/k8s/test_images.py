@@ -38,14 +38,14 @@ each_image = pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.na
 
 
 @each_image
-def test_the_plans_are_sound(image: Image) -> None:
+def test_the_dockerfiles_are_valid(image: Image) -> None:
     hadolint = Path(sys.executable).parent / "hadolint"
     done = subprocess.run([hadolint, image.plan], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
 @each_image
-def test_nobody_is_root(image: Image) -> None:
+def test_no_image_runs_as_root(image: Image) -> None:
     assert image.all_of("USER") == ["10001:10001"]
     name = f"voice-{image.name}"
     ours = [pod for pod in workloads() if pod.containers[-1]["image"].rsplit("/")[-1].startswith(name)]
@@ -54,7 +54,7 @@ def test_nobody_is_root(image: Image) -> None:
 
 
 @each_image
-def test_what_is_copied_is_there_and_let_in(image: Image) -> None:
+def test_copied_files_exist_and_are_not_ignored(image: Image) -> None:
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     for source in image.sources():
         assert source in let_in
@@ -77,7 +77,7 @@ def test_both_images_have_the_same_code_and_the_same_base() -> None:
 
 
 @each_image
-def test_what_is_installed_is_locked_and_fits_together(image: Image) -> None:
+def test_installed_packages_are_locked_and_compatible(image: Image) -> None:
     """The locked versions are compatible with each other and with the image's Python, and no package is missing."""
     (file,) = image.requirements()
     lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
@@ -95,7 +95,7 @@ def _version(line: str) -> str:
     return re.sub(r"\[.*?\]", "", line.split(" ")[0].split(";")[0]).lower()
 
 
-def test_both_images_have_the_same_versions_of_what_both_have() -> None:
+def test_shared_packages_have_the_same_version_in_both_images() -> None:
     """Units are packed by a program in one image and unpacked by a program in the other."""
     api, gpu = (dict(line.split("==") for line in _lock(image)) for image in IMAGES)
     assert {name: gpu[name] for name in api} == api
@@ -107,7 +107,7 @@ def _lock(image: Image) -> list[str]:
 
 
 @each_image
-def test_models_are_those_that_the_store_knows(image: Image) -> None:
+def test_models_of_the_images_are_in_the_catalogue(image: Image) -> None:
     (default,) = (rest.partition("=")[2].strip('"') for rest in image.all_of("ARG") if rest.startswith("MODELS="))
     assert all(catalogue().find(name) for name in default.split())
     (line,) = (rest for rest in image.all_of("RUN") if "models install" in rest)
@@ -183,7 +183,7 @@ def run(line: list[str], app: Path, told: dict[str, str]) -> subprocess.Complete
     return subprocess.run(line, cwd=app, env=told, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
-def test_every_page_and_every_command(app: Path, venv: Path, tmp_path: Path) -> None:
+def test_every_page_and_every_command_works_from_the_copied_folders(app: Path, venv: Path, tmp_path: Path) -> None:
     """Every page and command works with rows in every table. One that imported a developer tool would fail."""
     told = {
         **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
@@ -208,7 +208,7 @@ def test_every_page_and_every_command(app: Path, venv: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.timeout(300)  # nine starts of Django, possibly on a busy machine
-def test_as_in_the_cluster(app: Path, told: dict[str, str]) -> None:
+def test_the_service_runs_as_in_the_cluster(app: Path, told: dict[str, str]) -> None:
     before = files(app)
     waiting = line_of("asr-api", 0)
     assert waiting[:2] == ["sh", "-c"]
@@ -276,7 +276,7 @@ def _used(port: str, key: str) -> None:
     assert "selamat pagi" in heard.json()["text"].lower()
 
 
-def test_redis_wants_its_password(tmp_path: Path) -> None:
+def test_redis_requires_its_password(tmp_path: Path) -> None:
     """The test runs the container's own command line, with another port and folder."""
     found("redis-server")
     port = services.free_port()
@@ -301,7 +301,7 @@ def line_of_redis() -> list[str]:
     return [*container["command"], *container["args"]]
 
 
-def test_the_list_of_what_an_image_consists_of(tmp_path: Path) -> None:
+def test_the_list_of_an_images_components(tmp_path: Path) -> None:
     """The CycloneDX file names the project, its version, and every locked package."""
     done = subprocess.run(["scripts/sbom.sh", tmp_path], cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -84,7 +84,7 @@ def certificate(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def test_the_commands_are_commands(programs: Path, certificate: None) -> None:
+def test_commands_in_the_docs_are_valid(programs: Path, certificate: None) -> None:
     assert len(BLOCKS) > 8
     made: dict[str, set[str]] = {}
     for block in BLOCKS:
@@ -125,14 +125,14 @@ def test_a_wrong_command_is_noticed(programs: Path) -> None:
         run("kubectl apply -k k8s/overlays/phase-9", programs)
 
 
-def test_what_it_applies_is_well_formed() -> None:
+def test_applied_manifests_are_well_formed() -> None:
     texts = re.findall(r"<<'END'\n(.*?)\nEND\n", PAGE, re.DOTALL)
     assert texts
     for text in texts:
         check(yaml.safe_load(text))
 
 
-def test_what_they_name_is_there() -> None:
+def test_named_objects_exist() -> None:
     there = {(one["kind"].lower(), one["metadata"]["name"]) for one in overlay(1)}
     named = set(re.findall(r"\b(deployment|job|cluster|rayservice|cronjob)[/ ]([a-z][a-z0-9-]+)", " ".join(BLOCKS)))
     assert len(named) > 6
@@ -154,7 +154,7 @@ def test_its_files_and_pages_exist() -> None:
         assert (ROOT / "docs" / page).exists(), page
 
 
-def test_its_patch_makes_daphne_serve(tmp_path: Path) -> None:
+def test_the_patch_makes_daphne_serve(tmp_path: Path) -> None:
     (patch,) = re.findall(r"```yaml\n(patches:.*?)```", PAGE, re.DOTALL)
     shutil.copytree(K8S, tmp_path / "k8s")
     with (tmp_path / "k8s" / "site" / "kustomization.yaml").open("a") as plan:
@@ -166,7 +166,7 @@ def test_its_patch_makes_daphne_serve(tmp_path: Path) -> None:
         assert container["args"] == ["serve", "--no-migrate", "--server", "daphne"]
 
 
-def test_its_table_of_phases_is_what_is_applied() -> None:
+def test_the_table_of_phases_matches_the_overlays() -> None:
     for phase in (1, 2, 3, 4):
         (row,) = re.findall(rf"^\| phase {phase} \| (.+) \|$", PAGE, re.MULTILINE)
         pods, gpus, users = (re.findall(r"\d+", cell) for cell in row.split(" | "))

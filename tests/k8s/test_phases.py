@@ -130,7 +130,7 @@ def test_changing_phase_restarts_nothing() -> None:
     assert all(templates == made[0] for templates in made)
 
 
-def test_growing_is_nothing_but_more() -> None:
+def test_phases_differ_only_in_numbers() -> None:
     """Phases differ only in numbers. In the inference tier, KubeRay can change these numbers without a restart."""
     for number in PHASES[1:]:
         (before,), (after,) = (of_kind("RayService", one).values() for one in (number - 1, number))
@@ -160,7 +160,7 @@ def test_the_database_has_connections_for_all(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", PHASES)
-def test_replicas_follow_the_work_as_the_settings_have_it(number: int) -> None:
+def test_the_serve_configuration_repeats_the_scaling_settings(number: int) -> None:
     """A Serve configuration replaces all scaling settings of ``inference/ray_app.py``, so it must repeat them."""
     for deployment in serve_config(number)["applications"][0]["deployments"]:
         if deployment["name"] == "units":
@@ -177,7 +177,7 @@ def test_replicas_follow_the_work_as_the_settings_have_it(number: int) -> None:
         }
 
 
-def test_a_head_that_restarts_finds_what_it_knew() -> None:
+def test_the_ray_head_keeps_its_state_in_redis() -> None:
     (service,) = of_kind("RayService").values()
     cluster = service["spec"]["rayClusterConfig"]
     host, _, port = cluster["gcsFaultToleranceOptions"]["redisAddress"].partition(":")

@@ -81,7 +81,7 @@ def seconds(duration: str) -> timedelta:
     return timedelta(seconds=int(number) * {"s": 1, "m": 60}[unit])
 
 
-def test_the_same_alerts_with_the_same_numbers() -> None:
+def test_prometheus_has_the_alerts_and_numbers_of_the_admin() -> None:
     rows = {name_of(rule): rule for rule in Rule.objects.all()}
     assert len(rows) == 8
     assert set(RULES) == {*rows, "VoiceUnwatched", *OPERATIONS}
@@ -97,7 +97,7 @@ def test_the_same_alerts_with_the_same_numbers() -> None:
     assert minimum == {rule.least_requests for rule in rows.values()}
 
 
-def test_the_window_and_what_counts_are_the_watchers() -> None:
+def test_window_and_counted_requests_match_the_watcher() -> None:
     text = (K8S / "monitoring" / "rules.yaml").read_text()
     assert {timedelta(minutes=int(one)) for one in re.findall(r"\[(\d+)m\]", text)} == {alert_metrics.WINDOW}
     assert set(re.findall(r'status!~"([^"]+)"', text)) == {"|".join(map(str, alert_metrics.NOT_COUNTED))}
@@ -113,7 +113,7 @@ def test_response_times_are_compared_exactly() -> None:
         assert rule.threshold in metrics._SECONDS
 
 
-def test_every_alert_has_its_place_in_the_operators_guide() -> None:
+def test_every_alert_has_a_section_in_the_operators_guide() -> None:
     headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
     for name, rule in RULES.items():
@@ -123,14 +123,14 @@ def test_every_alert_has_its_place_in_the_operators_guide() -> None:
         assert anchor in anchors
 
 
-def test_the_guide_finds_every_job() -> None:
+def test_the_guides_selector_finds_every_job() -> None:
     section = (ROOT / "docs" / "operations.md").read_text().split("### VoiceJobFailed\n")[1].split("\n###")[0]
     selected = re.search(r"-l 'app\.kubernetes\.io/name in \(([^)]+)\)'", section)[1].split(", ")
     jobs = [work for work in workloads() if work.kind == "CronJob"]
     assert {work.template["metadata"]["labels"]["app.kubernetes.io/name"] for work in jobs} == set(selected)
 
 
-def test_the_manifest_carries_them() -> None:
+def test_the_manifest_contains_the_rules() -> None:
     (applied,) = of_kind("PrometheusRule").values()
     assert applied["spec"] == SPEC
 
@@ -244,7 +244,7 @@ def test_the_rules_are_well_formed(promtool: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_each_fires_above_its_threshold_and_resolves(promtool: str, tmp_path: Path) -> None:
+def test_each_alert_fires_above_its_threshold_and_resolves(promtool: str, tmp_path: Path) -> None:
     rows = list(Rule.objects.all())
     assert len(rows) == 8
     plan = [
@@ -257,7 +257,7 @@ def test_each_fires_above_its_threshold_and_resolves(promtool: str, tmp_path: Pa
     assert verdict(promtool, tmp_path, plan) == ""
 
 
-def test_none_fires_at_its_threshold(promtool: str, tmp_path: Path) -> None:
+def test_no_alert_fires_at_its_threshold(promtool: str, tmp_path: Path) -> None:
     plan = [
         played(series_for(row, above=False), [fires(name_of(row), minute, None) for minute in MINUTES.values()])
         for row in Rule.objects.all()
@@ -265,7 +265,7 @@ def test_none_fires_at_its_threshold(promtool: str, tmp_path: Path) -> None:
     assert verdict(promtool, tmp_path, plan) == ""
 
 
-def test_the_admins_thresholds_count(promtool: str, tmp_path: Path) -> None:
+def test_thresholds_of_the_admin_apply(promtool: str, tmp_path: Path) -> None:
     """Thresholds that were changed in the admin apply, whether they are lower or higher than the original ones."""
     plan = []
     for row in Rule.objects.exclude(metric=Metric.P95):
@@ -280,7 +280,7 @@ BY_PHASE = {0: (60, 80, 2000), 1: (60, 80, 2000), 2: (60, 80, 2000), 3: (120, 16
 
 
 @pytest.mark.parametrize("phase", BY_PHASE)
-def test_thresholds_are_the_deployed_phases(settings, phase: int) -> None:
+def test_thresholds_are_those_of_the_deployed_phase(settings, phase: int) -> None:
     """Thresholds depend on the phase: a number of users that raises an alert in phase 2 is normal in phase 4."""
     settings.VOICE_PHASE = phase
     *users, cost = BY_PHASE[phase]
@@ -292,12 +292,12 @@ def test_thresholds_are_the_deployed_phases(settings, phase: int) -> None:
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_each_overlay_says_its_phase(phase: int) -> None:
+def test_each_overlay_sets_its_phase(phase: int) -> None:
     told = {one["data"]["VOICE_PHASE"] for one in of_kind("ConfigMap", phase).values() if "VOICE_PHASE" in one["data"]}
     assert told == {str(phase)}
 
 
-def test_few_requests_say_nothing(promtool: str, tmp_path: Path) -> None:
+def test_too_few_requests_fire_no_alert(promtool: str, tmp_path: Path) -> None:
     """One request in ten steps means two requests in the window. These are too few to fire an alert."""
     plan = [
         played(series_for(row, above=True, rate=0.1), [fires(name_of(row), MINUTES["loud"], None)])
@@ -306,7 +306,7 @@ def test_few_requests_say_nothing(promtool: str, tmp_path: Path) -> None:
     assert verdict(promtool, tmp_path, plan) == ""
 
 
-def test_the_slower_direction_counts(promtool: str, tmp_path: Path) -> None:
+def test_the_slower_direction_fires_the_alert(promtool: str, tmp_path: Path) -> None:
     (row,) = Rule.objects.filter(metric=Metric.P95, severity=Rule.Severity.CRITICAL)
     slow = answers(0.5, row.threshold, 100, "speech")
     both = slow | answers(0, row.threshold, 1000, "transcription")
@@ -314,14 +314,14 @@ def test_the_slower_direction_counts(promtool: str, tmp_path: Path) -> None:
     assert verdict(promtool, tmp_path, plan) == ""
 
 
-def test_the_inference_tiers_gpus_count(promtool: str, tmp_path: Path) -> None:
+def test_gpus_of_the_inference_tier_count(promtool: str, tmp_path: Path) -> None:
     (row,) = Rule.objects.filter(metric=Metric.GPU)
     tier = gauge("ray_node_gpus_utilization", 5, row.threshold + 1)
     assert verdict(promtool, tmp_path, [played(tier, [fires(name_of(row), MINUTES["loud"], row.severity)])]) == ""
 
 
 @pytest.mark.parametrize("alert", OPERATIONS)
-def test_what_only_operators_notice(promtool: str, tmp_path: Path, alert: str) -> None:
+def test_alerts_about_the_cluster(promtool: str, tmp_path: Path, alert: str) -> None:
     """An alert about the cluster fires after three hours of its condition."""
     well, ill = OPERATIONS[alert]
     severity = RULES[alert]["labels"]["severity"]
@@ -350,7 +350,9 @@ AGE = "voice_capacity_sample_age_seconds"
     ],
     ids=["never", "stale", "fresh", "one stale"],
 )
-def test_silence_is_told(promtool: str, tmp_path: Path, series: dict[str, str], severity: str | None) -> None:
+def test_missing_samples_fire_an_alert(
+    promtool: str, tmp_path: Path, series: dict[str, str], severity: str | None
+) -> None:
     plan = [played(series, [fires("VoiceUnwatched", 20, severity)])]
     assert verdict(promtool, tmp_path, plan) == ""
 

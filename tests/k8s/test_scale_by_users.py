@@ -43,7 +43,7 @@ def test_it_works(scalers: dict[str, dict]) -> None:
 
 
 @pytest.mark.django_db
-def test_the_target_is_the_first_phases(scalers: dict[str, dict]) -> None:
+def test_the_target_is_that_of_the_first_phase(scalers: dict[str, dict]) -> None:
     """The target is the number of concurrent users per pod in phase 1."""
     phase = Phase.objects.get(number=1)
     for scaler in scalers.values():
@@ -51,7 +51,7 @@ def test_the_target_is_the_first_phases(scalers: dict[str, dict]) -> None:
         assert int(users["pods"]["target"]["averageValue"]) == phase.concurrent_to / phase.pods_to
 
 
-def test_the_adapter_is_told_of_a_metric_that_exists() -> None:
+def test_the_adapter_uses_an_existing_metric() -> None:
     (rule,) = yaml.safe_load((COMPONENT / "adapter-rule.yaml").read_text())
     assert rule["name"]["matches"] == hpa.USERS_METRIC
     assert f"[{round(hpa.USERS_WINDOW_S / 60)}m]" in rule["metricsQuery"]

@@ -38,7 +38,7 @@ def test_pods_in_a_ray_service_are_pods() -> None:
         kubernetes_validate.validate({**whole, "spec": pod.spec}, KUBERNETES, strict=True)
 
 
-def test_a_slip_is_found() -> None:
+def test_a_mistake_is_found() -> None:
     (service,) = (one for one in overlay(1) if one["kind"] == "RayService")
     with pytest.raises(jsonschema.ValidationError):
         check({**service, "spec": {**service["spec"], "workerGroups": []}})
@@ -63,14 +63,14 @@ def with_components(*names: str) -> tuple[Manifest, ...]:
     return built(folder)
 
 
-def test_a_database_elsewhere() -> None:
+def test_an_external_database() -> None:
     objects = with_components("components/postgres-external")
     assert not [one for one in objects if one["apiVersion"].startswith("postgresql.cnpg.io")]
     (policy,) = (one for one in objects if one["metadata"]["name"] == "to-database")
     check(policy)
 
 
-def test_a_database_from_its_backups() -> None:
+def test_restoring_a_database_from_backups() -> None:
     objects = with_components("components/postgres-operator", "site/postgres-restore")
     (database,) = (one for one in objects if one["kind"] == "Cluster")
     check(database)

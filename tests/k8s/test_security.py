@@ -30,7 +30,7 @@ SECRET_VALUE = re.compile(r"://[^/\s:@$]*:[^/\s@$]+@|-----BEGIN|\bvk_|\bAKIA[A-Z
 
 
 @pytest.mark.parametrize("pod", PODS, ids=str)
-def test_pods_can_do_little(pod: Workload) -> None:
+def test_pods_have_minimal_privileges(pod: Workload) -> None:
     context = pod.spec["securityContext"]
     assert context["runAsNonRoot"] is True
     assert context["runAsUser"] > 0
@@ -48,25 +48,25 @@ def test_pods_can_do_little(pod: Workload) -> None:
 
 
 @pytest.mark.parametrize("pod", PODS, ids=str)
-def test_nobody_gets_a_token_of_the_cluster(pod: Workload) -> None:
+def test_pods_get_no_service_account_token(pod: Workload) -> None:
     if pod.name != "voice-inference-head":  # its autoscaler uses a service account made by KubeRay to ask for pods
         assert pod.spec["automountServiceAccountToken"] is False
 
 
 @pytest.mark.parametrize("pod", PODS, ids=str)
-def test_everybody_says_what_it_needs(pod: Workload) -> None:
+def test_every_container_has_resource_requests(pod: Workload) -> None:
     for container in pod.containers:
         for amounts in (container["resources"]["requests"], container["resources"]["limits"]):
             assert {"cpu", "memory"} <= set(amounts)
 
 
-def test_the_namespace_refuses_pods_that_can_do_more() -> None:
+def test_the_namespace_enforces_minimal_privileges() -> None:
     (namespace,) = of_kind("Namespace").values()
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_no_secret_in_clear(phase: int) -> None:
+def test_manifests_contain_no_secret(phase: int) -> None:
     assert not of_kind("Secret", phase)
     for pod in workloads(phase):
         for container in pod.containers:
@@ -78,7 +78,7 @@ def test_no_secret_in_clear(phase: int) -> None:
         assert not found, f"{one['kind']} {one['metadata']['name']}: {found}"
 
 
-def test_kustomize_makes_no_secret() -> None:
+def test_kustomize_generates_no_secret() -> None:
     for path in K8S.rglob("kustomization.yaml"):
         assert "secretGenerator" not in yaml.safe_load(path.read_text()), path
 
@@ -151,7 +151,7 @@ DJANGO = [pod(name) for name in (*SERVING, "capacity-watcher", "migrate", "daily
 OUTSIDE = {"address": "203.0.113.7"}
 
 
-def test_everybody_is_closed_by_default() -> None:
+def test_network_access_is_denied_by_default() -> None:
     for one in [*DJANGO, REDIS, DATABASE, HEAD, WORKER]:
         for direction in ("Ingress", "Egress"):
             assert {} in [policy["podSelector"] for policy in policies(one, direction)]
@@ -160,7 +160,7 @@ def test_everybody_is_closed_by_default() -> None:
         assert not may(somewhere("default"), one, 8000)
 
 
-def test_what_the_service_needs() -> None:
+def test_needed_connections_are_allowed() -> None:
     for one in DJANGO:
         assert may(one, REDIS, 6379)
         assert may(one, DATABASE, 5432)
@@ -182,7 +182,7 @@ def test_what_the_service_needs() -> None:
     assert may(DATABASE, OUTSIDE, 443)  # backups
 
 
-def test_what_nobody_needs() -> None:
+def test_unneeded_connections_are_denied() -> None:
     for name in SERVING:
         assert not may(pod(name), pod(API[0]), 8000)
         assert not may(pod(name), HEAD, 8265)  # Ray's dashboard runs any code that it is sent

@@ -170,7 +170,7 @@ def addresses(patterns: list[URLPattern | URLResolver], before: str = "/") -> It
 HIDDEN = {"/metrics", "/healthz"}
 
 
-def test_every_address_is_served_but_those_for_the_cluster() -> None:
+def test_every_public_path_is_routed() -> None:
     found = set(addresses(get_resolver().url_patterns))
     assert found > {"/", "/v1/audio/speech", "/v1/models/x", "/admin/", *HIDDEN}
     assert {address for address in found if served_by(address) is None} == HIDDEN
@@ -201,11 +201,11 @@ def test_every_address_is_served_but_those_for_the_cluster() -> None:
         ("/nowhere", None),
     ],
 )
-def test_who_serves_what(address: str, service: str | None) -> None:
+def test_each_path_has_its_deployment(address: str, service: str | None) -> None:
     assert served_by(address) == service
 
 
-def test_the_ingress_lets_through_what_the_service_takes() -> None:
+def test_the_ingress_accepts_the_services_body_sizes_and_times() -> None:
     (ingress,) = of_kind("Ingress").values()
     notes = ingress["metadata"]["annotations"]
     largest = settings.VOICE_MAX_UPLOAD_BYTES + settings.MULTIPART_OVERHEAD_BYTES
@@ -246,7 +246,7 @@ def test_the_host_name_is_the_same_everywhere() -> None:
     assert told["VOICE_PROBE_URL"] == f"https://{host}/readyz" != probe_url()
 
 
-def test_what_an_operator_edits_is_in_one_folder(tmp_path: Path) -> None:
+def test_values_that_operators_edit_are_in_one_folder(tmp_path: Path) -> None:
     """Every value in ``k8s/site`` reaches the manifests that use it, and no placeholder is left over."""
     shutil.copytree(K8S, tmp_path / "k8s")
     plan = tmp_path / "k8s" / "site" / "kustomization.yaml"
@@ -280,7 +280,7 @@ def test_every_variable_is_a_setting(phase: int) -> None:
         assert told <= documented | NOT_OURS, pod
 
 
-def test_all_processes_are_told_the_same() -> None:
+def test_all_processes_have_the_same_settings() -> None:
     told = [environment(pod.containers[-1]) for pod in OURS if pod.kind != "RayService"]
     for name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL"):
         assert all(name in one for one in told)
@@ -292,14 +292,14 @@ def test_all_processes_are_told_the_same() -> None:
             assert api[0][name] == value
 
 
-def test_threads_are_those_of_the_limit() -> None:
+def test_threads_match_the_cpu_limit() -> None:
     for pod in PODS:
         if pod.name in SERVING:
             container = pod.containers[-1]
             assert environment(container)["VOICE_CPU_THREADS"] == container["resources"]["limits"]["cpu"]
 
 
-def test_there_is_time_to_finish() -> None:
+def test_the_grace_period_is_long_enough() -> None:
     for pod in PODS:
         if pod.name not in SERVING:
             continue
@@ -320,7 +320,7 @@ def test_migrations_come_first() -> None:
             assert pod.containers[-1]["args"] == ["serve", "--no-migrate"]
 
 
-def test_ray_is_the_one_that_is_installed() -> None:
+def test_the_ray_version_is_the_installed_one() -> None:
     pinned = ROOT / "requirements-cluster.txt"
     (service,) = of_kind("RayService").values()
     assert f"ray=={service['spec']['rayClusterConfig']['rayVersion']}" in pinned.read_text().replace("[serve]", "")

@@ -34,7 +34,7 @@ def written(path: Path, text: str) -> Path:
     return file
 
 
-def test_every_whisper_has_what_its_loader_needs() -> None:
+def test_every_whisper_model_has_the_files_its_loader_needs() -> None:
     for model in catalogue():
         if model.engine == "whisper" and model.pinned:
             names = {file.path for file in model.files}
@@ -68,7 +68,7 @@ def test_revisions_are_pinned_wherever_hashes_are() -> None:
         ('device = "any"', 'device = "any"\ncolour = "red"', "colour"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path: Path, before: str, after: str, message: str) -> None:
+def test_mistakes_in_the_catalogue_are_reported(tmp_path: Path, before: str, after: str, message: str) -> None:
     read(written(tmp_path, GOOD))
     with pytest.raises(BadCatalogue, match=message.replace(".", r"\.")):
         read(written(tmp_path, GOOD.replace(before, after)))
@@ -85,7 +85,7 @@ def test_nothing_installed(tmp_path: Path) -> None:
     assert (speech.id, speech.engine, speech.directory, speech.is_fallback) == ("espeak-ng", "espeak-ng", None, True)
 
 
-def test_half_a_model_is_not_taken(tmp_path: Path) -> None:
+def test_an_incomplete_model_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "whisper-base").mkdir()
     (tmp_path / "whisper-base" / "model.bin").write_bytes(b"half")
     assert "incomplete or damaged" in choose(Task.TRANSCRIPTION, "auto", tmp_path).notice
@@ -98,7 +98,7 @@ def test_installed_models_come_first(whisper_base: Path, kokoro: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["whisper-ms-demo", "bundled"])
-def test_a_fallback_that_is_asked_for_is_none(tmp_path: Path, name: str) -> None:
+def test_a_fallback_that_the_setting_names_is_no_fallback(tmp_path: Path, name: str) -> None:
     assert not choose(Task.TRANSCRIPTION, name, tmp_path).is_fallback
 
 
@@ -116,7 +116,7 @@ def test_a_hub_id_is_left_to_the_loader(tmp_path: Path) -> None:
         (Task.SPEECH, "somebody/voice", "kokoro-82m, espeak-ng"),
     ],
 )
-def test_what_is_named_is_not_replaced(tmp_path: Path, task: Task, wanted: str, message: str) -> None:
+def test_a_model_named_by_the_setting_is_not_replaced(tmp_path: Path, task: Task, wanted: str, message: str) -> None:
     with pytest.raises(ModelNotInstalled) as told:
         choose(task, wanted, tmp_path)
     assert message in str(told.value)

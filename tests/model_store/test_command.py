@@ -57,7 +57,7 @@ def test_the_list(tmp_path: Path) -> None:
     assert "manage.py models install --default" in said
 
 
-def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
+def test_an_unknown_model(tmp_path: Path) -> None:
     done = models(tmp_path, "install", "whisper-huge")
     assert done.returncode == 2
     assert "There is no model 'whisper-huge'" in done.stderr
@@ -72,7 +72,7 @@ def test_no_registry_and_no_hub(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_setting_that_names_another_model_spares_the_default(tmp_path: Path) -> None:
+def test_the_default_is_not_installed_if_a_setting_names_another_model(tmp_path: Path) -> None:
     named = {"VOICE_ASR_MODEL": "whisper-ms-demo", "VOICE_TTS_MODEL": "espeak-ng"}
     done = models(tmp_path, "install", "--default", **named, **NOWHERE)
     assert done.returncode == 0

@@ -58,7 +58,7 @@ def test_pinned_files(tmp_path: Path) -> None:
     assert ModelDirectory(registry.pinned(), directory).is_usable()
 
 
-def test_another_file_than_the_pinned_one(tmp_path: Path) -> None:
+def test_a_file_with_another_hash_than_the_pinned_one(tmp_path: Path) -> None:
     with registry.hub({"ujian/whisper": {"model.bin": b"another", "config.json": registry.CONFIG}}) as url:
         done = run_installer(tmp_path / "models", url)
     assert done.returncode == 4
@@ -67,7 +67,7 @@ def test_another_file_than_the_pinned_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("files", [{}, {"ujian/whisper": {"config.json": registry.CONFIG}}])
-def test_what_the_hub_does_not_have(tmp_path: Path, files: dict[str, dict[str, bytes]]) -> None:
+def test_files_that_the_hub_lacks(tmp_path: Path, files: dict[str, dict[str, bytes]]) -> None:
     with registry.hub(files) as url:
         done = run_installer(tmp_path / "models", url)
     assert done.returncode == 3
@@ -75,13 +75,13 @@ def test_what_the_hub_does_not_have(tmp_path: Path, files: dict[str, dict[str, b
     assert "Traceback" not in done.stderr
 
 
-def test_no_hub(tmp_path: Path) -> None:
+def test_an_unreachable_hub(tmp_path: Path) -> None:
     done = run_installer(tmp_path / "models", "http://127.0.0.1:9")
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
 
 
-def test_files_that_nobody_pinned_are_held_to_what_was_installed(tmp_path: Path) -> None:
+def test_unpinned_files_must_match_the_installed_ones(tmp_path: Path) -> None:
     files = {**PINNED["ujian/whisper"], "tokenizer.json": b"{}", "README.md": b"not wanted"}
     with registry.hub({"ujian/whisper": files}) as url:
         done = run_installer(tmp_path / "models", url, "unpinned")

@@ -53,14 +53,14 @@ def test_it_works(wheels: list[Path], models: Path, capsys: pytest.CaptureFixtur
     assert "ujian is installed in" in capsys.readouterr().err
 
 
-def test_what_is_installed_is_not_fetched_again(wheels: list[Path], models: Path) -> None:
+def test_installed_files_are_not_downloaded_again(wheels: list[Path], models: Path) -> None:
     installer(models).install(registry.pinned())
     for wheel in wheels:
         wheel.unlink()
     installer(models).install(registry.pinned())
 
 
-def test_it_goes_on_where_it_stopped(wheels: list[Path], models: Path) -> None:
+def test_an_interrupted_installation_is_resumed(wheels: list[Path], models: Path) -> None:
     first, second = wheels
     content = second.read_bytes()
     second.unlink()
@@ -72,7 +72,7 @@ def test_it_goes_on_where_it_stopped(wheels: list[Path], models: Path) -> None:
     assert (installer(models).install(registry.pinned()) / "model.bin").read_bytes() == WHOLE
 
 
-def test_a_wrong_file_is_named_with_both_hashes(wheels: list[Path], models: Path) -> None:
+def test_a_wrong_hash_is_reported_with_both_hashes(wheels: list[Path], models: Path) -> None:
     wrong = "0" * 64
     with pytest.raises(WrongHash) as told:
         installer(models).install(registry.pinned(model=wrong))
@@ -82,14 +82,14 @@ def test_a_wrong_file_is_named_with_both_hashes(wheels: list[Path], models: Path
     installer(models).install(registry.pinned())  # keeps the correct files and replaces the others
 
 
-def test_the_next_source_is_asked(wheels: list[Path], models: Path, tmp_path: Path) -> None:
+def test_the_next_source_is_tried(wheels: list[Path], models: Path, tmp_path: Path) -> None:
     registry.make_wheel(tmp_path / "index", "ujian-palsu", {"model.bin": b"something else"})
     false = Source("pip", (Part("model.bin", "model.bin", "ujian-palsu==1.0.0"),))
     directory = installer(models).install(registry.pinned(false, registry.pip_source()))
     assert (directory / "model.bin").read_bytes() == WHOLE
 
 
-def test_a_damaged_file_alone_is_fetched_again(wheels: list[Path], models: Path) -> None:
+def test_only_a_damaged_file_is_downloaded_again(wheels: list[Path], models: Path) -> None:
     model = registry.pinned()
     directory = installer(models).install(model)
     (directory / "config.json").write_bytes(b'{"a": 2}')
@@ -100,7 +100,7 @@ def test_a_damaged_file_alone_is_fetched_again(wheels: list[Path], models: Path)
     assert ModelDirectory(model, directory).verify() == []
 
 
-def test_half_a_package(wheels: list[Path], models: Path) -> None:
+def test_an_incomplete_package(wheels: list[Path], models: Path) -> None:
     whole = wheels[1].read_bytes()
     wheels[1].write_bytes(whole[: len(whole) // 2])
     with pytest.raises(FilesUnavailable, match="ujian-bahagian-dua"):
@@ -108,13 +108,13 @@ def test_half_a_package(wheels: list[Path], models: Path) -> None:
     assert left_over(models) == []
 
 
-def test_a_package_without_the_member(wheels: list[Path], models: Path, tmp_path: Path) -> None:
+def test_a_package_without_the_file(wheels: list[Path], models: Path, tmp_path: Path) -> None:
     registry.make_wheel(tmp_path / "index", "ujian-bahagian-dua", {"lain": b""})
     with pytest.raises(FilesUnavailable, match=r"has no dua/model\.bin"):
         installer(models).install(registry.pinned())
 
 
-def test_a_directory_has_it(models: Path, tmp_path: Path) -> None:
+def test_files_are_copied_from_a_directory(models: Path, tmp_path: Path) -> None:
     origin = tmp_path / "share" / "ujian"
     origin.mkdir(parents=True)
     (origin / "model.bin").write_bytes(WHOLE)
@@ -124,7 +124,7 @@ def test_a_directory_has_it(models: Path, tmp_path: Path) -> None:
     assert (models / "ujian" / "model.bin").read_bytes() == WHOLE
 
 
-def test_npm_is_needed_only_for_what_it_has(wheels: list[Path], models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_npm_is_needed_only_for_its_packages(wheels: list[Path], models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     npm = Source("npm", (Part("*", "package/*", "ujian@1.0.0"),))
     monkeypatch.setattr(shutil, "which", lambda name: None)
     installer(models).install(registry.pinned(registry.pip_source(), npm))
@@ -135,7 +135,7 @@ def test_npm_is_needed_only_for_what_it_has(wheels: list[Path], models: Path, mo
 # --- The disk --------------------------------------------------------------------------------------------------------
 
 
-def test_a_disk_without_room(wheels: list[Path], models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_disk_space(wheels: list[Path], models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Usage:
         free = 1_000_000
 
@@ -144,7 +144,7 @@ def test_a_disk_without_room(wheels: list[Path], models: Path, monkeypatch: pyte
         installer(models).install(registry.pinned())
 
 
-def test_a_disk_that_fills_up_meanwhile(wheels: list[Path], models: Path) -> None:
+def test_a_disk_that_fills_up_during_the_installation(wheels: list[Path], models: Path) -> None:
     """A limit on file sizes acts as a full disk: writing fails halfway, either in pip or in the installer."""
     told = run_installer(models, before="import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, -1))")
     assert told.returncode == 5, told.stderr
@@ -187,14 +187,14 @@ def run_installer(models: Path, before: str = "") -> subprocess.CompletedProcess
     return subprocess.run(command(models, before), cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_two_at_once(wheels: list[Path], models: Path) -> None:
+def test_two_simultaneous_installations(wheels: list[Path], models: Path) -> None:
     both = [subprocess.Popen(command(models), cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert sum("downloading" in words for words in said) == 1, "the second waits and finds it done"
 
 
-def test_a_killed_installation_leaves_nothing_half(
+def test_a_killed_installation_leaves_no_incomplete_model(
     wheels: list[Path], models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with registry.stalling_index(tmp_path / "index") as (environment, half_sent):

@@ -66,7 +66,7 @@ def test_setting_a_percentage(operator: Client, flags: dict[str, Flag]) -> None:
     assert (row.who, row.why, row.summary()) == ("siti", "a test", "percent 0 → 7")
 
 
-def test_a_percentage_is_seen_before_it_is_saved(operator: Client, flags: dict[str, Flag]) -> None:
+def test_a_percentage_is_previewed_before_it_is_saved(operator: Client, flags: dict[str, Flag]) -> None:
     flag = flags["voice"]
     page = set_percent(operator, flag, "7", previewed="")
     assert "See the effects below" in page
@@ -93,7 +93,7 @@ def test_a_change_needs_a_reason(operator: Client, flags: dict[str, Flag]) -> No
         ({"percent": "5", "everyone": "false"}, "off for everyone"),
     ],
 )
-def test_it_asks_before_it_does_harm(
+def test_harmful_changes_need_confirmation(
     operator: Client, flags: dict[str, Flag], form: dict[str, str], asked: str
 ) -> None:
     set_percent(operator, flags["voice"], "5")
@@ -122,7 +122,7 @@ def test_the_kill_switch_for_all(operator: Client, flags: dict[str, Flag]) -> No
     assert [flag.name for flag in Flag.objects.filter(killed=True)] == ["voice"]
 
 
-def test_the_flags_page_tells_who_is_in(operator: Client, flags: dict[str, Flag], chat) -> None:
+def test_the_flags_page_checks_an_end_user(operator: Client, flags: dict[str, Flag], chat) -> None:
     flag = flags["voice"]
     pilot = Cohort.objects.create(name="pilot")
     pilot.add(["aminah", "bala"])
@@ -137,7 +137,7 @@ def test_the_flags_page_tells_who_is_in(operator: Client, flags: dict[str, Flag]
     assert re.search(r"Included from \d+\.\d\d % of end users on", page)
 
 
-def test_a_cohort_is_filled_by_the_line(operator: Client) -> None:
+def test_a_cohort_is_filled_with_one_user_per_line(operator: Client) -> None:
     operator.post("/admin/rollout/cohort/add/", {"name": "pilot", "add_members": "aminah\n bala \n\n"})
     cohort = Cohort.objects.get()
     assert [str(member) for member in cohort.members.all()] == ["aminah", "bala"]
@@ -147,7 +147,7 @@ def test_a_cohort_is_filled_by_the_line(operator: Client) -> None:
     assert [str(member) for member in cohort.members.all()] == ["bala"]
 
 
-def test_listing_an_end_user(operator: Client, flags: dict[str, Flag]) -> None:
+def test_an_end_user_is_listed(operator: Client, flags: dict[str, Flag]) -> None:
     form = {"flag": flags["voice"].pk, "user": "aminah", "list": "allow", "note": "asked for it"}
     operator.post("/admin/rollout/listeduser/add/", form)
     assert Change.objects.all()[0].why == "asked for it"
@@ -185,7 +185,7 @@ def test_a_ramp_that_cannot_start_says_why(operator: Client, flags: dict[str, Fl
     assert "No step is above the 50 %" in act(operator, ramp, "start")
 
 
-def test_product_looks_and_does_not_touch(product: Client, flags: dict[str, Flag]) -> None:
+def test_the_product_team_can_only_view(product: Client, flags: dict[str, Flag]) -> None:
     flag = flags["voice"]
     ramp = ramps.create(flags["voice"])
     for path in ("flag/", "ramp/", "change/", "cohort/", "listeduser/"):
@@ -210,7 +210,7 @@ def test_the_audit_trail_is_read_only(admin_client: Client, flags: dict[str, Fla
     assert admin_client.get("/admin/rollout/flag/add/").status_code == 403
 
 
-def test_what_goes_along_with_a_client_is_recorded_too(admin_client: Client, flags: dict[str, Flag], chat) -> None:
+def test_rows_deleted_with_a_client_are_audited(admin_client: Client, flags: dict[str, Flag], chat) -> None:
     ClientShare.objects.create(flag=flags["voice"], client=chat, percent=50)
     admin_client.post(f"/admin/voiceproject/clientapplication/{chat.pk}/delete/", {"post": "yes"})
     client, share = Change.objects.all()[:2]

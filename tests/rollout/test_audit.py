@@ -28,7 +28,7 @@ def test_it_works(flags: dict[str, Flag]) -> None:
     assert str(row) == "voice: percent 0 → 7"
 
 
-def test_what_changes_nothing_leaves_no_row(flags: dict[str, Flag]) -> None:
+def test_saving_without_a_change_leaves_no_row(flags: dict[str, Flag]) -> None:
     before = Change.objects.count()
     flags["asr"].save()
     assert Change.objects.count() == before
@@ -43,7 +43,7 @@ def test_a_change_that_fails_leaves_no_row(flags: dict[str, Flag]) -> None:
     assert Change.objects.count() == before
 
 
-def test_a_command_is_named_by_itself(flags: dict[str, Flag], monkeypatch) -> None:
+def test_a_change_by_a_command_has_the_commands_name(flags: dict[str, Flag], monkeypatch) -> None:
     monkeypatch.setattr("sys.argv", ["manage.py", "shell"])
     group = Group.objects.create(name="testers")
     flags["asr"].groups.add(group)
@@ -52,7 +52,7 @@ def test_a_command_is_named_by_itself(flags: dict[str, Flag], monkeypatch) -> No
     assert (newest().subject, newest().after) == ("asr", {})
 
 
-def test_lists_shares_and_cohorts_are_in_it(flags: dict[str, Flag], chat) -> None:
+def test_lists_percentages_and_cohorts_are_audited(flags: dict[str, Flag], chat) -> None:
     listed = ListedUser.objects.create(flag=flags["asr"], user="aminah", list="allow")
     assert newest().summary() == "list – → allow"
     listed.delete()
@@ -69,14 +69,14 @@ def test_lists_shares_and_cohorts_are_in_it(flags: dict[str, Flag], chat) -> Non
     assert newest().before == {"cohorts": "pilot"}
 
 
-def test_the_longest_names_are_not_cut(flags: dict[str, Flag], chat) -> None:
+def test_long_names_are_not_truncated(flags: dict[str, Flag], chat) -> None:
     user = "u" * 200
     ListedUser.objects.create(flag=flags["voice"], client=chat, user=user, list="allow")
     assert newest().subject == f"voice: end user {user} of chat"
     assert newest().subject in [change["subject"] for change in personal_data.export(chat, user)["audit_trail"]]
 
 
-def test_many_at_once_are_many_rows(flags: dict[str, Flag]) -> None:
+def test_a_bulk_update_writes_one_row_per_flag(flags: dict[str, Flag]) -> None:
     before = Change.objects.count()
     Flag.objects.update(percent=3)
     assert Change.objects.count() == before + 4
@@ -95,7 +95,7 @@ def test_it_is_append_only(flags: dict[str, Flag]) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_going_back_leaves_it_guarded_and_cuts_nothing() -> None:
+def test_migrating_backwards_keeps_the_trail_append_only_and_complete() -> None:
     Change.objects.create(who="siti", subject="s" * 200, before={}, after={}, why="")
     call_command("migrate", "rollout", "0005", verbosity=0)
     try:

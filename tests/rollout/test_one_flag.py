@@ -80,7 +80,7 @@ def test_seven_per_cent_each_becomes_seven_per_cent_of_all(parts: dict[str, Flag
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_nobody_loses_anything(parts: dict[str, Flag], seed: int) -> None:
+def test_the_migration_takes_no_feature_from_anybody(parts: dict[str, Flag], seed: int) -> None:
     rng = Random(seed)
     clients = [ClientApplication.objects.create(name=f"client-{number}") for number in range(2)]
     pilot = Cohort.objects.create(name="pilot")
@@ -105,7 +105,7 @@ def test_nobody_loses_anything(parts: dict[str, Flag], seed: int) -> None:
     assert not {part for _client, _user, part in has_now(of)} & off
 
 
-def test_raising_voice_keeps_everybody_and_zero_is_nobody(parts: dict[str, Flag]) -> None:
+def test_raising_voice_keeps_everybody_and_zero_removes_everybody(parts: dict[str, Flag]) -> None:
     Flag.objects.update(kept_percent=7)
     make_voice(apps, None)
     before = has_now([1])
@@ -115,7 +115,7 @@ def test_raising_voice_keeps_everybody_and_zero_is_nobody(parts: dict[str, Flag]
     assert has_now([1]) == set()
 
 
-def test_ramps_go_on_as_voices(parts: dict[str, Flag]) -> None:
+def test_running_ramps_become_ramps_of_voice(parts: dict[str, Flag]) -> None:
     for name, percent in (("asr", 5), ("tts", 5), ("realtime", 1)):
         flag = parts[name]
         ramp = Ramp.objects.create(flag=flag, state="running", base_percent=1)

@@ -20,7 +20,7 @@ def enabled(percent: str, queue: str = QUEUE) -> set[str]:
 
 
 @pytest.mark.parametrize("queue", list(Feature))
-def test_the_share_is_what_was_asked_for_and_raising_it_removes_nobody(queue: Feature) -> None:
+def test_the_share_is_as_set_and_raising_it_removes_nobody(queue: Feature) -> None:
     before: set[str] = set()
     for percent in ("5", "7", "10"):
         now = enabled(percent, queue)
@@ -29,13 +29,13 @@ def test_the_share_is_what_was_asked_for_and_raising_it_removes_nobody(queue: Fe
         before = now
 
 
-def test_the_ends() -> None:
+def test_zero_and_one_hundred_percent() -> None:
     assert enabled("0") == set()
     assert enabled("100") == set(IDS)
     assert 0 < len(enabled("0.01")) < 40
 
 
-def test_lowering_removes_the_latest() -> None:
+def test_lowering_removes_those_who_were_added_last() -> None:
     at_5, at_7, at_10 = (enabled(percent) for percent in ("5", "7", "10"))
     latest = at_10 - at_7
     assert at_10 - latest == at_7
@@ -48,7 +48,7 @@ def test_queues_are_independent_of_each_other() -> None:
     assert abs(100 * len(asr & tts) / len(IDS) - 1.0) <= 0.15  # ten per cent of ten per cent
 
 
-def test_another_process_has_the_same_places() -> None:
+def test_another_process_computes_the_same_positions() -> None:
     program = "from rollout.percentage import queue_position; print([queue_position(f'user-{n}') for n in range(50)])"
     for seed in ("0", "1"):  # Python's hash seed must have no influence
         output = subprocess.run(
@@ -62,6 +62,6 @@ def test_another_process_has_the_same_places() -> None:
         assert output.strip() == str([queue_position(user) for user in IDS[:50]])
 
 
-def test_places_never_change() -> None:
+def test_positions_never_change() -> None:
     """If the places of users changed, some users would get voice and others would lose it."""
     assert queue_position("user-1") == 0x1E3E297492303658

@@ -35,7 +35,7 @@ def test_export(chat: ClientApplication) -> None:
 
 
 @pytest.mark.parametrize("user", ["voice", "5", "asr", "testers", "allow"])
-def test_an_id_that_is_also_a_word(chat: ClientApplication, user: str) -> None:
+def test_a_word_in_another_field_is_not_taken_for_a_user_id(chat: ClientApplication, user: str) -> None:
     """A word counts as a user's id only in fields that contain users. The history of a flag belongs to no user."""
     for flag in Flag.objects.all():
         flag.percent = 5
@@ -62,5 +62,5 @@ def test_erase(chat: ClientApplication) -> None:
     assert {change.who for change in Change.objects.all()[:3]} == {"erase_user"}
 
 
-def test_nobody_known(chat: ClientApplication) -> None:
+def test_an_unknown_user(chat: ClientApplication) -> None:
     assert personal_data.erase(chat, "nobody") == {"lists": 0, "cohorts": 0}

@@ -43,7 +43,7 @@ def test_it_works(flags: dict[str, Flag], caller: Caller) -> None:
     assert decide(caller, IN_AT_5, "tts") == (True, Reason.PERCENTAGE)
 
 
-def test_lists_go_before_the_percentage(flags: dict[str, Flag], caller: Caller) -> None:
+def test_lists_precede_the_percentage(flags: dict[str, Flag], caller: Caller) -> None:
     flag = flags["voice"]
     flag.percent = 5
     flag.save()
@@ -53,7 +53,7 @@ def test_lists_go_before_the_percentage(flags: dict[str, Flag], caller: Caller) 
     assert decide(caller, OUT_AT_99) == (True, Reason.ALLOWED)
 
 
-def test_a_user_listed_for_one_client_is_somebody_else_at_another(flags: dict[str, Flag], caller: Caller) -> None:
+def test_a_user_listed_for_one_client_is_not_listed_for_another(flags: dict[str, Flag], caller: Caller) -> None:
     other = ClientApplication.objects.create(name="other")
     ListedUser.objects.create(flag=flags["voice"], client=other, user="aminah", list="allow")
     assert decide(caller, "aminah") == (False, Reason.OUTSIDE)
@@ -81,7 +81,7 @@ def test_cohorts(flags: dict[str, Flag], caller: Caller) -> None:
     assert decide(caller, "bala") == (True, Reason.COHORT)
 
 
-def test_people_with_an_account_here(flags: dict[str, Flag], caller: Caller) -> None:
+def test_staff_accounts_and_groups(flags: dict[str, Flag], caller: Caller) -> None:
     flag = flags["voice"]
     siti = User.objects.create_user("siti", is_staff=True)
     assert not decide(caller, "siti")[0]
@@ -100,7 +100,7 @@ def test_people_with_an_account_here(flags: dict[str, Flag], caller: Caller) -> 
     assert not decide(caller, "siti")[0]
 
 
-def test_the_kill_switch_goes_before_everything_and_forgets_nothing(flags: dict[str, Flag], caller: Caller) -> None:
+def test_the_kill_switch_overrides_all_rules_and_keeps_them(flags: dict[str, Flag], caller: Caller) -> None:
     flag = flags["voice"]
     flag.everyone = True
     flag.killed = True
@@ -112,7 +112,7 @@ def test_the_kill_switch_goes_before_everything_and_forgets_nothing(flags: dict[
     assert decide(caller, "anybody") == (True, Reason.EVERYONE)
 
 
-def test_everyone_is_all_but_the_denied(flags: dict[str, Flag], caller: Caller) -> None:
+def test_everyone_includes_all_but_the_denied(flags: dict[str, Flag], caller: Caller) -> None:
     flag = flags["voice"]
     flag.everyone = True
     flag.save()
@@ -126,7 +126,7 @@ def test_a_feature_without_a_flag_is_off(flags: dict[str, Flag], caller: Caller)
     assert decide(caller, "aminah", "tts") == (False, Reason.OFF)
 
 
-def test_one_percentage_hands_out_the_whole(flags: dict[str, Flag], caller: Caller) -> None:
+def test_one_percentage_gives_all_parts_of_voice(flags: dict[str, Flag], caller: Caller) -> None:
     Flag.objects.filter(name="voice").update(percent=7)
     rules = policy.load()
     had = [{part for part in Feature if rules.decide(1, f"user-{n}", part).allowed} for n in range(5000)]
@@ -134,7 +134,7 @@ def test_one_percentage_hands_out_the_whole(flags: dict[str, Flag], caller: Call
     assert abs(sum(map(bool, had)) / 50 - 7) < 1.5
 
 
-def test_a_part_is_narrower_never_wider(flags: dict[str, Flag], caller: Caller) -> None:
+def test_a_parts_flag_only_restricts(flags: dict[str, Flag], caller: Caller) -> None:
     Flag.objects.filter(name="voice").update(percent=50)
     Flag.objects.filter(name="tts").update(percent=5)
     Flag.objects.filter(name="realtime").update(percent=90)
@@ -151,7 +151,7 @@ def test_a_part_is_narrower_never_wider(flags: dict[str, Flag], caller: Caller) 
 
 
 @pytest.mark.parametrize("fields", [{"killed": True}, {"everyone": False}, {"percent": 0}])
-def test_what_switches_voice_off_switches_every_part_off(flags: dict[str, Flag], caller: Caller, fields) -> None:
+def test_switching_voice_off_switches_every_part_off(flags: dict[str, Flag], caller: Caller, fields) -> None:
     Flag.objects.filter(name="voice").update(percent=100)
     Flag.objects.exclude(name="voice").update(everyone=True, kept_percent=100)
     assert all(decide(caller, "aminah", part)[0] for part in Feature)
@@ -160,7 +160,9 @@ def test_what_switches_voice_off_switches_every_part_off(flags: dict[str, Flag],
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_the_rules_are_read_once_for_many(flags: dict[str, Flag], caller: Caller, monkeypatch) -> None:
+async def test_the_rules_are_read_once_for_simultaneous_requests(
+    flags: dict[str, Flag], caller: Caller, monkeypatch
+) -> None:
     readings = []
     load = policy.load
     monkeypatch.setattr(policy, "load", lambda known: readings.append(known) or load(known))
@@ -173,7 +175,7 @@ async def test_the_rules_are_read_once_for_many(flags: dict[str, Flag], caller: 
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_change_that_went_past_this_process_is_noticed(flags: dict[str, Flag], caller, monkeypatch) -> None:
+async def test_a_change_made_without_signals_is_noticed(flags: dict[str, Flag], caller, monkeypatch) -> None:
     monkeypatch.setattr(policy, "FRESH_S", 0.05)
     assert not (await policy.decide(caller, "aminah", "asr")).allowed
     await Flag._base_manager.filter(name="voice").aupdate(everyone=True)  # without signals and audit trail

@@ -81,19 +81,19 @@ def test_a_critical_alert_rolls_back_to_the_last_good_step(ramp: Ramp, watch: Wa
     assert percent() == good
 
 
-def test_capacity_may_roll_back_by_itself(ramp: Ramp) -> None:
+def test_the_watcher_may_roll_back(ramp: Ramp) -> None:
     assert ramps.roll_back("GPU on fire") == [ramp]
     assert percent() == 0
     assert ramps.roll_back("GPU on fire", START) == []
 
 
-def test_what_was_finished_stays(ramp: Ramp, watch: Watch) -> None:
+def test_a_finished_ramp_is_not_rolled_back(ramp: Ramp, watch: Watch) -> None:
     watch.wait(3 * HOUR)
     watch.wait(TICK, "error rate 9 % > 5 %")
     assert (percent(), state(ramp)) == (10, "finished")
 
 
-def test_time_that_nobody_watched_does_not_count(ramp: Ramp, watch: Watch) -> None:
+def test_hold_time_counts_only_while_watched(ramp: Ramp, watch: Watch) -> None:
     watch.now += 10 * HOUR
     watch.wait(10 * TICK)
     assert percent() == 1
@@ -121,7 +121,7 @@ def test_abort_keeps_the_percentage(ramp: Ramp, watch: Watch) -> None:
 
 
 @pytest.mark.parametrize("change", [{"percent": 3}, {"killed": True}, {"everyone": False}])
-def test_a_hand_on_the_flag_pauses_the_ramp(ramp: Ramp, watch: Watch, change: dict[str, object]) -> None:
+def test_changing_the_flag_by_hand_pauses_the_ramp(ramp: Ramp, watch: Watch, change: dict[str, object]) -> None:
     Flag.objects.filter(name="voice").update(**change)
     watch.wait(2 * HOUR)
     assert state(ramp) == "paused"
@@ -131,14 +131,14 @@ def test_a_hand_on_the_flag_pauses_the_ramp(ramp: Ramp, watch: Watch, change: di
         ramps.resume(ramp.pk, watch.now)
 
 
-def test_rolling_back_never_raises_what_somebody_has_lowered(ramp: Ramp, watch: Watch) -> None:
+def test_rolling_back_never_raises_a_lowered_percentage(ramp: Ramp, watch: Watch) -> None:
     watch.wait(2 * HOUR + TICK)
     Flag.objects.filter(name="voice").update(percent=2)
     ramps.roll_back("critical", watch.now)
     assert (percent(), state(ramp)) == (2, "rolled_back")
 
 
-def test_it_begins_above_what_is_reached_already(flags: dict[str, Flag], watch: Watch) -> None:
+def test_a_ramp_starts_above_the_present_percentage(flags: dict[str, Flag], watch: Watch) -> None:
     Flag.objects.filter(name="tts").update(percent=7)
     ramp = ramps.create(flags["tts"])
     ramps.start(ramp.pk, START)
@@ -147,7 +147,7 @@ def test_it_begins_above_what_is_reached_already(flags: dict[str, Flag], watch: 
     assert percent("tts") == 7
 
 
-def test_what_cannot_start(flags: dict[str, Flag], ramp: Ramp) -> None:
+def test_ramps_that_cannot_start(flags: dict[str, Flag], ramp: Ramp) -> None:
     with pytest.raises(ramps.RampError, match="is running"):
         ramps.start(ramp.pk, START)
     with pytest.raises(ramps.RampError, match="under way"):

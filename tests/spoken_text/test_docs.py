@@ -16,7 +16,7 @@ def test_the_page_shows_twenty_inputs() -> None:
 
 
 @pytest.mark.parametrize(("language", "written", "said"), EXAMPLES)
-def test_what_the_page_says_is_said(language: str, written: str, said: str) -> None:
+def test_the_examples_of_the_page_are_correct(language: str, written: str, said: str) -> None:
     assert speakable(written, language) == said
 
 

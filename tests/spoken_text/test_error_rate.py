@@ -222,13 +222,13 @@ def test_it_works() -> None:
 
 
 @pytest.mark.parametrize(("written", "otherwise"), SAME_WORDS)
-def test_how_words_are_written_is_no_error(written: str, otherwise: str) -> None:
+def test_spelling_differences_are_no_errors(written: str, otherwise: str) -> None:
     assert compare(written, otherwise).count == 0
     assert compare(otherwise, written).count == 0
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER_WORDS)
-def test_other_words_are_errors(one: str, other: str) -> None:
+def test_different_words_are_errors(one: str, other: str) -> None:
     assert compare(one, other).count > 0
     assert compare(other, one).count > 0
 
@@ -243,7 +243,7 @@ def test_other_words_are_errors(one: str, other: str) -> None:
         ("", ""),
     ],
 )
-def test_the_form_in_which_texts_are_compared(written: str, compared: str) -> None:
+def test_texts_are_normalised_for_comparison(written: str, compared: str) -> None:
     assert normalise(written) == compared
 
 
@@ -258,7 +258,7 @@ def test_the_form_in_which_texts_are_compared(written: str, compared: str) -> No
         ("வணக்கம் நண்பா", "வணக்கம் நண்பா", 0.0, 2),
     ],
 )
-def test_the_rate_is_a_share_of_the_words_that_were_said(
+def test_the_rate_is_relative_to_the_words_of_the_reference(
     reference: str, hypothesis: str, rate: float, words: int
 ) -> None:
     errors = compare(reference, hypothesis)
@@ -273,7 +273,7 @@ def test_a_reference_without_words_has_no_error_rate() -> None:
 @pytest.mark.parametrize(
     "text", ["1/2", "1-", "satu ", "k w s p ", "-", "一百", "3万5", "k ke ", "RM1,000.00 ", "1.", "it's ", "+60 12 "]
 )
-def test_time_grows_with_the_text_only(text: str) -> None:
+def test_time_grows_linearly_with_the_text(text: str) -> None:
     def seconds(length: int) -> float:
         started = time.process_time()
         normalise(text * (length // len(text)))

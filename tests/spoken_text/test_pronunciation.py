@@ -77,7 +77,7 @@ def test_there_are_three_hundred_words() -> None:
     assert sum(line.count("*") for line in MANGLISH) >= 100
 
 
-def test_which_e() -> None:
+def test_e_and_schwa_are_distinguished() -> None:
     wrong = {word: sounds(word.replace("é", "e")) for word in WORDS if not _has_its_e(word)}
     assert wrong == {}
 
@@ -106,25 +106,25 @@ def test_english_words_are_found(line: str) -> None:
 @pytest.mark.parametrize(
     "text", ["Had laju", "dan dia pun main air", "dua jam", "kit itu", "Man bin Ali", "air laut di pasar"]
 )
-def test_malay_words_that_are_english_too(text: str) -> None:
+def test_words_that_are_both_malay_and_english(text: str) -> None:
     assert {word.language for word in phonemes(text, english=english)} == {"ms"}
 
 
 @pytest.mark.parametrize(
     "word", "tungging mencempung melacung cembung gonggong bangkung rewang tebing kangkung buruj".split()
 )
-def test_malay_words_that_no_list_has_are_malay(word: str) -> None:
+def test_unknown_malay_words_are_recognised_as_malay(word: str) -> None:
     """Words in -ng that are in no list count as Malay. Few English words with this ending are not in the list."""
     assert words.word_language(word, [word], 0, "ms") == "ms"
 
 
 @pytest.mark.parametrize("word", "gasing runsing banting lipis paras hamid pintas motor radio robot visa area".split())
-def test_malay_words_that_look_like_english_ones_with_an_ending_are_malay(word: str) -> None:
+def test_malay_words_that_look_like_inflected_english_words(word: str) -> None:
     assert words.word_language(word, [word], 0, "ms") == "ms"
 
 
 @pytest.mark.parametrize("word", "stopping vlogging making crowdfunding bookings reloaded slower power tower".split())
-def test_english_words_with_an_ending_are_english(word: str) -> None:
+def test_inflected_english_words_are_english(word: str) -> None:
     assert words.word_language(word, [word], 0, "ms") == "en"
 
 
@@ -168,7 +168,7 @@ def test_malay_affixes_on_english_words() -> None:
         ("Celsius", "selsius"),
     ],
 )
-def test_letters_to_sounds(word: str, ipa: str) -> None:
+def test_letter_to_sound_rules(word: str, ipa: str) -> None:
     assert sounds(word) == ipa
 
 
@@ -193,7 +193,7 @@ def test_other_scripts() -> None:
         ).map(" ".join),
     )
 )
-def test_everything_that_is_said_has_a_symbol(text: str) -> None:
+def test_every_sound_has_a_symbol(text: str) -> None:
     for word in spoken(text):
         assert word.pause in (*",.?!:;", "")
         if word.language in ("ms", "en"):
@@ -231,7 +231,7 @@ def test_speed_and_bounded_memory() -> None:
     assert words._malay_ipa.cache_info().maxsize
 
 
-def test_a_word_without_end() -> None:
+def test_an_endless_word() -> None:
     start = time.process_time()
     assert phonemes("menge" * 800, english=english)
     assert time.process_time() - start < 1

@@ -83,7 +83,7 @@ def test_a_paragraph_is_cut_as_a_person_would(sentences: list[str]) -> None:
     cuts=st.lists(st.integers(0, 2000), max_size=40),
 )
 @settings(max_examples=200, deadline=None)
-def test_a_stream_cuts_as_the_whole_is_cut(text: str, cuts: list[int]) -> None:
+def test_a_stream_is_split_like_the_whole_text(text: str, cuts: list[int]) -> None:
     at = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     stream = SentenceStream()
     streamed = [sentence for start, end in itertools.pairwise(at) for sentence in stream.push(text[start:end])]
@@ -95,7 +95,7 @@ def test_a_stream_cuts_as_the_whole_is_cut(text: str, cuts: list[int]) -> None:
     size=st.integers(1, 9),
 )
 @settings(max_examples=400, deadline=None)
-def test_any_text_streams_as_the_whole_is_cut(text: str, size: int) -> None:
+def test_any_stream_is_split_like_the_whole_text(text: str, size: int) -> None:
     stream = SentenceStream()
     streamed = [sentence for at in range(0, len(text), size) for sentence in stream.push(text[at : at + size])]
     assert streamed + stream.flush() == split_sentences(text)
@@ -117,7 +117,7 @@ def test_a_long_sentence_without_clauses_is_cut_between_words() -> None:
     assert " ".join(sentences) == text
 
 
-def test_a_word_without_end_is_cut_too() -> None:
+def test_an_endless_word_is_cut_too() -> None:
     sentences = split_sentences("a" * 1000)
     assert all(len(sentence) <= MAX_SENTENCE_CHARS for sentence in sentences)
     assert "".join(sentences) == "a" * 1000
@@ -129,7 +129,7 @@ def test_an_address_is_never_cut() -> None:
     assert split_sentences(f"Lihat [ini]({address}) sekarang.") == [f"Lihat [ini]({address}) sekarang."]
 
 
-def test_a_sentence_comes_as_soon_as_the_next_begins() -> None:
+def test_a_sentence_is_returned_as_soon_as_the_next_begins() -> None:
     stream = SentenceStream()
     assert stream.push("Selamat pa") == []
     assert stream.push("gi. ") == []
@@ -172,7 +172,7 @@ def _streamed(text: str, draw: random.Random, longest: int) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(300))
-def test_how_a_text_arrives_does_not_matter(seed: int) -> None:
+def test_the_result_does_not_depend_on_how_the_text_arrives(seed: int) -> None:
     draw = random.Random(seed)
     wordy = seed % 2
     parts = [*_PARTS, *["kata ", "lagi ", "dan, "] * (20 if wordy else 0)]

@@ -37,7 +37,7 @@ def test_the_table_is_large_enough() -> None:
 
 
 # Each of these tests checks the whole table, because distributing a test for each row would take longer than it runs.
-def test_it_says_what_a_malaysian_would() -> None:
+def test_texts_are_read_as_a_malaysian_would_read_them() -> None:
     said = [(language, text, speakable(text, language)) for language, text, _ in CASES]
     assert [(*one, case[2]) for one, case in zip(said, CASES, strict=True) if one != case] == []
 
@@ -47,7 +47,7 @@ def test_no_digit_or_mark_is_left() -> None:
     assert [spoken for _, _, spoken in SPELLED if marks.search(spoken)] == []
 
 
-def test_what_is_speakable_stays_as_it_is() -> None:
+def test_speakable_text_is_unchanged() -> None:
     again = {spoken: speakable(spoken, language) for language, _, spoken in SPELLED}
     assert {spoken: said for spoken, said in again.items() if said != spoken} == {}
 
@@ -55,7 +55,7 @@ def test_what_is_speakable_stays_as_it_is() -> None:
 @pytest.mark.parametrize(
     "text", ["", " \n ", "😀 👩‍👩‍👧 🇲🇾", "**", "---", "***\n\n---", "[^1]: http://a.b", "<br>", "![](a.png)", "``` "]
 )
-def test_nothing_is_said_for_mere_markup(text: str) -> None:
+def test_markup_alone_gives_no_text(text: str) -> None:
     assert speakable(text) == ("blok kod dilangkau." if "```" in text else "")
 
 
@@ -122,7 +122,7 @@ def test_the_language_of_a_sentence(text: str, language: str) -> None:
 
 @given(text=st.text(max_size=300), language=st.sampled_from(LANGUAGES))
 @settings(max_examples=300, deadline=None)
-def test_any_text_is_taken(text: str, language: str) -> None:
+def test_any_text_is_accepted(text: str, language: str) -> None:
     spoken = speakable(text, language)
     assert spoken == spoken.strip()
     spoken.encode("utf-8")
@@ -130,7 +130,7 @@ def test_any_text_is_taken(text: str, language: str) -> None:
 
 @given(text=st.text(alphabet="0123456789.,-/:RM$%x +kmhbag°²()*_#`[]!<>|~^=\\\n'\"@&", max_size=120))
 @settings(max_examples=400, deadline=None)
-def test_any_mixture_of_marks_is_taken_and_no_digit_is_left(text: str) -> None:
+def test_any_mixture_of_marks_is_accepted_and_no_digit_is_left(text: str) -> None:
     assert not re.search(r"\d", speakable(text, "ms"))
 
 
@@ -150,7 +150,7 @@ _STRANGE = '٣ਪ한ภعЖΩπβ√∞≥≤≈±×÷‰°²³½¾①Ⅳ㎏№�
     )
 )
 @settings(max_examples=400, deadline=None)
-def test_a_malay_voice_gets_nothing_that_it_cannot_say(parts: list[str]) -> None:
+def test_a_malay_voice_gets_only_text_that_it_can_speak(parts: list[str]) -> None:
     text = "Saya kata yang ini ialah " + " ".join(part.replace("\n", " ").replace("。", "") for part in parts)
     for sentence in split_sentences(text):
         if detect_language(sentence, "ms") in ("ms", "en"):
@@ -195,7 +195,7 @@ _PARTS = [
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_the_sentences_say_what_the_whole_says(seed: int) -> None:
+def test_sentence_by_sentence_gives_the_same_text_as_the_whole(seed: int) -> None:
     draw = random.Random(seed)
     text = "".join(draw.choice(_PARTS) for _ in range(draw.randint(1, 80)))
     said = [spoken for sentence in split_sentences(text) if (spoken := speakable(sentence))]
@@ -245,11 +245,11 @@ def test_the_sentences_say_what_the_whole_says(seed: int) -> None:
     ],
 )
 @pytest.mark.timeout(30)  # linear time takes a second here; quadratic time would take minutes
-def test_hostile_text_is_not_a_trap(unit: str) -> None:
+def test_hostile_text_takes_bounded_time(unit: str) -> None:
     assert isinstance(speakable((unit * 40_000)[:40_000]), str)
 
 
-def test_the_command_prints_a_line_for_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_converts_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
     from tts.management.commands.speakable import Command
 
     monkeypatch.setattr("sys.stdin", StringIO("RM5\n\n# Tajuk\n"))

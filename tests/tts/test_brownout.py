@@ -58,7 +58,7 @@ async def speak(reply: ReplyVoice, text: str = "Selamat pagi", language: str = "
     return spoken
 
 
-async def test_in_a_brown_out_a_new_reply_is_spoken_by_espeak_in_language_and_sex(offered: Any, espeak: None) -> None:
+async def test_in_a_brownout_espeak_speaks_new_replies_in_the_same_language_and_sex(offered: Any, espeak: None) -> None:
     busy = offered(Busy(wait_s=30))
     leases()._served.take_busiest()
     for name, language, expected in [
@@ -76,7 +76,7 @@ async def test_in_a_brown_out_a_new_reply_is_spoken_by_espeak_in_language_and_se
     assert leases()._served.take_busiest().fallbacks == 4  # shown on the capacity page
 
 
-async def test_a_reply_ends_in_the_voice_in_which_it_began(offered: Any, espeak: None) -> None:
+async def test_a_reply_keeps_its_voice(offered: Any, espeak: None) -> None:
     busy = offered(Busy(wait_s=0))
     reply = ReplyVoice(VOICES["aisyah"])
     await speak(reply)
@@ -90,14 +90,14 @@ async def test_a_reply_ends_in_the_voice_in_which_it_began(offered: Any, espeak:
     assert (await speak(degraded)).voice.engine == "espeak-ng"
 
 
-async def test_the_neural_voice_takes_no_more_replies_than_it_can_finish_soon(offered: Any) -> None:
+async def test_a_backlog_of_the_neural_engine_causes_a_brownout(offered: Any) -> None:
     busy = offered(Busy(wait_s=0))
     for backlog_s, is_too_many in ((0.0, False), (9.0, True)):
         busy.shown = EngineStats(True, 3, 1, 10, 10, 1, 5.0, 0.0, backlog_s)
         assert is_browned_out() is is_too_many
 
 
-async def test_a_reply_that_would_be_ready_too_late_by_itself_is_spoken_by_espeak(
+async def test_espeak_speaks_a_reply_that_would_be_ready_too_late(
     offered: Any, espeak: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy = offered(Busy(wait_s=0))
@@ -115,7 +115,7 @@ async def test_a_reply_that_would_be_ready_too_late_by_itself_is_spoken_by_espea
     assert degraded("Selamat pagi, apa khabar semua hari ini? " * 8) is None  # played while it is still being made
 
 
-async def test_a_short_text_is_waited_for_whole_however_long_it_is_spoken(offered: Any) -> None:
+async def test_a_short_text_is_awaited_whole(offered: Any) -> None:
     offered(Busy(wait_s=0))
     text = "Kodnya 739182. " * 12
     file = await planned_file(SpeechRequest(text, VOICES["aisyah"]))
@@ -124,7 +124,7 @@ async def test_a_short_text_is_waited_for_whole_however_long_it_is_spoken(offere
     assert {unit.slack_s async for unit in file.synthesis._units()} == {0.0}
 
 
-async def test_a_reply_that_espeak_speaks_is_counted_at_admission(
+async def test_admission_counts_replies_that_espeak_speaks(
     offered: Any, api: httpx.AsyncClient, espeak: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy = offered(Busy(wait_s=0))
@@ -145,7 +145,7 @@ async def test_a_reply_that_espeak_speaks_is_counted_at_admission(
         costs.clear()
 
 
-async def test_a_caller_who_is_alone_keeps_the_neural_voice(offered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_only_user_keeps_the_neural_voice(offered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = offered(Busy(wait_s=0))
     slow.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=0.1)
     for users, is_too_many in ((1, False), (2, True)):
@@ -153,7 +153,7 @@ async def test_a_caller_who_is_alone_keeps_the_neural_voice(offered: Any, monkey
         assert is_browned_out(cost=100) is is_too_many
 
 
-async def test_a_client_that_names_no_users_is_alone_only_with_its_first_reply(offered: Any) -> None:
+async def test_without_named_users_only_the_first_reply_counts_as_alone(offered: Any) -> None:
     slow = offered(Busy(wait_s=0))
     slow.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=0.1)
     async with concurrency_slot(1, "", Feature.REALTIME), concurrency_slot(1, "", Feature.TTS):
@@ -162,7 +162,7 @@ async def test_a_client_that_names_no_users_is_alone_only_with_its_first_reply(o
             assert is_browned_out(cost=100)
 
 
-async def test_the_neural_voice_gives_way_to_a_recogniser_that_is_behind(
+async def test_a_backlog_of_the_recogniser_causes_a_brownout(
     offered: Any, espeak: None, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     offered(Busy(wait_s=0))
@@ -174,7 +174,7 @@ async def test_the_neural_voice_gives_way_to_a_recogniser_that_is_behind(
     assert not is_browned_out()
 
 
-async def test_the_brown_out_can_be_switched_off(offered: Any, settings: Any) -> None:
+async def test_the_brownout_can_be_switched_off(offered: Any, settings: Any) -> None:
     settings.VOICE_TTS_BROWNOUT = False
     busy = offered(Busy(wait_s=30))
     reply = ReplyVoice(VOICES["aisyah"])
@@ -183,7 +183,7 @@ async def test_the_brown_out_can_be_switched_off(offered: Any, settings: Any) ->
     assert busy.spoken == [VOICES["aisyah"]]
 
 
-async def test_a_busy_neural_voice_is_no_refusal_but_a_marked_answer(
+async def test_a_degraded_answer_is_marked_in_its_header_and_in_the_ledger(
     offered: Any, api: httpx.AsyncClient, espeak: None
 ) -> None:
     body = {"model": "tts-1", "voice": "alloy", "input": "Selamat pagi. Apa khabar?", "response_format": "pcm"}
@@ -199,7 +199,7 @@ async def test_a_busy_neural_voice_is_no_refusal_but_a_marked_answer(
     assert [voice.id for voice in busy.spoken] == ["aisyah"] * 2
 
 
-async def test_the_ledger_names_the_voice_that_spoke_over_a_socket(
+async def test_a_degraded_stream_is_marked_in_its_events_and_in_the_ledger(
     offered: Any, server_address: str, api_key: str, espeak: None
 ) -> None:
     offered(Busy(wait_s=30))

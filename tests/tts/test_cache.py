@@ -9,14 +9,14 @@ def speech(size: int = 10) -> FinishedSpeech:
     return FinishedSpeech(b"x" * size, audio_ms=1000)
 
 
-def test_it_keeps_what_was_put() -> None:
+def test_a_stored_speech_is_returned() -> None:
     cache = SpeechCache(1000)
     cache.put("a", speech())
     assert cache.get("a") == speech()
     assert cache.get("b") is None
 
 
-def test_bytes_are_bounded_and_the_least_recently_used_goes_first() -> None:
+def test_the_size_is_bounded_and_the_least_recently_used_is_evicted() -> None:
     cache = SpeechCache(160)
     for key in map(str, range(16)):
         cache.put(key, speech(10))
@@ -48,7 +48,7 @@ def test_zero_switches_it_off() -> None:
     assert cache.get("a") is None
 
 
-def test_whatever_changes_the_sound_changes_the_key() -> None:
+def test_everything_that_changes_the_sound_changes_the_key() -> None:
     keys = [
         cache_key("Selamat pagi", voice="ms", language="ms", speed=1.0, audio_format="mp3"),
         cache_key("Selamat petang", voice="ms", language="ms", speed=1.0, audio_format="mp3"),

@@ -131,7 +131,7 @@ async def test_mistakes_are_explained(reader: Reader, message: str | bytes, code
     assert reader.events[-1]["error"]["code"] == code
 
 
-async def test_ten_cancels_a_second_are_ten_answers_and_one_row(reader: Reader) -> None:
+async def test_ten_cancels_get_ten_answers_and_one_ledger_row(reader: Reader) -> None:
     for _ in range(10):
         await reader.send(type="text", text="Ayat pertama yang panjang. Ayat kedua pula. ")
         await asyncio.sleep(0.1)
@@ -143,7 +143,7 @@ async def test_ten_cancels_a_second_are_ten_answers_and_one_row(reader: Reader) 
     assert row.audio_ms == pytest.approx(len(reader.audio) / 2 / 24, abs=2)
 
 
-async def test_a_client_that_reads_slowly_slows_the_speech_down_then_is_cut(
+async def test_a_slow_reader_slows_the_speech_down_and_is_then_disconnected(
     server_address: str, api_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocked = asyncio.Event()
@@ -165,7 +165,7 @@ async def test_a_client_that_reads_slowly_slows_the_speech_down_then_is_cut(
     assert row.audio_ms <= 200
 
 
-async def test_streams_of_a_user_are_counted(server_address: str, api_key: str, settings: Any) -> None:
+async def test_streams_per_user_are_limited(server_address: str, api_key: str, settings: Any) -> None:
     settings.VOICE_STREAMS_PER_USER = 1
     url = server_address.replace("http://", "ws://") + "/ws/tts"
     headers = {"Authorization": f"Bearer {api_key}"}
@@ -179,7 +179,7 @@ async def test_streams_of_a_user_are_counted(server_address: str, api_key: str, 
         assert second.events[-1]["error"]["code"] == "too_many_streams"
 
 
-async def test_draining_speaks_what_has_arrived(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_draining_speaks_the_text_received_so_far(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     stopping = asyncio.Event()
     monkeypatch.setattr(lifecycle(), "stopping", stopping)
     await reader.send(type="text", text="Selamat pagi. Sila tung")
@@ -190,7 +190,7 @@ async def test_draining_speaks_what_has_arrived(reader: Reader, monkeypatch: pyt
     assert reader.kinds()[-2:] == ["usage", "error"]
 
 
-async def test_without_a_key_nothing_is_said(server_address: str) -> None:
+async def test_without_a_key_nothing_is_spoken(server_address: str) -> None:
     async with connect(server_address.replace("http://", "ws://") + "/ws/tts") as connection:
         reader = Reader(connection)
         assert await reader.to_the_end() == 4401
@@ -209,7 +209,7 @@ async def test_a_client_that_vanishes_is_billed_for_what_was_sent(server_address
     assert row.characters > 0
 
 
-async def test_half_an_emoji_waits_for_the_rest(reader: Reader) -> None:
+async def test_a_split_emoji_waits_for_its_second_half(reader: Reader) -> None:
     await reader.connection.send('{"type": "text", "text": "Selamat pagi \\ud83d"}')
     await reader.connection.send('{"type": "text", "text": "\\ude00 semua. Apa khabar? \\ud83d"}')
     await reader.send(type="end")
@@ -219,7 +219,7 @@ async def test_half_an_emoji_waits_for_the_rest(reader: Reader) -> None:
     assert reader.audio
 
 
-async def test_a_lone_surrogate_is_told_like_any_other_mistake(reader: Reader) -> None:
+async def test_a_lone_surrogate_is_reported_as_an_error(reader: Reader) -> None:
     await reader.connection.send('{"type": "start", "voice": "\\ud83d"}')
     assert await reader.to_the_end() == 4404
     assert reader.kinds() == ["error"]

@@ -31,7 +31,7 @@ def loudest_pitch(samples: Samples) -> float:
 
 @pytest.mark.parametrize("pieces", [0, 1, 7], ids=["whole", "streamed", "in pieces"])
 @pytest.mark.parametrize("audio_format", CONTAINERS)
-def test_every_format_opens_and_sounds_as_it_went_in(audio_format: AudioFormat, pieces: int) -> None:
+def test_every_format_can_be_decoded_to_the_same_sound(audio_format: AudioFormat, pieces: int) -> None:
     data = streamed(audio_format, tone(), pieces) if pieces else encode(tone(), audio_format)
     name, samples = heard(data)
     assert name == {"opus": "ogg"}.get(audio_format, audio_format)
@@ -41,19 +41,19 @@ def test_every_format_opens_and_sounds_as_it_went_in(audio_format: AudioFormat, 
 
 
 @pytest.mark.parametrize("audio_format", list(AudioFormat))
-def test_bytes_leave_with_the_first_piece(audio_format: AudioFormat) -> None:
+def test_the_first_piece_gives_bytes_at_once(audio_format: AudioFormat) -> None:
     assert len(stream_encoder(audio_format).feed(tone(1.0))) > 1000
 
 
 @pytest.mark.parametrize("audio_format", list(AudioFormat))
-def test_a_few_samples_are_enough(audio_format: AudioFormat) -> None:
+def test_very_short_audio_is_encoded(audio_format: AudioFormat) -> None:
     for data in (encode(tone(0.01), audio_format), streamed(audio_format, tone(0.01), 1)):
         assert data
         if audio_format is not AudioFormat.PCM:
             assert len(heard(data)[1])
 
 
-def test_pcm_is_the_samples_themselves() -> None:
+def test_pcm_contains_the_samples_unchanged() -> None:
     assert encode(tone(), AudioFormat.PCM) == streamed(AudioFormat.PCM, tone()) == tone().astype("<i2").tobytes()
 
 
@@ -69,7 +69,7 @@ def test_wave_module_reads_whole_and_streamed_files() -> None:
             assert file.readframes(file.getnframes()) == tone().tobytes()
 
 
-def test_a_whole_wav_says_its_length_and_a_streamed_one_that_it_does_not_know() -> None:
+def test_only_a_whole_wav_states_its_length() -> None:
     whole = encode(tone(), AudioFormat.WAV)
     with wave.open(io.BytesIO(whole)) as file:
         assert file.getnframes() == len(tone())
@@ -78,7 +78,7 @@ def test_a_whole_wav_says_its_length_and_a_streamed_one_that_it_does_not_know() 
 
 
 @pytest.mark.parametrize("audio_format", list(AudioFormat))
-def test_length_put_in_afterwards(audio_format: AudioFormat) -> None:
+def test_the_length_is_added_after_streaming(audio_format: AudioFormat) -> None:
     data = with_length(streamed(audio_format, tone()), audio_format, len(tone()))
     if audio_format is AudioFormat.WAV:
         assert data == encode(tone(), AudioFormat.WAV)
@@ -88,5 +88,5 @@ def test_length_put_in_afterwards(audio_format: AudioFormat) -> None:
         assert len(heard(data)[1]) / SAMPLE_RATE == pytest.approx(SECONDS, abs=0.1)
 
 
-def test_a_whole_mp3_is_as_long_as_what_went_in_to_the_sample() -> None:
+def test_a_whole_mp3_has_exactly_the_samples_of_its_input() -> None:
     assert len(heard(encode(tone(), AudioFormat.MP3))[1]) == len(tone())

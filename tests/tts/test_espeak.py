@@ -34,7 +34,7 @@ def test_it_speaks() -> None:
     assert np.abs(samples).max() > 5000
 
 
-def test_the_same_words_sound_the_same_after_another_voice_spoke() -> None:
+def test_another_voice_in_between_does_not_change_the_sound() -> None:
     before = speak(SENTENCE, "ms")
     speak("How are you?", "en-us", rate=300, pitch=90)
     assert alike(speak(SENTENCE, "ms"), before)
@@ -49,13 +49,13 @@ def test_threads_do_not_mix_their_words() -> None:
     assert all(alike(samples, alone[text]) for text, samples in zip(texts, together, strict=True))
 
 
-def test_unknown_voice_says_which() -> None:
+def test_an_unknown_voice_is_named_in_the_error() -> None:
     with pytest.raises(EspeakError, match="'xx-nonesuch'"):
         speak(SENTENCE, "xx-nonesuch")
 
 
 @pytest.mark.parametrize("text", ["", " ", "\0", "\n\n"])
-def test_nothing_to_say_is_no_error(text: str) -> None:
+def test_empty_text_is_no_error(text: str) -> None:
     assert np.abs(speak(text)).max(initial=0) < 500
 
 
@@ -72,7 +72,7 @@ def test_rate_and_tempo_make_the_speed_together(speed: float) -> None:
     assert 80 <= rate <= 450
 
 
-def test_threads_that_call_it_first_at_once_start_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simultaneous_first_calls_start_the_library_once(monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
 
     class SlowToStart(espeak._Library):

@@ -52,7 +52,7 @@ def test_every_letter(said: Say) -> None:
 
 
 @pytest.mark.parametrize("start", range(0, len(WORDS), 20))
-def test_which_e(said: Say, start: int) -> None:
+def test_e_and_schwa_are_distinguished(said: Say, start: int) -> None:
     chosen = WORDS[start : start + 20]
     heard = said(", ".join(word.replace("é", "e") for word in chosen)).split()
     assert len(heard) == len(chosen)
@@ -76,7 +76,7 @@ def test_english_words_keep_their_consonants(said: Say, line: str) -> None:
     assert CONSONANTS.findall(said(text)) == CONSONANTS.findall(wanted)
 
 
-def test_a_meeting_is_no_malay_word(said: Say) -> None:
+def test_an_english_word_in_malay_is_pronounced_as_english(said: Say) -> None:
     assert said("Saya ada meeting") == "sajə adə miːtiŋ"
 
 
@@ -91,6 +91,6 @@ def test_chinese_inside_malay_has_the_mandarin_voice() -> None:
 
 
 @pytest.mark.parametrize("text", ["[[k'a]] saya", "saya [[ ]] dia", "<voice name='en'>saya", "a" * 4096, "bukan" * 800])
-def test_commands_in_the_text_do_nothing(said: Say, text: str) -> None:
+def test_espeak_commands_in_the_text_have_no_effect(said: Say, text: str) -> None:
     assert said(text)
     assert LETTER_MARK not in said(text)

@@ -13,7 +13,7 @@ SENTENCES = [
 
 
 @pytest.mark.parametrize("text", SENTENCES)
-def test_the_parts_are_the_sentence_and_the_first_is_short(text: str) -> None:
+def test_the_parts_make_up_the_sentence_and_the_first_is_short(text: str) -> None:
     parts = first_parts(text)
     assert len(parts) > 1
     assert length(parts[0]) <= PARTS[0][1] + 1
@@ -22,7 +22,7 @@ def test_the_parts_are_the_sentence_and_the_first_is_short(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["Selamat pagi.", "Ya.", "", "x" * 300, "Terima kasih banyak-banyak semua."])
-def test_what_is_short_or_has_no_place_for_a_breath_stays_whole(text: str) -> None:
+def test_short_or_unbroken_sentences_stay_whole(text: str) -> None:
     assert first_parts(text) == [text]
 
 
@@ -42,7 +42,7 @@ def test_a_sentence_without_a_pause_is_cut_between_its_phrases(text: str, first:
 
 
 @pytest.mark.parametrize("text", ["a" * 4096, "satu dua, tiga " * 300, "我" * 4096, "satu " * 2000, "a,b;" * 500])
-def test_no_piece_keeps_everybody_waiting(text: str) -> None:
+def test_long_texts_are_cut_into_pieces_of_limited_length(text: str) -> None:
     pieces = list(in_pieces(text))
     assert max(map(length, pieces)) <= LONGEST_PIECE
     assert "".join("".join(pieces).split()) == "".join(text.split())

@@ -27,7 +27,9 @@ TEXTS = {
 @pytest.mark.parametrize(
     ("voice", "language"), [("aisyah", "ms"), ("hafiz", "ms"), ("aisyah", "en"), ("xiaoxiao", "zh")]
 )
-def test_what_a_voice_says_is_what_is_heard(kokoro: Path, whisper_base: Path, voice: str, language: str) -> None:
+def test_synthesised_speech_is_transcribed_correctly(
+    kokoro: Path, whisper_base: Path, voice: str, language: str
+) -> None:
     speaker = model.load(kokoro, threads=2)
     listener = WhisperModel(str(whisper_base), device="cpu", compute_type="int8", cpu_threads=2)
     pack = model.pack_of(next(str(one.parameters["pack"]) for one in kokoro_voices(None) if one.id == voice))

@@ -38,7 +38,7 @@ def test_phonemes_become_the_models_symbols(ipa: str, said: str) -> None:
     assert symbols(ipa, VOCABULARY) == said
 
 
-def test_an_unknown_phoneme_is_a_line_in_the_debug_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_phoneme_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "tts.kokoro_symbols"):
         assert symbols("aǂa", VOCABULARY) == "aa"
     assert "'ǂ'" in caplog.text
@@ -75,16 +75,16 @@ def test_mandarin_has_its_tones_and_its_phrases() -> None:
         ("pergi ke Ipoh", "pərɡˈi kə ˈipoh"),
     ],
 )
-def test_malay_is_said_clearly(text: str, ipa: str) -> None:
+def test_malay_stress_and_vowels(text: str, ipa: str) -> None:
     assert phonemes(text, "ms") == ipa
 
 
-def test_english_words_in_malay_have_a_t_where_americans_have_a_flap() -> None:
+def test_english_words_in_malay_have_no_american_flap() -> None:
     assert phonemes("meeting", "ms") == "mˈiːtɪŋ"  # with the flap it is heard as "miring"
     assert phonemes("meeting", "en") == "mˈiːɾɪŋ"
 
 
-def test_a_sentence_of_several_languages_is_one_string() -> None:
+def test_a_sentence_of_several_languages_becomes_one_string() -> None:
     said = phonemes("Jangan lupa check email 小明.", "ms")
     assert said.startswith("dʒˈaŋan lˈupa ")
     assert "tʃˈɛk ˈiːm" in said
@@ -100,13 +100,13 @@ def test_a_sentence_of_several_languages_is_one_string() -> None:
         ("nan.f16", np.full((2, 256), np.nan, np.float16)),
     ],
 )
-def test_a_wrong_pack_is_named(tmp_path: Path, name: str, values: np.ndarray) -> None:
+def test_an_invalid_style_pack_is_named_in_the_error(tmp_path: Path, name: str, values: np.ndarray) -> None:
     (tmp_path / name).write_bytes(values.tobytes())
     with pytest.raises(EngineUnavailable, match=name):
         read_pack(tmp_path / name)
 
 
-def test_a_wrong_pack_of_the_operators_costs_only_its_voice(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_custom_style_pack_only_disables_its_voice(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "voices").mkdir()
     np.zeros((510, 256), np.float32).tofile(tmp_path / "voices" / "zf_good.bin")
     np.zeros((12, 256), np.float32).tofile(tmp_path / "voices" / "af_bad.bin")
@@ -116,7 +116,7 @@ def test_a_wrong_pack_of_the_operators_costs_only_its_voice(tmp_path: Path, capl
     assert "a voice is left out" in caplog.text
 
 
-def test_rows_between_those_that_are_kept_are_mixed() -> None:
+def test_missing_rows_of_a_style_pack_are_interpolated() -> None:
     pack = np.arange(3, dtype=np.float32)[:, np.newaxis] * np.ones((1, 256), np.float32)
     assert style(pack, 0)[0, 0] == 0
     assert style(pack, 509)[0, 0] == style(pack, 5000)[0, 0] == 2
@@ -136,13 +136,13 @@ def test_openai_names_are_thirteen_different_voices_that_speak_malay() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"vocab": {"a": "x"}}', '{"vocab": {"q": 1}}'])
-def test_a_table_of_symbols_that_is_none(tmp_path: Path, content: str) -> None:
+def test_an_invalid_vocabulary(tmp_path: Path, content: str) -> None:
     (tmp_path / "vocab.json").write_text(content)
     with pytest.raises(EngineUnavailable, match=r"vocab\.json"):
         read_vocabulary(tmp_path / "vocab.json")
 
 
-def test_missing_and_broken_models_say_what_is_wrong(tmp_path: Path) -> None:
+def test_missing_and_broken_models_are_explained(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailable, match="no directory"):
         model.load(tmp_path / "nowhere")
     (tmp_path / "vocab.json").write_text(json.dumps({"vocab": VOCABULARY}))

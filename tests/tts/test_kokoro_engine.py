@@ -45,7 +45,7 @@ def unit(text: str = "Selamat pagi semua orang.", **fields: Any) -> SpeechUnit:
     return SpeechUnit(text=text, voice=VOICES["aisyah"], **fields)
 
 
-async def test_a_worker_that_dies_at_a_sentence_speaks_it_after_all() -> None:
+async def test_a_sentence_is_retried_if_the_worker_dies() -> None:
     model = Model(failures=1)
     engine = KokoroEngine(Path(), load=lambda *_args, **_options: model)
     await engine.load()
@@ -55,7 +55,7 @@ async def test_a_worker_that_dies_at_a_sentence_speaks_it_after_all() -> None:
     assert model.calls == 5
 
 
-async def test_a_voice_has_its_own_pace_and_the_callers_speed_comes_on_top() -> None:
+async def test_the_voices_pace_is_multiplied_by_the_requested_speed() -> None:
     model = Model(failures=0)
     engine = KokoroEngine(Path(), load=lambda *_args, **_options: model)
     await engine.load()
@@ -67,7 +67,7 @@ async def test_a_voice_has_its_own_pace_and_the_callers_speed_comes_on_top() -> 
     assert speech.tempo == pytest.approx(0.45 / 0.7)  # the part of the speed that the model cannot reach
 
 
-async def test_a_sentence_that_always_fails_is_that_sentences_error() -> None:
+async def test_a_sentence_that_always_fails_raises_an_error() -> None:
     engine = KokoroEngine(Path(), load=lambda *_args, **_options: Model(failures=99))
     await engine.load()
     with pytest.raises(EngineUnavailable, match="RuntimeError"):
@@ -75,7 +75,7 @@ async def test_a_sentence_that_always_fails_is_that_sentences_error() -> None:
     await engine.close()
 
 
-async def test_where_the_model_is_not_there_espeak_speaks_and_the_reply_says_so(offered: Any, espeak: None) -> None:
+async def test_espeak_speaks_if_the_model_is_not_installed(offered: Any, espeak: None) -> None:
     engine = offered(KokoroEngine(Path("nowhere")))
     with pytest.raises(EngineUnavailable, match="not installed"):
         await engine.load()
@@ -85,7 +85,7 @@ async def test_where_the_model_is_not_there_espeak_speaks_and_the_reply_says_so(
     assert speech.voice.degraded is Reason.FAILED
 
 
-async def test_a_model_that_does_not_load_is_replaced_by_its_fallback_and_the_service_is_ready(
+async def test_with_a_fallback_the_service_is_ready_although_a_model_does_not_load(
     offered: Any, api: httpx.AsyncClient, stranger: httpx.AsyncClient, espeak: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(*_args: object, **_options: object) -> KokoroModel:
@@ -122,13 +122,13 @@ async def test_it_speaks(engine: KokoroEngine) -> None:
     assert fast.tempo == pytest.approx(4.0 / 1.4)
 
 
-async def test_one_voice_speaks_what_is_not_its_language_and_what_is_nothing(engine: KokoroEngine) -> None:
+async def test_a_voice_speaks_other_languages_and_empty_text(engine: KokoroEngine) -> None:
     for text in ("Jangan lupa check email sebelum meeting pukul tiga.", "小明", "x" * 40):
         assert len((await engine.submit(unit(text))).audio) > SAMPLE_RATE // 4
     assert len((await engine.submit(unit("…"))).audio) == SAMPLE_RATE // 5
 
 
-def test_the_model_is_what_is_loaded(kokoro: Path) -> None:
+def test_the_model_is_loaded(kokoro: Path) -> None:
     from tts import kokoro as module
 
     assert isinstance(module.load(kokoro), KokoroModel)

@@ -111,7 +111,7 @@ async def test_audio_is_sent_little_ahead_of_the_listener(listener: Listener) ->
     await speech.close()
 
 
-async def test_a_cancel_is_felt_at_once_and_later_text_is_spoken(listener: Listener) -> None:
+async def test_a_cancel_takes_effect_at_once_and_later_text_is_spoken(listener: Listener) -> None:
     speech = listener.speech(speed=1.0)
     speech.push(TEXT * 5)
     await listener.until(Audio, 3)
@@ -129,7 +129,7 @@ async def test_a_cancel_is_felt_at_once_and_later_text_is_spoken(listener: Liste
     assert runtime.engine("espeak-ng").stats().queue_length == 0
 
 
-async def test_opus_after_a_cancel_holds_nothing_of_before(listener: Listener) -> None:
+async def test_opus_after_a_cancel_contains_no_earlier_audio(listener: Listener) -> None:
     speech = listener.speech(speed=1.0, audio_format=AudioFormat.OPUS)
     speech.push(TEXT)
     await listener.until(Audio, 3)
@@ -143,7 +143,7 @@ async def test_opus_after_a_cancel_holds_nothing_of_before(listener: Listener) -
     assert seconds(later) == pytest.approx((speech.audio_ms - listener.of(Cancelled)[0].audio_ms) / 1000, abs=0.1)
 
 
-async def test_ten_cancels_a_second_leave_nothing_behind(listener: Listener) -> None:
+async def test_ten_cancels_a_second_leave_no_tasks_behind(listener: Listener) -> None:
     speech = listener.speech()
     tasks = len(asyncio.all_tasks())
     for _ in range(10):
@@ -156,7 +156,7 @@ async def test_ten_cancels_a_second_leave_nothing_behind(listener: Listener) -> 
     assert not listener.errors
 
 
-async def test_flush_speaks_what_is_not_yet_a_sentence(listener: Listener) -> None:
+async def test_flush_speaks_an_incomplete_sentence(listener: Listener) -> None:
     speech = listener.speech()
     speech.push("Sekejap ya")
     speech.flush()
@@ -165,7 +165,7 @@ async def test_flush_speaks_what_is_not_yet_a_sentence(listener: Listener) -> No
     await speech.close()
 
 
-async def test_what_cannot_be_spoken_is_passed_over(listener: Listener) -> None:
+async def test_unspeakable_text_is_skipped(listener: Listener) -> None:
     speech = listener.speech()
     speech.push("😀🎉\n\nBaik.\n\n---\n\n")
     speech.end()
@@ -173,7 +173,7 @@ async def test_what_cannot_be_spoken_is_passed_over(listener: Listener) -> None:
     assert [event.text for event in listener.of(SentenceStarts)] == ["Baik."]
 
 
-async def test_a_block_that_never_ends_is_bounded(listener: Listener) -> None:
+async def test_an_endless_markdown_block_is_bounded(listener: Listener) -> None:
     speech = listener.speech()
     speech.push("```\n")
     with pytest.raises(TooMuchText):
@@ -182,7 +182,7 @@ async def test_a_block_that_never_ends_is_bounded(listener: Listener) -> None:
     await speech.close()
 
 
-async def test_text_is_bounded_and_ends_once(listener: Listener) -> None:
+async def test_text_is_limited_and_nothing_follows_the_end(listener: Listener) -> None:
     speech = listener.speech(speed=1.0)
     with pytest.raises(TooMuchText):
         for _ in range(200):

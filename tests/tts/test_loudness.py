@@ -17,7 +17,7 @@ def spoken(voice: str = "ms") -> Audio:
 
 @pytest.mark.parametrize("gain", [0.05, 0.3, 1.0])
 @pytest.mark.parametrize("voice", [str(one.parameters["voice"]) for one in catalogue().all() if one.language == "ms"])
-def test_all_voices_come_out_equally_loud(voice: str, gain: float) -> None:
+def test_all_voices_are_equally_loud(voice: str, gain: float) -> None:
     levelled = level(spoken(voice) * np.float32(gain), SAMPLE_RATE)
     assert active_level_db(levelled, SAMPLE_RATE) == pytest.approx(SPEECH_LEVEL_DB, abs=1.0)
     assert np.abs(levelled).max() <= 10 ** (PEAK_LIMIT_DB / 20) + 1e-6
@@ -43,7 +43,7 @@ def test_silence_stays_silence(length: int) -> None:
     assert not len(trim(silence, SAMPLE_RATE))
 
 
-def test_trim_keeps_the_words_and_a_little_air() -> None:
+def test_trim_keeps_the_words_and_a_short_margin() -> None:
     quiet = np.zeros(SAMPLE_RATE, np.float32)
     words = trim(spoken(), SAMPLE_RATE, keep_s=0)
     trimmed = trim(np.concatenate([quiet, words, quiet]), SAMPLE_RATE)

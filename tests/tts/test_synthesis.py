@@ -40,7 +40,7 @@ def test_sentences_and_the_pauses_before_them() -> None:
     assert [sentence.pause_ms for sentence in sentences] == [0, SENTENCE_PAUSE_MS, PARAGRAPH_PAUSE_MS]
 
 
-def test_what_cannot_be_said_is_left_out_with_its_pause() -> None:
+def test_unspeakable_sentences_are_left_out_with_their_pause() -> None:
     sentences = sentences_of("😀\n\nSelamat pagi.\n\n🎉🎉\n\n", "ms")
     assert len(sentences) == 1
     assert sentences[0].text.startswith("Selamat pagi")
@@ -64,7 +64,7 @@ async def test_speed(espeak: None, speed: float) -> None:
     assert len(normal) / len(changed) == pytest.approx(speed, rel=0.08)
 
 
-async def test_many_voices_at_once_keep_their_own_words(espeak: None) -> None:
+async def test_simultaneous_voices_keep_their_own_words(espeak: None) -> None:
     voices = [voice(name) for name in ("ms", "ms+f2", "ms+m8", "en-us", "ta")]
     alone = [len((await spoken(FIVE, by))[0]) for by in voices]
     together = await asyncio.gather(*(spoken(FIVE, by) for by in voices * 6))
@@ -136,7 +136,7 @@ async def test_first_sentence_does_not_wait_for_the_others(slow: SlowEngine) -> 
     await chunks.aclose()
 
 
-async def test_a_long_text_stands_before_nobodys_first_sentence(
+async def test_a_long_text_does_not_delay_first_sentences_of_others(
     slow: SlowEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_finish = threading.Event()
@@ -159,7 +159,7 @@ async def test_a_long_text_stands_before_nobodys_first_sentence(
 
 
 @pytest.mark.parametrize(("whole", "ahead"), [(True, 0), (False, 2)])
-async def test_what_is_waited_for_whole_stands_behind_nothing_that_is_made_ahead(
+async def test_audio_that_is_awaited_whole_precedes_look_ahead(
     slow: SlowEngine, monkeypatch: pytest.MonkeyPatch, whole: bool, ahead: int
 ) -> None:
     made_ahead: list[Speech] = []

@@ -58,7 +58,7 @@ async def test_formats(api: httpx.AsyncClient, audio_format: str, content_type: 
     assert (0.6 < length < 3) if text == SHORT else (30 < length < 90)
 
 
-async def test_a_short_wav_says_its_length_and_so_does_a_cached_one(api: httpx.AsyncClient) -> None:
+async def test_short_and_cached_wav_files_state_their_length(api: httpx.AsyncClient) -> None:
     short = await speak(api, response_format="wav")
     streamed = await speak(api, input=LONG, response_format="wav")
     cached = await speak(api, input=LONG, response_format="wav")
@@ -85,13 +85,13 @@ async def test_models(api: httpx.AsyncClient, model: str | None) -> None:
     assert (await speak(api, model=model)).status_code == 200
 
 
-async def test_language_chooses_the_voice_where_none_is_named(api: httpx.AsyncClient) -> None:
+async def test_the_language_chooses_the_voice_if_none_is_named(api: httpx.AsyncClient) -> None:
     await api.post("/v1/audio/speech", json={"input": "Good morning.", "language": "en"})
     entry = await last_entry()
     assert (entry.voice, entry.language) == ("en-us", "en")
 
 
-async def test_everything_openai_has_is_taken(api: httpx.AsyncClient) -> None:
+async def test_all_fields_of_openai_are_accepted(api: httpx.AsyncClient) -> None:
     response = await speak(api, instructions="Speak softly.", stream_format="audio", user="u-1", extra="ignored")
     assert response.status_code == 200
     assert (await last_entry()).user == "u-1"
@@ -111,7 +111,7 @@ async def test_events(api: httpx.AsyncClient) -> None:
     assert usage["input_tokens"] == len(LONG)
 
 
-async def test_markdown_is_read_as_a_person_would(api: httpx.AsyncClient) -> None:
+async def test_markdown_is_read_naturally(api: httpx.AsyncClient) -> None:
     marked = await speak(api, input="## **Selamat** _pagi_ 😀", response_format="pcm")
     plain = await speak(api, input="Selamat pagi", response_format="pcm")
     assert len(marked.content) == pytest.approx(len(plain.content), rel=0.1)
@@ -210,7 +210,7 @@ async def test_odd_text_is_spoken(api: httpx.AsyncClient, text: str) -> None:
     assert response.status_code == 200
 
 
-async def test_many_at_once_each_get_their_own_speech(api: httpx.AsyncClient) -> None:
+async def test_simultaneous_requests_get_their_own_speech(api: httpx.AsyncClient) -> None:
     texts = [f"{'Selamat pagi kawan. ' * (number % 5 + 1)}" for number in range(40)]
     expected = [len((await speak(api, input=text, response_format="pcm")).content) for text in texts[:5]]
     responses = await asyncio.gather(
@@ -226,7 +226,7 @@ async def test_many_at_once_each_get_their_own_speech(api: httpx.AsyncClient) ->
     [(OverCapacity(2.0), "over_capacity"), (EngineUnavailable("no such library"), "engine_unavailable")],
 )
 @pytest.mark.parametrize("text", [SHORT, LONG], ids=["whole", "streamed"])
-async def test_an_engine_that_cannot_is_a_503(
+async def test_a_failing_engine_gives_503(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str, text: str
 ) -> None:
     async def fail(self: EspeakEngine, unit: SpeechUnit) -> Speech:
@@ -241,7 +241,7 @@ async def test_an_engine_that_cannot_is_a_503(
 
 @pytest.mark.parametrize("audio_format", list(AudioFormat))
 @pytest.mark.parametrize("text", ["😀🎉👍🏽", "...", "***\n\n---\n\n[]()"])
-async def test_text_with_nothing_to_say_is_a_moment_of_silence(
+async def test_text_without_words_gives_a_moment_of_silence(
     api: httpx.AsyncClient, text: str, audio_format: AudioFormat
 ) -> None:
     response = await speak(api, input=text, response_format=audio_format)
@@ -252,12 +252,12 @@ async def test_text_with_nothing_to_say_is_a_moment_of_silence(
     assert np.abs(samples).max() < 10
 
 
-async def test_instructions_are_told_to_have_no_effect(api: httpx.AsyncClient) -> None:
+async def test_ignored_instructions_are_reported(api: httpx.AsyncClient) -> None:
     assert "not followed" in (await speak(api, input=SHORT, instructions="Cakap gembira.")).headers["warning"]
     assert "warning" not in (await speak(api, input=SHORT, instructions=" ")).headers
 
 
-async def test_an_engine_without_a_sound_is_no_empty_file(
+async def test_an_engine_that_returns_no_samples_gives_no_empty_file(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def hush(self: EspeakEngine, unit: SpeechUnit) -> Speech:
@@ -305,7 +305,7 @@ async def test_the_first_sentence_is_sent_while_the_others_are_spoken(
     assert len(rest) > 5 * len(first)
 
 
-async def test_a_client_that_hangs_up_is_billed_for_what_it_got(
+async def test_a_client_that_disconnects_is_billed_for_what_it_received(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = PacedEngine(monkeypatch)
@@ -350,12 +350,12 @@ async def test_models_list(api: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("audio_format", list(AudioFormat))
-async def test_the_schema_knows_the_formats(api: httpx.AsyncClient, audio_format: AudioFormat) -> None:
+async def test_the_schema_lists_the_formats(api: httpx.AsyncClient, audio_format: AudioFormat) -> None:
     schema = (await api.get("/schema/", headers={"Accept": "application/json"})).text
     assert audio_format.value in schema
 
 
-async def test_the_script_says_what_would_be_said(api: httpx.AsyncClient) -> None:
+async def test_the_script_shows_the_text_that_would_be_spoken(api: httpx.AsyncClient) -> None:
     response = await api.post(
         "/v1/audio/speech/script", json={"input": "**Harga:** RM3.50. 😀\n\nThe bus leaves at 9am."}
     )
@@ -367,7 +367,7 @@ async def test_the_script_says_what_would_be_said(api: httpx.AsyncClient) -> Non
     assert await LedgerEntry.objects.acount() == 0
 
 
-async def test_a_script_has_the_limits_of_speech(api: httpx.AsyncClient) -> None:
+async def test_scripts_have_the_limits_of_speech(api: httpx.AsyncClient) -> None:
     assert (await api.post("/v1/audio/speech/script", json={"input": " "})).status_code == 400
     assert (await api.post("/v1/audio/speech/script", json={"input": "a" * 4097})).status_code == 413
     assert (await api.post("/v1/audio/speech/script", json={"input": "a", "language": "xx"})).status_code == 400

@@ -74,7 +74,7 @@ def test_openai_names_are_malay_voices(name: str, model: str | None) -> None:
         ({"default": "other", "model": "espeak-ng"}, "ms"),
     ],
 )
-def test_what_a_request_means(asked: dict[str, str], expected: str) -> None:
+def test_requested_names_resolve_to_voices(asked: dict[str, str], expected: str) -> None:
     other = replace(catalogue().all()[0], id="other", model="other", engine="coqui", openai=())
     voices = Catalogue([*espeak_voices(), other])
     assert voices.resolve(**{"default": "ms", **asked}).id == expected
@@ -91,7 +91,7 @@ def test_what_a_request_means(asked: dict[str, str], expected: str) -> None:
         ({"model": "other", "language": "ta"}, LanguageNotFound),
     ],
 )
-def test_what_does_not_exist(asked: dict[str, str], error: type[Exception]) -> None:
+def test_unknown_voices_and_languages(asked: dict[str, str], error: type[Exception]) -> None:
     other = replace(catalogue().all()[0], id="other", model="other", engine="coqui", openai=())
     with pytest.raises(error):
         Catalogue([*espeak_voices(), other]).resolve(**{"default": "ms", **asked})
@@ -117,13 +117,13 @@ def test_commercial_use(license_name: str | None, allowed: bool | None) -> None:
     assert coqui.commercial_use(license_name) is allowed
 
 
-def test_the_public_malay_model_is_not_for_commerce() -> None:
+def test_the_public_malay_model_is_not_for_commercial_use() -> None:
     source = coqui.describe("tts_models/zlm/fairseq/vits")
     assert (source.language, source.license, source.commercial_use) == ("ms", "CC-BY-NC-4.0", False)
     assert source.voice().id == source.id == "coqui/zlm/fairseq/vits"
 
 
-def test_the_text_decides_the_voice(offered: Any) -> None:
+def test_the_sentences_language_decides_the_voice(offered: Any) -> None:
     voices = {voice.id: voice for voice in kokoro_voices(None)}
     aisyah = voices["aisyah"]
     ms = catalogue().get("ms")

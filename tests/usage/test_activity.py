@@ -50,7 +50,7 @@ def some_use(*clients: ClientApplication) -> tuple[date, date]:
     return min(days), max(days)
 
 
-def test_active_people_are_those_of_the_ledger(chat: ClientApplication) -> None:
+def test_active_people_match_the_ledger(chat: ClientApplication) -> None:
     other = ClientApplication.objects.create(name="other")
     first, last = some_use(chat, other)
     by_day = activity.active_by_day(first - timedelta(days=3), last + timedelta(days=33))
@@ -66,14 +66,14 @@ def test_active_people_are_those_of_the_ledger(chat: ClientApplication) -> None:
     )
 
 
-def test_cohorts_are_those_of_the_ledger(chat: ClientApplication) -> None:
+def test_cohorts_match_the_ledger(chat: ClientApplication) -> None:
     first, last = some_use(chat)
     assert activity.cohorts(first, last) == cohorts()
     assert set(activity.cohorts(last, last)) <= {activity.week_of(last)}
 
 
 @pytest.mark.parametrize(("feature", "language"), [("asr", ""), ("", "en"), ("tts", "ms"), ("realtime", "zh")])
-def test_people_of_a_feature_and_a_language(chat: ClientApplication, feature: str, language: str) -> None:
+def test_people_are_counted_by_feature_and_language(chat: ClientApplication, feature: str, language: str) -> None:
     first, last = some_use(chat, ClientApplication.objects.create(name="other"))
     which = activity.PeopleFilter(chat.pk, feature, language)
     rows = [
@@ -89,11 +89,11 @@ def test_people_of_a_feature_and_a_language(chat: ClientApplication, feature: st
         assert by_week[week] == sum(start == week for start in began.values())
 
 
-def test_features_are_named_as_the_roll_out_names_them() -> None:
+def test_features_have_the_names_of_the_roll_out() -> None:
     assert {kind.feature for kind in Kind} <= {"asr", "tts", "realtime"}
 
 
-def test_who_was_refused_was_not_served(chat: ClientApplication, fill: Fill) -> None:
+def test_refused_users_do_not_count_as_served(chat: ClientApplication, fill: Fill) -> None:
     fill(1, status=429, error_code="quota_exceeded")
     fill(1, status=499, error_code="client_closed_request")
     assert not UserWeek.objects.exists()
@@ -102,14 +102,14 @@ def test_who_was_refused_was_not_served(chat: ClientApplication, fill: Fill) -> 
     assert UserWeek.objects.filter(**everybody).count() == CohortWeek.objects.filter(**everybody).count() == 1
 
 
-def test_the_same_id_elsewhere_is_somebody_else(chat: ClientApplication, fill: Fill) -> None:
+def test_the_same_id_of_another_client_is_another_person(chat: ClientApplication, fill: Fill) -> None:
     fill(1)
     fill(1, client=ClientApplication.objects.create(name="other"))
     today = day_of(timezone.now())
     assert activity.active_by_day(today, today)[today] == activity.Active(2, 2, 2)
 
 
-def test_names_that_are_taken_away_change_nothing(chat: ClientApplication) -> None:
+def test_pruning_and_erasing_do_not_change_the_counts(chat: ClientApplication) -> None:
     first, last = some_use(chat)
     before = rollups()
     found = activity.cohorts(first, last)
@@ -127,13 +127,13 @@ def test_names_that_are_taken_away_change_nothing(chat: ClientApplication) -> No
     assert not LedgerEntry.objects.filter(user__in=["u1", old]).exists()
 
 
-def test_a_strange_id_is_a_person_too(chat: ClientApplication) -> None:
+def test_ids_that_look_like_pseudonyms_are_distinct_people(chat: ClientApplication) -> None:
     assert activity.person(chat.pk, "gone:with the wind") != activity.person(chat.pk, "gone:with the win")
     assert activity.person(chat.pk, "aminah") == activity.person(chat.pk, activity.pseudonym(chat.pk, "aminah"))
     assert 0 <= activity.person(chat.pk, "gone:" + "f" * 24) < 2**63
 
 
-def test_a_day_that_is_gone_from_the_ledger_is_gone_here(chat: ClientApplication, fill: Fill) -> None:
+def test_rebuilding_removes_days_that_the_ledger_lacks(chat: ClientApplication, fill: Fill) -> None:
     fill(1)
     UserWeek.objects.update(days=activity.WHOLE_WEEK)
     rebuild()
@@ -147,7 +147,7 @@ def test_a_day_that_is_gone_from_the_ledger_is_gone_here(chat: ClientApplication
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_with_a_history_is_filled_by_the_migration(chat: ClientApplication) -> None:
+def test_the_migration_fills_the_tables_from_the_ledger(chat: ClientApplication) -> None:
     some_use(chat)
     before = rollups()
     try:

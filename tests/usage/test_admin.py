@@ -71,14 +71,14 @@ def act(client: Client, row: Model, action: str, **fields: object) -> str:
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_every_list_opens_for_who_may_only_look(product: Client, draft: Statement, name: str) -> None:
+def test_every_list_opens_for_viewers(product: Client, draft: Statement, name: str) -> None:
     PlanAssignment.objects.create(client=draft.client, user="aminah", plan=Plan.objects.get(name="small"))
     response = product.get(f"/admin/usage/{name}/", {"q": "aminah"})
     assert response.status_code == 200
     assert product.get(f"/admin/usage/{name}/add/").status_code == 403
 
 
-def test_nobody_edits_what_is_written(boss: Client, final: Statement) -> None:
+def test_recorded_rows_cannot_be_edited(boss: Client, final: Statement) -> None:
     for row in (LedgerEntry.objects.all()[0], final, Consumption.objects.all()[0]):
         assert boss.get(url(row)).status_code == 200
         assert boss.post(url(row), {}).status_code == 403
@@ -92,24 +92,24 @@ class TestTakeBack:
         assert "Took 600 characters of 1,500 characters back." in page
         assert row.counter_entries.get().characters == -600
 
-    def test_audio_is_taken_back_in_seconds(self, boss: Client, draft: Statement) -> None:
+    def test_a_counter_entry_for_audio_is_entered_in_seconds(self, boss: Client, draft: Statement) -> None:
         row = LedgerEntry.objects.get(kind="transcription")
         assert 'value="60.000"' in boss.get(url(row, "take-back")).content.decode()
         assert "Took 12.5 s of 1.0 min back." in act(boss, row, "take-back", units="12.5", why="a test call")
         assert row.counter_entries.get().audio_ms == -12_500
 
-    def test_too_much_is_told(self, boss: Client, draft: Statement) -> None:
+    def test_more_units_than_the_row_has_are_refused(self, boss: Client, draft: Statement) -> None:
         row = LedgerEntry.objects.get(kind="speech")
         assert "Between 1 and 1500 units" in act(boss, row, "take-back", units=1501, why="x")
         assert not row.counter_entries.exists()
 
-    def test_not_by_who_may_only_look(self, product: Client, draft: Statement) -> None:
+    def test_viewers_cannot_take_back(self, product: Client, draft: Statement) -> None:
         row = LedgerEntry.objects.get(kind="speech")
         assert product.post(url(row, "take-back"), {"units": 1, "why": "x"}).status_code == 403
 
 
 class TestStatements:
-    def test_drafts(self, boss: Client, chat: ClientApplication, fill: Fill) -> None:
+    def test_drafts_are_written(self, boss: Client, chat: ClientApplication, fill: Fill) -> None:
         fill(100, at=moment(last_month()))
         address = "/admin/usage/statement/draft/"
         page = boss.get(address).content.decode()
@@ -118,12 +118,12 @@ class TestStatements:
         assert "Wrote 2 drafts" in page
         assert Statement.objects.count() == 2
 
-    def test_one_final(self, boss: Client, draft: Statement) -> None:
+    def test_one_statement_is_made_final(self, boss: Client, draft: Statement) -> None:
         assert "is final: RM 0.20." in act(boss, draft, "final")
         assert Statement.objects.get(pk=draft.pk).finalised_by == "siti"
         assert boss.get(url(draft, "final")).status_code == 403
 
-    def test_many_final(self, boss: Client, draft: Statement) -> None:
+    def test_several_statements_are_made_final(self, boss: Client, draft: Statement) -> None:
         address = "/admin/usage/statement/"
         chosen = [str(one.pk) for one in Statement.objects.all()]
         order = {"action": "finalise_selected", "_selected_action": chosen}
@@ -137,20 +137,20 @@ class TestStatements:
         assert "2 are final now." in boss.post(address, sent, follow=True).content.decode()
         assert Statement.objects.filter(state="final").count() == 2
 
-    def test_a_credit_note_begins_with_the_difference(self, boss: Client, final: Statement) -> None:
+    def test_a_credit_note_proposes_the_overcharged_amount(self, boss: Client, final: Statement) -> None:
         boss.post(url(LedgerEntry.objects.get(kind="speech"), "take-back"), {"units": 600, "why": "a test call"})
         assert 'value="0.12"' in boss.get(url(final, "credit")).content.decode()
         assert "of RM 0.12 is written" in act(boss, final, "credit", amount_sen="0.12", why="a test call")
         assert "at most RM 0.08" in act(boss, final, "credit", amount_sen="0.09", why="more")
 
-    def test_to_print(self, product: Client, final: Statement) -> None:
+    def test_a_statement_can_be_printed(self, product: Client, final: Statement) -> None:
         final.credit(5, why="a wrong <price>", by="siti")
         page = product.get(url(final, "print")).content.decode()
         for text in (final.number, "aminah", "1500 characters", "RM 0.20", "-RM 0.05", "RM 0.15", "&lt;price&gt;"):
             assert text in page
         assert "Draft" not in page
 
-    def test_csv(self, product: Client, draft: Statement) -> None:
+    def test_statements_are_downloaded_as_csv(self, product: Client, draft: Statement) -> None:
         response = product.get(url(draft, "csv"))
         assert response["Content-Type"].startswith("text/csv")
         assert f'filename="{draft.number}.csv"' in response["Content-Disposition"]
@@ -161,19 +161,19 @@ class TestStatements:
         assert len(lines) == 1 + 2 * 3
 
     @pytest.mark.parametrize("action", ["final", "credit"])
-    def test_who_may_only_look_changes_nothing(self, product: Client, draft: Statement, action: str) -> None:
+    def test_viewers_cannot_change_statements(self, product: Client, draft: Statement, action: str) -> None:
         assert product.post(url(draft, action), {"amount_sen": 1, "why": "x"}).status_code == 403
         assert product.post("/admin/usage/statement/draft/", {"month": "2026-01"}).status_code == 403
 
 
-def test_plans_are_assigned_and_kept(boss: Client, chat: ClientApplication, small_plan: Plan) -> None:
+def test_an_assigned_plan_cannot_be_deleted(boss: Client, chat: ClientApplication, small_plan: Plan) -> None:
     form = {"client": chat.pk, "user": "aminah", "plan": small_plan.pk, "note": "asked for it"}
     form |= {"starts_at_0": "2026-11-01", "starts_at_1": "00:00:00"}
     assert boss.post("/admin/usage/planassignment/add/", form).status_code == 302
     assert boss.post(url(PlanAssignment.objects.get(), "delete"), {"post": "yes"}).status_code == 403
 
 
-def test_the_cost_page_says_what_the_month_costs(product: Client, fill: Fill) -> None:
+def test_the_cost_page_shows_the_cost_of_the_month(product: Client, fill: Fill) -> None:
     InfrastructureCost.objects.all().delete()
     InfrastructureCost.objects.create(
         resource="other", price_micros=30_000_000, per="month", starts_at=moment(last_month())
@@ -185,7 +185,7 @@ def test_the_cost_page_says_what_the_month_costs(product: Client, fill: Fill) ->
     assert "not enough data" in page
 
 
-def test_money_is_typed_and_shown_in_ringgit_and_dollars(boss: Client, small_plan: Plan) -> None:
+def test_money_is_entered_and_shown_in_ringgit_and_dollars(boss: Client, small_plan: Plan) -> None:
     page = boss.get(url(small_plan)).content.decode()
     assert 'value="0.05"' in page
     assert "50000" not in page
@@ -206,7 +206,7 @@ def test_money_is_typed_and_shown_in_ringgit_and_dollars(boss: Client, small_pla
 
 
 @pytest.mark.parametrize("typed", ["five", "-1", "0.0000001", "NaN", "99999999"])
-def test_a_price_that_is_none_is_told(boss: Client, small_plan: Plan, typed: str) -> None:
+def test_an_invalid_price_is_refused(boss: Client, small_plan: Plan, typed: str) -> None:
     form = {
         "name": "small",
         "included_audio_minutes": 5,
@@ -230,7 +230,7 @@ def test_the_ledger_is_filtered_by_outcome(boss: Client, fill: Fill, outcome: st
 
 
 @pytest.mark.parametrize("month", ["", "2026-13", "nonsense"])
-def test_a_month_that_is_none_filters_nothing(boss: Client, draft: Statement, month: str) -> None:
+def test_an_invalid_month_is_ignored_by_the_filter(boss: Client, draft: Statement, month: str) -> None:
     page = boss.get("/admin/usage/statement/", {"month": month})
     assert page.context["cl"].result_count == Statement.objects.count()
 

@@ -28,7 +28,7 @@ def add(resource: str, price_micros: int, per: str, **fields: object) -> Infrast
     return InfrastructureCost.objects.create(resource=resource, price_micros=price_micros, per=per, **values)
 
 
-def test_hours_and_months() -> None:
+def test_hourly_and_monthly_prices() -> None:
     add("t4", 500_000, "hour", quantity=2, speech_to_text_percent=75)
     add("api_pod", 60 * MICROS, "month", quantity=3)
     cost = month_cost(MIDDLE)
@@ -41,7 +41,7 @@ def test_hours_and_months() -> None:
     assert cost.text_to_speech_micros == gpu // 4 + pods // 2
 
 
-def test_what_begins_and_ends_within_the_month() -> None:
+def test_costs_that_start_or_end_within_the_month() -> None:
     add("t4", MICROS, "hour", ends_at=datetime(2026, 6, 6, tzinfo=KL))
     add("t4", MICROS, "hour", quantity=2, starts_at=datetime(2026, 6, 6, tzinfo=KL))
     add("other", MICROS, "hour", ends_at=JUNE)
@@ -52,7 +52,7 @@ def test_what_begins_and_ends_within_the_month() -> None:
     assert cost.run_rate_micros_per_day == 2 * 24 * MICROS
 
 
-def test_spread_over_what_was_done(fill: Fill) -> None:
+def test_costs_per_unit_of_work(fill: Fill) -> None:
     add("other", 20 * MICROS, "month", starts_at=JUNE)
     cost = month_cost(MIDDLE)
     assert (cost.per_audio_hour_micros, cost.per_1000_characters_micros) == (None, None)
@@ -65,13 +65,13 @@ def test_spread_over_what_was_done(fill: Fill) -> None:
     assert cost.per_1000_characters_micros == 5 * MICROS // 10
 
 
-def test_ends_after_it_starts() -> None:
+def test_a_cost_cannot_end_before_it_starts() -> None:
     with pytest.raises(ValidationError):
         add("t4", 1, "hour", ends_at=MAY).clean()
 
 
 class TestScorecard:
-    def test_each_metric_has_a_goal(self) -> None:
+    def test_each_metric_has_targets(self) -> None:
         assert {targets.metric for targets in TARGETS} == set(Metric)
 
     @pytest.mark.parametrize(
@@ -89,5 +89,5 @@ class TestScorecard:
         targets = TARGETS_OF[metric]
         assert (targets.launch.verdict(value), targets.growth.verdict(value)) == (launch, growth)
 
-    def test_too_little_to_say(self) -> None:
+    def test_no_verdict_without_enough_data(self) -> None:
         assert TARGETS_OF[Metric.OPINION_SCORE].launch.verdict(4.9, is_enough=False) == "not enough data"

@@ -49,19 +49,19 @@ class TestSearch:
         assert shown(boss, f"{LEDGER}?q={term}") == ["u2"]
 
     @pytest.mark.parametrize("term", ["u", "U2", "u2 u1"])
-    def test_ids_are_whole(self, boss: Client, rows: list[LedgerEntry], term: str) -> None:
+    def test_parts_of_ids_are_not_found(self, boss: Client, rows: list[LedgerEntry], term: str) -> None:
         assert shown(boss, f"{LEDGER}?q={term}") == []
 
-    def test_with_a_filter(self, boss: Client, rows: list[LedgerEntry], fill: Fill) -> None:
+    def test_search_and_filter_combine(self, boss: Client, rows: list[LedgerEntry], fill: Fill) -> None:
         fill(5, Kind.SPEECH, user="u2")
         assert len(shown(boss, f"{LEDGER}?q=u2")) == 2
         assert len(shown(boss, f"{LEDGER}?q=u2&kind__exact=speech")) == 1
 
-    def test_users_of_all_client_applications(self, boss: Client, rows: list[LedgerEntry], fill: Fill) -> None:
+    def test_finds_a_user_of_every_client_application(self, boss: Client, rows: list[LedgerEntry], fill: Fill) -> None:
         fill(5, user="u2", client=ClientApplication.objects.create(name="helpdesk"))
         assert shown(boss, f"{LEDGER}?q=u2") == ["u2", "u2"]
 
-    def test_through_a_relation(self, boss: Client, rows: list[LedgerEntry]) -> None:
+    def test_searches_through_a_relation(self, boss: Client, rows: list[LedgerEntry]) -> None:
         for row in rows[:2]:
             Correction.objects.create(entry=row, word_error_rate=0.1, reference_words=10)
         page = boss.get("/admin/usage/correction/?q=u1")
@@ -69,22 +69,22 @@ class TestSearch:
 
 
 class TestMonths:
-    def test_the_years_that_are_there(self, boss: Client, rows: list[LedgerEntry]) -> None:
+    def test_lists_the_years_with_rows(self, boss: Client, rows: list[LedgerEntry]) -> None:
         page = boss.get(LEDGER).content.decode()
         assert "created_at__year=2025" in page and "created_at__year=2026" in page
 
-    def test_the_months_of_a_year(self, boss: Client, rows: list[LedgerEntry]) -> None:
+    def test_lists_the_months_of_a_year(self, boss: Client, rows: list[LedgerEntry]) -> None:
         page = boss.get(f"{LEDGER}?created_at__year=2026").content.decode()
         months = [month for month in range(1, 13) if f"created_at__month={month}&" in page or f'month={month}"' in page]
         assert months == [2, 3, 4]
 
-    def test_the_days_of_a_month(self, boss: Client, rows: list[LedgerEntry]) -> None:
+    def test_lists_the_days_of_a_month(self, boss: Client, rows: list[LedgerEntry]) -> None:
         address = f"{LEDGER}?created_at__year=2026&created_at__month=2"
         assert "created_at__day=14" in boss.get(address).content.decode()
         assert shown(boss, address) == ["u2", "u1"]
         assert shown(boss, f"{address}&created_at__day=28") == ["u2"]
 
-    def test_of_days_that_are_dates(self, boss: Client, rows: list[LedgerEntry]) -> None:
+    def test_works_for_date_columns(self, boss: Client, rows: list[LedgerEntry]) -> None:
         assert "day__year=2025" in boss.get(DAILY).content.decode()
         assert boss.get(f"{DAILY}?day__year=2026&day__month=2").content.decode().count("day__day=") >= 27
 
@@ -94,7 +94,7 @@ class TestMonths:
 
 
 @pytest.mark.parametrize("address", [LEDGER, f"{LEDGER}?created_at__year=2026", f"{LEDGER}?q=u1", DAILY])
-def test_nothing_reads_every_row_for_its_month(boss: Client, rows: list[LedgerEntry], address: str) -> None:
+def test_no_query_reads_all_rows(boss: Client, rows: list[LedgerEntry], address: str) -> None:
     with CaptureQueriesContext(connection) as asked:
         boss.get(address)
     sql = [query["sql"] for query in asked.captured_queries]
@@ -109,16 +109,16 @@ class TestPages:
         return [fill(1, user=f"u{number}").user for number in range(237)][::-1]
 
     @pytest.mark.parametrize("page", [1, 2, 3, 4, 5])
-    def test_all_of_them(self, boss: Client, many: list[str], page: int) -> None:
+    def test_every_page_has_its_rows(self, boss: Client, many: list[str], page: int) -> None:
         assert shown(boss, f"{LEDGER}?p={page}") == many[50 * (page - 1) : 50 * page]
 
-    def test_sorted_the_other_way(self, boss: Client, many: list[str]) -> None:
+    def test_pages_in_reverse_order(self, boss: Client, many: list[str]) -> None:
         assert shown(boss, f"{LEDGER}?o=0&p=5") == many[:37][::-1]
 
-    def test_the_last_one_is_read_from_the_end(self, boss: Client, many: list[str]) -> None:
+    def test_the_last_page_needs_no_offset(self, boss: Client, many: list[str]) -> None:
         with CaptureQueriesContext(connection) as asked:
             boss.get(f"{LEDGER}?p=5")
         assert not [query["sql"] for query in asked.captured_queries if "OFFSET" in query["sql"]]
 
-    def test_a_page_too_far(self, boss: Client, many: list[str]) -> None:
+    def test_a_page_beyond_the_last(self, boss: Client, many: list[str]) -> None:
         assert boss.get(f"{LEDGER}?p=77").status_code in (200, 302)

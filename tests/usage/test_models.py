@@ -14,7 +14,7 @@ def entry(db) -> LedgerEntry:
     return LedgerEntry.objects.create(request_id="req_1", kind="speech", client=client, user="u", status=200)
 
 
-def test_a_written_row_stays_as_it_is(entry: LedgerEntry) -> None:
+def test_a_ledger_row_cannot_be_changed_or_deleted(entry: LedgerEntry) -> None:
     entry.status = 500
     for change in (
         entry.save,
@@ -28,7 +28,7 @@ def test_a_written_row_stays_as_it_is(entry: LedgerEntry) -> None:
     assert LedgerEntry.objects.get().status == 200
 
 
-def test_a_repeated_request_id_is_another_row(entry: LedgerEntry) -> None:
+def test_a_repeated_request_id_gets_its_own_row(entry: LedgerEntry) -> None:
     LedgerEntry.objects.create(request_id="req_1", kind="speech", client=entry.client, user="u", status=200)
     assert LedgerEntry.objects.filter(request_id="req_1").count() == 2
 

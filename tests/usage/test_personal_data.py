@@ -51,7 +51,7 @@ def totals() -> dict[str, Any]:
 
 
 class TestPrune:
-    def test_old_use_loses_its_names_not_its_numbers(self, chat: ClientApplication, fill: Fill) -> None:
+    def test_pruning_replaces_user_ids_and_keeps_the_numbers(self, chat: ClientApplication, fill: Fill) -> None:
         now = timezone.now()
         for user in ("aminah", "bala"):
             fill(100, at=now - OLD, user=user, request_id="chat-with-aminah")
@@ -69,14 +69,14 @@ class TestPrune:
         rebuild()
         assert rollups() == as_pruned
 
-    def test_what_is_recent_keeps_its_names(self, chat: ClientApplication, fill: Fill) -> None:
+    def test_recent_rows_keep_their_user_ids(self, chat: ClientApplication, fill: Fill) -> None:
         fill(100, at=timezone.now() - OLD)
         fill(100)
         assert prune(timezone.now() - timedelta(days=400)) == 1
         assert set(LedgerEntry.objects.values_list("user", flat=True)) == {pseudonym(chat.pk, "aminah"), "aminah"}
         assert prune(timezone.now() - timedelta(days=400)) == 0
 
-    def test_whole_months_at_a_time(self, chat: ClientApplication, fill: Fill) -> None:
+    def test_only_whole_months_are_pruned(self, chat: ClientApplication, fill: Fill) -> None:
         fill(100, at=moment(last_month(), 2))
         fill(100, at=moment(last_month(), 20))
         assert prune(moment(last_month(), 10)) == 0
@@ -85,17 +85,17 @@ class TestPrune:
         rebuild()
         assert rollups() == as_pruned
 
-    def test_a_pseudonym_is_one_persons(self, chat: ClientApplication) -> None:
+    def test_a_pseudonym_belongs_to_one_user_of_one_client(self, chat: ClientApplication) -> None:
         names = {pseudonym(chat.pk, "aminah"), pseudonym(chat.pk, "bala"), pseudonym(chat.pk + 1, "aminah")}
         assert len(names) == 3
         assert pseudonym(chat.pk, "aminah") in names
         assert not any("aminah" in name for name in names)
 
-    def test_a_key_is_nobodys_name(self, chat: ClientApplication, fill: Fill) -> None:
+    def test_ids_of_keys_are_not_pruned(self, chat: ClientApplication, fill: Fill) -> None:
         fill(100, at=timezone.now() - OLD, user="key:vk_x")
         assert prune(timezone.now()) == 0
 
-    def test_final_statements_too(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
+    def test_final_statements_are_pruned_too(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
         fill(1500, at=moment(last_month()))
         draft_month(last_month())
         finalise(Statement.objects.get(user="aminah"), by="siti")
@@ -103,7 +103,7 @@ class TestPrune:
         statement = Statement.objects.exclude(user="").get()
         assert (statement.user, statement.total_micros) == (pseudonym(chat.pk, "aminah"), 200_000)
 
-    def test_no_limit(self, fill: Fill) -> None:
+    def test_zero_days_disable_pruning(self, fill: Fill) -> None:
         fill(100, at=timezone.now() - 9 * OLD)
         call_command("prune_usage", days=0, stdout=io.StringIO())
         assert LedgerEntry.objects.get().user == "aminah"
@@ -193,14 +193,14 @@ class TestTrails:
         assert "aminah" not in words
         assert PlanAssignment.objects.get().note == ""
 
-    def test_somebody_elses_stay(self, traces: LedgerEntry) -> None:
+    def test_entries_about_other_users_are_kept(self, traces: LedgerEntry) -> None:
         before = list(LogEntry.objects.values_list("object_repr", "change_message"))
         call_command("erase_user", "chat", "bala", yes=True, stdout=io.StringIO())
         assert list(LogEntry.objects.values_list("object_repr", "change_message")) == before
         assert LedgerEntry.objects.filter(note__contains="rang up").exists()
 
     @pytest.mark.parametrize("user", ["voice", "5", "small"])
-    def test_an_id_that_is_also_a_word(
+    def test_a_word_in_another_field_is_not_taken_for_a_user_id(
         self, chat: ClientApplication, small_plan: Plan, admin_user: User, user: str
     ) -> None:
         """A word counts as a user's id only in fields that contain users."""
@@ -231,7 +231,7 @@ class TestTrails:
         assert "陈秀英" not in LogEntry.objects.get().get_change_message()
 
 
-def test_erasing_asks(a_life: None, monkeypatch) -> None:
+def test_erasing_asks_for_confirmation(a_life: None, monkeypatch) -> None:
     monkeypatch.setattr("builtins.input", lambda _question: "bala")
     with pytest.raises(CommandError, match="Nothing was erased"):
         call_command("erase_user", "chat", "aminah")

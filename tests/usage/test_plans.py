@@ -13,7 +13,7 @@ from usage.models import Plan, PlanAssignment
 from usage.plans import current_plan
 
 
-def test_whose_plan_it_is_and_when(chat: ClientApplication, small_plan: Plan) -> None:
+def test_the_newest_assignment_that_has_started_applies(chat: ClientApplication, small_plan: Plan) -> None:
     now = timezone.now()
     clients, own, later = (Plan.objects.create(name=name) for name in ("clients", "own", "later"))
     assert current_plan(chat.pk, "aminah") == small_plan
@@ -27,13 +27,13 @@ def test_whose_plan_it_is_and_when(chat: ClientApplication, small_plan: Plan) ->
     assert current_plan(chat.pk + 1, "aminah") == small_plan
 
 
-def test_terms_are_in_units(small_plan: Plan) -> None:
+def test_terms_are_converted_to_units(small_plan: Plan) -> None:
     audio, characters = (small_plan.terms[measure] for measure in Measure)
     assert (audio.included, audio.soft, audio.hard, audio.per) == (300_000, 480_000, 600_000, 60_000)
     assert (characters.included, characters.soft, characters.hard, characters.per) == (500, 800, 1000, 1000)
 
 
-def test_there_is_one_default(small_plan: Plan) -> None:
+def test_there_can_be_only_one_default_plan(small_plan: Plan) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         Plan.objects.create(name="another", is_default=True)
 
@@ -45,6 +45,6 @@ def test_there_is_one_default(small_plan: Plan) -> None:
         {"soft_audio_minutes": 10, "hard_audio_minutes": 9},
     ],
 )
-def test_limits_in_order(db, wrong: dict[str, int]) -> None:
+def test_invalid_limits_are_refused(db, wrong: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         Plan(name="wrong", **wrong).full_clean()

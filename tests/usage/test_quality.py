@@ -27,14 +27,14 @@ def rate(fill: Fill, score: int, **fields: object) -> None:
 
 
 class TestWordErrorRate:
-    def test_it_is_of_words_not_of_transcripts(self, fill: Fill) -> None:
+    def test_the_rate_is_weighted_by_words(self, fill: Fill) -> None:
         correct(fill, 1.0, 1)
         correct(fill, 0.1, 99)
         found = word_error_rate(SINCE, UNTIL)
         assert found.value == pytest.approx((1 + 9.9) / 100)
         assert (found.count, found.words, found.is_enough) == (2, 100, False)
 
-    def test_the_interval_holds_the_truth_as_often_as_it_says(self, fill: Fill) -> None:
+    def test_the_interval_contains_the_true_rate_in_95_percent(self, fill: Fill) -> None:
         chance = random.Random(3)
         for number in range(40):
             for _ in range(40):
@@ -46,7 +46,7 @@ class TestWordErrorRate:
         assert 33 <= hits <= 40
         assert all(one.is_enough and one.low < one.value < one.high for one in found)
 
-    def test_of_some(self, fill: Fill) -> None:
+    def test_filtered_by_model_language_and_time(self, fill: Fill) -> None:
         correct(fill, 0.5, 10, model="small", language="ms")
         correct(fill, 0.1, 10, model="large", language="ms")
         correct(fill, 0.9, 10, model="small", at=NOW - timedelta(days=30))
@@ -57,7 +57,7 @@ class TestWordErrorRate:
         found = word_error_rate(SINCE, UNTIL)
         assert (found.value, found.low, found.high, found.count) == (None, None, None, 0)
 
-    def test_one_is_no_interval(self, fill: Fill) -> None:
+    def test_one_observation_has_no_interval(self, fill: Fill) -> None:
         correct(fill, 0.5, 10)
         found = word_error_rate(SINCE, UNTIL)
         assert (found.value, found.low) == (0.5, None)
@@ -73,12 +73,12 @@ class TestOpinionScore:
         assert (found.value, found.count) == (pytest.approx(mean(scores)), 6)
         assert (found.low, found.high) == (pytest.approx(mean(scores) - margin), pytest.approx(mean(scores) + margin))
 
-    def test_it_stays_on_the_scale(self, fill: Fill) -> None:
+    def test_the_interval_stays_on_the_scale(self, fill: Fill) -> None:
         for score in (5, 5, 3):
             rate(fill, score)
         assert opinion_score(SINCE, UNTIL).high == 5.0
 
-    def test_of_a_voice(self, fill: Fill) -> None:
+    def test_filtered_by_voice(self, fill: Fill) -> None:
         rate(fill, 5, voice="a")
         rate(fill, 1, voice="b")
         assert opinion_score(SINCE, UNTIL, voice="a").value == 5.0

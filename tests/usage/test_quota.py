@@ -69,7 +69,7 @@ async def used_and_reserved(caller: Caller, kind: Kind = Kind.SPEECH) -> tuple[i
     return row.used, row.reserved
 
 
-async def test_room_for_ten_of_fifty_at_once(api: httpx.AsyncClient, small_plan: Plan) -> None:
+async def test_ten_of_fifty_simultaneous_requests_fit_the_quota(api: httpx.AsyncClient, small_plan: Plan) -> None:
     await Plan.objects.aupdate(hard_characters=10 * len(SENTENCE))
     headers = {"X-Voice-User": "aminah"}
     posts = [api.post("/v1/audio/speech", json={"input": SENTENCE}, headers=headers) for _ in range(50)]
@@ -93,7 +93,7 @@ async def test_room_for_ten_of_fifty_at_once(api: httpx.AsyncClient, small_plan:
     assert not await ReservedQuota.objects.aexists()
 
 
-async def test_what_is_held_cannot_be_held_again(caller: Caller, small_plan: Plan) -> None:
+async def test_reserved_units_cannot_be_reserved_twice(caller: Caller, small_plan: Plan) -> None:
     first = await cover(caller, 900)
     with pytest.raises(quota.QuotaExceeded) as refusal:
         await cover(caller, 101)
@@ -103,7 +103,7 @@ async def test_what_is_held_cannot_be_held_again(caller: Caller, small_plan: Pla
     assert await used_and_reserved(caller) == (900, 100)
 
 
-async def test_a_full_month_is_refused_until_the_next(caller: Caller, small_plan: Plan, fill: Fill) -> None:
+async def test_an_exhausted_quota_refuses_until_the_next_month(caller: Caller, small_plan: Plan, fill: Fill) -> None:
     await sync_to_async(fill)(1000)
     with pytest.raises(quota.QuotaExceeded) as refusal:
         await quota.check(caller, "aminah", Kind.SPEECH)
@@ -118,20 +118,20 @@ async def test_a_full_month_is_refused_until_the_next(caller: Caller, small_plan
 
 
 @pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
-async def test_a_failure_gives_its_quota_back(caller: Caller, small_plan: Plan, status: int) -> None:
+async def test_a_failed_request_releases_its_reservation(caller: Caller, small_plan: Plan, status: int) -> None:
     held = await cover(caller, 700)
     await ledger().write(entry(caller, 700, held, status=status))
     assert await used_and_reserved(caller) == (0, 0)
 
 
-async def test_less_or_more_than_was_held(caller: Caller, small_plan: Plan) -> None:
+async def test_settling_corrects_the_reserved_amount(caller: Caller, small_plan: Plan) -> None:
     for held_units, used_units, expected in ((100, 60, 60), (100, 130, 190)):
         held = await cover(caller, held_units)
         await ledger().write(entry(caller, used_units, held))
         assert await used_and_reserved(caller) == (expected, 0)
 
 
-async def test_a_stream_holds_more_as_it_goes(caller: Caller, small_plan: Plan) -> None:
+async def test_a_stream_reserves_more_as_it_goes(caller: Caller, small_plan: Plan) -> None:
     held = Reservation(Kind.REALTIME)
     for seconds in (10, 20, 600):
         await held.reserve(caller, "aminah", units=1000 * seconds)
@@ -143,21 +143,23 @@ async def test_a_stream_holds_more_as_it_goes(caller: Caller, small_plan: Plan) 
     assert await used_and_reserved(caller, Kind.REALTIME) == (595_000, 0)
 
 
-async def test_covering_what_is_covered_asks_nobody(caller: Caller, small_plan: Plan, monkeypatch) -> None:
+async def test_no_query_if_the_reservation_already_covers_the_units(
+    caller: Caller, small_plan: Plan, monkeypatch
+) -> None:
     held = await cover(caller, 100)
     monkeypatch.setattr(ledger(), "reserve", None)
     await held.reserve(caller, "aminah", units=100)
     await held.reserve(caller, "aminah", units=7)
 
 
-async def test_another_end_user_after_all(caller: Caller, small_plan: Plan) -> None:
+async def test_a_reservation_moves_to_another_end_user(caller: Caller, small_plan: Plan) -> None:
     held = await cover(caller, 100)
     await held.reserve(caller, "bala", units=100)
     assert await used_and_reserved(caller) == (0, 0)
     assert (await Consumption.objects.aget(user="bala")).reserved == 100
 
 
-async def test_what_dead_work_held_expires(caller: Caller, small_plan: Plan) -> None:
+async def test_reservations_of_dead_processes_expire(caller: Caller, small_plan: Plan) -> None:
     dead = await cover(caller, 1000)
     with pytest.raises(quota.QuotaExceeded):
         await cover(caller, 1)
@@ -167,7 +169,7 @@ async def test_what_dead_work_held_expires(caller: Caller, small_plan: Plan) -> 
     assert not await ReservedQuota.objects.filter(key=dead.key).aexists()
 
 
-async def test_the_door_does_not_count_what_dead_work_held(caller: Caller, small_plan: Plan) -> None:
+async def test_the_check_ignores_expired_reservations(caller: Caller, small_plan: Plan) -> None:
     await cover(caller, 1000)
     await ReservedQuota.objects.aupdate(expires_at=timezone.now() - timedelta(seconds=1))
     quota.forget()
@@ -175,7 +177,7 @@ async def test_the_door_does_not_count_what_dead_work_held(caller: Caller, small
     assert await used_and_reserved(caller) == (0, 0)
 
 
-async def test_work_thought_dead_that_goes_on(caller: Caller, small_plan: Plan) -> None:
+async def test_work_that_outlives_its_reservation_is_settled(caller: Caller, small_plan: Plan) -> None:
     held = await cover(caller, 300)
     await ReservedQuota.objects.aupdate(expires_at=timezone.now() - timedelta(seconds=1))
     assert await sync_to_async(free_all_stale)() == 1
@@ -186,7 +188,7 @@ async def test_work_thought_dead_that_goes_on(caller: Caller, small_plan: Plan) 
     assert await used_and_reserved(caller) == (400, 0)
 
 
-async def test_work_that_lasts_past_the_months_end(caller: Caller, small_plan: Plan, monkeypatch) -> None:
+async def test_work_that_ends_in_the_next_month(caller: Caller, small_plan: Plan, monkeypatch) -> None:
     held = await cover(caller, 300)
     this_month = month_of(timezone.now())
     later = end_of_month(this_month) + timedelta(seconds=5)
@@ -198,9 +200,7 @@ async def test_work_that_lasts_past_the_months_end(caller: Caller, small_plan: P
     assert rows == {this_month: (0, 0), month_after(this_month): (400, 0)}
 
 
-async def test_reservations_that_come_together_share_a_transaction(
-    caller: Caller, small_plan: Plan, monkeypatch
-) -> None:
+async def test_simultaneous_reservations_share_a_transaction(caller: Caller, small_plan: Plan, monkeypatch) -> None:
     outcomes = await asyncio.gather(*(cover(caller, 100) for _ in range(30)), return_exceptions=True)
     assert sum(isinstance(outcome, Reservation) for outcome in outcomes) == 10
     assert await used_and_reserved(caller) == (0, 1000)
@@ -213,7 +213,7 @@ async def test_without_a_plan_nothing_is_limited(caller: Caller) -> None:
     assert not await Consumption.objects.aexists()
 
 
-async def test_a_plan_of_ones_own(caller: Caller, small_plan: Plan) -> None:
+async def test_a_users_own_plan_applies(caller: Caller, small_plan: Plan) -> None:
     large = await Plan.objects.acreate(name="large", hard_characters=5000)
     client = {"client_id": caller.client_id, "user": caller.user}
     now = timezone.now()
@@ -224,7 +224,7 @@ async def test_a_plan_of_ones_own(caller: Caller, small_plan: Plan) -> None:
         await cover(Caller(caller.client_id, "chat", "bala", "vk_x", "key:vk_x"), 5000)
 
 
-async def test_the_plan_of_a_client_application(caller: Caller, small_plan: Plan) -> None:
+async def test_a_client_applications_plan_applies(caller: Caller, small_plan: Plan) -> None:
     large = await Plan.objects.acreate(name="large", hard_characters=5000)
     await PlanAssignment.objects.acreate(client_id=caller.client_id, plan=large)
     await cover(caller, 5000)
@@ -232,7 +232,7 @@ async def test_the_plan_of_a_client_application(caller: Caller, small_plan: Plan
 
 
 class TestHeaders:
-    async def test_they_tell_what_is_left(self, caller: Caller, small_plan: Plan) -> None:
+    async def test_headers_show_limit_and_remaining_quota(self, caller: Caller, small_plan: Plan) -> None:
         await quota.check(caller, "aminah", Kind.SPEECH)
         await cover(caller, 100)
         assert current().headers == {
@@ -240,7 +240,7 @@ class TestHeaders:
             "X-Voice-Quota-Remaining-Characters": "900",
         }
 
-    async def test_near_the_limit_they_warn(self, caller: Caller, small_plan: Plan) -> None:
+    async def test_headers_warn_near_the_limit(self, caller: Caller, small_plan: Plan) -> None:
         await cover(caller, 510_000, Kind.TRANSCRIPTION)
         assert current().headers == {
             "X-Voice-Quota-Limit-Audio-Seconds": "600",
@@ -248,7 +248,7 @@ class TestHeaders:
             "X-Voice-Quota-Warning": "85 % of this month's speech-to-text quota is used",
         }
 
-    async def test_on_an_answer(self, api: httpx.AsyncClient, small_plan: Plan) -> None:
+    async def test_responses_have_the_headers(self, api: httpx.AsyncClient, small_plan: Plan) -> None:
         response = await api.post("/v1/audio/speech", json={"input": SENTENCE * 41}, headers={"X-Voice-User": "aminah"})
         assert response.headers["X-Voice-Quota-Remaining-Characters"] == "180"
         assert response.headers["X-Voice-Quota-Warning"].startswith("82 %")
@@ -257,7 +257,7 @@ class TestHeaders:
         assert "more than is left" in response.json()["error"]["message"]
 
 
-async def test_a_transcription_is_refused_before_the_work(api: httpx.AsyncClient, small_plan: Plan) -> None:
+async def test_a_transcription_over_quota_is_refused_before_the_work(api: httpx.AsyncClient, small_plan: Plan) -> None:
     speech = await api.post("/v1/audio/speech", json={"input": SENTENCE, "response_format": "wav"})
     await Plan.objects.aupdate(hard_audio_minutes=1, soft_audio_minutes=None)
     client_id = (await ApiKey.objects.aget()).client_id
@@ -270,7 +270,7 @@ async def test_a_transcription_is_refused_before_the_work(api: httpx.AsyncClient
     assert (row.status, row.units) == (429, 0)
 
 
-async def test_a_caller_who_leaves_while_quota_is_being_held(caller: Caller, small_plan: Plan) -> None:
+async def test_a_caller_who_leaves_during_the_reservation(caller: Caller, small_plan: Plan) -> None:
     held = Reservation(Kind.SPEECH)
     covering = asyncio.ensure_future(held.reserve(caller, "aminah", units=500))
     while not held.key:
@@ -281,13 +281,13 @@ async def test_a_caller_who_leaves_while_quota_is_being_held(caller: Caller, sma
     assert await used_and_reserved(caller) == (0, 0)
 
 
-async def test_keys_are_new_each_time(caller: Caller, small_plan: Plan) -> None:
+async def test_each_reservation_has_its_own_key(caller: Caller, small_plan: Plan) -> None:
     keys = {(await cover(caller, 1)).key for _ in range(3)}
     assert len(keys) == 3
     assert all(uuid.UUID(key) for key in keys)
 
 
-async def test_without_the_database_the_last_known_quota_decides(caller: Caller, small_plan: Plan, fill: Fill) -> None:
+async def test_in_a_database_outage_the_last_known_quota_applies(caller: Caller, small_plan: Plan, fill: Fill) -> None:
     await sync_to_async(fill)(300)
     await quota.check(caller, caller.user, Kind.SPEECH)
     stranger = replace(caller, user="bala")
@@ -324,7 +324,7 @@ class TestTheLookUp:
         assert found.plan == plan
         assert {measure.value: one.used for measure, one in found.quotas.items()} == {"audio": 0, "characters": 7}
 
-    def test_the_newest_plan_of_the_user_goes_before_the_client_s_and_the_default(self, caller: Caller) -> None:
+    def test_a_users_newest_plan_precedes_the_clients_and_the_default(self, caller: Caller) -> None:
         client = caller.client_id
         now = timezone.now()
         plans = {name: Plan.objects.create(name=name) for name in ("default", "client", "old", "new", "later")}
@@ -338,7 +338,7 @@ class TestTheLookUp:
         assert quota.load(client, "aminah").plan == plans["new"]
         assert quota.load(client, "badrul").plan == plans["client"]
 
-    def test_who_has_no_plan_is_counted_and_not_limited(self, caller: Caller) -> None:
+    def test_users_without_a_plan_are_counted_but_not_limited(self, caller: Caller) -> None:
         Plan.objects.all().delete()
         month = month_of(timezone.now())
         Consumption.objects.create(

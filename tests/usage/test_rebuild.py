@@ -87,7 +87,7 @@ def test_rebuilding_changes_nothing(chat: ClientApplication) -> None:
     assert rollups() == before
 
 
-def test_rebuilding_makes_them_from_nothing(chat: ClientApplication) -> None:
+def test_rebuilding_fills_empty_tables(chat: ClientApplication) -> None:
     write(varied(chat, 200))
     before = rollups()
     for model in ROLLUPS:
@@ -100,7 +100,7 @@ def test_rebuilding_makes_them_from_nothing(chat: ClientApplication) -> None:
     assert rollups() == before
 
 
-def test_only_some_days(chat: ClientApplication, fill: Fill) -> None:
+def test_only_the_given_days_are_rebuilt(chat: ClientApplication, fill: Fill) -> None:
     now = timezone.now()
     fill(10, at=now)
     fill(20, at=now - timedelta(days=1))
@@ -109,7 +109,7 @@ def test_only_some_days(chat: ClientApplication, fill: Fill) -> None:
     assert set(DailyUse.objects.values_list("characters", flat=True)) == {10, 7}
 
 
-def test_a_day_is_the_services_own(chat: ClientApplication, fill: Fill) -> None:
+def test_days_are_in_the_services_time_zone(chat: ClientApplication, fill: Fill) -> None:
     midnight = start_of(day_of(timezone.now()))
     fill(1, at=midnight - timedelta(seconds=1))
     fill(2, at=midnight)
@@ -119,7 +119,7 @@ def test_a_day_is_the_services_own(chat: ClientApplication, fill: Fill) -> None:
     ]
 
 
-def test_what_each_roll_up_says(chat: ClientApplication, fill: Fill) -> None:
+def test_each_roll_up_has_its_sums(chat: ClientApplication, fill: Fill) -> None:
     fill(100, total_ms=900, voice="v", language="ms", audio_ms=5000)
     fill(50, total_ms=1000, voice="v", language="ms", status=499, error_code="client_closed_request")
     fill(70, total_ms=10, voice="v", language="ms", status=503, error_code="over_capacity")
@@ -131,14 +131,14 @@ def test_what_each_roll_up_says(chat: ClientApplication, fill: Fill) -> None:
     assert Consumption.objects.get().used == 150
 
 
-def test_ceilings() -> None:
+def test_ceilings_of_latency_buckets() -> None:
     assert (ceiling_ms(0), ceiling_ms(1), ceiling_ms(1024), ceiling_ms(1025)) == (1, 1, 1024, 1218)
     assert ceiling_ms(10**12) == CEILINGS_MS[-1]
     assert all(after <= 1.5 * before + 1 for before, after in itertools.pairwise(CEILINGS_MS))
 
 
 @pytest.mark.django_db(transaction=True)
-def test_while_others_write(chat: ClientApplication) -> None:
+def test_rebuilding_while_others_write(chat: ClientApplication) -> None:
     failures: list[Exception] = []
 
     def work(seed: int) -> None:

@@ -94,7 +94,7 @@ def test_it_works(spool: Spool, entry: Entry) -> None:
     assert Consumption.objects.get().used == 10
 
 
-def test_a_line_is_settled_once_however_often_it_is_there(spool: Spool, client: ClientApplication) -> None:
+def test_a_duplicate_line_is_settled_once(spool: Spool, client: ClientApplication) -> None:
     entries = [entry_of(client) for _ in range(250)]
     writer.commit(entries[:5])  # these commits succeeded although an error was reported
     for one in [*entries, *entries[:120]]:
@@ -104,7 +104,7 @@ def test_a_line_is_settled_once_however_often_it_is_there(spool: Spool, client: 
     assert Consumption.objects.filter(month__month=10).get().used == 245 * 10
 
 
-def test_what_the_database_interrupts_is_settled_later(spool: Spool, client: ClientApplication) -> None:
+def test_a_drain_that_the_database_interrupts_continues_later(spool: Spool, client: ClientApplication) -> None:
     entries = [entry_of(client) for _ in range(250)]
     for one in entries:
         spool.keep(SpooledEntry(one, AT))
@@ -123,9 +123,7 @@ def test_what_the_database_interrupts_is_settled_later(spool: Spool, client: Cli
     assert spool.is_empty
 
 
-def test_one_that_the_ledger_refuses_does_not_stop_the_others(
-    spool: Spool, client: ClientApplication, tmp_path: Path
-) -> None:
+def test_a_rejected_entry_does_not_stop_the_others(spool: Spool, client: ClientApplication, tmp_path: Path) -> None:
     entries = [entry_of(client, status=None if number == 3 else 200) for number in range(6)]
     for one in entries:
         spool.keep(SpooledEntry(one, AT))
@@ -136,7 +134,7 @@ def test_one_that_the_ledger_refuses_does_not_stop_the_others(
     assert spool.is_empty
 
 
-def test_a_torn_line_is_not_taken_for_work(spool: Spool, entry: Entry, tmp_path: Path) -> None:
+def test_an_incomplete_line_is_ignored(spool: Spool, entry: Entry, tmp_path: Path) -> None:
     spool.keep(SpooledEntry(entry, AT))
     spool.release()
     (path,) = (tmp_path / "spool").glob("*.jsonl")
@@ -160,9 +158,7 @@ os._exit(9)
 """
 
 
-def test_what_a_killed_process_kept_is_settled_by_another_but_not_while_it_lives(
-    spool: Spool, entry: Entry, tmp_path: Path
-) -> None:
+def test_the_spool_of_a_killed_process_is_settled_by_another(spool: Spool, entry: Entry, tmp_path: Path) -> None:
     arguments = [str(tmp_path / "spool"), SpooledEntry(entry, AT).as_line().decode()]
     process = subprocess.Popen(
         [sys.executable, "-c", KEEPS_AND_DIES, *arguments],
@@ -179,7 +175,7 @@ def test_what_a_killed_process_kept_is_settled_by_another_but_not_while_it_lives
     assert rows() == [(entry.settlement, 10)]
 
 
-def test_the_files_are_their_owners_and_hold_no_more_than_a_row(spool: Spool, entry: Entry, tmp_path: Path) -> None:
+def test_spool_files_are_private_and_hold_only_ledger_rows(spool: Spool, entry: Entry, tmp_path: Path) -> None:
     spool.keep(SpooledEntry(entry, AT))
     (path,) = (tmp_path / "spool").glob("*.jsonl")
     assert (path.stat().st_mode & 0o077, path.parent.stat().st_mode & 0o077) == (0, 0)
@@ -202,7 +198,7 @@ async def test_the_writer_spools_and_drains(gone, client: ClientApplication, set
 
 
 @pytest.mark.parametrize("is_recovered", [False, True])
-async def test_a_stream_that_was_noted_counts_once(
+async def test_a_stream_with_a_checkpoint_counts_once(
     client: ClientApplication, settings, tmp_path, monkeypatch, is_recovered: bool
 ) -> None:
     """A stream ends while the database is unavailable.
@@ -225,7 +221,7 @@ async def test_a_stream_that_was_noted_counts_once(
     assert await OpenStream.objects.acount() == 0
 
 
-async def test_rows_that_nobody_waits_for_are_written_together(client: ClientApplication, monkeypatch) -> None:
+async def test_noted_rows_are_written_together(client: ClientApplication, monkeypatch) -> None:
     commits: list[int] = []
     original = writer.settle
     monkeypatch.setattr(writer, "settle", lambda kept: (commits.append(len(kept)), original(kept))[1])
@@ -243,14 +239,14 @@ async def test_rows_that_nobody_waits_for_are_written_together(client: ClientApp
     await ledger_writer.close()
 
 
-async def test_what_was_noted_is_written_before_the_process_ends(client: ClientApplication) -> None:
+async def test_noted_rows_are_written_before_the_process_ends(client: ClientApplication) -> None:
     ledger_writer = LedgerWriter()
     ledger_writer.note(entry_of(client, status=503))
     await ledger_writer.close()
     assert await LedgerEntry.objects.acount() == 1
 
 
-async def test_what_was_noted_while_the_database_is_gone_is_spooled(client: ClientApplication, monkeypatch) -> None:
+async def test_noted_rows_are_spooled_during_an_outage(client: ClientApplication, monkeypatch) -> None:
     def gone(_kept: object) -> list[SpooledEntry]:
         raise OperationalError("gone")
 
@@ -266,7 +262,7 @@ async def test_what_was_noted_while_the_database_is_gone_is_spooled(client: Clie
     await ledger_writer.close()
 
 
-async def test_what_was_noted_outlives_an_interruption(client: ClientApplication) -> None:
+async def test_noted_rows_survive_a_cancelled_write(client: ClientApplication) -> None:
     ledger_writer = LedgerWriter()
     may_go_on = threading.Event()
     busy = asyncio.create_task(ledger_writer.run(may_go_on.wait))  # keeps the ledger's thread busy
@@ -283,7 +279,7 @@ async def test_what_was_noted_outlives_an_interruption(client: ClientApplication
     assert (writing.cancelled(), await LedgerEntry.objects.acount()) == (True, 3)
 
 
-def test_a_database_that_is_gone_is_waited_for_once(client: ClientApplication, monkeypatch) -> None:
+def test_only_the_first_row_waits_for_an_unavailable_database(client: ClientApplication, monkeypatch) -> None:
     tries: list[str] = []
 
     def refuses(_parameters: object) -> None:
@@ -305,9 +301,7 @@ def test_a_database_that_is_gone_is_waited_for_once(client: ClientApplication, m
     assert tries == ["connect"]
 
 
-async def test_with_database_and_disk_gone_it_heals_when_the_database_is_back(
-    client: ClientApplication, monkeypatch
-) -> None:
+async def test_recovers_after_database_and_disk_failed(client: ClientApplication, monkeypatch) -> None:
     def gone(_kept: object) -> list[SpooledEntry]:
         raise OperationalError("gone")
 

@@ -158,7 +158,7 @@ class TestDrafts:
         assert (statement.total_micros, statement.total_sen, statement.total) == (150_000, 15, "RM 0.15")
         assert Statement.objects.get(user="").total_micros == 150_000
 
-    def test_they_follow_the_ledger(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
+    def test_drafts_follow_the_ledger(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
         row = fill(1500, at=moment(last_month()))
         draft_month(last_month())
         pk = Statement.objects.get(user="aminah").pk
@@ -168,7 +168,7 @@ class TestDrafts:
         statement = Statement.objects.get(user="aminah")
         assert (statement.pk, statement.total_micros, statement.lines.get().units) == (pk, 20_000, 600)
 
-    def test_a_plan_holds_for_the_month_that_it_starts_in(
+    def test_a_plan_applies_to_the_whole_month_in_which_it_starts(
         self, chat: ClientApplication, small_plan: Plan, fill: Fill
     ) -> None:
         dear = Plan.objects.create(name="dear", micros_per_1000_characters=1_000_000)
@@ -180,12 +180,12 @@ class TestDrafts:
         totals = Statement.objects.filter(user="aminah").order_by("month").values_list("total_micros", flat=True)
         assert list(totals) == [200_000, 1_500_000]
 
-    def test_a_month_without_use_has_none(self, chat: ClientApplication) -> None:
+    def test_a_month_without_use_has_no_statement(self, chat: ClientApplication) -> None:
         assert draft_month(last_month()) == 0
 
 
 class TestFinal:
-    def test_only_when_the_month_is_over(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
+    def test_a_running_month_cannot_be_made_final(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
         fill(100)
         draft_month(month_of(timezone.now()))
         with pytest.raises(StatementError, match="month is over"):
@@ -193,14 +193,16 @@ class TestFinal:
         with pytest.raises(CommandError):
             call_command("statements", "finalise", month=month_of(timezone.now()), stdout=io.StringIO())
 
-    def test_it_is_written_a_last_time(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
+    def test_a_draft_is_recalculated_before_it_becomes_final(
+        self, chat: ClientApplication, small_plan: Plan, fill: Fill
+    ) -> None:
         fill(1500, at=moment(last_month()))
         draft_month(last_month())
         fill(1000, at=moment(last_month()))
         done = finalise(Statement.objects.get(user="aminah"), by="siti")
         assert (done.total_micros, done.finalised_by, done.is_final) == (400_000, "siti", True)
 
-    def test_a_whole_month(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
+    def test_all_drafts_of_a_month_are_made_final(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
         fill(1500, at=moment(last_month()))
         fill(2500, at=moment(last_month()), user="budi")
         assert finalise_month(last_month(), by="siti") == 3
@@ -208,7 +210,7 @@ class TestFinal:
         assert totals == {"aminah": 200_000, "budi": 400_000, "": 600_000}
         assert finalise_month(last_month(), by="siti") == 0
 
-    def test_a_whole_month_of_which_all_was_taken_back(
+    def test_a_month_whose_usage_was_taken_back_completely(
         self, chat: ClientApplication, small_plan: Plan, fill: Fill
     ) -> None:
         row = fill(1500, at=moment(last_month()))
@@ -217,11 +219,11 @@ class TestFinal:
         assert finalise_month(last_month(), by="siti") == 2
         assert set(Statement.objects.values_list("state", "total_micros")) == {("final", 0)}
 
-    def test_not_twice(self, final: Statement) -> None:
+    def test_a_final_statement_cannot_be_made_final_again(self, final: Statement) -> None:
         with pytest.raises(StatementError, match="final already"):
             finalise(final, by="siti")
 
-    def test_drafting_leaves_it_alone(self, final: Statement, fill: Fill) -> None:
+    def test_drafting_does_not_change_a_final_statement(self, final: Statement, fill: Fill) -> None:
         fill(9000, at=moment(last_month()))
         draft_client(final.client_id, last_month())
         assert Statement.objects.get(pk=final.pk).total_micros == 200_000
@@ -241,13 +243,13 @@ class TestFinal:
             "UPDATE usage_statementline SET statement_id = {0} WHERE statement_id <> {0}",
         ],
     )
-    def test_the_database_refuses_changes(self, final: Statement, change: str) -> None:
+    def test_the_database_refuses_changes_of_a_final_statement(self, final: Statement, change: str) -> None:
         before = Statement.objects.values().get(pk=final.pk), list(final.lines.values())
         with pytest.raises(DatabaseError, match="final"), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(change.format(final.pk))
         assert (Statement.objects.values().get(pk=final.pk), list(final.lines.values())) == before
 
-    def test_the_database_refuses_deletion(self, final: Statement) -> None:
+    def test_the_database_refuses_to_delete_a_final_statement(self, final: Statement) -> None:
         for delete in (final.delete, Statement.objects.filter(pk=final.pk).delete):
             with pytest.raises(DatabaseError, match="final"), transaction.atomic():
                 delete()
@@ -265,27 +267,29 @@ class TestCreditNotes:
         assert (final.total, note.amount, final.balance) == ("RM 0.20", "RM 0.05", "RM 0.15")
 
     @pytest.mark.parametrize(("amount", "why"), [(0, "x"), (-1, "x"), (21, "x"), (1, " ")])
-    def test_within_what_was_to_be_paid_and_with_a_reason(self, final: Statement, amount: int, why: str) -> None:
+    def test_a_credit_note_needs_a_reason_and_at_most_the_balance(
+        self, final: Statement, amount: int, why: str
+    ) -> None:
         with pytest.raises(StatementError):
             final.credit(amount, why=why, by="siti")
 
-    def test_together_they_give_back_no_more_than_was_to_be_paid(self, final: Statement) -> None:
+    def test_credit_notes_together_are_at_most_the_total(self, final: Statement) -> None:
         final.credit(15, why="x", by="siti")
         with pytest.raises(StatementError, match=r"at most RM 0\.05"):
             final.credit(6, why="x", by="siti")
 
-    def test_a_draft_has_none(self, final: Statement) -> None:
+    def test_a_draft_has_no_credit_note(self, final: Statement) -> None:
         with pytest.raises(StatementError, match="draft"):
             Statement.objects.get(user="").credit(1, why="x", by="siti")
 
-    def test_they_never_change(self, final: Statement) -> None:
+    def test_credit_notes_cannot_be_changed(self, final: Statement) -> None:
         note = final.credit(5, why="x", by="siti")
         note.amount_sen = 1
         for change in (note.save, note.delete, CreditNote.objects.all().delete):
             with pytest.raises(DatabaseError, match="never changes"), transaction.atomic():
                 change()
 
-    def test_how_much_a_correction_makes_of_it(self, final: Statement) -> None:
+    def test_overcharged_amount_after_a_counter_entry(self, final: Statement) -> None:
         take_back(LedgerEntry.objects.get(), why="a test call", by="siti", units=600)
         assert overcharged_sen(final) == 12
         final.credit(12, why="a test call", by="siti")
@@ -293,7 +297,7 @@ class TestCreditNotes:
 
 
 class TestCounterEntries:
-    def test_it_takes_a_row_back_in_parts(self, chat: ClientApplication, fill: Fill) -> None:
+    def test_a_row_is_taken_back_in_parts(self, chat: ClientApplication, fill: Fill) -> None:
         row = fill(100, at=moment(last_month()))
         first = take_back(row, why="said twice", by="siti", units=30)
         assert (first.characters, first.created_at, first.counters) == (-30, row.created_at, row)
@@ -303,15 +307,17 @@ class TestCounterEntries:
             take_back(row, why="more", by="siti", units=1)
 
     @pytest.mark.parametrize(("units", "why"), [(0, "x"), (101, "x"), (1, " ")])
-    def test_what_cannot_be(self, chat: ClientApplication, fill: Fill, units: int, why: str) -> None:
+    def test_invalid_counter_entries_are_refused(
+        self, chat: ClientApplication, fill: Fill, units: int, why: str
+    ) -> None:
         with pytest.raises(CounterEntryError):
             take_back(fill(100), why=why, by="siti", units=units)
 
-    def test_a_failure_was_not_charged(self, chat: ClientApplication, fill: Fill) -> None:
+    def test_a_failed_request_cannot_be_taken_back(self, chat: ClientApplication, fill: Fill) -> None:
         with pytest.raises(CounterEntryError):
             take_back(fill(100, status=503), why="x", by="siti", units=1)
 
-    def test_a_counter_entry_stands(self, chat: ClientApplication, fill: Fill) -> None:
+    def test_a_counter_entry_cannot_be_taken_back(self, chat: ClientApplication, fill: Fill) -> None:
         counter = take_back(fill(100), why="x", by="siti")
         with pytest.raises(CounterEntryError):
             take_back(counter, why="x", by="siti", units=1)
@@ -346,18 +352,18 @@ class TestDocuments:
         assert (total["item"], total["amount"]) == ("Total", "0.20")
         assert (note["amount"], note["note"]) == ("-0.05", "a wrong price")
 
-    def test_minutes(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
+    def test_audio_is_exported_in_minutes(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
         fill(601_234, Kind.TRANSLATION, at=moment(last_month()))
         draft_month(last_month())
         line = self.rows(Statement.objects.get(user="aminah"))[0]
         assert (line["quantity"], line["unit"], line["charged"]) == ("10.021", "minutes", "5.021")
 
-    def test_an_id_is_no_formula(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
+    def test_ids_are_not_exported_as_formulas(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
         fill(1, at=moment(last_month()), user="=HYPERLINK(1)")
         draft_month(last_month())
         assert self.rows(Statement.objects.exclude(user="").get())[0]["user"] == "'=HYPERLINK(1)"
 
 
-def test_final_ones_are_found_by_whoever_looks(final: Statement, django_assert_max_num_queries: Callable) -> None:
+def test_exporting_needs_few_queries(final: Statement, django_assert_max_num_queries: Callable) -> None:
     with django_assert_max_num_queries(3):
         statement_export.as_csv(Statement.objects.select_related("client").prefetch_related("lines", "credit_notes"))

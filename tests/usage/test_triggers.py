@@ -29,7 +29,7 @@ def sql(query: str) -> None:
         "DELETE FROM usage_ledgerentry",
     ],
 )
-def test_it_refuses(fill: Fill, query: str) -> None:
+def test_changes_of_ledger_rows_are_refused(fill: Fill, query: str) -> None:
     fill(100)
     before = LedgerEntry.objects.values().get()
     with pytest.raises(DatabaseError, match="append-only"):
@@ -37,20 +37,20 @@ def test_it_refuses(fill: Fill, query: str) -> None:
     assert LedgerEntry.objects.values().get() == before
 
 
-def test_only_a_pseudonym_may_take_a_name_s_place(fill: Fill) -> None:
+def test_a_user_id_may_only_be_replaced_by_a_pseudonym(fill: Fill) -> None:
     fill(100)
     sql("""UPDATE usage_ledgerentry SET "user" = 'gone:1', request_id = ''""")
     assert LedgerEntry.objects.get().user == "gone:1"
 
 
-def test_every_column_is_guarded(chat: ClientApplication) -> None:
+def test_every_column_is_protected(chat: ClientApplication) -> None:
     columns = {field.column for field in LedgerEntry._meta.concrete_fields} - triggers.PERSONAL
     guarded = next(guard.event for guard in triggers._guards() if guard.trigger == "usage_ledgerentry_fixed")
     assert {name.strip(' "') for name in guarded.removeprefix("UPDATE OF ").split(",")} == columns
 
 
 @pytest.mark.django_db(transaction=True)
-def test_they_survive_a_migration_that_alters_the_table(fill: Fill) -> None:
+def test_triggers_survive_a_migration_that_alters_the_table(fill: Fill) -> None:
     fill(100)
     triggers.remove(connection)
     field = models.CharField(max_length=99, default="")
@@ -64,7 +64,7 @@ def test_they_survive_a_migration_that_alters_the_table(fill: Fill) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_back_and_forth(chat: ClientApplication) -> None:
+def test_migrating_backwards_and_forwards(chat: ClientApplication) -> None:
     call_command("migrate", "usage", "0003", verbosity=0)
     call_command("migrate", "usage", verbosity=0)
     triggers.remove(connection)

@@ -60,7 +60,7 @@ def manage(code: str, server: Served, url: str) -> str:
     return run.stdout.strip()
 
 
-async def test_two_processes_let_ten_of_fifty_pass(two: list[Served], migrated_postgres_url: str) -> None:
+async def test_two_processes_share_one_quota(two: list[Served], migrated_postgres_url: str) -> None:
     manage(SMALL_PLAN, two[0], migrated_postgres_url)
     body = {"input": "Selamat pagi, semua."}
     async with httpx.AsyncClient(timeout=60) as client:

@@ -48,7 +48,7 @@ async def test_it_works(ledger: LedgerWriter, entry: Entry) -> None:
     assert await LedgerEntry.objects.values(*expected).aget() == expected
 
 
-async def test_rows_that_come_together_share_a_commit(ledger: LedgerWriter, entry: Entry, monkeypatch) -> None:
+async def test_simultaneous_rows_share_a_commit(ledger: LedgerWriter, entry: Entry, monkeypatch) -> None:
     commits: list[int] = []
 
     def commit(entries: list[Entry]) -> list[DatabaseError | None]:
@@ -63,7 +63,7 @@ async def test_rows_that_come_together_share_a_commit(ledger: LedgerWriter, entr
     assert len(commits) <= 3
 
 
-async def test_a_bad_row_does_not_take_its_neighbours_along(ledger: LedgerWriter, entry: Entry) -> None:
+async def test_a_rejected_row_does_not_affect_others_in_the_commit(ledger: LedgerWriter, entry: Entry) -> None:
     bad = dataclasses.replace(entry, status=None)
     outcomes = await asyncio.gather(*map(ledger.write, [entry, bad, entry]), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [type(None), type(outcomes[1]), type(None)]
@@ -71,7 +71,7 @@ async def test_a_bad_row_does_not_take_its_neighbours_along(ledger: LedgerWriter
     assert await LedgerEntry.objects.acount() == 2
 
 
-async def test_a_caller_who_leaves_does_not_take_the_row_along(ledger: LedgerWriter, entry: Entry) -> None:
+async def test_a_row_is_written_although_its_caller_is_cancelled(ledger: LedgerWriter, entry: Entry) -> None:
     leaving = asyncio.ensure_future(ledger.write(entry))
     await asyncio.sleep(0)
     leaving.cancel()
@@ -93,7 +93,7 @@ async def test_a_commit_is_one_transaction(ledger: LedgerWriter, entry: Entry, d
     await sync_to_async(count)()
 
 
-async def test_a_settlement_that_is_there_already_is_not_written_again(ledger: LedgerWriter, entry: Entry) -> None:
+async def test_a_request_is_settled_only_once(ledger: LedgerWriter, entry: Entry) -> None:
     once, other = (dataclasses.replace(entry, settlement=letter * 32) for letter in "ab")
     await ledger.write(once)
     await asyncio.gather(ledger.write(once), ledger.write(other))

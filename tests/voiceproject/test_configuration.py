@@ -37,7 +37,7 @@ def _same(documented: str, default: str) -> bool:
         return documented.lower() == default.lower()
 
 
-def test_nothing_else_reads_the_environment() -> None:
+def test_only_the_settings_read_the_environment() -> None:
     folders = "asr capacity core dashboard gateway inference model_store rollout spoken_text tts usage voiceproject"
     readers = [
         path.relative_to(ROOT).as_posix()

@@ -30,7 +30,7 @@ def rows(state: Path) -> list[tuple[str, int]]:
     return eval(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def test_the_printed_lines_work_as_pasted(served_service: Served, tmp_path: Path) -> None:
+def test_the_printed_commands_work(served_service: Served, tmp_path: Path) -> None:
     speech, transcription = printed_curls(served_service)
     subprocess.run(speech, shell=True, check=True, cwd=tmp_path, capture_output=True)
     assert (tmp_path / "malay.mp3").stat().st_size > 5_000
@@ -55,7 +55,7 @@ def test_the_printed_login_opens_the_admin(served_service: Served) -> None:
         assert browser.get("/admin/usage/ledgerentry/").status_code == 200
 
 
-def test_a_later_start_migrates_nothing_and_prints_the_same(tmp_path: Path) -> None:
+def test_a_second_start_prints_the_same_credentials(tmp_path: Path) -> None:
     with served(tmp_path, is_first_start=True, VOICE_DEMO_API_KEY="") as first:
         before = [shlex.split(line)[3] for line in printed_curls(first)]
         assert first.stop() == 0
@@ -67,7 +67,7 @@ def test_a_later_start_migrates_nothing_and_prints_the_same(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_what_runs_finish(tmp_path: Path, number: int) -> None:
+def test_a_signal_lets_running_requests_finish(tmp_path: Path, number: int) -> None:
     with served(tmp_path, VOICE_TTS_CACHE_BYTES="0") as server:
         sizes: list[int] = []
         began = threading.Event()
@@ -93,7 +93,7 @@ def test_a_signal_lets_what_runs_finish(tmp_path: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["uvicorn", "daphne"])
-def test_what_outlives_the_grace_is_cancelled_and_settled(name: str, tmp_path: Path) -> None:
+def test_requests_that_outlast_the_grace_period_are_cancelled_and_settled(name: str, tmp_path: Path) -> None:
     with served(tmp_path, "--server", name, VOICE_GRACE_S="0.2", VOICE_TTS_CACHE_BYTES="0") as server:
         body = {"input": LONG, "response_format": "wav"}
         url = f"{server.url}/v1/audio/speech"
@@ -104,7 +104,7 @@ def test_what_outlives_the_grace_is_cancelled_and_settled(name: str, tmp_path: P
     assert [kind for kind, _status in rows(tmp_path / "state")] == ["speech"]
 
 
-def test_a_taken_port_is_said_plainly(served_service: Served, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(served_service: Served, tmp_path: Path) -> None:
     port = served_service.url.rpartition(":")[2]
     with pytest.raises(RuntimeError, match="ended with 1"), served(tmp_path, PORT=port):
         pass
@@ -113,7 +113,7 @@ def test_a_taken_port_is_said_plainly(served_service: Served, tmp_path: Path) ->
     assert "Traceback" not in printed
 
 
-def test_a_database_that_cannot_be_used_is_said_plainly(tmp_path: Path) -> None:
+def test_an_unusable_database_is_reported(tmp_path: Path) -> None:
     """The service prints one plain sentence instead of a traceback."""
     with pytest.raises(RuntimeError, match="ended with 1"), served(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}"):
         pass

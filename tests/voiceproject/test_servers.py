@@ -109,7 +109,7 @@ def test_bodies_are_bounded(server: Served) -> None:
 
 
 @each_server
-def test_bodies_reach_no_disk(server: Served) -> None:
+def test_bodies_are_not_written_to_disk(server: Served) -> None:
     """Bodies are not written to any file, not even to a deleted file that is still open."""
     key = f"Authorization: Bearer {server.key}\r\n".encode()
     with socket.create_connection(address(server), timeout=PATIENCE_S) as connection:
@@ -123,7 +123,7 @@ def test_bodies_reach_no_disk(server: Served) -> None:
 
 
 @each_server
-def test_only_trusted_proxies_are_believed(server: Served) -> None:
+def test_only_trusted_proxies_may_set_the_client_address(server: Served) -> None:
     """Proxies on this machine are trusted, so the service uses the scheme that they report."""
     secure = httpx.get(f"{server.url}/admin/login/", headers={"X-Forwarded-Proto": "https"})
     plain = httpx.get(f"{server.url}/admin/login/")
@@ -148,7 +148,7 @@ def test_sockets(server: Served) -> None:
 
 
 @pytest.mark.parametrize("name", ["uvicorn", "daphne"])
-def test_it_starts_its_chores_and_ends_well(name: str, tmp_path: Path) -> None:
+def test_background_tasks_start_and_shutdown_is_clean(name: str, tmp_path: Path) -> None:
     """At start, the service settles entries that a dead process spooled, without waiting for a request.
 
     After SIGTERM, downloads finish, streams are told to reconnect, and the process ends with status 0.

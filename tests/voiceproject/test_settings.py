@@ -54,7 +54,7 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_check_names_every_one_at_once(tmp_path: Path) -> None:
+def test_check_reports_all_invalid_settings_together(tmp_path: Path) -> None:
     environment = {"VOICE_STATE_DIR": str(tmp_path), **{name: values[0] for name, values in BAD.items()}}
     found = run("check", **environment)
     assert found.returncode != 0
@@ -64,7 +64,7 @@ def test_check_names_every_one_at_once(tmp_path: Path) -> None:
     assert "short" not in re.findall(r"VOICE_JWT_SECRET.*", found.stderr)[0].replace("at least", "")
 
 
-def test_nothing_is_served(tmp_path: Path) -> None:
+def test_nothing_is_served_with_an_invalid_setting(tmp_path: Path) -> None:
     found = run("serve", VOICE_STATE_DIR=str(tmp_path), VOICE_ASR_BATCH="0", PORT="0")
     assert found.returncode != 0
     assert "VOICE_ASR_BATCH: '0' cannot be used. It must be at least 1." in found.stderr
@@ -81,11 +81,11 @@ def _module(**environment: str) -> list[str]:
     return made.stdout.split()
 
 
-def test_every_bad_value(tmp_path: Path) -> None:
+def test_every_setting_refuses_invalid_values(tmp_path: Path) -> None:
     for round_ in range(max(map(len, BAD.values()))):
         values = {name: values[round_] for name, values in BAD.items() if len(values) > round_}
         assert sorted(_module(**{"VOICE_STATE_DIR": str(tmp_path), **values})) == sorted(values)
 
 
-def test_the_defaults_and_empty_values_can_be_used(tmp_path: Path) -> None:
+def test_defaults_and_empty_values_are_valid(tmp_path: Path) -> None:
     assert _module(**{**dict.fromkeys(RULES, ""), "VOICE_STATE_DIR": str(tmp_path)}) == []

@@ -69,7 +69,7 @@ def left_behind(tmp_path: Path) -> Path:
     return path
 
 
-def test_forwards_with_its_data(left_behind: Path) -> None:
+def test_a_database_of_the_first_release_is_migrated_with_its_data(left_behind: Path) -> None:
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "voiceproject.settings",

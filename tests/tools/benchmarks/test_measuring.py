@@ -18,7 +18,7 @@ from tools.benchmarks.observed_server import POOL, _role
 
 
 @pytest.mark.parametrize("into", [pool.in_pool, pool.in_first_pool, pool.in_live_pool, pool.in_ahead_pool])
-async def test_every_pools_threads_count_as_the_pools(into) -> None:
+async def test_cpu_time_of_pool_threads_counts_for_the_pool(into) -> None:
     assert _role(await into(lambda: threading.current_thread().name)) == POOL
 
 
@@ -31,7 +31,7 @@ class Nap(Unit):
         return self.seconds
 
 
-async def test_times_belong_to_their_costs_where_several_workers_take_single_units() -> None:
+async def test_batch_times_of_several_workers_belong_to_their_costs() -> None:
     def run(units: list[Nap]) -> list[int | Exception]:
         time.sleep(units[0].seconds)
         return [0]

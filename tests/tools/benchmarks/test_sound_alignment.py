@@ -23,7 +23,7 @@ def test_the_sounds_of_a_word(word: str, kinds: list[str]) -> None:
     assert [kind for kind, _start, _end in sounds_of(word)] == kinds
 
 
-def test_what_was_not_heard() -> None:
+def test_missed_sounds_are_counted() -> None:
     said = "pelancong gemar membeli songket"
     heard = "palanchong gamar membeli sonket"
     missed = missed_sounds([(said, heard), ("file itu", "fail itu"), ("ya", "")])

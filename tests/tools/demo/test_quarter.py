@@ -57,7 +57,7 @@ def test_nothing_is_in_the_future_or_before_the_quarter(quarter: Quarter, reques
     assert requests[-1].at.date() == NOW.date()
 
 
-def test_only_who_has_a_feature_uses_it(quarter: Quarter, requests: list[Request]) -> None:
+def test_only_users_with_a_feature_use_it(quarter: Quarter, requests: list[Request]) -> None:
     """By the request gate's rules for percentages, each user may make the requests that the demo draws."""
     for request in requests:
         feature = {"speech": Feature.TTS, "realtime": Feature.REALTIME}.get(request.kind.value, Feature.ASR)
@@ -87,7 +87,7 @@ def test_a_holiday_is_quiet() -> None:
 
 
 @pytest.mark.parametrize("day", [date(2026, 11, 24), date(2026, 11, 27), date(2026, 11, 28)])
-def test_a_days_moments_are_its_shares_turned_round(day: date) -> None:
+def test_moments_are_the_inverse_of_the_days_shares(day: date) -> None:
     rhythm = Rhythm(day)
     assert (rhythm.share_before(0), round(rhythm.share_before(DAY_S), 6)) == (0, 1)
     for second in (0.0, 1800.0, 45_000.0, 86_000.0):
@@ -103,13 +103,13 @@ def test_nobody_is_beyond_a_hard_limit(requests: list[Request]) -> None:
         assert used[key] <= hard_limit(plan_of(request.person, request.at), measure)
 
 
-def test_who_talks_all_the_time_is_refused(quarter: Quarter) -> None:
+def test_heavy_users_are_refused(quarter: Quarter) -> None:
     traffic = Traffic(1, ROWS, crowd(1, 15, quarter), quarter)
     codes = Counter(request.error_code for index in range(quarter.days) for request in traffic.day(index))
     assert codes["quota_exceeded"] > 100
 
 
-def test_errors_are_rare_but_in_the_outage(quarter: Quarter, requests: list[Request]) -> None:
+def test_errors_are_rare_except_in_the_outage(quarter: Quarter, requests: list[Request]) -> None:
     failed = sum(request.status >= 500 for request in requests)
     assert 0 < failed < 0.01 * ROWS
     (begin, end), _short = quarter.outages
@@ -117,7 +117,7 @@ def test_errors_are_rare_but_in_the_outage(quarter: Quarter, requests: list[Requ
     assert during and 200 not in during
 
 
-def test_answers_are_slow_when_the_alert_says_so(quarter: Quarter, people: list[Person]) -> None:
+def test_responses_are_slow_during_the_latency_alert(quarter: Quarter, people: list[Person]) -> None:
     traffic = Traffic(1, 60_000, people, quarter, scale=9)
     begin, end = quarter.slow_spell
     index = (begin.date() - quarter.first).days
@@ -128,7 +128,7 @@ def test_answers_are_slow_when_the_alert_says_so(quarter: Quarter, people: list[
     assert sorted(took[True])[len(took[True]) // 2] > 3 * sorted(took[False])[len(took[False]) // 2]
 
 
-def test_what_people_say_is_near_the_targets(quarter: Quarter, people: list[Person]) -> None:
+def test_feedback_is_near_the_targets(quarter: Quarter, people: list[Person]) -> None:
     traffic = Traffic(1, 60_000, people, quarter, scale=9)
     late = [request for index in range(45, quarter.days) for request in traffic.day(index)]
     wers = [request.wer for request in late if request.wer]

@@ -78,17 +78,17 @@ class TestTheQuarter(TestCase):
         assert NOW - timedelta(hours=12) < times["last"] <= NOW
         assert self.filled.changes and self.filled.costs
 
-    def test_the_roll_ups_are_what_the_ledger_says(self) -> None:
+    def test_the_roll_ups_match_the_ledger(self) -> None:
         written = snapshot()
         assert written["DailyUse"] and written["Consumption"]
         rebuild()
         assert snapshot() == written
 
-    def test_feedback_is_as_old_as_what_it_is_about(self) -> None:
+    def test_feedback_has_the_time_of_its_request(self) -> None:
         for model in (Correction, Rating):
             assert not model._default_manager.exclude(created_at=F("entry__created_at")).exists()
 
-    def test_past_months_are_final_and_this_one_is_a_draft(self) -> None:
+    def test_statements_of_past_months_are_final_and_the_current_one_is_a_draft(self) -> None:
         months = {
             (month, state) for month, state in Statement.objects.order_by().values_list("month", "state").distinct()
         }
@@ -115,7 +115,7 @@ class TestTheQuarter(TestCase):
         assert states == {"rolled_back": 1, "finished": 2, "draft": 1}
         assert "p95 response 6.2 s > 5 s" in Ramp.objects.filter(state="rolled_back")[0].reason
 
-    def test_the_demos_own_key_keeps_voice(self) -> None:
+    def test_the_demo_key_keeps_voice(self) -> None:
         client = ClientApplication.objects.get(name=demo.CLIENT)
         assert all(load().decide(client.pk, "key:whatever", name).allowed for name in ("asr", "tts", "realtime"))
 
@@ -145,7 +145,7 @@ class TestTheQuarter(TestCase):
             state="sent"
         ).exists()  # otherwise a watcher that starts now would send old mail
 
-    def test_what_runs_is_what_the_phase_needs(self) -> None:
+    def test_the_running_hardware_is_what_the_phase_needs(self) -> None:
         outlook = phase_outlook.outlook(NOW)
         assert outlook is not None
         gpus = InfrastructureCost.objects.filter(resource="t4").order_by("starts_at")
@@ -162,7 +162,7 @@ class TestTheQuarter(TestCase):
         firing = Alert.objects.get(state="firing")
         assert (firing.notified(), firing.notified_at) == ("nobody was notified", None)
 
-    def test_plans_hold_for_all_and_for_some(self) -> None:
+    def test_plans_apply_to_all_and_to_single_users(self) -> None:
         assert PlanAssignment.objects.filter(user="").count() == 3
         assert PlanAssignment.objects.exclude(user="").exists()
         assert not PlanAssignment.objects.exclude(created_at=F("starts_at")).exists()
@@ -195,24 +195,24 @@ def test_a_credit_note_with_its_counter_entry(db) -> None:
 
 
 class TestNotByAccident:
-    def test_a_second_time(self, db) -> None:
+    def test_a_second_quarter_is_refused(self, db) -> None:
         fill(days=14, users=20, rows=50)
         with pytest.raises(NotEmpty, match="has a demo quarter already"):
             fill(days=90, users=100, sure=True)
 
-    def test_not_among_real_requests(self, real_request: LedgerEntry) -> None:
+    def test_real_requests_are_not_mixed_with_the_demo(self, real_request: LedgerEntry) -> None:
         with pytest.raises(CommandError, match="really made"):
             call_command("seed_demo", "--users", "20", "--rows", "50")
         assert LedgerEntry.objects.count() == 1
         assert not Ramp.objects.exists()
 
-    def test_unless_told_to(self, real_request: LedgerEntry) -> None:
+    def test_real_requests_are_accepted_with_yes(self, real_request: LedgerEntry) -> None:
         out = io.StringIO()
         call_command("seed_demo", "--yes", "--days", "14", "--users", "20", "--rows", "50", stdout=out)
         assert "50 requests" in out.getvalue() and "/admin/" in out.getvalue()
         assert LedgerEntry.objects.filter(counters=None).count() == 51
 
-    def test_a_roll_out_that_somebody_runs_is_left_alone(self, db) -> None:
+    def test_an_existing_roll_out_is_left_alone(self, db) -> None:
         flag = Flag.objects.get(name="voice")
         flag.percent = 3
         flag.save()
@@ -221,13 +221,13 @@ class TestNotByAccident:
         assert "roll-out was left alone" in out.getvalue()
         assert Flag.objects.get(name="voice").percent == 3
 
-    def test_costs_that_somebody_entered_are_left_alone(self, db) -> None:
+    def test_existing_costs_are_left_alone(self, db) -> None:
         InfrastructureCost.objects.create(resource="other", price_micros=1, per="month")
         assert not fill(days=14, users=20, rows=50).costs
         assert InfrastructureCost.objects.count() == 4
 
     @pytest.mark.parametrize("argument", ["--days=3", "--days=x", "--users=0", "--rows=-5"])
-    def test_what_cannot_be(self, db, argument: str) -> None:
+    def test_invalid_arguments_are_refused(self, db, argument: str) -> None:
         with pytest.raises((CommandError, SystemExit)):
             call_command("seed_demo", argument)
 

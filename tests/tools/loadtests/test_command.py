@@ -78,7 +78,7 @@ def test_it_works(served_service: Served, tmp_path: Path) -> None:
     assert len(people) == 4  # each simulated user is a different end user
 
 
-def test_refusals_are_counted_apart_and_waited_out(tmp_path: Path) -> None:
+def test_refusals_are_counted_separately_and_waited_out(tmp_path: Path) -> None:
     """Refused users wait until the minute of the rate limit is over, so there are few refusals."""
     (tmp_path / "service").mkdir()
     with services.served(tmp_path / "service", VOICE_RATE_LIMIT="6") as service:
@@ -104,7 +104,7 @@ def refused(*options: str) -> CommandError:
 
 
 @pytest.mark.parametrize("options", [["--key", "vk_wrong"], []])
-def test_a_key_that_is_not_good(served_service: Served, tmp_path: Path, options: list[str]) -> None:
+def test_an_invalid_key(served_service: Served, tmp_path: Path, options: list[str]) -> None:
     error = refused("--host", served_service.url, "--report", str(tmp_path), *options)
     assert error.returncode == 2
     assert ("(401)" if options else "needs --key") in str(error)
@@ -118,7 +118,7 @@ def test_a_host_that_does_not_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [["nonsense"], ["baseline", "--scale-time", "0"], ["baseline", "--users-scale", "x"]])
-def test_options_that_make_no_sense(wrong: list[str]) -> None:
+def test_invalid_options(wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         Command().run_from_argv(["manage.py", "loadtest", *wrong])
     assert ended.value.code == 2

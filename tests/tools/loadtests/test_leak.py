@@ -61,13 +61,13 @@ def test_a_sawtooth_is_no_leak(period: int) -> None:
 
 
 @pytest.mark.parametrize("period", [7, 20])
-def test_a_sawtooth_that_climbs_is_one(period: int) -> None:
+def test_a_rising_sawtooth_is_a_leak(period: int) -> None:
     found = trend(series(lambda at: LEVEL + 80 * MIB * (at % period) / period + 0.2 * MIB * at))
     assert found is not None
     assert found.is_leak
 
 
-def test_what_grows_at_first_is_warming_up() -> None:
+def test_growth_at_the_start_is_warm_up() -> None:
     found = trend(series(lambda at: LEVEL + 150 * MIB * min(1, at / 90)))
     assert found is not None
     assert not found.is_leak
@@ -80,7 +80,7 @@ def test_one_step_is_no_leak(when: int) -> None:
     assert not found.is_leak
 
 
-def test_steps_that_do_not_end_are_one() -> None:
+def test_steps_without_end_are_a_leak() -> None:
     found = trend(series(lambda at: LEVEL + 10 * MIB * (at // 20)))
     assert found is not None
     assert found.is_leak
@@ -93,7 +93,7 @@ def test_a_leak_in_a_short_run() -> None:
     assert found.is_leak
 
 
-def test_one_wild_reading_changes_nothing() -> None:
+def test_one_outlier_changes_nothing() -> None:
     readings = series(lambda _at: LEVEL)
     readings[-1] = (299.0, 3.0 * LEVEL)
     found = trend(readings)
@@ -101,7 +101,7 @@ def test_one_wild_reading_changes_nothing() -> None:
     assert not found.is_leak
 
 
-def test_growth_that_does_not_matter() -> None:
+def test_negligible_growth_is_no_leak() -> None:
     found = trend(series(lambda at: LEVEL + 0.01 * MIB * at))
     assert found is not None
     assert found.low > 0
@@ -109,9 +109,9 @@ def test_growth_that_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 2, 10, 14])
-def test_too_short_to_tell(seconds: int) -> None:
+def test_too_short_a_run_gives_no_verdict(seconds: int) -> None:
     assert trend(series(lambda at: LEVEL + MIB * at, seconds)) is None
 
 
-def test_too_few_readings_to_tell() -> None:
+def test_too_few_readings_give_no_verdict() -> None:
     assert trend([(60.0 * index, LEVEL) for index in range(10)]) is None

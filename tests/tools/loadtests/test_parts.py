@@ -49,7 +49,7 @@ def test_clips_are_spoken(tmp_path: Path) -> None:
     assert len({Path(clip.pcm).read_bytes() for clip in clips}) == 6
 
 
-def test_recordings_of_ones_own(tmp_path: Path) -> None:
+def test_own_recordings_are_used(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "pcm").mkdir()
     (tmp_path / "mine" / "a.mp3").write_bytes(sound.encoded(sound.said("selamat pagi"), "mp3"))
@@ -77,12 +77,12 @@ def test_only_the_owner_can_read_the_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["mp3", "wav", "flac"])
-def test_audio_that_is_what_it_says(name: str) -> None:
+def test_correct_audio_is_accepted(name: str) -> None:
     said = sound.said("selamat pagi")
     assert check_audio(sound.encoded(said, name), name) == pytest.approx(len(said) / 16_000, abs=0.1)
 
 
-def test_audio_that_is_not() -> None:
+def test_wrong_audio_is_refused() -> None:
     mp3 = sound.encoded(sound.said("selamat pagi"), "mp3")
     for body, name, problem in (
         (mp3, "wav", "mp3 instead of wav"),
@@ -103,7 +103,7 @@ def test_raw_audio() -> None:
             check_pcm(body)
 
 
-def test_words() -> None:
+def test_transcripts_are_checked() -> None:
     check_words(json.dumps({"text": "selamat pagi"}))
     for body in (b"", b"[]", b"{}", b'{"text": " "}', b'{"text": null}'):
         with pytest.raises(WrongResponse):
@@ -142,7 +142,7 @@ def test_memory_is_read() -> None:
     assert process.memory[0][1] == 3.1e8
 
 
-def test_memory_that_is_not_told() -> None:
+def test_missing_memory_metrics() -> None:
     with answering("nothing 1\n") as url:
         watch = Watch(url, 1)
         assert watch.read() is None
@@ -164,7 +164,7 @@ def test_memory_that_is_not_told() -> None:
         ("AAA..BBBBB", 1),
     ],
 )
-def test_a_process_that_died(seen: str, replaced: int) -> None:
+def test_a_process_that_died_is_noticed(seen: str, replaced: int) -> None:
     """In ``seen``, each letter is a reading and names the process that answered. A full stop is a failed reading."""
     watch = Watch("http://nowhere", 1)
     watch.processes = {float(ord(name)): Process(float(ord(name))) for name in set(seen) - {"."}}
@@ -173,7 +173,7 @@ def test_a_process_that_died(seen: str, replaced: int) -> None:
 
 
 @pytest.mark.parametrize("host", ["voice.example.com", "ftp://x", "http://", "http://u:p@x", "http://x/v1", "ws://x"])
-def test_addresses_that_are_none(host: str) -> None:
+def test_invalid_addresses(host: str) -> None:
     with pytest.raises(Unusable, match="an address such as"):
         service.address(host)
 
@@ -192,7 +192,7 @@ def test_a_chart() -> None:
 
 
 @pytest.mark.parametrize("highest", [0, 0.003, 0.1, 0.26, 1, 7, 99, 100, 101, 12_345])
-def test_axes_hold_what_they_show(highest: float) -> None:
+def test_axes_contain_all_values(highest: float) -> None:
     drawn = chart("x", "", [Curve("", 1, [(0, highest), (60, 0)])])
     labels = [float(label.replace(",", "")) for _y, label in drawn.lines]
     assert labels == sorted(set(labels))

@@ -36,7 +36,7 @@ def test_it_works(tmp_path: Path) -> None:
         assert text in html
 
 
-def test_it_says_how_much_each_voice_spoke() -> None:
+def test_the_report_lists_the_voices() -> None:
     told = facts()
     neural, embedded = told["voices"]
     assert (neural["voice"], neural["degraded"]) == ("alloy", "")
@@ -51,19 +51,19 @@ def test_it_says_how_much_each_voice_spoke() -> None:
     assert "Voice that spoke" not in loadtest_report.page(told)
 
 
-def test_it_needs_nothing_from_elsewhere() -> None:
+def test_the_report_is_self_contained() -> None:
     html = loadtest_report.page(facts())
     assert not re.search(r"(src|href)=|url\(|@import|<script|<link", html)
 
 
-def test_what_came_from_elsewhere_is_only_text() -> None:
+def test_texts_in_the_report_are_escaped() -> None:
     html = loadtest_report.page(facts(why="<script>alert(1)</script>", host="http://x/<b>"))
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)" in html
     assert "<b>" not in html
 
 
-def test_an_incomplete_run_says_so() -> None:
+def test_an_incomplete_run_is_marked() -> None:
     html = loadtest_report.page(facts(incomplete_because="it was interrupted"))
     assert "Incomplete" in html
     assert "It was interrupted after 60 s" in html

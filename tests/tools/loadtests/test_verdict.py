@@ -88,11 +88,11 @@ def test_refusals_have_no_response_time() -> None:
     assert told.p95_s(Workload.ASR) == 0.1
 
 
-def test_one_that_hangs_fails() -> None:
+def test_a_hanging_request_fails() -> None:
     assert verdicts(tally(ok=1000, hung=1))["None hangs"] == "failed"
 
 
-def test_users_who_did_not_come() -> None:
+def test_missing_users_fail() -> None:
     assert verdicts(tally(users=99))["Concurrent users"] == "failed"
 
 
@@ -106,18 +106,18 @@ def test_users_who_did_not_come() -> None:
         (Server(None, None, True, "404"), "not measured", "not measured"),
     ],
 )
-def test_the_server(server: Server, crash: str, leak: str) -> None:
+def test_the_servers_memory_and_processes_are_judged(server: Server, crash: str, leak: str) -> None:
     found = verdicts(tally(), server)
     assert (found["No crash"], found["No memory leak"]) == (crash, leak)
 
 
-def test_nothing_was_answered() -> None:
+def test_no_responses() -> None:
     criteria = judge(SCENARIOS["baseline"], 10, Tally(0.0), WELL)
     assert overall(criteria) is Verdict.FAILED
     assert {criterion.verdict for criterion in criteria if criterion.name.startswith("p95")} == {Verdict.NOT_MEASURED}
 
 
-def test_what_is_not_measured_is_not_passed() -> None:
+def test_unmeasured_criteria_do_not_pass() -> None:
     criteria = judge(SCENARIOS["peak_load"], 100, tally(), Server(None, None, True, "404"))
     assert overall(criteria) is Verdict.NOT_MEASURED
     assert overall(judge(SCENARIOS["peak_load"], 100, tally(hung=9), WELL)) is Verdict.FAILED
@@ -144,5 +144,5 @@ def test_over_time() -> None:
 @pytest.mark.parametrize(
     "event", [Pulse(1.0, 2, 3, 0.5), RequestEvent(1.0, Workload.TTS, 0.25, Outcome.HUNG, "nothing")]
 )
-def test_events_travel(event: RequestEvent | Pulse) -> None:
+def test_events_survive_the_pipe(event: RequestEvent | Pulse) -> None:
     assert read(line(event)) == event

@@ -75,7 +75,7 @@ def test_it_works(unpriced, capsys) -> None:
     assert "ASR cost per hour of audio, USD" in text
 
 
-def test_fits_is_said_only_of_what_was_measured(unpriced, capsys, tmp_path: Path) -> None:
+def test_only_measured_rates_can_fit(unpriced, capsys, tmp_path: Path) -> None:
     """Without a measured T4, the command prints a table for several assumed speeds instead."""
     of_gpu = tmp_path / "gpu.json"
     replace(read(RATES), device="GPU, Tesla T4", asr_model=PLANNED_ASR, tts_engine=PLANNED_TTS).write(of_gpu)
@@ -90,7 +90,7 @@ def test_fits_is_said_only_of_what_was_measured(unpriced, capsys, tmp_path: Path
         assert len(gpus) + row.count("too slow") == 7
 
 
-def test_which_rates_are_of_the_planned_gpu_and_models() -> None:
+def test_rates_belong_to_a_gpu_and_models() -> None:
     models = ("whisper-ms-demo", "espeak-ng")
     rates = read(RATES)
     of_gpu = replace(rates, device="GPU, Tesla T4")
@@ -100,13 +100,13 @@ def test_which_rates_are_of_the_planned_gpu_and_models() -> None:
     assert not replace(rates, device="GPU, NVIDIA H200").are_of(*models)
 
 
-def test_the_planned_models_are_the_tiers() -> None:
+def test_the_planned_models_are_those_of_the_tier() -> None:
     dockerfile = (ROOT / "docker" / "gpu.Dockerfile").read_text()
     assert f'ARG MODELS="{PLANNED_ASR} {PLANNED_TTS}"' in dockerfile
     assert f"VOICE_ASR_MODEL={PLANNED_ASR}\n" in (ROOT / "k8s" / "site" / "models.env").read_text()
 
 
-def test_a_device_that_is_too_slow_as_it_is(unpriced, capsys, tmp_path: Path) -> None:
+def test_a_device_that_is_too_slow(unpriced, capsys, tmp_path: Path) -> None:
     """The measured device is a CPU. A load that no number of CPUs can handle may still be possible with T4s."""
     slow = tmp_path / "slow.json"
     read(RATES).faster(0.005, "slow").write(slow)
@@ -126,14 +126,14 @@ def test_the_first_phases_stay_within_their_cost(seeded) -> None:
         assert month <= phase.cost_to_usd
 
 
-def test_a_pod_is_planned_as_the_manifest_has_it() -> None:
+def test_pods_are_planned_as_in_the_manifest() -> None:
     deployment = yaml.safe_load((ROOT / "k8s" / "base" / "api" / "deployment.yaml").read_text())
     resources = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]
     assert float(resources["requests"]["cpu"].removesuffix("m")) / 1000 == Targets.pod_cores
     assert float(resources["limits"]["cpu"]) == Targets.pod_limit_cores
 
 
-def test_the_rates_that_come_along() -> None:
+def test_the_included_rates_can_be_read() -> None:
     assert read(SHIPPED).asr.batch.per_cost_s > 0
 
 
@@ -151,7 +151,7 @@ def test_csv(unpriced, capsys, tmp_path: Path) -> None:
     assert len(list(csv.DictReader(file.open()))) == 1
 
 
-def test_the_same_plan_twice(unpriced, capsys) -> None:
+def test_the_same_seed_gives_the_same_plan(unpriced, capsys) -> None:
     assert run(capsys, "--csv", "-", "--no-phases") == run(capsys, "--csv", "-", "--no-phases")
 
 
@@ -175,13 +175,13 @@ def test_the_same_plan_twice(unpriced, capsys) -> None:
         ["--csv", "/nowhere/plan.csv", "--no-phases"],
     ],
 )
-def test_what_makes_no_sense_is_refused(unpriced, arguments: list[str]) -> None:
+def test_invalid_options_are_refused(unpriced, arguments: list[str]) -> None:
     with pytest.raises(CommandError):
         call_command("plan_capacity", *arguments)
 
 
 # --- Rates from a load test -------------------------------------------------------------------------------------------
-def test_a_load_test_fills_the_machines_that_it_ran_on() -> None:
+def test_rates_are_scaled_to_a_load_test() -> None:
     plan = planner()
     kinds = {
         "asr": {"requests": 1000, "ok": 900, "rps": 40.0},
@@ -223,7 +223,7 @@ def test_more_users_take_more_and_cost_less_each() -> None:
     assert few.money.audio_hour_floor_usd == pytest.approx(many.money.audio_hour_floor_usd)
 
 
-def test_money_adds_up() -> None:
+def test_costs_add_up() -> None:
     case = planner().by_users("", Demand(users=20_000, voice_share=0.07))
     pods = sum(case.machines.pods.values())
     assert case.money.month_usd == pytest.approx(case.machines.gpus * 0.5 * HOURS_PER_MONTH + pods * 40)
@@ -231,24 +231,24 @@ def test_money_adds_up() -> None:
     assert case.money.audio_hour_usd == pytest.approx(case.money.asr_usd / hours)
 
 
-def test_goals_that_no_number_of_machines_meets() -> None:
+def test_targets_that_no_number_of_machines_meets() -> None:
     with pytest.raises(NoFeasiblePlan):
         planner(p95_s={ASR: 0.001, TTS: 3.0}).by_users("too much", Demand(users=100, voice_share=1))
 
 
-def test_goals_that_more_machines_do_not_come_nearer_to() -> None:
+def test_targets_that_more_machines_do_not_approach() -> None:
     alone = planner().alone_s(TTS)
     with pytest.raises(NoFeasiblePlan, match="tts"):
         planner(p95_s={ASR: 2.0, TTS: 1.1 * alone}).by_users("too much", Demand(users=20_000, voice_share=0.07))
 
 
-def test_nobody_uses_it() -> None:
+def test_a_plan_without_users() -> None:
     case = planner().by_users("nobody", Demand(users=20_000, voice_share=0))
     assert case.machines.gpus == 1
     assert case.money.audio_hour_usd is None
 
 
-def test_prices_come_from_the_rows(unpriced) -> None:
+def test_prices_come_from_the_database(unpriced) -> None:
     T4 = InfrastructureCost.Resource.T4
     POD = InfrastructureCost.Resource.API_POD
     InfrastructureCost.objects.create(resource=T4, price_micros=350_000, per="hour", starts_at=START)
@@ -263,7 +263,7 @@ def test_prices_come_from_the_rows(unpriced) -> None:
 
 
 # --- Phases -----------------------------------------------------------------------------------------------------------
-def test_the_ends_of_the_phases(seeded) -> None:
+def test_the_limits_of_the_phases(seeded) -> None:
     ends = growth.phase_limits(list(Phase.objects.all()))
     assert [(end.users, end.concurrent) for end in ends] == [(2000, 50), (5000, 100), (10_000, 200), (25_000, 500)]
     assert [end.is_extended for end in ends] == [False, False, False, True]
@@ -280,7 +280,7 @@ def test_a_phase_that_does_not_fit_says_why(seeded) -> None:
     assert fitting.in_words() == "1 Launch: fits"
 
 
-def test_the_scorecards_costs() -> None:
+def test_unit_costs_are_compared_with_the_targets() -> None:
     case = planner().by_users("", Demand(users=20_000, voice_share=0.07))
     hour, characters = growth.unit_costs(case, is_launch=True)
     assert hour.verdict is Verdict.NOT_MET
@@ -301,7 +301,7 @@ def stepped() -> dict[str, Run]:
     return load_steps.simulate_steps(plan, PEOPLE, 1)
 
 
-def test_who_waits_for_a_gpu_is_seen_by_the_second_metric_only(stepped: dict[str, Run]) -> None:
+def test_only_the_second_metric_scales_for_waits_on_a_gpu(stepped: dict[str, Run]) -> None:
     by_cpu, by_both = stepped.values()
     assert not by_cpu.changes, "CPUs idle meanwhile"
     assert {change.deployment for change in by_both.changes} == {ASR}
@@ -315,7 +315,7 @@ def test_who_waits_for_a_gpu_is_seen_by_the_second_metric_only(stepped: dict[str
     assert crowded.users_per_pod[ASR] > load_steps.USERS_PER_POD
 
 
-def test_who_is_served_at_once_is_seen_by_the_required_metric() -> None:
+def test_the_required_metric_scales_for_load_on_the_cpu() -> None:
     plan = planner()
     plan.adopt(plan.rates.faster(10, "a fast GPU"))
     plan.crowd = Crowd(0, 2.0, (0.0, 1.0, 0.0))
@@ -323,7 +323,7 @@ def test_who_is_served_at_once_is_seen_by_the_required_metric() -> None:
         assert {change.deployment for change in run.changes} == {TTS}
 
 
-def test_steps_are_told(unpriced, stepped: dict[str, Run], capsys, monkeypatch, tmp_path: Path) -> None:
+def test_the_table_of_load_steps(unpriced, stepped: dict[str, Run], capsys, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(load_steps, "simulate_steps", lambda planner, users, gpus: stepped)
     text = run(capsys, "--steps", ",".join(map(str, PEOPLE)), "--plots", str(tmp_path))
     assert text.count("The autoscaler ") == 2
@@ -333,13 +333,13 @@ def test_steps_are_told(unpriced, stepped: dict[str, Run], capsys, monkeypatch, 
 
 
 @pytest.mark.parametrize("other", [["--csv", "-"], ["--simulate"], ["--no-phases"]])
-def test_steps_are_simulated_alone(other: list[str]) -> None:
+def test_load_steps_can_be_simulated_alone(other: list[str]) -> None:
     with pytest.raises(CommandError, match="--steps simulates nothing else"):
         call_command("plan_capacity", "--steps", "1", *other)
 
 
 # --- Charts -----------------------------------------------------------------------------------------------------------
-def test_pictures(seeded, tmp_path: Path) -> None:
+def test_charts_are_drawn(seeded, tmp_path: Path) -> None:
     mpl = pytest.importorskip("matplotlib")
     mpl.use("Agg")
     plan = planner()
@@ -365,5 +365,5 @@ def test_pictures(seeded, tmp_path: Path) -> None:
             assert axes.get_ylabel()
 
 
-def test_a_shape_starts_with_the_least_pods() -> None:
+def test_a_shape_starts_with_the_minimum_of_pods() -> None:
     assert shape(planner(), 3) == Shape(3, dict.fromkeys(DEPLOYMENTS, 2), pod_cores=0.5, burst_cores=2.0)

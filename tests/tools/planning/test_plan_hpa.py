@@ -33,7 +33,7 @@ def test_the_required_numbers() -> None:
     assert API.down.stabilisation_s == 300
 
 
-def test_the_manifest() -> None:
+def test_the_specification_equals_the_manifest() -> None:
     assert API.manifest() == {
         "minReplicas": 2,
         "maxReplicas": 5,
@@ -67,18 +67,18 @@ def test_the_manifest() -> None:
         (2, [], 70, 2),  # no readings: no change
     ],
 )
-def test_the_ratio(current: int, pods: list[PodReading], target: float, count: int) -> None:
+def test_the_number_of_pods_follows_the_ratio(current: int, pods: list[PodReading], target: float, count: int) -> None:
     assert wanted(current, pods, target) == count
 
 
-def test_pods_that_start_count_as_idle_when_more_are_wanted() -> None:
+def test_starting_pods_count_as_idle_when_scaling_up() -> None:
     # Three pods at 90 alone would give ceil(3 x 90 / 50) = 6. With three starting ones the mean is 45, so no change.
     assert wanted(6, [*ready(90, 90, 90), *starting(3)], 50) == 6
     # At 150 the mean of all is 100, twice the target, so the number doubles.
     assert wanted(4, [*ready(150, 150), *starting(1)], 50) == 6
 
 
-def test_pods_that_start_do_not_count_when_fewer_are_wanted() -> None:
+def test_starting_pods_do_not_count_when_scaling_down() -> None:
     assert wanted(4, [*ready(20, 20), *starting(2)], 50) == 1
 
 
@@ -119,7 +119,7 @@ def test_scaling_up_at_once_without_a_window_but_within_the_policy() -> None:
     assert seen == [4, 4, 4, 4, 6, 6, 6, 6, 8]
 
 
-def test_of_two_policies_the_larger_change_counts() -> None:
+def test_of_two_policies_the_larger_change_applies() -> None:
     policies = (Policy(Unit.PODS, 4, 60), Policy(Unit.PERCENT, 100, 60))
     assert sync(Autoscaler(replace(WIDE, up=Behaviour(0, policies))), 2, 7000, 1) == [6]
     assert sync(Autoscaler(replace(WIDE, up=Behaviour(0, policies))), 10, 7000, 1) == [20]
@@ -139,19 +139,19 @@ def test_a_percentage_goes_down_step_by_step() -> None:
     assert sync(Autoscaler(replace(WIDE, down=down)), 80, 1, 9)[::4] == [72, 64, 57]
 
 
-def test_never_beyond_its_limits() -> None:
+def test_the_number_of_pods_stays_within_its_limits() -> None:
     assert sync(Autoscaler(replace(PROMPT, most=5)), 3, 7000, 2) == [5, 5]
     assert sync(Autoscaler(replace(PROMPT, least=2)), 5, 0, 2) == [2, 2]
     assert sync(Autoscaler(API), 1, 70, 1) == [2]
     assert sync(Autoscaler(API), 9, 70, 1) == [5]
 
 
-def test_it_begins_with_the_pods_that_it_finds() -> None:
+def test_it_starts_with_the_present_number_of_pods() -> None:
     """The initial number of pods counts as a recommendation, so the first change also waits for the whole window."""
     assert sync(Autoscaler(API), 2, 300, 5) == [2, 2, 2, 2, 4]
 
 
-def test_of_two_metrics_the_larger_wish_counts() -> None:
+def test_of_two_metrics_the_larger_number_applies() -> None:
     both = replace(API, up=Behaviour(0, API.up.policies), users_per_pod=25)
     waiting = [PodReading(True, 5.0, users=50.0)] * 2  # users wait for a GPU, so the CPU is idle
     assert Autoscaler(both).sync(0, 2, waiting) == 4

@@ -43,6 +43,6 @@ def test_it_works(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["/nowhere/rates.json"], ["rates.json", "--seconds", "0"]])
-def test_what_makes_no_sense_is_refused(arguments: list[str]) -> None:
+def test_invalid_options_are_refused(arguments: list[str]) -> None:
     with pytest.raises(CommandError):
         call_command("measure_rates", *arguments)

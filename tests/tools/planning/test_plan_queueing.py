@@ -30,7 +30,7 @@ def test_erlang_c(servers: int, offered: float, probability: float | None) -> No
         assert erlang_c(servers, offered) == pytest.approx(probability, abs=2e-5)
 
 
-def test_erlang_c_at_its_ends() -> None:
+def test_erlang_c_at_extreme_loads() -> None:
     assert erlang_c(3, 0.0) == 0.0
     assert erlang_c(3, 3.0) == 1.0
     assert erlang_c(10_000, 9_000) < 1e-9  # does not overflow
@@ -49,12 +49,12 @@ def test_one_server_of_any_kind_is_pollaczek_khinchine() -> None:
         assert station.mean_wait_s == pytest.approx(0.7 * (1 + scv) / (2 * 0.3))
 
 
-def test_two_servers_wait_as_the_textbook_says() -> None:
+def test_two_servers_match_the_textbook() -> None:
     # M/M/2 at 75 %: W = C / (c mu - lambda) = (9/14) / (2 - 1.5)
     assert Station(2, 1.5, 1.0).mean_wait_s == pytest.approx(9 / 7)
 
 
-def test_too_much_work_waits_for_ever() -> None:
+def test_an_overloaded_queue_waits_for_ever() -> None:
     station = Station(2, per_second=3.0, service_s=1.0)
     assert not station.is_stable
     assert station.mean_wait_s == station.wait_s(95) == math.inf

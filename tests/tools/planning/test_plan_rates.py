@@ -12,21 +12,21 @@ from tools.planning.rates import BadRates, fit_line, read
 RATES = Path(__file__).with_name("plan_rates.json")  # a fixed measurement
 
 
-def test_rates_are_kept_as_they_were(tmp_path: Path) -> None:
+def test_rates_are_written_and_read_unchanged(tmp_path: Path) -> None:
     rates = read(RATES)
     rates.write(tmp_path / "rates.json")
     assert read(tmp_path / "rates.json") == rates
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"asr": 3}'])
-def test_what_is_not_rates(tmp_path: Path, text: str) -> None:
+def test_files_without_rates_are_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "rates.json"
     file.write_text(text)
     with pytest.raises(BadRates):
         read(file)
 
 
-def test_impossible_rates(tmp_path: Path) -> None:
+def test_impossible_rates_are_refused(tmp_path: Path) -> None:
     given = json.loads(RATES.read_text())
     given["tts"]["batch"]["per_cost_s"] = 0
     file = tmp_path / "rates.json"
@@ -41,7 +41,7 @@ def test_a_batch_time_is_fitted() -> None:
     assert fit_line([(5, 0.02), (10, 0.01)])[1] == 0.0
 
 
-def test_twice_as_fast() -> None:
+def test_scaling_rates_to_a_faster_device() -> None:
     rates = read(RATES)
     fast = rates.faster(2, "twice")
     assert fast.asr.batch.seconds(80) == pytest.approx(rates.asr.batch.seconds(80) / 2)

@@ -96,7 +96,7 @@ def brute_force(arrivals: list[tuple[float, float]], time: BatchTime) -> list[fl
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_batches_are_those_of_brute_force(seed: int) -> None:
+def test_batches_equal_those_of_a_brute_force_simulation(seed: int) -> None:
     chance = random.Random(seed)
     time = chance.choice([SIMPLE, replace(SIMPLE, buckets=(5.0, 10.0, 30.0), batch_cost=30.0)])
     arrivals = []
@@ -132,7 +132,7 @@ class Sized(Unit):
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_batches_are_those_of_the_real_batcher(seed: int) -> None:
+async def test_batches_equal_those_of_the_real_batcher(seed: int) -> None:
     chance = random.Random(seed)
     time = BatchTime(0.1, 0.01, batch_units=5, batch_cost=40.0, buckets=(5.0, 10.0))
     units = [(chance.choice([5.0, 10.0]), chance.random() < 0.2) for _ in range(40)]
@@ -203,7 +203,7 @@ def test_a_full_queue_refuses() -> None:
     assert answers == [True, True, True]
 
 
-def test_a_deadline_that_cannot_be_met_refuses_and_one_that_has_passed_drops() -> None:
+def test_deadlines_refuse_or_drop_units() -> None:
     clock = Clock()
     answers: list[tuple[str, bool]] = []
     server = BatchServer(clock, replace(SIMPLE, batch_units=1))
@@ -245,7 +245,7 @@ def test_littles_law(rates: Rates) -> None:
         assert answers.per_second * (mean + think) == pytest.approx(users, rel=0.05)
 
 
-def test_a_rate_that_no_stall_explains_is_noted(rates: Rates) -> None:
+def test_an_unexplained_rate_is_noted(rates: Rates) -> None:
     load = ClosedLoop(2, 5)
     possible = one_machine(rates, load).per_second_to_the_last
     for per_second, is_noted in ((possible, False), (1000 * possible, True), (possible / 1000, True)):
@@ -254,7 +254,7 @@ def test_a_rate_that_no_stall_explains_is_noted(rates: Rates) -> None:
         assert [note.startswith("asr: no stall") for note in notes] == [True] * is_noted
 
 
-def test_nothing_is_lost_or_made_up(rates: Rates) -> None:
+def test_every_request_ends_exactly_once(rates: Rates) -> None:
     demand = Demand(users=60_000, voice_share=0.07)
     shape = Shape(1, PODS)
     run = simulate(demand, rates, shape, start_h=20, end_h=21)
@@ -264,7 +264,7 @@ def test_nothing_is_lost_or_made_up(rates: Rates) -> None:
     assert run.arrivals == pytest.approx(expected, rel=0.15)
 
 
-def test_more_work_than_a_gpu_can_do_is_refused_and_what_is_done_is_what_it_can_do(rates: Rates) -> None:
+def test_an_overloaded_gpu_works_at_capacity_and_the_rest_is_refused(rates: Rates) -> None:
     demand = Demand(users=1, voice_share=1, clip_s=4.2, size_cv=0.0)
     slow = rates.faster(0.25, "slower")
     one = slow.asr.batch
@@ -276,7 +276,7 @@ def test_more_work_than_a_gpu_can_do_is_refused_and_what_is_done_is_what_it_can_
     assert run.answered / 240 == pytest.approx(most, rel=0.05)
 
 
-def test_the_same_seed_gives_the_same_day_and_another_one_another(rates: Rates) -> None:
+def test_only_the_same_seed_gives_the_same_day(rates: Rates) -> None:
     demand = Demand(users=20_000, voice_share=0.07)
     first, again, other = (
         simulate(demand, rates, Shape(1, PODS), start_h=21, end_h=21.5, seed=seed) for seed in (1, 1, 2)
@@ -304,7 +304,7 @@ def test_a_rush_makes_the_autoscaler_add_pods_and_take_them_away(rates: Rates) -
 
 
 # --- The day ----------------------------------------------------------------------------------------------------------
-def test_the_days_curve() -> None:
+def test_the_curve_of_a_day() -> None:
     assert Curve().hours.mean() == pytest.approx(1)
     assert Curve().peak_hour in (20, 21, 22)
     assert Curve(3.0).peak == pytest.approx(3.0)

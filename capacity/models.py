@@ -147,6 +147,8 @@ class LoadTestRun(models.Model):
       ``failures``, ``refusals`` and ``hung``, and ``rps``, ``p50_s``, ``p95_s``, ``p99_s`` and ``longest_s``.
     - ``timeline``: for each time step ``at_s`` (from the start), ``users``, ``rps`` and, by kind of work, ``p95_s``.
     - ``criteria``: for each criterion ``name``, ``limit``, ``measured`` and ``verdict``.
+    - ``recordings``: the recordings that were sent: ``source``, ``number`` and ``mean_s``; runs before this field was
+      added have none.
     - ``memory``: for each process of the server ``mib`` (pairs of seconds and MiB) and ``cores`` (CPU cores in use).
     """
 

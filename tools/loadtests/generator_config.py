@@ -46,6 +46,7 @@ class GeneratorConfig:
     ``language``: the language of the clips.
     ``voice``: the TTS voice.
     ``clips``: the recordings to recognise.
+    ``clips_from``: who spoke them, for the report.
     ``timeout_s``: seconds after which a request counts as hung.
     """
 
@@ -57,6 +58,7 @@ class GeneratorConfig:
     language: str
     voice: str
     clips: list[Clip]
+    clips_from: str = ""
     timeout_s: float = TIMEOUT_S
 
     def write(self, path: Path) -> None:

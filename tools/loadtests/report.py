@@ -44,6 +44,7 @@ def facts(result: Result) -> Facts:
         "criteria": [asdict(criterion) for criterion in result.criteria],
         "kinds": tally.figures(result.ended),
         "voices": tally.voices(),
+        "recordings": asdict(result.recordings),
         "timeline": tally.timeline(result.ended),
         "memory": [
             {"mib": _mib(process, result.started, result.ended), "cores": _cores(process, result)}

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import BinaryIO
 
 from tools.loadtests import events, service
@@ -73,11 +74,30 @@ def warm_up(options: Options) -> Options:
 
 
 @dataclass(frozen=True)
+class Recordings:
+    """The recordings that the users of a run sent.
+
+    ``source``: who spoke them.
+    ``number``: how many different ones there were.
+    ``mean_s``: their mean length in seconds.
+    """
+
+    source: str
+    number: int
+    mean_s: float
+
+    @classmethod
+    def of(cls, config: GeneratorConfig) -> Recordings:
+        return cls(config.clips_from, len(config.clips), round(fmean(clip.seconds for clip in config.clips), 2))
+
+
+@dataclass(frozen=True)
 class Result:
     """The results of a run. Times are Unix times.
 
     ``options``: the options of the run.
     ``host``: the address of the service.
+    ``recordings``: the recordings that the users sent.
     ``tally``: the requests and their figures.
     ``watch``: the server's processes.
     ``criteria``: the verdict on each criterion.
@@ -89,6 +109,7 @@ class Result:
 
     options: Options
     host: str
+    recordings: Recordings
     tally: Tally
     watch: Watch
     criteria: list[Criterion]
@@ -154,7 +175,7 @@ class Run:
                 following.join(5)
             if not self.tally.pulses and not self.interrupted.is_set():
                 raise Unusable("the load generator did not start:\n" + log.read_text(errors="replace")[-2000:])
-        return self._result(generator.returncode)
+        return self._result(generator.returncode, Recordings.of(config))
 
     def _start(self, file: Path, timeout_s: float, writing: int, output: BinaryIO) -> subprocess.Popen[bytes]:
         options = self.options
@@ -218,7 +239,7 @@ class Run:
             with suppress(subprocess.TimeoutExpired):
                 generator.wait(timeout_s)
 
-    def _result(self, status: int | None) -> Result:
+    def _result(self, status: int | None, recordings: Recordings) -> Result:
         tally = self.tally
         watch = self.watch
         options = self.options
@@ -237,4 +258,15 @@ class Run:
             why=watch.problem,
         )
         criteria = judge(options.scenario, options.users, tally, server)
-        return Result(options, self.target.host, tally, watch, criteria, tally.started, ended, full_from, because)
+        return Result(
+            options,
+            self.target.host,
+            recordings,
+            tally,
+            watch,
+            criteria,
+            tally.started,
+            ended,
+            full_from,
+            incomplete_because=because,
+        )

@@ -69,11 +69,12 @@ def address(host: str) -> str:
 
 
 @contextmanager
-def throw_away(folder: Path, root: Path) -> Iterator[Service]:
+def throw_away(folder: Path, root: Path, models: Path) -> Iterator[Service]:
     """Start a temporary service with ``manage.py serve --demo``, and yield it when it is ready.
 
     ``folder``: the folder for the service's state and log.
     ``root``: the folder that contains ``manage.py``.
+    ``models``: the folder of the installed models, which the service uses.
     Raise ``Unusable`` if the service does not start.
     """
     port = _free_port()
@@ -85,6 +86,7 @@ def throw_away(folder: Path, root: Path) -> Iterator[Service]:
         **THROW_AWAY,
         "PORT": str(port),
         "VOICE_STATE_DIR": str(folder / "state"),
+        "VOICE_MODELS_DIR": str(models),
         "VOICE_DEMO_API_KEY": key,
     }
     with log.open("wb") as output:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import random
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soxr
 
 from asr.audio import decode
@@ -16,12 +14,14 @@ from asr.units import SAMPLE_RATE
 from core.errors import ApiError
 from tools.loadtests.generator_config import Clip
 from tools.loadtests.sentences import sentence
+from tools.loadtests.speakers import Speaker, rounded, write_wav
 from tts import encoding
 from tts.encoding import AudioFormat, encode
-from tts.espeak import NORMAL_RATE, speak
-from tts.espeak import SAMPLE_RATE as ESPEAK_RATE
 
 MAX_CLIPS = 240
+MAX_SPOKEN = 60  # clips to make; speaking more would take minutes, and recognition caches nothing
+SEED = 1
+SPEEDS = (0.85, 1.2)
 LONGEST_S = 30.0  # of an operator's recording
 TYPES = {
     ".wav": "audio/wav",
@@ -34,33 +34,33 @@ TYPES = {
 }
 _SILENCE = np.zeros(3 * SAMPLE_RATE // 10, np.int16)
 
-Samples = npt.NDArray[np.int16]
-
 
 class UnusableClips(Exception):
     """The folder contains no usable recordings."""
 
 
-def spoken(folder: Path, number: int, seed: int) -> Iterator[Clip]:
-    """Synthesise clips of one or two sentences with eSpeak NG, each with different words and at a random speed.
+def spoken(folder: Path, number: int, speaker: Speaker) -> Iterator[Clip]:
+    """Speak clips of one or two sentences, each with different words and at a different speed.
 
-    Half of the clips are WAV files. The others are Opus, the format that browsers record.
+    The clips are the same in every run, so that runs can be compared and the speaker can keep what it has spoken. Half
+    of them are WAV files. The others are Opus, the format that browsers record.
 
     ``folder``: where the files are written.
     ``number``: how many clips to make.
-    ``seed``: the seed of the random numbers.
     """
-    generator = random.Random(seed)
+    generator = random.Random(SEED)
     for index in range(number):
         first = generator.randrange(10**6)
-        text = " ".join(sentence(first + extra) for extra in range(generator.choice((1, 1, 2))))
-        speech = speak(text, "ms", rate=round(NORMAL_RATE * generator.uniform(0.85, 1.2))).astype(np.float32)
-        samples = np.concatenate([_SILENCE, _rounded(soxr.resample(speech, ESPEAK_RATE, SAMPLE_RATE)), _SILENCE])
-        pcm = _write_wav(folder / f"{index:04}.wav", samples)
+        speed = round(generator.uniform(*SPEEDS), 2)
+        parts = [_SILENCE]
+        for extra in range(generator.choice((1, 1, 2))):
+            parts += [speaker.say(sentence(first + extra), index, speed), _SILENCE]
+        samples = np.concatenate(parts)
+        pcm = write_wav(folder / f"{index:04}.wav", samples)
         if index % 2:
             opus = folder / f"{index:04}.ogg"
             resampled = soxr.resample(samples.astype(np.float32), SAMPLE_RATE, encoding.SAMPLE_RATE)
-            opus.write_bytes(encode(_rounded(resampled), AudioFormat.OPUS))
+            opus.write_bytes(encode(rounded(resampled), AudioFormat.OPUS))
             yield Clip(str(opus), TYPES[".ogg"], str(pcm), len(samples) / SAMPLE_RATE)
         else:
             yield Clip(str(pcm), TYPES[".wav"], str(pcm), len(samples) / SAMPLE_RATE)
@@ -79,16 +79,5 @@ def recorded(source: Path, folder: Path) -> Iterator[Clip]:
             recording = decode(path.read_bytes(), max_duration_s=LONGEST_S)
         except ApiError as error:
             raise UnusableClips(f"{path}: {error.message}") from error
-        pcm = _write_wav(folder / f"{index:04}.wav", recording.samples)
+        pcm = write_wav(folder / f"{index:04}.wav", recording.samples)
         yield Clip(str(path.resolve()), TYPES[path.suffix.lower()], str(pcm), recording.duration_s)
-
-
-def _rounded(audio: npt.NDArray[np.float32]) -> Samples:
-    return np.clip(np.rint(audio), -32_768, 32_767).astype(np.int16)
-
-
-def _write_wav(path: Path, samples: Samples) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
-        file.writeframes(samples.astype("<i2", copy=False).tobytes())
-    return path

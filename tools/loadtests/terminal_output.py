@@ -79,7 +79,7 @@ def _seconds(value: float | None) -> str:
 
 
 def verdict(result: Result) -> str:
-    """Return a text with the criteria as a table, how much each voice spoke, and the overall verdict."""
+    """Return a text with the criteria as a table, the recordings, what each voice spoke, and the overall verdict."""
     rows = [(_MARKS[criterion.verdict], criterion) for criterion in result.criteria]
     name = max(len(criterion.name) for _mark, criterion in rows)
     limit = max(len(criterion.limit) for _mark, criterion in rows)
@@ -88,7 +88,11 @@ def verdict(result: Result) -> str:
         + ("  (not measured)" if criterion.verdict is Verdict.NOT_MEASURED else "")
         for mark, criterion in rows
     ]
-    spoken = [_spoken(row) for row in result.tally.voices()]
+    sent = result.recordings
+    spoken = [
+        f"    recordings: {sent.number:,}, {sent.mean_s:.1f} s on average, {sent.source}",
+        *(_spoken(row) for row in result.tally.voices()),
+    ]
     why = "" if result.is_complete else f": incomplete, {result.incomplete_because}"
     return "\n".join(["", *lines, *spoken, "", f"{result.options.scenario.name}: {_IN_WORDS[result.verdict]}{why}"])
 

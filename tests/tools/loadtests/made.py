@@ -9,7 +9,7 @@ from tools.loadtests import report
 from tools.loadtests.events import Outcome, Pulse, RequestEvent
 from tools.loadtests.leak import Trend
 from tools.loadtests.processes import Process, Watch
-from tools.loadtests.run import Options, Result
+from tools.loadtests.run import Options, Recordings, Result
 from tools.loadtests.scenarios import SCENARIOS
 from tools.loadtests.tally import Tally
 from tools.loadtests.verdict import Server, judge
@@ -51,5 +51,16 @@ def facts(
     criteria = judge(SCENARIOS[scenario], users, tally, Server([FLAT], 0, True))
     options = Options(SCENARIOS[scenario], users, 60, 0.1, is_closed_loop=False)
     return report.facts(
-        Result(options, host, tally, watch, criteria, STARTED, STARTED + 60, STARTED + 6, incomplete_because)
+        Result(
+            options,
+            host,
+            Recordings("spoken by Kokoro", 60, 6.2),
+            tally,
+            watch,
+            criteria,
+            STARTED,
+            STARTED + 60,
+            STARTED + 6,
+            incomplete_because,
+        )
     )

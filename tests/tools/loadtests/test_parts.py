@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from capacity.latency_targets import Workload
@@ -21,6 +22,7 @@ from tools.loadtests.response_checks import WrongResponse, check_audio, check_pc
 from tools.loadtests.scenarios import MIX, SCENARIOS, ramp_s
 from tools.loadtests.sentences import NUMBER, sentence
 from tools.loadtests.service import Unusable
+from tools.loadtests.speakers import PACKS, Espeak, Kokoro, Samples, best_speaker
 
 REQUIRED = [
     ("baseline", 10, 5, 99),
@@ -43,10 +45,47 @@ def test_all_sentences_are_different() -> None:
 
 
 def test_clips_are_spoken(tmp_path: Path) -> None:
-    clips = list(speech_clips.spoken(tmp_path, 6, seed=1))
+    clips = list(speech_clips.spoken(tmp_path, 6, Espeak()))
     assert {clip.content_type for clip in clips} == {"audio/wav", "audio/ogg"}
     assert all(1 < clip.seconds < 15 for clip in clips)
     assert len({Path(clip.pcm).read_bytes() for clip in clips}) == 6
+
+
+class FakeModel:
+    """Counts the sentences that it is asked to speak."""
+
+    def __init__(self) -> None:
+        self.spoken = 0
+
+    def speak(self, ipa: str, pack: object, speed: float) -> np.ndarray:
+        self.spoken += 1
+        return np.sin(np.arange(24_000, dtype=np.float32) * 0.05)
+
+
+def test_kokoro_speaks_each_sentence_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = FakeModel()
+    monkeypatch.setattr("tts.kokoro.load", lambda *_args, **_options: model)
+    (tmp_path / "model.onnx").write_bytes(b"weights")
+
+    def say(text: str, turn: int, speed: float = 1.0) -> Samples:
+        return Kokoro(tmp_path, tmp_path / "cache").say(text, turn, speed)
+
+    first = say("selamat pagi", 0)
+    assert len(first) == pytest.approx(16_000, abs=10)
+    assert np.abs(first).max() > 3_000
+    assert (say("selamat pagi", len(PACKS)) == first).all()
+    assert model.spoken == 1
+    say("selamat pagi", 1)
+    say("selamat pagi", 0, 1.1)
+    say("selamat malam", 0)
+    assert model.spoken == 4
+    (tmp_path / "model.onnx").write_bytes(b"other weights")
+    say("selamat pagi", 0)
+    assert model.spoken == 5
+
+
+def test_without_kokoro_espeak_ng_speaks(tmp_path: Path) -> None:
+    assert isinstance(best_speaker(tmp_path, tmp_path), Espeak)
 
 
 def test_own_recordings_are_used(tmp_path: Path) -> None:
@@ -68,7 +107,7 @@ def test_a_folder_without_recordings(tmp_path: Path) -> None:
 
 
 def test_only_the_owner_can_read_the_configuration(tmp_path: Path) -> None:
-    clips = list(speech_clips.spoken(tmp_path, 1, 1))
+    clips = list(speech_clips.spoken(tmp_path, 1, Espeak()))
     config = GeneratorConfig("http://x", "vk_secret", "people", 3, False, "ms", "alloy", clips)
     file = tmp_path / "orders.json"
     config.write(file)

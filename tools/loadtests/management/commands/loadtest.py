@@ -27,6 +27,7 @@ from tools.loadtests.generator_config import TIMEOUT_S, Clip, GeneratorConfig
 from tools.loadtests.run import Options, Result, Run, locust_is_missing, warm_up
 from tools.loadtests.scenarios import SCENARIOS
 from tools.loadtests.service import Service, Unusable, address, check, throw_away
+from tools.loadtests.speakers import best_speaker
 from tools.loadtests.verdict import Verdict
 
 NO_VERDICT = 2
@@ -60,7 +61,7 @@ class Command(BaseCommand):
             "--clips",
             type=Path,
             metavar="FOLDER",
-            help="folder of recordings to send (default: speech made by the bundled voice)",
+            help="folder of recordings to send (default: speech made by Kokoro if it is installed, else by eSpeak NG)",
         )
         parser.add_argument("--language", default="ms", help="language of the recordings (default: ms)")
         parser.add_argument("--voice", default="alloy", help="voice for text to speech (default: alloy)")
@@ -105,6 +106,7 @@ class Command(BaseCommand):
         user_prefix = f"loadtest-{secrets.token_hex(4)}"
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voice-loadtest-")))
+            clips, source = self._clips(options, folder, run_options.users)  # first, while no service needs the cores
             target = self._target(options, folder, stack)
             check(target, user_prefix, run_options.users)
             config = GeneratorConfig(
@@ -112,7 +114,8 @@ class Command(BaseCommand):
                 key=target.key,
                 user_prefix=user_prefix,
                 first=secrets.randbelow(10**6),
-                clips=self._clips(options, folder, run_options.users),
+                clips=clips,
+                clips_from=source,
                 is_closed_loop=run_options.is_closed_loop,
                 language=options["language"],
                 voice=options["voice"],
@@ -139,21 +142,23 @@ class Command(BaseCommand):
     def _target(self, options: dict[str, Any], folder: Path, stack: ExitStack) -> Service:
         if not options["host"]:
             self.stdout.write("Starting a throw-away service ...")
-            return stack.enter_context(throw_away(folder, settings.BASE_DIR))
+            return stack.enter_context(throw_away(folder, settings.BASE_DIR, settings.VOICE_MODELS_DIR))
         key = options["key_file"].read_text().strip() if options["key_file"] else options["key"]
         if not key:
             raise Unusable("--host needs --key or --key-file")
         host = address(options["host"])
         return Service(host, key, options["metrics"] or f"{host}/metrics")
 
-    def _clips(self, options: dict[str, Any], folder: Path, users: int) -> list[Clip]:
+    def _clips(self, options: dict[str, Any], folder: Path, users: int) -> tuple[list[Clip], str]:
+        """Return the clips and who spoke them."""
         clips = folder / "clips"
         clips.mkdir()
         if options["clips"]:
-            return list(speech_clips.recorded(options["clips"], clips))
-        number = min(speech_clips.MAX_CLIPS, CLIPS_PER_USER * users)
-        self.stdout.write(f"Speaking {number} clips ...")
-        return list(speech_clips.spoken(clips, number, seed=secrets.randbelow(10**6)))
+            return list(speech_clips.recorded(options["clips"], clips)), f"from the folder {options['clips'].name}"
+        number = min(speech_clips.MAX_SPOKEN, CLIPS_PER_USER * users)
+        speaker = best_speaker(settings.VOICE_MODELS_DIR, settings.VOICE_STATE_DIR / "loadtest-speech")
+        self.stdout.write(f"{speaker.name} speaks {number} clips ...")
+        return list(speech_clips.spoken(clips, number, speaker)), f"spoken by {speaker.name}"
 
     def _tell(self, result: Result, options: dict[str, Any]) -> None:
         facts = report.facts(result)

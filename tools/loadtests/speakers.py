@@ -1,0 +1,136 @@
+"""The voices that speak the sentences of the simulated users: Kokoro where it is installed, else eSpeak NG.
+
+People's speech is nearer to a neural voice than to eSpeak NG. Whisper, which was trained on people, repeats itself more
+often when it hears eSpeak NG, and then decodes the recording again (``docs/load-tests.md`` has the figures).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import wave
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from asr.units import SAMPLE_RATE
+from model_store.catalogue import Task
+from model_store.choice import choose
+from model_store.errors import ModelNotInstalled
+from tts import kokoro
+from tts.espeak import NORMAL_RATE, speak
+from tts.espeak import SAMPLE_RATE as ESPEAK_RATE
+from tts.loudness import level
+from tts.phonemes import phonemes
+
+LANGUAGE = "ms"
+# Packs of the voices that take turns: the four Malay voices that are named first, and an English one, whose Malay has
+# an accent.
+PACKS = ("aisyah", "hafiz", "melati", "azlan", "heart")
+KOKORO = "kokoro-82m"
+THREADS = 2
+
+Samples = npt.NDArray[np.int16]
+
+
+class Speaker(Protocol):
+    """Speaks the sentences of the simulated users.
+
+    ``name``: name of the engine, for the report.
+    """
+
+    name: str
+
+    def say(self, text: str, turn: int, speed: float) -> Samples:
+        """Speak a sentence. Return int16 mono at ``SAMPLE_RATE``, shape (n,).
+
+        ``turn``: chooses among several voices.
+        ``speed``: factor of the voice's normal speed.
+        """
+
+
+class Espeak:
+    """Speaks with eSpeak NG's Malay voice."""
+
+    name = "eSpeak NG"
+
+    def say(self, text: str, turn: int, speed: float) -> Samples:
+        speech = speak(text, LANGUAGE, rate=round(NORMAL_RATE * speed)).astype(np.float32)
+        return rounded(soxr.resample(speech, ESPEAK_RATE, SAMPLE_RATE))
+
+
+class Kokoro:
+    """Speaks with Kokoro's voices in turn. Each sentence is synthesised once and then kept in a folder.
+
+    ``directory``: the folder of the model's files.
+    ``cache``: the folder in which sentences are kept.
+    """
+
+    name = "Kokoro"
+
+    def __init__(self, directory: Path, cache: Path) -> None:
+        self._directory = directory
+        self._cache = cache
+        self._model: kokoro.KokoroModel | None = None
+
+    def say(self, text: str, turn: int, speed: float) -> Samples:
+        name = PACKS[turn % len(PACKS)]
+        ipa = phonemes(text, LANGUAGE)
+        kept = self._cache / f"{self._key(ipa, name, speed)}.wav"
+        if not kept.is_file():
+            self._keep(kept, self._synthesise(ipa, name, speed))
+        with wave.open(str(kept)) as file:
+            return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
+
+    def _key(self, ipa: str, name: str, speed: float) -> str:
+        """Return a digest of everything on which the speech depends.
+
+        It has the phonemes instead of the text, so a changed pronunciation gives a new key.
+        """
+        weights = (self._directory / kokoro.MODEL_FILE).stat()
+        known = (ipa, f"{speed:.3f}", str(weights.st_size), str(weights.st_mtime_ns))
+        digest = hashlib.sha256("\0".join(known).encode())
+        digest.update(kokoro.pack_of(name).tobytes())
+        return digest.hexdigest()[:32]
+
+    def _synthesise(self, ipa: str, name: str, speed: float) -> Samples:
+        if self._model is None:  # only now, because usually all sentences are in the cache
+            self._model = kokoro.load(self._directory, device="cpu", threads=min(THREADS, os.cpu_count() or 1))
+        speech = level(self._model.speak(ipa, kokoro.pack_of(name), speed), kokoro.SAMPLE_RATE)
+        return rounded(32_767 * soxr.resample(speech, kokoro.SAMPLE_RATE, SAMPLE_RATE))
+
+    def _keep(self, path: Path, samples: Samples) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}")
+        write_wav(draft, samples)
+        draft.replace(path)  # an interrupted run leaves no incomplete file
+
+
+def best_speaker(models: Path, cache: Path) -> Speaker:
+    """Return Kokoro if it is installed, else eSpeak NG.
+
+    ``models``: the folder in which models are installed.
+    ``cache``: the folder in which sentences are kept.
+    """
+    try:
+        choice = choose(Task.SPEECH, KOKORO, models)
+    except ModelNotInstalled:
+        return Espeak()
+    assert choice.directory is not None
+    return Kokoro(choice.directory, cache)
+
+
+def rounded(audio: npt.NDArray[np.float32]) -> Samples:
+    """Return audio in the range of int16 as int16."""
+    return np.clip(np.rint(audio), -32_768, 32_767).astype(np.int16)
+
+
+def write_wav(path: Path, samples: Samples) -> Path:
+    """Write int16 mono samples at ``SAMPLE_RATE`` to a WAV file, and return its path."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
+        file.writeframes(samples.astype("<i2", copy=False).tobytes())
+    return path

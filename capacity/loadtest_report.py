@@ -59,8 +59,8 @@ def charts(told: Facts) -> list[Chart]:
         return chart(f"{work.label}: {work.measured}", "s", curves, limits=[(limit, f"p95 limit {limit:g} s")])
 
     drawn = [
-        chart("Concurrent users", "", [curve("there", 1, "users"), curve("waiting or talking", 2, "in_flight")]),
-        chart("Answers", "per second", [curve("all", 1, "rps"), Curve("refused or failed", 3, _not_ok(line))]),
+        chart("Concurrent users", "", [curve("users", 1, "users"), curve("requests in progress", 2, "in_flight")]),
+        chart("Responses", "per second", [curve("all", 1, "rps"), Curve("refused or failed", 3, _not_ok(line))]),
         *(waits(work) for work in Workload),
     ]
     if told["memory"]:

@@ -66,8 +66,8 @@ class Trend:
         per_hour = [f"{3600 * slope / 2**20:+,.1f}" for slope in (self.slope, self.low, self.high)]
         return (
             f"{self.grown / 2**20:+.1f} MiB in {self.span_s:.0f} s at {self.level / 2**20:,.0f} MiB "
-            f"({per_hour[0]} MiB an hour, 99 %: {per_hour[1]} to {per_hour[2]}; "
-            f"at the later half's pace {self.late * self.span_s / 2**20:+.1f} MiB)"
+            f"({per_hour[0]} MiB an hour, 99 % interval {per_hour[1]} to {per_hour[2]}; "
+            f"at the pace of the later half {self.late * self.span_s / 2**20:+.1f} MiB)"
         )
 
 

@@ -68,7 +68,7 @@ def _lines(run: Run, now: float) -> list[str]:
     memory = run.watch.memory()
     waits = "  ".join(f"{work.value} {_seconds(p95[work])}" for work in Workload)
     return [
-        f"{now - tally.started:4.0f} of {run.options.total_s} s  {users} users, {in_flight} waiting or talking",
+        f"{now - tally.started:4.0f} of {run.options.total_s} s  {users} users, {in_flight} requests in progress",
         f"{rps:5.1f}/s, {answered:,} answered, {refused:,} refused, {failed:,} failed",
         f"p95 now: {waits}" + (f"  memory {memory / 2**20:,.0f} MiB" if memory else ""),
     ]

@@ -107,24 +107,24 @@ def _p95(work: Workload, tally: Tally) -> Criterion:
 
 def _hung(tally: Tally) -> Criterion:
     hung = tally.count(Outcome.HUNG)
-    return Criterion("None hangs", "0", f"{hung}", _of(hung == 0))
+    return Criterion("No request hangs", "0", f"{hung}", _of(hung == 0))
 
 
 def _crash(server: Server) -> Criterion:
     name = "No crash"
-    limit = "no process dies, ready at the end"
+    limit = "no process dies; ready at the end"
     if not server.is_ready:
         return Criterion(name, limit, "not ready at the end", Verdict.FAILED)
     if server.replaced is None:
         return Criterion(name, limit, f"ready at the end; {server.why}", Verdict.NOT_MEASURED)
     if server.replaced:
         return Criterion(name, limit, f"{server.replaced} processes were replaced", Verdict.FAILED)
-    return Criterion(name, limit, "none died, ready", Verdict.PASSED)
+    return Criterion(name, limit, "no process died; ready at the end", Verdict.PASSED)
 
 
 def _leak(server: Server) -> Criterion:
     name = "No memory leak"
-    limit = f"not surely more than {100 * TOLERATED_SHARE:g} % growth"
+    limit = f"at most {100 * TOLERATED_SHARE:g} % growth, noise allowed for"
     if server.trends is None:
         return Criterion(name, limit, server.why, Verdict.NOT_MEASURED)
     if not server.trends:

@@ -66,13 +66,13 @@ def prices(
         else:
             value = assumed
             source = "ASSUMED: nobody has entered what is paid (admin: infrastructure costs)"
-        sources.append(f"{name}: {value:,.2f} USD a {unit}, {source}")
+        sources.append(f"{name}: {value:,.2f} USD per {unit}, {source}")
         return value
 
     t4 = chosen("T4", "hour", t4_hour_usd, Resource.T4, ASSUMED_T4_HOUR_USD)
     pod = chosen("API pod", "month", pod_month_usd, Resource.API_POD, ASSUMED_POD_MONTH_USD)
     if pod_share != 1:
-        sources.append(f"a pod requests {pod_share:.0%} of what that is the price of, and costs as much less")
+        sources.append(f"a pod requests {pod_share:.0%} of the cores that this price pays for, and costs that share")
         pod *= pod_share
     others = [row for row in rows if row.resource == Resource.OTHER]
     other = sum(row.quantity * _month_usd(row) for row in others)

@@ -126,13 +126,13 @@ def _cell(column: Column, case: Case) -> str:
 
 
 def cost_line(cost: UnitCost, unit: str) -> str:
-    """Return a unit cost as text, such as ``ASR cost per hour of audio, USD: 0.2103, target < 0.01: not met; …``.
+    """Return a unit cost as text, such as ``ASR cost per hour of audio, USD: 0.2103, target < 0.01: not met. …``.
 
     ``unit``: the name of the unit, in the plural.
     """
     value = "no use" if cost.value is None else f"{cost.value:.4f}"
-    words = f"{cost.name}: {value}, target {cost.target.in_words}: {cost.verdict}; "
-    words += f"machine time alone {cost.floor:.5f}"
+    words = f"{cost.name}: {value}, target {cost.target.in_words}: {cost.verdict}. "
+    words += f"Machine time alone costs {cost.floor:.5f}, "
     if cost.needed is None:
-        return words + ", so no amount of use meets it with such machines at such prices"
-    return words + f", met from {cost.needed:,.0f} {unit} a month on"
+        return words + "so no amount of use meets the target with such machines at such prices"
+    return words + f"so the target is met from {cost.needed:,.0f} {unit} a month on"

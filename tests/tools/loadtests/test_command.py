@@ -67,7 +67,7 @@ def test_it_works(served_service: Served, tmp_path: Path) -> None:
     )
     assert all(voice["audio_s"] > 0.5 * voice["replies"] for voice in report["voices"])
     assert "/s, " in done.stdout  # a line of the progress
-    assert "✓ None hangs" in done.stdout
+    assert "✓ No request hangs" in done.stdout
     assert " No memory leak" in done.stdout  # measured only if a slow machine makes the run long enough
     with closing(sqlite3.connect(state / "voice.sqlite3")) as database:
         query = "SELECT scenario, time_scale, concurrent_users, host, report FROM capacity_loadtestrun"
@@ -206,4 +206,4 @@ def test_a_service_that_hangs(tmp_path: Path) -> None:
     report = told(tmp_path)
     assert all(kind["hung"] == kind["requests"] > 0 for kind in report["kinds"].values())
     verdicts = {row["name"]: row["verdict"] for row in report["criteria"]}
-    assert (verdicts["None hangs"], verdicts["No memory leak"]) == ("failed", "not measured")
+    assert (verdicts["No request hangs"], verdicts["No memory leak"]) == ("failed", "not measured")

@@ -89,7 +89,7 @@ def test_refusals_have_no_response_time() -> None:
 
 
 def test_a_hanging_request_fails() -> None:
-    assert verdicts(tally(ok=1000, hung=1))["None hangs"] == "failed"
+    assert verdicts(tally(ok=1000, hung=1))["No request hangs"] == "failed"
 
 
 def test_missing_users_fail() -> None:

@@ -193,7 +193,7 @@ class Command(BaseCommand):
         if options["plots"] and find_spec("matplotlib") is None:
             raise CommandError("--plots needs matplotlib, which is not installed: make setup-dev")
         if options["steps"] and any(options[name] for name in ("csv", "simulate", "no_phases")):
-            raise CommandError("--steps simulates nothing else: it goes without --csv, --simulate and --no-phases")
+            raise CommandError("--steps cannot be combined with --csv, --simulate or --no-phases")
         try:
             planner = self._planner(options)
         except DatabaseError as error:
@@ -307,11 +307,9 @@ class Command(BaseCommand):
         self, planner: Planner, phases: list[tuple[Phase, growth.PhaseLimits]], models: tuple[str, str]
     ) -> None:
         say = self.stdout.write
-        say(f"\nPhases of growth: nobody has measured a T4 with {' and '.join(models)},")
-        say(
-            "so whether they fit is not known. GPUs and USD a month by their work alone, if a T4 does that work so many"
-        )
-        say("times as fast as the measured device did its own:")
+        say("\nPhases of growth: whether they fit is not known, because nobody has measured a T4 with")
+        say(f"{' and '.join(models)}. The table has GPUs and USD a month, from the amount of work alone.")
+        say("Each column assumes a T4 that does this work so many times as fast as the measured device did its own:")
         for line in table.by_speed({str(phase): growth.estimates(planner, end) for phase, end in phases}):
             say(f"  {line}")
 
@@ -326,7 +324,7 @@ class Command(BaseCommand):
 
     def _print_sources(self, planner: Planner) -> None:
         say = self.stdout.write
-        say("\nMeasured, and how it was changed")
+        say("\nMeasured, with every change to the measured values")
         for line in [*assumptions.measured(planner.rates), *planner.rates.notes]:
             say(f"  {line}")
         say("\nAssumed")

@@ -129,7 +129,7 @@ async def test_from_a_question_to_one_person_and_the_weekly_mail(service: Served
         some = await figure(page, "Requests")
         assert 0 < _number(some) < _number(everything)
 
-        await drawn(page)  # compare: the chart's table has the days before, and the page names them
+        await drawn(page)  # comparing: the chart's table has the period before, and the page names it
         card = page.locator("section:has(#characters-title)")
         await expect(card.locator(".key-ghost")).to_contain_text("Before")
         name, content = await downloaded(page, "a.csv[aria-label='Characters spoken as CSV']")

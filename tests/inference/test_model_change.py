@@ -84,7 +84,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 @contextmanager
 def unfinished_unit(url: str) -> Iterator[None]:
-    """Keep a request under way at a unit server, so that it goes on draining."""
+    """Keep a request in progress at a unit server, so that the server keeps draining."""
     with socket.create_connection(("127.0.0.1", port_of(url))) as client:
         client.sendall(b"POST /units/v1/asr HTTP/1.1\r\nHost: tier\r\nContent-Length: 1000\r\n\r\n")
         yield

@@ -189,7 +189,7 @@ def outcomes(failing: float, rate: float) -> dict[str, str]:
 
 
 def series_for(rule: Rule, *, above: bool, rate: float = 100) -> dict[str, str]:
-    """Return series that, during the loud period, are above the threshold of a rule, or exactly at it.
+    """Return series whose values in the loud period are above the threshold of a rule, or exactly at it.
 
     ``above``: whether the values are above the threshold.
     ``rate``: requests per step.

@@ -332,7 +332,9 @@ def test_every_file_is_used() -> None:
         text = (folder / "kustomization.yaml").read_text()
         plan = yaml.safe_load(text)
         named = {
-            *(path.name for path in folder.glob("*.yaml") if f"rule in {path.name}" in text),  # used by another program
+            *(
+                path.name for path in folder.glob("*.yaml") if f"rule in {path.name}" in text
+            ),  # another program reads these
             *plan.get("resources", []),
             *plan.get("configurations", []),
             *(one["path"] for one in plan.get("patches", []) if "path" in one),

@@ -131,7 +131,7 @@ def _write_feedback(requests: list[Request], counts: Counts) -> None:
         some = list(said)[number : number + AT_ONCE]
         for pk, request_id in LedgerEntry.objects.filter(request_id__in=some).values_list("pk", "request_id"):
             request = said[request_id]
-            entry = LedgerEntry(pk=pk, created_at=request.at)  # the fields that saving needs
+            entry = LedgerEntry(pk=pk, created_at=request.at)  # what saving its feedback needs
             if request.wer is not None:
                 rate, words = request.wer
                 corrections.append(Correction(entry=entry, word_error_rate=rate, reference_words=words))

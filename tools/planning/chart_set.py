@@ -102,7 +102,7 @@ def rush(planner: Planner, users: int, gpus: int) -> Run:
 
 
 def sources(planner: Planner) -> str:
-    """Return the caption of a chart: the machines and models of the measurements, and any change of the rates."""
+    """Return the caption of a chart: the measured machines and models, and every change made to the rates."""
     rates = planner.rates
     lines = [
         f"Simulated. Engines as measured on {rates.device} ({rates.asr_model}, {rates.tts_engine}), the API on "

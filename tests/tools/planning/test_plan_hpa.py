@@ -130,7 +130,7 @@ def test_scaling_down_waits_five_minutes_for_the_highest_recommendation() -> Non
     assert sync(scaler, 5, 70, 2) == [5, 5]  # at 0 and 15 s
     seen = sync(scaler, 5, 7, 22, start=30.0)
     assert seen[:19] == [5] * 19  # up to 300 s
-    assert seen[19] == 2  # at 315 s the recommendation of 15 s has left the window; 0.5 pods, so the minimum
+    assert seen[19] == 2  # at 315 s the recommendation of 15 s is out of the window; 0.5 pods are needed
 
 
 def test_a_percentage_goes_down_step_by_step() -> None:

@@ -19,7 +19,7 @@ from django.test import TestCase, TransactionTestCase
 
 from model_store.catalogue import catalogue
 from model_store.files import ModelDirectory
-from tests import services
+from tests import dependencies, services
 from tests.emptying import let_tests_empty_guarded_tables
 from tests.slow import slow_files
 
@@ -129,18 +129,18 @@ def live_server_url(served_service: services.Served) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from _neighbour(services.postgres, tmp_path_factory.mktemp("postgres"))
+    yield from _neighbour(dependencies.postgres, tmp_path_factory.mktemp("postgres"))
 
 
 @pytest.fixture
 def postgres_url(postgres_server_url: str) -> str:
     """Return the URL of an empty database that only this test uses."""
-    return services.database(postgres_server_url)
+    return dependencies.database(postgres_server_url)
 
 
 @pytest.fixture(scope="session")
 def _migrated_template(postgres_server_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    url = services.database(postgres_server_url)
+    url = dependencies.database(postgres_server_url)
     migrate = ("manage.py", "migrate", "--verbosity", "0", "--skip-checks")
     services.run_python(tmp_path_factory.mktemp("migrating"), *migrate, DATABASE_URL=url)
     return url.rpartition("/")[2]
@@ -149,12 +149,12 @@ def _migrated_template(postgres_server_url: str, tmp_path_factory: pytest.TempPa
 @pytest.fixture
 def migrated_postgres_url(postgres_server_url: str, _migrated_template: str) -> str:
     """Return the URL of a database with all tables that only this test uses."""
-    return services.database(postgres_server_url, _migrated_template)
+    return dependencies.database(postgres_server_url, _migrated_template)
 
 
 @pytest.fixture(scope="session")
 def _redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from _neighbour(services.redis, tmp_path_factory.mktemp("redis"))
+    yield from _neighbour(dependencies.redis, tmp_path_factory.mktemp("redis"))
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def _neighbour(start, folder: Path) -> Iterator[str]:
     try:
         with start(folder) as url:
             yield url
-    except services.Missing as error:
+    except dependencies.Missing as error:
         if CI:
             raise
         pytest.skip(str(error))

@@ -11,7 +11,7 @@ import pytest
 from capacity import notifications
 from capacity.models import Alert, Delivery, Rule
 from tests.capacity.world import Mailbox, Webhook, World
-from tests.services import free_port
+from tests.dependencies import free_port
 
 MINUTE = timedelta(minutes=1)
 

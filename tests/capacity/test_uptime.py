@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from capacity import uptime
 from capacity.models import Outage, ProbeDay
 from tests.capacity.world import START
-from tests.services import free_port
+from tests.dependencies import free_port
 
 STEP = timedelta(seconds=15)
 MARCH = date(2026, 3, 1)

@@ -23,7 +23,7 @@ from core.models import ClientApplication
 from rollout import roles
 from rollout.feature import VOICE, Feature
 from rollout.models import Flag
-from tests.services import free_port
+from tests.dependencies import free_port
 from usage.models import LedgerEntry
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # 17:00 in Kuala Lumpur

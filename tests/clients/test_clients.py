@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests import services, sound
+from tests import dependencies, services, sound
 from tests.clients.conftest import ENVIRONMENTS
 
 HERE = services.ROOT / "tests" / "clients"
@@ -63,7 +63,7 @@ def python_of(environment: str) -> str:
 
 async def started(command: list[str], url: str, key: str, clip: Path) -> asyncio.subprocess.Process:
     about = {"CLIENT_URL": url, "CLIENT_KEY": key, "CLIENT_CLIP": str(clip), "CLIENT_SENTENCE": SENTENCE}
-    about |= {"CLIENT_PORT": str(services.free_port()), "HOME": str(clip.parent)}
+    about |= {"CLIENT_PORT": str(dependencies.free_port()), "HOME": str(clip.parent)}
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
         *command,

@@ -24,11 +24,12 @@ import pytest
 from asr.units import SAMPLE_RATE, Options, SpeechUnit
 from asr.wire import SpeechCodec
 from inference.wire import PackedUnit
-from tests import services, sound
+from tests import dependencies, sound
 from tests.cluster.load import Load
 from tests.cluster.tier import RayTier, ray_tier
 from tests.collector import Collector, collecting
-from tests.services import Served, lasting_port, served
+from tests.dependencies import lasting_port
+from tests.services import Served, served
 
 USERS = 8
 STEADY = 25  # requests served between two kills
@@ -129,8 +130,8 @@ async def test_a_full_tier_refuses_and_units_of_disconnected_callers_are_dropped
 async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: Path) -> None:
     tier = ray.url
     async with AsyncExitStack() as stack:
-        postgres = stack.enter_context(services.postgres_server(tmp_path))
-        redis = stack.enter_context(services.redis_server(tmp_path))
+        postgres = stack.enter_context(dependencies.postgres_server(tmp_path))
+        redis = stack.enter_context(dependencies.redis_server(tmp_path))
         apis = stack.enter_context(ExitStack())
         shared = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "VOICE_INFERENCE_URL": tier}
         shared["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url

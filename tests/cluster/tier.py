@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tests import services
-from tests.services import Neighbour, lasting_port
+from tests import dependencies, services
+from tests.dependencies import Dependency, lasting_port
 
 PYTHON = "VOICE_TEST_CLUSTER_PYTHON"  # names the Python of the environment with Ray; the API processes use another one
 START_TIMEOUT_S = 120
@@ -121,7 +121,7 @@ class RayTier:
 
     url: str
     head: RayNode
-    redis: Neighbour
+    redis: Dependency
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def ray_tier(folder: Path, **settings: str) -> Iterator[RayTier]:
     gcs = lasting_port()
     address = f"127.0.0.1:{gcs}"
     with ExitStack() as stack:
-        redis = stack.enter_context(services.redis_server(folder, is_durable=True))
+        redis = stack.enter_context(dependencies.redis_server(folder, is_durable=True))
         environment = ray_environment(folder, **settings)
         kept = {"RAY_REDIS_ADDRESS": urlsplit(redis.url).netloc}
         head_only = ["--head", f"--port={gcs}", "--num-cpus=0", "--include-dashboard=false"]

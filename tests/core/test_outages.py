@@ -18,16 +18,17 @@ import httpx
 import psycopg
 import pytest
 
-from tests import services
-from tests.services import Neighbour, Served, served
+from tests import dependencies
+from tests.dependencies import Dependency
+from tests.services import Served, served
 
 TIMEOUT_S = 45
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neighbour]:
-    with services.postgres_server(tmp_path_factory.mktemp("postgres")) as neighbour:
-        yield neighbour
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dependency]:
+    with dependencies.postgres_server(tmp_path_factory.mktemp("postgres")) as dependency:
+        yield dependency
 
 
 def speak(server: Served, text: str = "Apa khabar?", **headers: str) -> httpx.Response:
@@ -49,7 +50,7 @@ def wait_until_ready(server: Served) -> None:
         time.sleep(0.05)
 
 
-def posted(postgres: Neighbour) -> Counter[str]:
+def posted(postgres: Dependency) -> Counter[str]:
     with psycopg.connect(postgres.url) as connection:
         rows = connection.execute("SELECT request_id FROM usage_ledgerentry WHERE status = 200").fetchall()
     return Counter(name for (name,) in rows)
@@ -59,14 +60,14 @@ def spooled(folder: Path) -> list[Path]:
     return list((folder / "state" / "spool").glob("*.jsonl"))
 
 
-def wait_until_posted(postgres: Neighbour, folder: Path, requests: list[str]) -> None:
+def wait_until_posted(postgres: Dependency, folder: Path, requests: list[str]) -> None:
     """Wait until the spool is empty, and check that the ledger has each of these requests exactly once."""
     while spooled(folder):
         time.sleep(0.05)
     assert {name: count for name, count in posted(postgres).items() if name in requests} == dict.fromkeys(requests, 1)
 
 
-def test_in_a_database_outage_known_callers_are_served_and_charged_later(postgres: Neighbour, tmp_path: Path) -> None:
+def test_in_a_database_outage_known_callers_are_served_and_charged_later(postgres: Dependency, tmp_path: Path) -> None:
     with served(tmp_path, DATABASE_URL=postgres.url) as server:
         before = speak(server)
         postgres.stop()
@@ -83,7 +84,7 @@ def test_in_a_database_outage_known_callers_are_served_and_charged_later(postgre
         assert server.stop() == 0
 
 
-def test_the_spool_of_a_killed_process_is_posted_by_the_next(postgres: Neighbour, tmp_path: Path) -> None:
+def test_the_spool_of_a_killed_process_is_posted_by_the_next(postgres: Dependency, tmp_path: Path) -> None:
     with served(tmp_path, DATABASE_URL=postgres.url) as server:
         speak(server)
         postgres.stop()
@@ -94,7 +95,7 @@ def test_the_spool_of_a_killed_process_is_posted_by_the_next(postgres: Neighbour
         wait_until_posted(postgres, tmp_path, requests)
 
 
-def test_a_database_that_does_not_answer_delays_requests_only_briefly(postgres: Neighbour, tmp_path: Path) -> None:
+def test_a_database_that_does_not_answer_delays_requests_only_briefly(postgres: Dependency, tmp_path: Path) -> None:
     with served(tmp_path, DATABASE_URL=postgres.url) as server:
         requests = [speak(server).headers["X-Request-Id"]]
         with postgres.frozen():
@@ -103,7 +104,7 @@ def test_a_database_that_does_not_answer_delays_requests_only_briefly(postgres: 
         wait_until_posted(postgres, tmp_path, requests)
 
 
-def test_cached_values_are_used_for_a_limited_time(postgres: Neighbour, tmp_path: Path) -> None:
+def test_cached_values_are_used_for_a_limited_time(postgres: Dependency, tmp_path: Path) -> None:
     with served(tmp_path, DATABASE_URL=postgres.url, VOICE_DATABASE_OUTAGE_S="0.5") as server:
         assert speak(server).status_code == 200
         postgres.stop()
@@ -120,7 +121,7 @@ def test_cached_values_are_used_for_a_limited_time(postgres: Neighbour, tmp_path
 
 async def test_without_redis_only_what_needs_it_is_refused(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        redis = stack.enter_context(services.redis_server(tmp_path))
+        redis = stack.enter_context(dependencies.redis_server(tmp_path))
         server = stack.enter_context(served(tmp_path, REDIS_URL=redis.url, VOICE_RATE_LIMIT="1000"))
         key = {"Idempotency-Key": "satu"}
         assert (await asyncio.to_thread(speak, server, **key)).status_code == 200
@@ -140,7 +141,7 @@ async def test_without_redis_only_what_needs_it_is_refused(tmp_path: Path) -> No
 async def test_only_the_first_call_waits_for_a_silent_redis(tmp_path: Path) -> None:
     """Redis accepts connections but never responds. Only the first requests wait for it."""
     with ExitStack() as stack:
-        redis = stack.enter_context(services.redis_server(tmp_path))
+        redis = stack.enter_context(dependencies.redis_server(tmp_path))
         server = stack.enter_context(served(tmp_path, REDIS_URL=redis.url, VOICE_RATE_LIMIT="1000"))
         assert (await asyncio.to_thread(speak, server)).status_code == 200
         with redis.frozen():

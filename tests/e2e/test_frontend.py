@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from tests import services, sound
+from tests import dependencies, services, sound
 from tests.e2e import browser
 from tests.services import ROOT, served
 
@@ -20,12 +20,12 @@ ORIGINS = "http://127.0.0.1:*"
 
 
 def page_server(service: services.Served) -> Generator[str, None, None]:
-    port = services.free_port()
+    port = dependencies.free_port()
     environment = {**os.environ, "VOICE_URL": service.url, "VOICE_KEY": service.key}
     command = [sys.executable, str(ROOT / "docs" / "examples" / "chat" / "server.py"), str(port)]
     process = subprocess.Popen(command, env=environment)
     try:
-        services._wait_for_port(port, process)
+        dependencies._wait_for_port(port, process)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -44,7 +44,7 @@ def microphone(tmp_path: Path) -> Path:
 
 
 async def test_it_works(tmp_path: Path, microphone: Path) -> None:
-    port = services.lasting_port()
+    port = dependencies.lasting_port()
     with served(tmp_path, port=port, VOICE_CORS_ORIGINS=ORIGINS) as service:
         pages = page_server(service)
         url = next(pages)

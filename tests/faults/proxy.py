@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 
-from tests.services import lasting_port
+from tests.dependencies import lasting_port
 
 SLOW_S = 0.2  # delay of every piece of data
 PIECE_BYTES = 65_536

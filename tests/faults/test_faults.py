@@ -30,7 +30,7 @@ import psycopg
 import pytest
 
 from core.percentiles import percentile
-from tests import services, sound
+from tests import dependencies, services, sound
 from tests.faults.proxy import Proxy, State, proxied
 from tests.hostile.memory import family
 from tests.services import Served
@@ -120,8 +120,8 @@ class World:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     with ExitStack() as servers:
-        postgres = servers.enter_context(services.postgres(tmp_path))
-        redis = servers.enter_context(services.redis(tmp_path))
+        postgres = servers.enter_context(dependencies.postgres(tmp_path))
+        redis = servers.enter_context(dependencies.redis(tmp_path))
         models = {"VOICE_ASR_MODEL": "whisper-ms-demo", "VOICE_TTS_MODEL": "espeak-ng"}
         tier = await asyncio.to_thread(lambda: servers.enter_context(services.inference_tier(tmp_path, **models)))
         async with AsyncExitStack() as stack:

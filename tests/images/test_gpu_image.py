@@ -21,9 +21,10 @@ import httpx
 import pytest
 import yaml
 
+from tests.dependencies import START_TIMEOUT_S, free_port
 from tests.k8s.images import API_IMAGE, GPU_IMAGE, UV
 from tests.k8s.manifests import ROOT, serve_config
-from tests.services import START_TIMEOUT_S, free_port, served
+from tests.services import served
 
 VENV = ROOT / ".venv-gpu"
 MODELS = "whisper-base", "kokoro-82m"  # smaller than the image's models, and enough for this test

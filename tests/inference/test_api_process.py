@@ -13,7 +13,8 @@ import pytest
 from websockets.sync.client import connect
 
 from tests import sound
-from tests.services import Served, inference_tier, lasting_port, served
+from tests.dependencies import lasting_port
+from tests.services import Served, inference_tier, served
 
 CLIP = sound.said("selamat pagi semua")
 FILE = {"file": ("a.wav", sound.wav(CLIP))}

@@ -23,9 +23,10 @@ from inference.remote import RemoteEngine
 from inference.tier import MAX_MISSES, RETRIES_SAVED
 from inference.unit_server import UnitServer
 from tests import sound
+from tests.dependencies import free_port, lasting_port
 from tests.inference.test_remote import remote_speech, sentence, speak
 from tests.inference.unit_handlers import ScriptedUnitHandler, serving
-from tests.services import free_port, inference_tier, lasting_port, served
+from tests.services import inference_tier, served
 
 FILE = {"file": ("a.wav", sound.wav(sound.said("selamat pagi semua")))}
 SETTLED_S = 3.0  # seconds of load before and after the switch

@@ -24,8 +24,9 @@ from inference.tier import RETRIES_PER_UNIT, RETRIES_SAVED, Tier
 from inference.unit_server import LocalUnitHandler
 from inference.wire import LARGEST_FRAME, PREFIX, PackedUnit, failure_reply, parse, result_reply
 from tests import sound
+from tests.dependencies import lasting_port
 from tests.inference.unit_handlers import IDLE, handler, serving
-from tests.services import inference_tier, lasting_port
+from tests.services import inference_tier
 from tts.units import Speech, SpeechUnit
 from tts.voices import default_voice
 from tts.wire import SpeechCodec

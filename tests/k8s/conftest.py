@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import services
+from tests import dependencies
 from tests.emptying import restore_migrated_rows
 from tests.k8s.manifests import K8S
 from tests.k8s.programs import found, listening
@@ -30,7 +30,7 @@ def prometheus(tmp_path: Path, server_address: str) -> Iterator[str]:
         "scrape_configs": [{"job_name": "voice", "static_configs": [target]}],
     }
     (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump(plan))
-    port = services.free_port()
+    port = dependencies.free_port()
     command = [
         found("prometheus"),
         f"--config.file={tmp_path}/prometheus.yaml",

@@ -18,7 +18,7 @@ import httpx
 import pytest
 import yaml
 
-from tests import services
+from tests import dependencies
 from tests.k8s.images import API_IMAGE
 from tests.k8s.manifests import K8S, ROOT
 from tests.k8s.programs import found, listening
@@ -99,7 +99,7 @@ def test_the_service_as_it_is_run(tmp_path: Path, postgres_url: str, redis_url: 
     (entry,) = API_IMAGE.all_of("ENTRYPOINT")
     line = [sys.executable, *json.loads(entry)[1:], *PARTS["voice"]["command"]]
     told = {name: filled(value, **GIVEN) for name, value in PARTS["voice"]["environment"].items()}
-    port = services.free_port()
+    port = dependencies.free_port()
     here = {
         "DATABASE_URL": postgres_url,
         "REDIS_URL": redis_url,
@@ -128,7 +128,7 @@ def test_the_service_as_it_is_run(tmp_path: Path, postgres_url: str, redis_url: 
 
 def test_prometheus_has_the_rules_of_the_cluster(tmp_path: Path) -> None:
     program = found("prometheus")
-    port = services.free_port()
+    port = dependencies.free_port()
     script = shell_line("prometheus")
     places = {
         "/etc/prometheus/cluster-rules.yaml": str(K8S / "monitoring" / "rules.yaml"),
@@ -150,7 +150,7 @@ def test_prometheus_has_the_rules_of_the_cluster(tmp_path: Path) -> None:
 
 def test_redis_requires_its_password(tmp_path: Path) -> None:
     found("redis-server")
-    port = services.free_port()
+    port = dependencies.free_port()
     script = shell_line("redis").replace("/data", str(tmp_path)) + f" --port {port} --bind 127.0.0.1"
     told = {"PATH": os.environ["PATH"], "REDISCLI_AUTH": "rahsia-ujian"}
     with listening(["sh", "-c", script], port, tmp_path / "log", told):

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from model_store.catalogue import catalogue
-from tests import services
+from tests import dependencies
 from tests.k8s.images import API_IMAGE, IMAGES, PLATFORM, UV, Image
 from tests.k8s.manifests import API, ROOT, environment, workloads
 from tests.k8s.programs import found, listening
@@ -157,7 +157,7 @@ def told(venv: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str
         "REDIS_URL": redis_url,
         "SECRET_KEY": "only-for-this-test",
         "VOICE_STATE_DIR": str(tmp_path_factory.mktemp("state")),
-        "PORT": str(services.free_port()),
+        "PORT": str(dependencies.free_port()),
         "VOICE_HOST": "127.0.0.1",
         "PATH": f"{venv}/bin:{os.environ['PATH']}",
         "HOME": str(tmp_path_factory.mktemp("home")),
@@ -279,7 +279,7 @@ def _used(port: str, key: str) -> None:
 def test_redis_requires_its_password(tmp_path: Path) -> None:
     """The test runs the container's own command line, with another port and folder."""
     found("redis-server")
-    port = services.free_port()
+    port = dependencies.free_port()
     command, flag, script = line_of_redis()
     assert "maxmemory" in script
     here = script.replace("/data", str(tmp_path)) + f" --port {port} --bind 127.0.0.1"

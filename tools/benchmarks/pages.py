@@ -32,7 +32,7 @@ from urllib.parse import urljoin, urlsplit
 
 from asgiref.sync import async_to_sync
 
-from tests import services
+from tests import dependencies
 from tools.benchmarks import environment
 
 LIMIT_S = 1.0
@@ -97,7 +97,7 @@ def _database(url: str | None) -> Iterator[str]:
     if url:
         yield url
         return
-    with tempfile.TemporaryDirectory() as folder, services.postgres(Path(folder)) as throw_away:
+    with tempfile.TemporaryDirectory() as folder, dependencies.postgres(Path(folder)) as throw_away:
         yield throw_away
 
 

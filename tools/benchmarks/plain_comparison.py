@@ -23,7 +23,8 @@ from tools.benchmarks import environment
 environment.prepare()
 
 from asr.checkpoint import configured  # noqa: E402
-from tests.services import ROOT, free_port, served, wait_until_ready  # noqa: E402
+from tests.dependencies import free_port  # noqa: E402
+from tests.services import ROOT, served, wait_until_ready  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.report import Result, Row, table  # noqa: E402
 from tools.benchmarks.through_http import Ask, asr  # noqa: E402

@@ -30,7 +30,8 @@ from tools.benchmarks import environment
 environment.prepare()
 
 from tests import sound  # noqa: E402
-from tests.services import ROOT, free_port  # noqa: E402
+from tests.dependencies import free_port  # noqa: E402
+from tests.services import ROOT  # noqa: E402
 from tools.benchmarks import batch_times  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.observed_server import ENGINE, LEDGER, LOOP, POOL  # noqa: E402

@@ -19,7 +19,8 @@ from tools.benchmarks import environment
 
 environment.prepare()
 
-from tests.services import free_port, served  # noqa: E402
+from tests.dependencies import free_port  # noqa: E402
+from tests.services import served  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.report import Result, Row, table  # noqa: E402
 from tools.benchmarks.workload import closed_loop  # noqa: E402

@@ -19,7 +19,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from tests import services
-from tests.services import Served, free_port
+from tests.dependencies import free_port
+from tests.services import Served
 from tools.loadtests.management.commands.loadtest import STATUS, Command
 
 TINY = ["--scale-time", "0.02", "--users-scale", "0.4", "--no-warm-up"]  # of the baseline: 4 users for 6 s

@@ -165,7 +165,7 @@ class Leases:
         self.process = process_name()
         self._served = ServedUsers()
         self._elsewhere: frozenset[str] = frozenset()
-        self._heard_at = time.monotonic()
+        self._published_at = time.monotonic()
         self._is_published = False
         self._beating: asyncio.Task[None] | None = None
 
@@ -228,7 +228,7 @@ class Leases:
                 await self._publish(self._served.take_busiest())
             except Exception:
                 logger.warning("the concurrent users cannot be published", exc_info=True)
-                if time.monotonic() - self._heard_at > settings.VOICE_LEASE_S:
+                if time.monotonic() - self._published_at > settings.VOICE_LEASE_S:
                     self._elsewhere = frozenset()  # too old to refuse end users by
                 continue
             if not self._is_published and not self._served.people:
@@ -239,7 +239,7 @@ class Leases:
     async def _publish(self, busiest: Presence) -> None:
         is_published, known = await database_sync_to_async(_publish, thread_sensitive=False)(self.process, busiest)
         self._is_published = is_published
-        self._heard_at = time.monotonic()
+        self._published_at = time.monotonic()
         others = (presence for process, presence in known.items() if process != self.process)
         self._elsewhere = united(others).together
 

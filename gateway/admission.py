@@ -34,8 +34,8 @@ from rollout.feature import Feature
 SECONDS_PER_BYTE = 1 / 32_000
 CHARACTERS_PER_BYTE = 0.8
 # Maximum work that one request has in an engine at a time: 32 segments of 10 s, or 8 sentences of 100 characters.
-DEAREST_S = 320
-DEAREST_CHARACTERS = 800
+MAX_COUNTED_S = 320
+MAX_COUNTED_CHARACTERS = 800
 ASR = "asr"  # the speech-to-text engine; all other engines do text to speech
 SLOW_READER_S = 0.25  # if sending a chunk takes longer, the request does not count as load until the chunk is sent
 
@@ -47,14 +47,14 @@ def _controllers() -> dict[Feature, AdmissionController]:
             longest_s=settings.VOICE_ASR_WAIT_S,
             most=settings.VOICE_ASR_QUEUE,
             cost_per_byte=SECONDS_PER_BYTE,
-            dearest=DEAREST_S,
+            max_counted_cost=MAX_COUNTED_S,
             growth=lambda: runtime.growth(ASR),
         ),
         Feature.TTS: AdmissionController(
             longest_s=settings.VOICE_TTS_WAIT_S,
             most=settings.VOICE_TTS_QUEUE,
             cost_per_byte=CHARACTERS_PER_BYTE,
-            dearest=DEAREST_CHARACTERS,
+            max_counted_cost=MAX_COUNTED_CHARACTERS,
             growth=_speech_growth,
         ),
     }

@@ -43,6 +43,7 @@ from gateway.edge import headers_of
 from gateway.gate import Kind, Work, request_gate
 from gateway.handshake import Handshake
 from gateway.lifecycle import DRAINING_RETRY_AFTER_S, lifecycle
+from gateway.outgoing import OutgoingQueue
 from gateway.socket_messages import NORMAL, Close, check_size, close_code, memory_of, parsed, whole_characters
 from gateway.streams import stream_slot
 from usage.checkpoints import CHECKPOINT_AUDIO_S
@@ -52,13 +53,11 @@ logger = logging.getLogger("voiceproject.requests")
 
 RECHECK_S = 2.0  # time between two calls of ``Work.recheck``, so that the kill switch soon ends open streams
 # Units of quota that a stream reserves beyond its usage, so that it does not query the database for each message.
-COVER_AHEAD = {Measure.AUDIO: 30_000, Measure.CHARACTERS: 2_000}
-MAX_WAITING = 256  # queued outgoing messages; a client that lets more accumulate is cut off
-TAKEN_WITHIN_S = 10.0  # time in which a client must read the queued messages, or else it is cut off
+RESERVED_AHEAD = {Measure.AUDIO: 30_000, Measure.CHARACTERS: 2_000}
 # About half a minute of 16-bit audio at 16 kHz. The server answers pings only while it reads, and most clients hang up
 # after 20 s without an answer.
 READ_AHEAD_BYTES = 1_048_576
-FAREWELL_S = 5.0  # time after a close for the client to answer and for the handler to end
+CLOSING_S = 5.0  # time after a close for the client to answer and for the handler to end
 
 
 class SocketConsumer(AsyncWebsocketConsumer):
@@ -77,20 +76,20 @@ class SocketConsumer(AsyncWebsocketConsumer):
         super().__init__(*args, **kwargs)
         self._context = RequestContext()
         self._gate = AsyncExitStack()
-        self._outgoing: asyncio.Queue[str | bytes | Close] = asyncio.Queue(MAX_WAITING)
+        self._outgoing = OutgoingQueue()
         self._tasks: list[asyncio.Task[None]] = []
         self._main: asyncio.Task[Any] | None = None
-        self._heard_at = time.monotonic()
+        self._last_message_at = time.monotonic()
         self._ahead: deque[dict[str, Any]] = deque()  # messages that were read; the first one is being handled
         self._ahead_bytes = 0
         self._has_handled = asyncio.Event()
         self._handling: asyncio.Task[None] | None = None
-        self._noted_ms = 0.0
-        self._deaf = False  # True if incoming messages are ignored because the connection is about to close
+        self._checkpointed_ms = 0.0
+        self._ignores_messages = False  # True if incoming messages are ignored because the connection is about to close
         self._ending: Close | None = None
         self._failure: BaseException | None = None
         self._is_cut = False
-        self._left_with: int | None = None  # close code that the client has sent
+        self._client_close_code: int | None = None  # close code that the client has sent
 
     # --- for protocols ------------------------------------------------------------------------------------------------
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
@@ -148,7 +147,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     def send_event(self, event: Mapping[str, Any] | bytes) -> None:
         """Queue a message for the client: an event (sent as JSON) or binary data.
 
-        If ``MAX_WAITING`` messages are queued already, the client is cut off.
+        If ``outgoing.MAX_WAITING`` messages are queued already, the client is cut off.
         """
         self._put(event if isinstance(event, bytes) else whole_characters(json.dumps(event, ensure_ascii=False)))
 
@@ -156,12 +155,9 @@ class SocketConsumer(AsyncWebsocketConsumer):
         """Wait until all queued messages have been passed to the connection.
 
         A protocol awaits this so that it produces audio no faster than the client reads. A client that does not read
-        the queued messages within ``TAKEN_WITHIN_S`` seconds is cut off.
+        the queued messages within ``outgoing.TAKEN_WITHIN_S`` seconds is cut off.
         """
-        try:
-            async with asyncio.timeout(TAKEN_WITHIN_S):
-                await self._outgoing.join()
-        except TimeoutError:
+        if not await self._outgoing.all_taken():
             self._cut()
 
     def finish(self) -> None:
@@ -196,8 +192,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 if not self._is_cut:
                     raise
             finally:
-                await self._let_go()
-        code = self._ending.code if self._ending else self._left_with
+                await self._clean_up()
+        code = self._ending.code if self._ending else self._client_close_code
         extra = {"method": "WEBSOCKET", "path": scope["path"], "status": code}
         logger.info("request", extra={**extra, "duration_ms": self._context.elapsed_ms(), **self._context.notes})
 
@@ -210,7 +206,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             case "websocket.receive":
                 await self.websocket_receive(message)
             case "websocket.disconnect":
-                self._left_with = message.get("code")
+                self._client_close_code = message.get("code")
                 if self._handling is not None:
                     await asyncio.wait([self._handling])  # handle the messages that were sent before the disconnect
                 raise StopConsumer
@@ -237,9 +233,9 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._tasks.append(asyncio.create_task(self._watch()))
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
-        if self._deaf:
+        if self._ignores_messages:
             return
-        self._heard_at = time.monotonic()
+        self._last_message_at = time.monotonic()
         self._ahead.append(message)
         self._ahead_bytes += memory_of(message)
         if self._handling is None or self._handling.done():
@@ -269,20 +265,18 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
     def _end_with(self, close: Close) -> None:
         self._ending = close
-        self._deaf = True
+        self._ignores_messages = True
         self._put(close)
 
     def _put(self, item: str | bytes | Close) -> None:
-        try:
-            self._outgoing.put_nowait(item)
-        except asyncio.QueueFull:
+        if not self._outgoing.put(item):
             self._cut()
 
     def _cut(self) -> None:
         """Close the connection without an error event, because the client does not read messages."""
         if not self._is_cut and self._main is not None:
             logger.warning("cut a client that does not read")
-            self._is_cut = self._deaf = True
+            self._is_cut = self._ignores_messages = True
             self._main.cancel()
 
     def _stop_handling(self) -> None:
@@ -292,14 +286,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._main.cancel()
 
     async def _send_all(self) -> None:
-        while True:
-            item = await self._outgoing.get()
-            with suppress(OSError, RuntimeError):  # the client has disconnected; the reading task ends the connection
-                await self._send_one(item)
-            if isinstance(item, Close):
-                break
-            self._outgoing.task_done()
-        await asyncio.sleep(FAREWELL_S)
+        await self._outgoing.send_all(self._send_one)
+        await asyncio.sleep(CLOSING_S)
         self._stop_handling()
 
     async def _send_one(self, item: str | bytes | Close) -> None:
@@ -314,10 +302,10 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def _watch(self) -> None:
         """End the stream if it is idle or lasts too long, if the process drains, or if ``Work.recheck`` fails."""
         ends_at = time.monotonic() + settings.VOICE_WS_MAX_S
-        while not self._deaf:
+        while not self._ignores_messages:
             if self.is_working():
-                self._heard_at = time.monotonic()
-            idle_at = self._heard_at + self.idle_limit_s
+                self._last_message_at = time.monotonic()
+            idle_at = self._last_message_at + self.idle_limit_s
             left = min(ends_at, idle_at, time.monotonic() + RECHECK_S) - time.monotonic()
             if left > 0:
                 with suppress(TimeoutError):
@@ -331,7 +319,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
                     ws_max_s=settings.VOICE_WS_MAX_S
                 )
                 await self._wind_down(ApiError(ErrorCode.SESSION_EXPIRED, message))
-            elif time.monotonic() >= self._heard_at + self.idle_limit_s and not self.is_working():
+            elif time.monotonic() >= self._last_message_at + self.idle_limit_s and not self.is_working():
                 message = _("Nothing arrived for {idle_limit_s:g} s.").format(idle_limit_s=self.idle_limit_s)
                 await self._wind_down(ApiError(ErrorCode.IDLE_TIMEOUT, message))
             else:
@@ -346,7 +334,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             logger.warning("cannot ask whether a stream's user still has voice", exc_info=True)
 
     async def _wind_down(self, reason: ApiError) -> None:
-        self._deaf = True
+        self._ignores_messages = True
         try:
             async with asyncio.timeout(settings.VOICE_WS_DRAIN_S):
                 if self._handling is not None:
@@ -363,15 +351,15 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self.meter()
         if self.work.units:
             await self.work.admit()  # the end user is final now: named by a message, or else the API key itself
-            await self.work.reserve(ahead=COVER_AHEAD[self.work.kind.measure])
-        if self.work.audio_ms - self._noted_ms >= 1000 * CHECKPOINT_AUDIO_S:
-            self._noted_ms = self.work.audio_ms
+            await self.work.reserve(ahead=RESERVED_AHEAD[self.work.kind.measure])
+        if self.work.audio_ms - self._checkpointed_ms >= 1000 * CHECKPOINT_AUDIO_S:
+            self._checkpointed_ms = self.work.audio_ms
             try:
                 await self.work.checkpoint()
             except DatabaseError:  # the next checkpoint, or the settlement, includes this usage
                 logger.warning("cannot note a stream's progress", exc_info=True)
 
-    async def _let_go(self) -> None:
+    async def _clean_up(self) -> None:
         tasks = [*self._tasks, *([self._handling] if self._handling is not None else [])]
         for task in tasks:
             task.cancel()

@@ -102,8 +102,8 @@ class AdmissionController:
     ``most``: maximum number of pieces of work that are admitted at the same time.
     ``cost_per_byte``: initial estimate of a request's cost per byte. The estimate is used until a request's cost is
     known, and adapts to known costs.
-    ``dearest``: maximum cost of one piece of work. Longer work counts with this cost, because the engine does it in
-    parts, between other work.
+    ``max_counted_cost``: maximum cost of one piece of work. Longer work counts with this cost, because the engine does
+    it in parts, between other work.
     ``growth``: function that returns the factor by which the inference tier may increase its replicas.
     ``clock``: function that returns the time in seconds.
     """
@@ -114,13 +114,13 @@ class AdmissionController:
         longest_s: float,
         most: int,
         cost_per_byte: float,
-        dearest: float,
+        max_counted_cost: float,
         growth: Callable[[], float] = lambda: 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._allowed_s = longest_s
         self._most = most
-        self._dearest = dearest
+        self._max_counted_cost = max_counted_cost
         self._clock = clock
         self._growth = growth
         self._cost_per_byte = cost_per_byte
@@ -151,7 +151,7 @@ class AdmissionController:
             raise OverCapacity(self._retry_after(self._first_cost(size), self.wait_s))
 
     def _first_cost(self, size: int) -> float:
-        return min(self._dearest, max(1.0, size * self._cost_per_byte))
+        return min(self._max_counted_cost, max(1.0, size * self._cost_per_byte))
 
     def _add(self, cost: float) -> None:
         self._inside += 1
@@ -201,7 +201,7 @@ class AdmissionController:
     def _revise(self, admitted: Admitted, cost: float) -> None:
         if admitted.size and cost:
             self._cost_per_byte += LEARNING * (cost / admitted.size - self._cost_per_byte)
-        cost = min(self._dearest, cost)
+        cost = min(self._max_counted_cost, cost)
         if not admitted.is_paused:
             self._cost += cost - admitted.cost
         admitted.cost = cost

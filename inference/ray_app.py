@@ -199,7 +199,7 @@ class ReplicaCounts:
 
     def __init__(self) -> None:
         self._known: dict[str, Fields] = {}
-        self._asked_at = self._heard_at = float("-inf")
+        self._asked_at = self._reported_at = float("-inf")
         self._wanted_since: dict[str, float] = {}
 
     async def read(self) -> dict[str, Fields]:
@@ -215,10 +215,10 @@ class ReplicaCounts:
                 details = await asyncio.to_thread(_get_global_client().get_serve_details)
             application = details["applications"][serve.get_replica_context().app_name]
             self._known = {name: self._count(name, one) for name, one in application["deployments"].items()}
-            self._heard_at = time.monotonic()
+            self._reported_at = time.monotonic()
         except Exception as error:  # noqa: BLE001 units run without the counts, whatever the error is
             logger.warning("the replicas cannot be counted", extra={"error": type(error).__name__})
-            if time.monotonic() - self._heard_at > COUNTS_KEPT_S:
+            if time.monotonic() - self._reported_at > COUNTS_KEPT_S:
                 self._known = {}
         return self._known
 

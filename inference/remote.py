@@ -113,7 +113,9 @@ class RemoteEngine(Generic[U, R]):
         try:
             with tracing.span(f"unit {self._name}", tracing.SpanRole.CLIENT, engine=self._name):
                 async with asyncio.timeout(left_s):
-                    header, payload = await self._insist(PackedUnit(self._codec, unit), is_admitted=unit.admitted)
+                    header, payload = await self._submit_with_retries(
+                        PackedUnit(self._codec, unit), is_admitted=unit.admitted
+                    )
         except TimeoutError as error:
             raise DeadlineExceeded(1.0) from error
         try:
@@ -123,7 +125,7 @@ class RemoteEngine(Generic[U, R]):
         except (KeyError, TypeError, ValueError) as error:
             raise EngineUnavailable("the inference tier answers in another version's terms") from error
 
-    async def _insist(self, packed: PackedUnit, *, is_admitted: bool) -> tuple[Mapping[str, Any], bytes]:
+    async def _submit_with_retries(self, packed: PackedUnit, *, is_admitted: bool) -> tuple[Mapping[str, Any], bytes]:
         """Send a unit until an attempt succeeds or no further attempt is allowed.
 
         Return the header and the payload of the result.

@@ -145,7 +145,7 @@ class SpeechConsumer(SocketConsumer):
         self.send_event({"type": "ready", "session_id": self.work.request_id, **about})
 
     async def _tell(self, event: Event) -> None:
-        self._heard_at = time.monotonic()  # a client that listens to a long reply sends nothing but is not idle
+        self._last_message_at = time.monotonic()  # a client that listens to a long reply sends nothing but is not idle
         match event:
             case Audio(data):
                 self.send_event(data)

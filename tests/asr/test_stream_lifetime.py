@@ -101,7 +101,7 @@ async def test_a_client_that_does_not_read_is_disconnected(server_address: str, 
         await blocked.wait()  # as uvicorn does when the client's buffers are full
 
     monkeypatch.setattr(PlainConsumer, "send", send)
-    monkeypatch.setattr("gateway.socket.MAX_WAITING", 5)
+    monkeypatch.setattr("gateway.outgoing.MAX_WAITING", 5)
     async with opened(server_address, api_key) as client:
         await client.send(START | {"turn_detection": None})
         for _ in range(20):
@@ -168,7 +168,7 @@ async def test_a_stuck_handler_does_not_keep_the_process_from_stopping(
 
     stopping = asyncio.Event()
     monkeypatch.setattr(lifecycle(), "stopping", stopping)
-    monkeypatch.setattr(socket, "FAREWELL_S", 0.2)
+    monkeypatch.setattr(socket, "CLOSING_S", 0.2)
     settings.VOICE_WS_DRAIN_S = 0.2
     waits = asyncio.Event()
 

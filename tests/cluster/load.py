@@ -61,10 +61,12 @@ class Load:
         async with httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits) as client:
             while not self._stopping.is_set():
                 name = f"{number}-{uuid.uuid4().hex[:12]}"
-                await self._insist(client, name, f"pengguna-{number}", urls)
+                await self._retry_until_served(client, name, f"pengguna-{number}", urls)
                 await asyncio.sleep(random.uniform(*THINK_S))
 
-    async def _insist(self, client: httpx.AsyncClient, name: str, user: str, urls: itertools.cycle[str]) -> None:
+    async def _retry_until_served(
+        self, client: httpx.AsyncClient, name: str, user: str, urls: itertools.cycle[str]
+    ) -> None:
         arguments = self._request(name)
         headers = {
             "Authorization": f"Bearer {self._key}",

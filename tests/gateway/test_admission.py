@@ -19,13 +19,13 @@ SPEECH = {"input": "Selamat pagi."}
 async def fill(
     monkeypatch: pytest.MonkeyPatch, feature: Feature, controller: AdmissionController | None = None
 ) -> AdmissionController:
-    controller = controller or AdmissionController(longest_s=1.0, most=0, cost_per_byte=1.0, dearest=1.0)
+    controller = controller or AdmissionController(longest_s=1.0, most=0, cost_per_byte=1.0, max_counted_cost=1.0)
     monkeypatch.setitem(controllers(), feature, controller)
     return controller
 
 
 def unlimited() -> AdmissionController:
-    return AdmissionController(longest_s=0.0, most=100, cost_per_byte=1.0, dearest=100.0)
+    return AdmissionController(longest_s=0.0, most=100, cost_per_byte=1.0, max_counted_cost=100.0)
 
 
 async def empty(controller: AdmissionController, api: httpx.AsyncClient) -> None:

@@ -57,7 +57,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
 
 @pytest.fixture
 async def controller(monkeypatch: pytest.MonkeyPatch) -> AdmissionController:
-    made = AdmissionController(longest_s=1.0, most=100, cost_per_byte=1.0, dearest=100.0)
+    made = AdmissionController(longest_s=1.0, most=100, cost_per_byte=1.0, max_counted_cost=100.0)
     monkeypatch.setitem(controllers(), Feature.TTS, made)
     return made
 
@@ -162,7 +162,7 @@ async def test_a_client_that_reads_slowly_occupies_no_capacity(
 
 
 def test_paused_work_does_not_count() -> None:
-    controller = AdmissionController(longest_s=1.0, most=1, cost_per_byte=1.0, dearest=100.0)
+    controller = AdmissionController(longest_s=1.0, most=1, cost_per_byte=1.0, max_counted_cost=100.0)
     admitted = controller.enter(10)
     assert controller.is_full
     admitted.pause()

@@ -21,7 +21,7 @@ class Shop:
     def __init__(self, per_second: float = 10.0, **changes: float) -> None:
         self.now = 100.0
         self.controller = AdmissionController(
-            **{"longest_s": 2.0, "most": 1000, "cost_per_byte": 0.001, "dearest": 5.0} | changes, clock=self
+            **{"longest_s": 2.0, "most": 1000, "cost_per_byte": 0.001, "max_counted_cost": 5.0} | changes, clock=self
         )
         self.per_second = per_second
         self.inside: list[Admitted] = []

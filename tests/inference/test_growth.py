@@ -64,7 +64,7 @@ class Growing:
             longest_s=2.0,
             most=1000,
             cost_per_byte=0.001,
-            dearest=5.0,
+            max_counted_cost=5.0,
             growth=lambda: self.growth,
             clock=lambda: self.now,
         )

@@ -155,7 +155,7 @@ async def test_a_slow_reader_slows_the_speech_down_and_is_then_disconnected(
         await send(self, text_data, bytes_data, close)
 
     monkeypatch.setattr(SpeechConsumer, "send", stuck)
-    monkeypatch.setattr("gateway.socket.TAKEN_WITHIN_S", 0.5)
+    monkeypatch.setattr("gateway.outgoing.TAKEN_WITHIN_S", 0.5)
     url = server_address.replace("http://", "ws://") + "/ws/tts"
     async with connect(url, additional_headers={"Authorization": f"Bearer {api_key}"}) as connection:
         reader = Reader(connection)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
@@ -117,7 +116,3 @@ def _not_understood(codes: Sequence[str], checkpoint: Checkpoint, param: str) ->
         "The operator can set VOICE_ASR_MODEL to a multilingual Whisper checkpoint."
     ).format(name=checkpoint.name, known=", ".join(checkpoint.languages), wanted=", ".join(codes))
     return ApiError(ErrorCode.INVALID_VALUE, message, param=param)
-
-
-def on_offer() -> list[str]:
-    return list(settings.VOICE_ASR_LANGUAGES)

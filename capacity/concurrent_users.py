@@ -39,13 +39,13 @@ from capacity.models import ProcessLease
 from capacity.presence import Presence, ServedUsers, person, united
 from core.errors import DomainError
 from core.per_loop import PerLoop
+from core.redis_health import blocking_client
 from inference import gpu, runtime
 from rollout.feature import Feature
 
 logger = logging.getLogger(__name__)
 
 BEATS_PER_LEASE = 4  # three heartbeats in a row may fail before the lease of a live process expires
-REDIS_TIMEOUT_S = 2.0
 
 concurrent_users = Gauge("voice_concurrent_users", "Distinct end users with work in flight in this process")
 
@@ -123,12 +123,7 @@ _KEYS = ("{voice:leases}:expiry", "{voice:leases}:served")  # the braces keep bo
 
 class RedisStore:
     def __init__(self, url: str) -> None:
-        import redis  # slow to import, so imported only where it is used
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
-        timeout = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
-        client: Any = redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 1), **timeout)
+        client = blocking_client(url)
         self._run = client.register_script(_SCRIPT)
 
     def publish(self, process: str, presence: Presence, lease_s: float) -> dict[str, Presence]:

@@ -16,11 +16,11 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from capacity.models import Leadership
+from core.redis_health import blocking_client
 
 logger = logging.getLogger(__name__)
 
 LEASE_S = 20.0
-REDIS_TIMEOUT_S = 2.0
 
 
 class Election(Protocol):
@@ -70,10 +70,7 @@ _RESIGN = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[
 
 class RedisElection:
     def __init__(self, role: str, url: str) -> None:
-        import redis  # slow to import, so imported only where it is used
-
-        timeout = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
-        client: Any = redis.Redis.from_url(url, **timeout)
+        client = blocking_client(url)
         self._keys = [f"voice:leader:{role}"]
         self._renew = client.register_script(_RENEW)
         self._resign = client.register_script(_RESIGN)

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 SOCKET_TIMEOUT_S = 1.0
 CALL_TIMEOUT_S = 1.5  # long enough for a retry on a new connection after the first attempt has timed out
 PROBE_EVERY_S = 1.0
+BLOCKING_TIMEOUT_S = 2.0  # of synchronous clients
 
 T = TypeVar("T")
 
@@ -42,6 +43,20 @@ def redis_options() -> dict[str, Any]:
 
     timeouts = {"socket_timeout": SOCKET_TIMEOUT_S, "socket_connect_timeout": SOCKET_TIMEOUT_S}
     return {**timeouts, "retry": Retry(NoBackoff(), 1)}
+
+
+def blocking_client(url: str) -> Any:
+    """Return a synchronous Redis client, for code that runs in threads. It decodes responses to text.
+
+    A call is retried once, at once, because a restart of Redis may have closed an idle connection.
+    """
+    import redis  # slow to import, so only where it is used
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    timeouts = {"socket_timeout": BLOCKING_TIMEOUT_S, "socket_connect_timeout": BLOCKING_TIMEOUT_S}
+    client: Any = redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 1), **timeouts)
+    return client
 
 
 class RedisHealth:

@@ -256,10 +256,6 @@ def _year(match: re.Match[str], language: str) -> str:
     return f"{match[1] or ''}{year(value, 'en')}"
 
 
-def _two(text: str) -> str:
-    return rf"(\d{{1,2}}){text}"
-
-
 DATES: list[Rule] = [
     rule(r"(\d{1,2}([/.-])\d{1,2}\2\d{2,4})\s?[-–—]\s?(?=\d{1,2}\2\d{1,2}\2\d{2,4})", _span),
     rule(rf"(\d{{1,2}} (?:{_MONTH})\.?(?: \d{{4}})?)\s?{DASH}\s?(?=\d{{1,2}} (?:{_MONTH}){END})", _span, re.IGNORECASE),

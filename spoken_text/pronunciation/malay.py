@@ -68,7 +68,6 @@ _UNITS = re.compile(r"ngg|ngk|ng|ny|sy|sh|kh|gh|ch|th|dh|ph|ck|dz|[a-zé'+._]")
 _DIPHTHONGS = {"ai": "aɪ", "au": "aʊ", "oi": "oɪ", "éi": "eɪ"}
 _VOWEL_SOUNDS = {"a": "a", "e": "ə", "é": "e", "i": "i", "o": "o", "u": "u"}
 _SONORANTS = frozenset("m n ŋ ɲ l r w j".split())
-_NUCLEUS = re.compile(r"aɪ|aʊ|oɪ|eɪ|[aəeioɪʊu]")
 
 
 @dataclass
@@ -232,8 +231,3 @@ def _stressed(sounds: list[_Sound]) -> str:
     if len(vowels) > 1 and sounds[vowels[-2]].ipa != "ə":
         stressed = vowels[-2]
     return "".join(("ˈ" if index == stressed else "") + sound.ipa for index, sound in enumerate(sounds))
-
-
-def syllables(phones: str) -> int:
-    """Return the number of syllables of a word in IPA."""
-    return len(_NUCLEUS.findall(phones))

@@ -160,7 +160,10 @@ class Command(BaseCommand):
     def _print_costs(self, asked: Case, comparisons: list[Comparison]) -> None:
         say = self.stdout.write
         say("\nScorecard's costs")
-        for case, is_launch in ((asked, True), *((each.by_users, each.phase.number == 1) for each in comparisons)):
+        for case, is_launch in (
+            (asked, True),
+            *((each.by_users, each.phase.number == growth.LAUNCH) for each in comparisons),
+        ):
             say(f"  {case.name}, {'launch' if is_launch else 'growth'}")
             costs = growth.unit_costs(case, is_launch=is_launch)
             for cost, unit in zip(costs, ("hours", "thousand characters"), strict=True):

@@ -131,6 +131,18 @@ class Flag(Audited):
             return NONE if self.is_voice else ALL
         return percent
 
+    @property
+    def is_off(self) -> bool:
+        """True if the kill switch or ``everyone`` keeps the feature from every end user."""
+        return self.killed or self.everyone is False
+
+    @property
+    def effective_percent(self) -> Decimal:
+        """The percentage that applies: the kill switch comes first, then ``everyone``, then ``reach``."""
+        if self.is_off:
+            return NONE
+        return ALL if self.everyone else self.reach
+
     def in_words(self) -> str:
         """Return a short description of who has the feature."""
         if self.killed:

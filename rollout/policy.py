@@ -198,7 +198,7 @@ class PartRules:
     @property
     def is_off(self) -> bool:
         """Whether voice or the part is off for every end user."""
-        return any(rule.flag.killed or rule.flag.everyone is False for rule in (self.voice, self.part))
+        return any(rule.flag.is_off for rule in (self.voice, self.part))
 
 
 @dataclass(frozen=True)

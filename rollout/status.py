@@ -81,18 +81,15 @@ def features() -> list[FeatureState]:
     ramps = Ramp.objects.filter(state__in=UNDER_WAY).select_related("step").prefetch_related("steps")
     running = {ramp.flag_id: _running(ramp) for ramp in ramps}
     flags = list(Flag.objects.all())
-    voice = next((_percent(flag) for flag in flags if flag.is_voice), Decimal(0))
+    voice = next((flag.effective_percent for flag in flags if flag.is_voice), Decimal(0))
     ended: dict[int, Ramp] = {}
     lately = Ramp.objects.filter(ended_at__gte=timezone.now() - LATELY).exclude(state=Ramp.State.DRAFT)
     for ramp in lately.select_related("flag").order_by("ended_at"):
         ended[ramp.flag_id] = ramp
-    return [FeatureState(flag, min(voice, _percent(flag)), running.get(flag.pk), ended.get(flag.pk)) for flag in flags]
-
-
-def _percent(flag: Flag) -> Decimal:
-    if flag.killed or flag.everyone is False:
-        return Decimal(0)
-    return Decimal(100) if flag.everyone else flag.reach
+    return [
+        FeatureState(flag, min(voice, flag.effective_percent), running.get(flag.pk), ended.get(flag.pk))
+        for flag in flags
+    ]
 
 
 def _running(ramp: Ramp) -> RunningRamp | None:

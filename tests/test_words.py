@@ -24,11 +24,24 @@ WORDS = {
     r"\bclass (Sight|Heard|Line)\b": "PagePermissions, UtteranceResult, AudioInput",
     r"\bBREATHER|\b_?(MOST|LEAST)_[A-Z]|\bSTRANGERS_": "PARTIAL_BACKOFF, MAX_, MIN_, MAX_UNAUTHENTICATED_BODY_BYTES",
     r"JsonWhateverIsAccepted": "IgnoreAcceptHeader",
+    r"\b(is_away|away_s|note_away|note_back)\b": "is_unavailable, unavailable_s, note_unavailable, note_available",
+    r"\bNotToBeHad\b|\bModelNotHere\b": "FilesUnavailable, ModelNotInstalled",
+    r"\bPLACES\b.*<<|\bshare\.place\(": "QUEUE_LENGTH, queue_position",
+    r"\bclass (_Crowd|Present|_Memory)\b": "_BusiestInstant, ServedUsers, _RulesCache",
+    r"\bclass (Felt|Upper|TooMuch|HeardSoFar)\b": "Experience, PhaseLimits, NoFeasiblePlan, ReceivedEvents",
+    r"\b(_insist|_?dearest|_heard_at|_deaf|_left_with)\b|\bFAREWELL_S\b": "_submit_with_retries, max_counted_cost, ...",
+    r"\bclass (WhyForm|Goal|Goals)\b|\bGOALS?\b": "ReasonForm, MetricTargets, Targets",
+    r"\b(Minutes|Hours|Seconds|minutes|audio) heard\b": "recognised",
+    r"\b[Mm]ost (users )?at once\b": "peak concurrent users",
+    r"\b_is_wide\b|\b_embedded\b": "is_unspaced, fallback_unit",
 }
 FILES = {"whoisin", "story", "quarter", "lookingadmin", "manyrows", "worth", "work", "span", "outage", "books"} | {
     # words run together
     *"audienceadmin costboard counterentry groupcommit historyadmin historychart loadtestadmin modelviews".split(),
     *"monthfilter perloop quotashare rampadmin ratelimit statedir statementadmin".split(),
+    # names that did not lead to what the module holds
+    *"answers cost_board delivery exchange gallery goals guards mailing measure measuring observed personal".split(),
+    *"plain probe recorded screen share sounds statement_drafting straight tested voice_choice weeks".split(),
 }
 
 

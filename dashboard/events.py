@@ -51,7 +51,7 @@ def events(span: DateRange) -> list[Event]:
 def table(found: Sequence[Event]) -> Table:
     return Table(
         "events",
-        _("What happened"),
+        _("Events"),
         [
             Column("number", _("No."), Form.TEXT),
             Column("day", _("Day"), Form.DAY),

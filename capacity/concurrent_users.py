@@ -36,7 +36,7 @@ from prometheus_client import Gauge
 
 from capacity.deployment import most_users
 from capacity.models import ProcessLease
-from capacity.presence import Presence, ServedUsers, person, united
+from capacity.presence import Presence, ServedUsers, merged, person
 from core.errors import DomainError
 from core.per_loop import PerLoop
 from core.redis_health import blocking_client
@@ -150,7 +150,7 @@ def store() -> Store:
 
 def now_served() -> Presence:
     """Return the end users served by all processes, as of their last heartbeats. Errors of the store propagate."""
-    return united(store().read().values())
+    return merged(store().read().values())
 
 
 class Leases:
@@ -236,7 +236,7 @@ class Leases:
         self._is_published = is_published
         self._published_at = time.monotonic()
         others = (presence for process, presence in known.items() if process != self.process)
-        self._elsewhere = united(others).together
+        self._elsewhere = merged(others).together
 
 
 def _publish(process: str, busiest: Presence) -> tuple[bool, dict[str, Presence]]:

@@ -69,7 +69,7 @@ class Presence:
         return cls(asr, tts, together, served["gpu"], served.get("stood_in", 0), served.get("gpu_memory"))
 
 
-def united(several: Iterable[Presence]) -> Presence:
+def merged(several: Iterable[Presence]) -> Presence:
     """Merge the presences of several processes. An end user who is served by two of them counts once."""
     known = list(several)
     gpus = [one.gpu_percent for one in known if one.gpu_percent is not None]

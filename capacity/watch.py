@@ -24,7 +24,7 @@ from django.utils import timezone
 from capacity import alert_metrics, alerts, concurrent_users, deployment, notifications, phase_outlook, uptime
 from capacity.leader_election import LEASE_S, Election, election
 from capacity.models import Sample
-from capacity.presence import Presence, united
+from capacity.presence import Presence, merged
 from inference import gpu
 from rollout import ramp
 
@@ -52,7 +52,7 @@ def read_presence() -> Presence | None:
     except Exception:  # evaluate the other metrics without it
         logger.warning("the leases cannot be read", exc_info=True)
         return None
-    return united([served, Presence().with_gpu(gpu.busiest(gpu.read()))])
+    return merged([served, Presence().with_gpu(gpu.busiest(gpu.read()))])
 
 
 class Watch:

@@ -26,7 +26,7 @@ from dashboard import filters, people
 from dashboard.board import FILES, OF_A_CLIENT, Board, csv_of, zip_of
 from dashboard.date_range import DEFAULT, PRESETS, BadQuery, asked, preset
 from dashboard.weekly_mail import mailed, recipients
-from dashboard.weekly_summary import Summary, asked_week
+from dashboard.weekly_summary import Summary, week_from_text
 
 CSV = "text/csv; charset=utf-8"
 PERMISSION = "usage.view_dashboard"
@@ -161,9 +161,9 @@ def weekly(request: HttpRequest) -> HttpResponseBase:
     now = timezone.now()
     problem = None
     try:
-        week = asked_week(request.GET.get("week", "").strip(), now)
+        week = week_from_text(request.GET.get("week", "").strip(), now)
     except BadQuery as error:
-        week = asked_week("", now)
+        week = week_from_text("", now)
         problem = error
     after = week + timedelta(weeks=1)
     context = {
@@ -199,7 +199,7 @@ def weekly_pdf(request: HttpRequest) -> HttpResponseBase:
 def _summary(request: HttpRequest) -> Summary:
     """Return the summary of the week in the request's query parameters. Raise ``BadQuery`` if the week is invalid."""
     now = timezone.now()
-    return Summary(asked_week(request.GET.get("week", "").strip(), now), now)
+    return Summary(week_from_text(request.GET.get("week", "").strip(), now), now)
 
 
 @for_the_product_team

@@ -38,7 +38,7 @@ HEADING = ParagraphStyle("heading", parent=BODY, fontName="Helvetica-Bold", font
 FIGURE = ParagraphStyle("figure", parent=BODY, fontName="Helvetica-Bold", fontSize=14, leading=18)
 
 
-def made(title: str, figures: Sequence[tuple[str, str, str]], sections: Sequence[Section]) -> bytes:
+def render(title: str, figures: Sequence[tuple[str, str, str]], sections: Sequence[Section]) -> bytes:
     """Return the weekly summary as a PDF file.
 
     ``figures``: the headline figures, each as name, value and remark.

@@ -39,7 +39,7 @@ def last_whole_week(now: datetime) -> date:
     return week_of(day_of(now)) - timedelta(weeks=1)
 
 
-def asked_week(text: str, now: datetime) -> date:
+def week_from_text(text: str, now: datetime) -> date:
     """Return the Monday of the requested week. Raise ``BadQuery`` if ``text`` is invalid or the week is in the future.
 
     ``text``: any day of the week, such as 2026-11-24; "" means the last week that is over.
@@ -108,7 +108,7 @@ class Summary:
         return "\n".join(lines)
 
     def pdf(self) -> bytes:
-        return weekly_pdf.made(self.title, self.figures, self.sections)
+        return weekly_pdf.render(self.title, self.figures, self.sections)
 
 
 def _section(table: Table) -> Section:

@@ -64,7 +64,7 @@ async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]])
     name = _digest(caller.rate_key, caller.user, request.path, key)
     body = request._request.body
     fingerprint = await in_first_pool(_fingerprint, body, _boundary(request.content_type))
-    return await _Try(name, fingerprint).answer(run)
+    return await _Attempt(name, fingerprint).answer(run)
 
 
 def _boundary(content_type: str) -> bytes:
@@ -91,7 +91,7 @@ def _fingerprint(body: bytes, boundary: bytes) -> str:
     return digest.hexdigest()
 
 
-class _Try:
+class _Attempt:
     """One request with an idempotency key.
 
     ``name``: digest of the caller, the path and the key. The response is stored under this name.

@@ -235,7 +235,7 @@ class FlagAdmin(AuditedAdmin):
         flag = found(Flag, object_id)
         if not self.has_change_permission(request, flag):
             raise PermissionDenied
-        percent = preview.asked(flag, request.GET.get("percent", ""))
+        percent = preview.percent_from_text(flag, request.GET.get("percent", ""))
         if percent is None:
             return HttpResponseBadRequest("A percentage is a number from 0 to 100.")
         return HttpResponse(preview.render(flag, percent))

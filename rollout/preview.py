@@ -43,7 +43,7 @@ def register(forecast: Forecast) -> None:
         _forecasts.append(forecast)
 
 
-def asked(flag: Flag, text: str) -> Decimal | None:
+def percent_from_text(flag: Flag, text: str) -> Decimal | None:
     """Return the percentage in ``text``, which a user has typed.
 
     Return the flag's default if ``text`` is empty, and None if it is not a valid percentage.

@@ -26,7 +26,7 @@ from gateway.socket_messages import whole_characters
 from gateway.strict_json import StrictCharField, StrictFloatField
 from tts.encoding import SAMPLE_RATE, AudioFormat
 from tts.live_speech import Audio, Cancelled, Ended, Event, Flushed, LiveSpeech, SentenceStarts, State, TooMuchText
-from tts.requested_voice import chosen_voice, follows_text
+from tts.requested_voice import follows_text, requested_voice
 from tts.serializers import VoiceField
 from tts.voices import primary
 
@@ -126,7 +126,7 @@ class SpeechConsumer(SocketConsumer):
         form.is_valid(raise_exception=True)
         fields = form.validated_data
         await self.name_user(fields.get("user"))
-        voice = chosen_voice(fields)
+        voice = requested_voice(fields)
         language = primary(fields.get("language") or voice.language)
         self.work.model = voice.model
         self.work.voice = voice.id

@@ -13,7 +13,7 @@ from gateway.catalogue import Task, resolve
 from tts.voices import OPENAI_VOICES, LanguageNotFound, Voice, VoiceNotFound, catalogue, default_voice
 
 
-def chosen_voice(fields: Mapping[str, Any]) -> Voice:
+def requested_voice(fields: Mapping[str, Any]) -> Voice:
     """Return the voice for the fields ``model``, ``voice`` and ``language``, each optional.
 
     Raise ``ApiError``: 404 for an unknown model or voice, 400 if no voice speaks the language.

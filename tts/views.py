@@ -31,7 +31,7 @@ from inference.pool import in_first_pool
 from spoken_text.sentences import split_sentences
 from spoken_text.speakable import speakable
 from tts.encoding import AudioFormat
-from tts.requested_voice import chosen_voice, follows_text
+from tts.requested_voice import follows_text, requested_voice
 from tts.serializers import (
     ScriptRequestSerializer,
     ScriptSerializer,
@@ -151,7 +151,7 @@ def _valid(body: Mapping[str, Any], form: Serializer[dict[str, Any]] = _FORM) ->
 def _speech_request(fields: Mapping[str, Any], work: Work) -> SpeechRequest:
     return SpeechRequest(
         text=fields["input"],
-        voice=chosen_voice(fields),
+        voice=requested_voice(fields),
         follows_text=follows_text(fields),
         audio_format=AudioFormat(fields["response_format"]),
         speed=fields["speed"],

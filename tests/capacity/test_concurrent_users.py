@@ -18,7 +18,7 @@ import pytest
 from capacity import concurrent_users
 from capacity.concurrent_users import DatabaseStore, Leases, RedisStore, TooManyUsers, concurrency_slot
 from capacity.models import ProcessLease
-from capacity.presence import Presence, ServedUsers, united
+from capacity.presence import Presence, ServedUsers, merged
 from core.errors import as_api_error
 from core.per_loop import PerLoop
 from rollout.feature import Feature
@@ -92,7 +92,7 @@ def test_fallback_replies_are_reported_once() -> None:
     assert told.fallbacks == 2
     assert Presence.from_json(told.as_json()) == told
     assert present.take_busiest().fallbacks == 0
-    assert united([told, Presence(fallbacks=1)]).fallbacks == 3
+    assert merged([told, Presence(fallbacks=1)]).fallbacks == 3
     older = {name: value for name, value in told.as_json().items() if name != "stood_in"}
     assert Presence.from_json(older).fallbacks == 0
 
@@ -100,8 +100,8 @@ def test_fallback_replies_are_reported_once() -> None:
 def test_a_user_of_two_processes_counts_once() -> None:
     one = Presence(frozenset("ab"), frozenset(), frozenset("ab"), gpu_percent=40)
     two = Presence(frozenset("b"), frozenset("c"), frozenset("bc"), gpu_percent=70)
-    assert united([one, two]) == Presence(frozenset("ab"), frozenset("c"), frozenset("abc"), 70)
-    assert united([]) == Presence()
+    assert merged([one, two]) == Presence(frozenset("ab"), frozenset("c"), frozenset("abc"), 70)
+    assert merged([]) == Presence()
 
 
 async def test_a_request_costs_no_query(here: PerLoop[Leases], settings) -> None:

@@ -49,7 +49,7 @@ class Engine:
 
 
 @dataclass(frozen=True)
-class Ran:
+class BatchRun:
     """One batch that was run: the total cost of its units, and its duration in seconds."""
 
     cost: float
@@ -152,7 +152,9 @@ def _texts() -> list[str]:
     return texts
 
 
-async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[float], seconds: float) -> list[Ran]:
+async def _bursts(
+    name: str, engine: Any, units: Sequence[Any], costs: Sequence[float], seconds: float
+) -> list[BatchRun]:
     """Submit units in bursts, and return the batches that the engine made of them.
 
     The engine may split a burst into several batches. Each unit is then assumed to have the mean cost of the burst.
@@ -168,7 +170,7 @@ async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[
 
     seen: list[tuple[int, float]] = []
     runtime.observe_batches(lambda engine, size, took: seen.append((size, took)) if engine == name else None)
-    ran: list[Ran] = []
+    ran: list[BatchRun] = []
     each_s = 0.0
     taken = 0
     single: set[int] = {1}  # sizes of bursts whose units each became a separate batch
@@ -187,17 +189,17 @@ async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[
                 single.add(burst)
             else:
                 mean = statistics.fmean(costs[index] for index in chosen)
-                ran += [Ran(size * mean, took) for size, took in seen]
+                ran += [BatchRun(size * mean, took) for size, took in seen]
         if burst in single:
             seen.clear()
             for index in chosen:
                 await engine.submit(copy.copy(units[index]))
-            ran += [Ran(costs[index], took) for index, (_size, took) in zip(chosen, seen, strict=True)]
+            ran += [BatchRun(costs[index], took) for index, (_size, took) in zip(chosen, seen, strict=True)]
         each_s = (time.monotonic() - started) / burst
     return ran
 
 
-def _fit(ran: Sequence[Ran]) -> tuple[float, float]:
+def _fit(ran: Sequence[BatchRun]) -> tuple[float, float]:
     fastest: dict[float, float] = {}
     for one in ran:
         fastest[one.cost] = min(one.seconds, fastest.get(one.cost, one.seconds))

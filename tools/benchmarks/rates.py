@@ -141,7 +141,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Spent:
+class LoadRun:
     """The results of one run under load.
 
     ``result``: the latencies and the number of failures.
@@ -166,7 +166,7 @@ class Spent:
         return sum(sizes) / len(sizes) if sizes else 1.0
 
 
-async def spend(service: Observed, run: Callable[[], Awaitable[Result]]) -> Spent:
+async def spend(service: Observed, run: Callable[[], Awaitable[Result]]) -> LoadRun:
     """Run a load and return its results together with the CPU time that the service and the client used meanwhile."""
     before = service.read()
     idle = _idle_s()
@@ -179,7 +179,7 @@ async def spend(service: Observed, run: Callable[[], Awaitable[Result]]) -> Spen
     used = {role: seconds - before["used"].get(role, 0.0) for role, seconds in after["used"].items()}
     batches = [tuple(batch) for batch in after["batches"]]
     cores = (sum(used.values()) + client + _idle_s() - idle) / elapsed
-    return Spent(result, used, client, batches, min(cores, float(os.cpu_count() or 1)))
+    return LoadRun(result, used, client, batches, min(cores, float(os.cpu_count() or 1)))
 
 
 def _idle_s() -> float:

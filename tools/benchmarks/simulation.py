@@ -75,7 +75,7 @@ def foretell(rates: Rates, load: str, callers: int, seconds: float, cores: float
 
 
 @dataclass(frozen=True)
-class Foretold:
+class Prediction:
     """The prediction for one load: the 95th percentile of the latency in seconds, and the answers per second."""
 
     load: str
@@ -84,7 +84,7 @@ class Foretold:
     per_second: float
 
 
-async def one(service: measuring.Observed, call: Call, rates: Rates, told: Foretold, seconds: float) -> Check:
+async def one(service: measuring.Observed, call: Call, rates: Rates, told: Prediction, seconds: float) -> Check:
     """Run one load and compare the result with its prediction."""
     spent = await measuring.spend(service, lambda: closed_loop(call, concurrency=told.callers, seconds=seconds))
     if spent.result.failures:
@@ -100,7 +100,7 @@ async def check(seconds: float, loads: list[str]) -> list[Check]:
     engines = await batch_times.measure(measuring.BATCH_SHARE * seconds)
     with measuring.observed() as service:
         rates = await measuring.loaded(service, seconds, engines)
-        foretold = {
+        predicted = {
             (load, callers): foretell(rates, load, callers, seconds) for load in loads for callers in CALLERS
         }  # predicted before any load is run
         print(f"{rates.asr_model}, {rates.tts_engine}: measured with {measuring.BUSY} callers")
@@ -115,13 +115,13 @@ async def check(seconds: float, loads: list[str]) -> list[Check]:
             calls: dict[str, Call] = {"ASR": asr, "TTS": tts}
             calls["both"] = lambda number: (asr if number % 2 else tts)(number)
             return [
-                await one(service, calls[load], rates, Foretold(load, callers, *told), seconds)
-                for (load, callers), told in foretold.items()
+                await one(service, calls[load], rates, Prediction(load, callers, *told), seconds)
+                for (load, callers), told in predicted.items()
             ]
 
 
 def table(checks: list[Check]) -> str:
-    lines = [f"{'load':<6}{'callers':>8}{'p95 foretold':>14}{'measured':>10}{'error':>8}{'answers/s':>16}{'cores':>7}"]
+    lines = [f"{'load':<6}{'callers':>8}{'p95 predicted':>14}{'measured':>10}{'error':>8}{'answers/s':>16}{'cores':>7}"]
     lines[0] += f"{'with these':>12}"
     lines += [
         f"{each.load:<6}{each.callers:>8}{each.foretold_s:>12.2f} s{each.measured_s:>8.2f} s{each.error:>+8.0%}"
@@ -131,7 +131,7 @@ def table(checks: list[Check]) -> str:
     ]
     blind = sum(abs(each.error) <= TARGET for each in checks)
     informed = sum(abs(each.error_with_its_cores) <= TARGET for each in checks)
-    lines.append(f"foretold before the run, within {TARGET:.0%}: {blind} of {len(checks)}")
+    lines.append(f"predicted before the run, within {TARGET:.0%}: {blind} of {len(checks)}")
     lines.append(f"with the cores that the run turned out to have, within {TARGET:.0%}: {informed} of {len(checks)}")
     lines.append("cores: what the run used, and what was idle; the rest went to other programs")
     return "\n".join(lines)

@@ -66,7 +66,7 @@ class Answer:
 
 
 @dataclass
-class Seen:
+class Observations:
     """The observations of one run.
 
     ``answers``: all answered requests.
@@ -96,7 +96,7 @@ class Run:
     """A run that sends requests to an API process and records the number of replicas of its inference tier."""
 
     def __init__(self, api: Served, tier: str) -> None:
-        self.seen = Seen()
+        self.seen = Observations()
         self._api = api
         self._tier = tier
         self._clip = sound.wav(sound.said("selamat pagi semua"))
@@ -157,7 +157,7 @@ def started(folder: Path, **settings: str) -> Iterator[tuple[Served, str]]:
         yield api, tier.url
 
 
-async def follow_plan(api: Served, tier: str) -> Seen:
+async def follow_plan(api: Served, tier: str) -> Observations:
     """Send the load of ``PLAN`` to an API process, and return the observations."""
     async with Run(api, tier) as run:
         for per_second, seconds in PLAN:
@@ -166,7 +166,7 @@ async def follow_plan(api: Served, tier: str) -> Seen:
     return run.seen
 
 
-def summary(seen: Seen) -> Iterator[str]:
+def summary(seen: Observations) -> Iterator[str]:
     """Yield lines of text: when the number of replicas changed, then refusals and latency for each part of the run."""
     changes = [seen.replicas[0], *(b for a, b in itertools.pairwise(seen.replicas) if a[1] != b[1])]
     yield "replicas: " + ", ".join(f"{running} from {at:.0f} s" for at, running in changes)
@@ -184,7 +184,7 @@ def summary(seen: Seen) -> Iterator[str]:
             yield f"{name}: {len(answers)} requests, {refused_percent(answers):.1f} % refused, p95 {p95:.2f} s"
 
 
-def draw(seen: Seen, folder: Path) -> list[Path]:
+def draw(seen: Observations, folder: Path) -> list[Path]:
     """Draw the requests, latencies and replicas over time; return the paths of the files in ``folder``."""
     import matplotlib.pyplot as plt
 

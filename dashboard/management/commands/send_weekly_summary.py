@@ -13,7 +13,7 @@ from django.utils import timezone, translation
 from core.mail_recipients import Recipient
 from dashboard.date_range import BadQuery
 from dashboard.weekly_mail import NotMailed, NotOver, recipients, send
-from dashboard.weekly_summary import Summary, asked_week
+from dashboard.weekly_summary import Summary, week_from_text
 
 
 class Command(BaseCommand):
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         now = timezone.now()
         language = options["language"] or settings.LANGUAGE_CODE
         try:
-            week = asked_week(options["week"], now)
+            week = week_from_text(options["week"], now)
             to = [Recipient.of(text, language) for text in options["to"]] if options["to"] else recipients()
         except BadQuery as error:
             raise CommandError(error.message) from error

@@ -1,6 +1,7 @@
 """Capacity tables: leases of processes, samples, peaks, active users, uptime and load tests.
 
-The tables of alert rules, alerts and growth phases are in ``capacity.rules``. Who writes:
+The tables of alert rules and alerts are in ``capacity.rules``, and that of growth phases in ``capacity.phases``. Who
+writes:
 
 - every process: its own ``ProcessLease``, only without Redis;
 - the leading watcher: everything that is measured;
@@ -13,7 +14,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from capacity.rules import Alert, Delivery, Metric, Phase, Rule
+from capacity.phases import Phase
+from capacity.rules import Alert, Delivery, Metric, Rule
 
 __all__ = [
     "ActiveUsers",

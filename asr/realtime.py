@@ -1,6 +1,6 @@
 """``/v1/realtime?intent=transcription``: OpenAI's realtime transcription protocol.
 
-The ``delta`` events contain words as soon as they are stable (``asr.agreement``), while the user still speaks. The
+The ``delta`` events contain words as soon as they are stable (``asr.stable_words``), while the user still speaks. The
 ``completed`` event contains the final text. If it differs from the deltas, the final text is correct. As with OpenAI, a
 client's mistake is answered with an ``error`` event, and the session continues.
 

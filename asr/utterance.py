@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from asr import guard
-from asr.agreement import Agreement
 from asr.checkpoint import Checkpoint
 from asr.language_choice import FOLLOWING, Evidence, choose
 from asr.recognition import Recogniser, recognise, recognise_without_echo
 from asr.segmenting import Piece, Segmenter
+from asr.stable_words import Agreement
 from asr.transcript import Part, join
 from asr.units import SAMPLE_RATE, Options, Samples, SpeechUnit, Token, Word
 from inference.errors import InferenceError

@@ -2,8 +2,8 @@
 
 Requests send all their queries through ``ask``. The first queries in an outage fail after the connection timeout, or
 after ``PATIENCE_S`` if the database accepts connections but does not answer. From then on, queries fail at once with
-``DatabaseError``, and their callers use cached values for at most ``VOICE_DATABASE_OUTAGE_S``. ``usage.writer`` checks
-every second whether the database is back.
+``DatabaseError``, and their callers use cached values for at most ``VOICE_DATABASE_OUTAGE_S``. ``usage.ledger_writer``
+checks every second whether the database is back.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from core import tokens
+from core.cached_lookups import SharedLookup
 from core.error_codes import ErrorCode
 from core.errors import ApiError
-from core.lookup import SharedLookup
 from core.models import ApiKey, ClientApplication, digest_of, not_expired
 
 REMEMBERED_S = 2.5  # open sockets are checked every 2 s, so a revoked key is refused within 5 s

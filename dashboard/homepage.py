@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_safe
 
-from dashboard import home, timeline
+from dashboard import homepage_data, timeline
 from rollout import status as rollout_board
 
 REFRESH_S = 5
@@ -58,8 +58,8 @@ def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context |= {"title": "Capacity now", "sight": permissions, "now": now, "renewal": _renewal()}
     context |= _gathered(permissions, now, is_slow_too=True)
     if permissions.capacity:
-        drawn = home.chart(now)
-        context |= {"still": home.still(drawn), "chart": drawn}
+        drawn = homepage_data.chart(now)
+        context |= {"still": homepage_data.still(drawn), "chart": drawn}
     return context
 
 
@@ -82,7 +82,7 @@ def fresh(request: HttpRequest) -> JsonResponse:
         "parts": {name: render_to_string(f"admin/home/{name}.html", context, request) for name in parts},
     }
     if permissions.capacity:
-        answer["curve"] = home.curve(now, _step(request))
+        answer["curve"] = homepage_data.curve(now, _step(request))
     response = JsonResponse(answer)
     add_never_cache_headers(response)
     return response
@@ -97,11 +97,11 @@ def _step(request: HttpRequest) -> int:
 def _gathered(permissions: PagePermissions, now: datetime, *, is_slow_too: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if permissions.capacity:
-        found |= home.live(now)
+        found |= homepage_data.live(now)
     if permissions.rollout:
         found["features"] = rollout_board.features()
     if is_slow_too and (permissions.capacity or permissions.cost):
-        found |= home.slow(now)
+        found |= homepage_data.slow(now)
     if is_slow_too:
         found["happenings"] = timeline.latest(now, rollout=permissions.rollout, capacity=permissions.capacity)
     return found

@@ -41,7 +41,7 @@ from rollout.feature import Feature
 from usage import quota
 from usage.checkpoints import UsageCheckpoint
 from usage.entry import Entry, Kind, Measure
-from usage.writer import ledger
+from usage.ledger_writer import ledger
 
 __all__ = ["FEATURES", "Kind", "Work", "WorkStream", "preflight", "request_gate"]
 

@@ -16,7 +16,7 @@ from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.per_loop import PerLoop
 from inference import runtime
-from usage.writer import ledger
+from usage.ledger_writer import ledger
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from django.db import connection
 from tests.services import ROOT
 
 AGAIN = "VOICE_TESTS_AGAIN"  # set in the inner run
-USAGE = "cost triggers personal_data plans quality quota rebuild spool statements activity writer".split()
+USAGE = "cost triggers personal_data plans quality quota rebuild spool statements activity ledger_writer".split()
 CAPACITY = "figures notifications alert_metrics phase_outlook uptime watch".split()
 TESTS = [
     *(f"usage/test_{module}.py" for module in USAGE),
@@ -26,7 +26,7 @@ TESTS = [
     "capacity/test_alerts.py::test_alerts_of_the_previous_version_continue",
     "dashboard/test_dashboard.py::TestNumbers",
     "dashboard/test_dashboard_pages.py::TestPage::test_it_works",
-    "dashboard/test_home.py::test_it_works",
+    "dashboard/test_homepage.py::test_it_works",
     "core/test_admin_queries.py",
     "tools/demo/test_seed_demo.py::TestTheQuarter",
     "tools/demo/test_seed_demo.py::test_a_credit_note_with_its_counter_entry",

@@ -38,7 +38,7 @@ from tts.serializers import (
     SpeechRequestSerializer,
     VoiceListSerializer,
 )
-from tts.speech import SpeechFile, SpeechRequest, planned_file
+from tts.speech_file import SpeechFile, SpeechRequest, planned_file
 from tts.voices import NAME_PART, Voice, catalogue, default_voice
 
 OUTPUT_TOKENS_PER_SECOND = 20  # OpenAI counts 20 tokens for a second of synthesised audio

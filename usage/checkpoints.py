@@ -25,10 +25,10 @@ from django.utils import timezone
 
 from core.db_health import UNAVAILABLE_ERRORS, database, with_timeout
 from usage.entry import Entry, Kind
+from usage.ledger_posting import post_entries
+from usage.ledger_writer import ledger
 from usage.models import OpenStream
-from usage.posting import post_entries
 from usage.spool import SpooledEntry
-from usage.writer import ledger
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from core.errors import DomainError
 from usage.entry import Measure
+from usage.ledger_posting import write
 from usage.models import LedgerEntry
-from usage.posting import write
 
 
 class CounterEntryError(DomainError):

@@ -31,18 +31,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from core.cached_lookups import SharedLookup
 from core.context import current
 from core.db_health import UNAVAILABLE_ERRORS
 from core.errors import DomainError
 from core.identity import Caller
-from core.lookup import SharedLookup
 from core.per_loop import PerLoop
 from usage.entry import Kind, Measure
+from usage.ledger_writer import ledger
 from usage.models import Consumption
 from usage.period import end_of_month, month_of
 from usage.plans import UNLIMITED, Plan, Terms, plan_at
 from usage.reservations import Claim, free_stale, release
-from usage.writer import ledger
 
 REMEMBERED_S = 2.0
 REMEMBERED_ACCOUNTS = 20_000

@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from usage import activity, upsert
 from usage.entry import Kind, Measure
+from usage.ledger_posting import DAILY, DailyTally
 from usage.models import CohortWeek, Consumption, DailyActive, DailyUse, LedgerEntry, UserWeek
 from usage.period import day_of, month_after, start_of
-from usage.posting import DAILY, DailyTally
 
 
 def rebuild(first: date | None = None, last: date | None = None) -> int:

@@ -24,13 +24,13 @@ from core import tracing  # noqa: E402
 from core.error_codes import ErrorCode  # noqa: E402
 from core.errors import ApiError  # noqa: E402
 from gateway.admission import Admission, RefuseWhenFull  # noqa: E402
+from gateway.asgi_handler import Handler  # noqa: E402
 from gateway.bodies import ReceiveBody  # noqa: E402
 from gateway.cors import Cors  # noqa: E402
 from gateway.edge import Edge, HttpApp  # noqa: E402
-from gateway.handler import Handler  # noqa: E402
 from gateway.lifecycle import lifecycle  # noqa: E402
 from usage.checkpoints import keep_recovering  # noqa: E402
-from usage.writer import keep_draining  # noqa: E402
+from usage.ledger_writer import keep_draining  # noqa: E402
 from voiceproject.checks import require_usable_settings  # noqa: E402
 from voiceproject.static import StaticFiles  # noqa: E402
 

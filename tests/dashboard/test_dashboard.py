@@ -20,9 +20,9 @@ from tests.usage.boards import DAYS, board, table
 from usage import cost
 from usage.activity import week_of
 from usage.entry import CHARGED_STATUSES
+from usage.ledger_posting import CEILINGS_MS
 from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Rating
 from usage.period import day_of
-from usage.posting import CEILINGS_MS
 from usage.targets import Metric
 
 

@@ -23,8 +23,8 @@ from tests.dashboard.test_dashboard import ledger
 from tests.usage.boards import DAYS, read
 from usage import personal_data
 from usage.entry import CHARGED_STATUSES, Kind
+from usage.ledger_posting import ceiling_ms
 from usage.models import ChatUsers, Correction, LedgerEntry
-from usage.posting import ceiling_ms
 
 SOME = [
     {"client": "chat-web"},

@@ -21,7 +21,7 @@ from django.utils import timezone
 from capacity import phase_outlook
 from core.models import ClientApplication
 from core.quantities import MICROS
-from dashboard import home, timeline
+from dashboard import homepage_data, timeline
 from dashboard.board import Board, csv_of
 from dashboard.date_range import DateRange, preset
 from dashboard.filters import ALL, Filters
@@ -240,7 +240,7 @@ def test_the_present_phase_is_the_same_everywhere(pages: Client, quarter: date) 
     outlook = phase_outlook.outlook(timezone.now())
     assert outlook is not None
     assert f"Phase {outlook.phase.number}: {outlook.phase.name}" in pages.get("/admin/").content.decode()
-    assert home.slow(timezone.now())["outlook"].phase == outlook.phase
+    assert homepage_data.slow(timezone.now())["outlook"].phase == outlook.phase
 
 
 def test_the_funnel_holds_on_any_day_of_the_quarter(pages: Client, quarter: date) -> None:

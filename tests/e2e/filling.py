@@ -153,8 +153,8 @@ def make_traffic(now: datetime) -> None:
 
     from core.models import ApiKey, ClientApplication
     from usage.entry import Kind
+    from usage.ledger_posting import write
     from usage.models import InfrastructureCost, LedgerEntry
-    from usage.posting import write
 
     chat, _created = ClientApplication.objects.get_or_create(
         name="chat", defaults={"description": "The chat assistant's front end"}

@@ -25,7 +25,7 @@ from gateway.lifecycle import lifecycle
 from inference.errors import OverCapacity
 from rollout import policy
 from rollout.models import Flag, ListedUser
-from usage import writer
+from usage import ledger_writer
 from usage.models import Consumption, LedgerEntry
 from usage.plans import Plan
 from usage.quota import QuotaExceeded
@@ -145,7 +145,7 @@ async def test_no_result_without_a_ledger_row(api: httpx.AsyncClient, monkeypatc
     def full(_spool: Spool, _kept: SpooledEntry) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(writer, "commit", lambda entries: [OperationalError("gone")] * len(entries))
+    monkeypatch.setattr(ledger_writer, "commit", lambda entries: [OperationalError("gone")] * len(entries))
     monkeypatch.setattr(Spool, "keep", full)
     response = await api.post("/v1/audio/transcriptions", files={"file": b"nothing"})
     assert (response.status_code, response.json()["error"]["code"]) == (503, "engine_unavailable")

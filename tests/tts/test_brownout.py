@@ -20,7 +20,7 @@ from tts.brownout import Reason, is_browned_out
 from tts.kokoro import SAMPLE_RATE
 from tts.kokoro_voices import kokoro_voices
 from tts.reply_voice import ReplyVoice
-from tts.speech import SpeechRequest, planned_file
+from tts.speech_file import SpeechRequest, planned_file
 from tts.synthesis import Synthesis, sentences_of
 from tts.units import WHOLE_UP_TO_CHARACTERS, Speech, SpeechUnit
 from tts.voices import Voice

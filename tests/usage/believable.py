@@ -14,8 +14,8 @@ from capacity.models import ActiveUsers, HourlyPeak, ProbeDay
 from core.models import ClientApplication
 from rollout.models import Flag
 from usage.entry import Kind
+from usage.ledger_posting import write
 from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Rating
-from usage.posting import write
 
 KL = ZoneInfo("Asia/Kuala_Lumpur")
 LANGUAGES = ["ms"] * 12 + ["en"] * 5 + ["zh"] * 2 + ["ta"]

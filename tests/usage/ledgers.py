@@ -17,8 +17,8 @@ from rollout import roles
 from tests.usage.believable import history
 from tests.usage.boards import DAYS
 from usage.entry import Kind, Measure
+from usage.ledger_posting import write
 from usage.models import LedgerEntry, Plan
-from usage.posting import write
 
 Fill = Callable[..., LedgerEntry]
 

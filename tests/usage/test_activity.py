@@ -17,9 +17,9 @@ from tests.usage.ledgers import Fill
 from tests.usage.test_rebuild import rollups, varied
 from usage import activity, personal_data
 from usage.entry import Kind
+from usage.ledger_posting import write
 from usage.models import CohortWeek, DailyActive, LedgerEntry, UserWeek
 from usage.period import day_of
-from usage.posting import write
 from usage.rebuild import rebuild
 
 

@@ -22,12 +22,12 @@ from core.models import ApiKey
 from tests.usage.ledgers import Fill
 from usage import quota
 from usage.entry import Entry, Kind
+from usage.ledger_writer import ledger
 from usage.models import Consumption, DailyUse, LedgerEntry, Plan, PlanAssignment, ReservedQuota
 from usage.period import end_of_month, month_after, month_of
 from usage.quota import Reservation
 from usage.rebuild import rebuild
 from usage.reservations import free_all_stale
-from usage.writer import ledger
 
 SENTENCE = "Selamat pagi, semua."  # 20 characters
 

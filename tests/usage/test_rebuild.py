@@ -19,6 +19,7 @@ from tests.usage.ledgers import Fill
 from usage import upsert
 from usage.counter_entry import take_back
 from usage.entry import Kind
+from usage.ledger_posting import CEILINGS_MS, DAILY, ceiling_ms, write
 from usage.models import (
     CohortWeek,
     Consumption,
@@ -30,7 +31,6 @@ from usage.models import (
     UserWeek,
 )
 from usage.period import day_of, start_of
-from usage.posting import CEILINGS_MS, DAILY, ceiling_ms, write
 from usage.rebuild import rebuild
 
 ROLLUPS: tuple[type[models.Model], ...] = (*DAILY, UserWeek, DailyActive, CohortWeek, Consumption)

@@ -22,12 +22,12 @@ from django.utils import timezone
 
 from core.db_health import database
 from core.models import ClientApplication
-from usage import checkpoints, writer
+from usage import checkpoints, ledger_writer
 from usage.checkpoints import UsageCheckpoint
 from usage.entry import Entry, Kind
+from usage.ledger_writer import LedgerWriter, ledger
 from usage.models import Consumption, DailyUse, LedgerEntry, OpenStream
 from usage.spool import REFUSED, Spool, SpooledEntry
-from usage.writer import LedgerWriter, ledger
 
 AT = datetime(2026, 10, 31, 15, 59, tzinfo=timezone.get_fixed_timezone(0))
 
@@ -76,7 +76,7 @@ def back() -> None:
 @pytest.fixture
 def gone(monkeypatch) -> None:
     """Let every commit to the ledger fail."""
-    monkeypatch.setattr(writer, "commit", lambda entries: [OperationalError("gone")] * len(entries))
+    monkeypatch.setattr(ledger_writer, "commit", lambda entries: [OperationalError("gone")] * len(entries))
 
 
 def rows() -> list[tuple[str, int]]:
@@ -86,7 +86,7 @@ def rows() -> list[tuple[str, int]]:
 def test_it_works(spool: Spool, entry: Entry) -> None:
     spool.keep(SpooledEntry(entry, AT))
     assert not spool.is_empty
-    assert spool.drain(writer.settle) == 1
+    assert spool.drain(ledger_writer.settle) == 1
     assert spool.is_empty
     row = LedgerEntry.objects.get()
     assert (row.settlement, row.created_at, row.user, row.characters) == (entry.settlement, AT, "u", 10)
@@ -96,10 +96,10 @@ def test_it_works(spool: Spool, entry: Entry) -> None:
 
 def test_a_duplicate_line_is_settled_once(spool: Spool, client: ClientApplication) -> None:
     entries = [entry_of(client) for _ in range(250)]
-    writer.commit(entries[:5])  # these commits succeeded although an error was reported
+    ledger_writer.commit(entries[:5])  # these commits succeeded although an error was reported
     for one in [*entries, *entries[:120]]:
         spool.keep(SpooledEntry(one, AT))
-    spool.drain(writer.settle)
+    spool.drain(ledger_writer.settle)
     assert sorted(rows()) == sorted((one.settlement, 10) for one in entries)
     assert Consumption.objects.filter(month__month=10).get().used == 245 * 10
 
@@ -114,11 +114,11 @@ def test_a_drain_that_the_database_interrupts_continues_later(spool: Spool, clie
         calls.append(len(kept))
         if len(calls) == 2:
             raise OperationalError("gone again")
-        return writer.settle(kept)
+        return ledger_writer.settle(kept)
 
     with pytest.raises(OperationalError):
         spool.drain(interrupted)
-    spool.drain(writer.settle)
+    spool.drain(ledger_writer.settle)
     assert sorted(rows()) == sorted((one.settlement, 10) for one in entries)
     assert spool.is_empty
 
@@ -127,7 +127,7 @@ def test_a_rejected_entry_does_not_stop_the_others(spool: Spool, client: ClientA
     entries = [entry_of(client, status=None if number == 3 else 200) for number in range(6)]
     for one in entries:
         spool.keep(SpooledEntry(one, AT))
-    spool.drain(writer.settle)
+    spool.drain(ledger_writer.settle)
     assert len(rows()) == 5
     (line,) = (tmp_path / "spool" / REFUSED).read_bytes().splitlines()
     assert SpooledEntry.from_json(line).entry == entries[3]
@@ -139,7 +139,7 @@ def test_an_incomplete_line_is_ignored(spool: Spool, entry: Entry, tmp_path: Pat
     spool.release()
     (path,) = (tmp_path / "spool").glob("*.jsonl")
     path.write_bytes(path.read_bytes() + SpooledEntry(entry, AT).as_line()[:50])
-    spool.drain(writer.settle)
+    spool.drain(ledger_writer.settle)
     assert len(rows()) == 1
 
 
@@ -168,10 +168,10 @@ def test_the_spool_of_a_killed_process_is_settled_by_another(spool: Spool, entry
         stdout=subprocess.PIPE,
     )
     assert process.stdout.readline() == b"kept\n"
-    assert spool.drain(writer.settle) == 0
+    assert spool.drain(ledger_writer.settle) == 0
     process.kill()
     process.wait()
-    assert spool.drain(writer.settle) == 1
+    assert spool.drain(ledger_writer.settle) == 1
     assert rows() == [(entry.settlement, 10)]
 
 
@@ -184,17 +184,17 @@ def test_spool_files_are_private_and_hold_only_ledger_rows(spool: Spool, entry: 
 
 async def test_the_writer_spools_and_drains(gone, client: ClientApplication, settings, tmp_path, monkeypatch) -> None:
     settings.VOICE_STATE_DIR = tmp_path
-    ledger_writer = LedgerWriter()
+    row_writer = LedgerWriter()
     entries = [entry_of(client) for _ in range(3)]
     for one in entries:
-        await ledger_writer.write(one)  # the first notices that the database is gone; the others are spooled at once
+        await row_writer.write(one)  # the first notices that the database is gone; the others are spooled at once
     assert database.is_unavailable
     assert await LedgerEntry.objects.acount() == 0
-    await ledger_writer.drain()
+    await row_writer.drain()
     assert not database.is_unavailable
     assert {row.settlement async for row in LedgerEntry.objects.all()} == {one.settlement for one in entries}
-    assert ledger_writer.spool.is_empty
-    await ledger_writer.close()
+    assert row_writer.spool.is_empty
+    await row_writer.close()
 
 
 @pytest.mark.parametrize("is_recovered", [False, True])
@@ -223,26 +223,26 @@ async def test_a_stream_with_a_checkpoint_counts_once(
 
 async def test_noted_rows_are_written_together(client: ClientApplication, monkeypatch) -> None:
     commits: list[int] = []
-    original = writer.settle
-    monkeypatch.setattr(writer, "settle", lambda kept: (commits.append(len(kept)), original(kept))[1])
-    ledger_writer = LedgerWriter()
+    original = ledger_writer.settle
+    monkeypatch.setattr(ledger_writer, "settle", lambda kept: (commits.append(len(kept)), original(kept))[1])
+    row_writer = LedgerWriter()
     before = timezone.now()
     for number in range(30):
-        ledger_writer.note(entry_of(client, status=503, characters=0, request_id=f"req_{number}"))
+        row_writer.note(entry_of(client, status=503, characters=0, request_id=f"req_{number}"))
     noted_by = timezone.now()
-    await ledger_writer.drain()
+    await row_writer.drain()
     assert commits == [30]
     times = [row.created_at async for row in LedgerEntry.objects.all()]
     assert len(times) == 30
     assert all(before <= time <= noted_by for time in times)
     assert (await DailyUse.objects.aget()).failed == 30
-    await ledger_writer.close()
+    await row_writer.close()
 
 
 async def test_noted_rows_are_written_before_the_process_ends(client: ClientApplication) -> None:
-    ledger_writer = LedgerWriter()
-    ledger_writer.note(entry_of(client, status=503))
-    await ledger_writer.close()
+    row_writer = LedgerWriter()
+    row_writer.note(entry_of(client, status=503))
+    await row_writer.close()
     assert await LedgerEntry.objects.acount() == 1
 
 
@@ -250,32 +250,32 @@ async def test_noted_rows_are_spooled_during_an_outage(client: ClientApplication
     def gone(_kept: object) -> list[SpooledEntry]:
         raise OperationalError("gone")
 
-    ledger_writer = LedgerWriter()
+    row_writer = LedgerWriter()
     with monkeypatch.context() as patched:
-        patched.setattr(writer, "settle", gone)
-        ledger_writer.note(entry_of(client, status=503))
+        patched.setattr(ledger_writer, "settle", gone)
+        row_writer.note(entry_of(client, status=503))
         with pytest.raises(OperationalError):
-            await ledger_writer.drain()
-    assert not ledger_writer.spool.is_empty
-    await ledger_writer.drain()
-    assert (ledger_writer.spool.is_empty, await LedgerEntry.objects.acount()) == (True, 1)
-    await ledger_writer.close()
+            await row_writer.drain()
+    assert not row_writer.spool.is_empty
+    await row_writer.drain()
+    assert (row_writer.spool.is_empty, await LedgerEntry.objects.acount()) == (True, 1)
+    await row_writer.close()
 
 
 async def test_noted_rows_survive_a_cancelled_write(client: ClientApplication) -> None:
-    ledger_writer = LedgerWriter()
+    row_writer = LedgerWriter()
     may_go_on = threading.Event()
-    busy = asyncio.create_task(ledger_writer.run(may_go_on.wait))  # keeps the ledger's thread busy
+    busy = asyncio.create_task(row_writer.run(may_go_on.wait))  # keeps the ledger's thread busy
     await asyncio.sleep(0)
     for _ in range(3):
-        ledger_writer.note(entry_of(client, status=503))
-    writing = asyncio.create_task(ledger_writer.drain())
+        row_writer.note(entry_of(client, status=503))
+    writing = asyncio.create_task(row_writer.drain())
     await asyncio.sleep(0.05)
     writing.cancel()
     await asyncio.wait([writing])
     may_go_on.set()
     await busy
-    await ledger_writer.close()
+    await row_writer.close()
     assert (writing.cancelled(), await LedgerEntry.objects.acount()) == (True, 3)
 
 
@@ -292,11 +292,11 @@ def test_only_the_first_row_waits_for_an_unavailable_database(client: ClientAppl
 
     connection.ensure_connection()
     with monkeypatch.context() as patched:
-        patched.setattr(writer, "post_entries", breaks)
+        patched.setattr(ledger_writer, "post_entries", breaks)
         patched.setattr(connection, "get_new_connection", refuses)
         patched.setattr(connection, "rollback", lambda: connection.close())
         for _ in range(2):  # the second one does not try to connect
-            outcomes = writer.commit([entry_of(client), entry_of(client)])
+            outcomes = ledger_writer.commit([entry_of(client), entry_of(client)])
             assert [type(outcome) for outcome in outcomes] == [OperationalError] * 2
     assert tries == ["connect"]
 
@@ -308,15 +308,15 @@ async def test_recovers_after_database_and_disk_failed(client: ClientApplication
     def full(_kept: object) -> None:
         raise OSError(28, "No space left on device")
 
-    ledger_writer = LedgerWriter()
-    monkeypatch.setattr(ledger_writer.spool, "keep", full)
+    row_writer = LedgerWriter()
+    monkeypatch.setattr(row_writer.spool, "keep", full)
     with monkeypatch.context() as patched:
-        patched.setattr(writer, "settle", gone)
-        ledger_writer.note(entry_of(client, status=503))
+        patched.setattr(ledger_writer, "settle", gone)
+        row_writer.note(entry_of(client, status=503))
         with suppress(OperationalError):
-            await ledger_writer.drain()
+            await row_writer.drain()
     for _ in range(2):  # while the disk is still full
         with suppress(OperationalError):
-            await ledger_writer.drain()
+            await row_writer.drain()
     assert (database.unavailable_s, await LedgerEntry.objects.acount()) == (0, 1)
-    await ledger_writer.close()
+    await row_writer.close()

@@ -22,9 +22,9 @@ from tests.usage.ledgers import Fill
 from usage import statement_export
 from usage.counter_entry import CounterEntryError, take_back
 from usage.entry import Kind
+from usage.ledger_posting import write
 from usage.models import CreditNote, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
 from usage.period import month_before, month_of, start_of
-from usage.posting import write
 from usage.statement_generation import draft_client, draft_month, finalise, finalise_month, overcharged_sen
 from usage.statements import StatementError
 

@@ -46,7 +46,7 @@ async def _asr(concurrency: int, seconds: float) -> Result:
 
 async def _tts(concurrency: int, seconds: float) -> Result:
     from tts.encoding import AudioFormat
-    from tts.speech import SpeechRequest, speech_file
+    from tts.speech_file import SpeechRequest, speech_file
     from tts.voices import catalogue
 
     voice = catalogue().resolve(default="ms", voice="alloy")

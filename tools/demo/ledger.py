@@ -14,8 +14,8 @@ from core.models import ClientApplication
 from tools.demo.narrative import CLIENTS, MADE_BY, Quarter
 from tools.demo.people import population
 from tools.demo.traffic import Request, Traffic
+from usage.ledger_posting import roll_up
 from usage.models import Correction, LedgerEntry, Rating
-from usage.posting import roll_up
 
 BATCH = 5000
 ROLLED_UP_AT_ONCE = 50_000  # rows; more would be faster, because each end user's monthly counter is written less often

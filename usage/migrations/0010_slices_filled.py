@@ -6,7 +6,7 @@ from itertools import groupby
 from django.db import migrations
 
 from usage.period import day_of
-from usage.posting import ceiling_ms
+from usage.ledger_posting import ceiling_ms
 from usage.activity import Activity, bit, person, served, week_of
 
 BATCH = 1000

@@ -27,6 +27,7 @@ from tools.demo.billing import make_costs
 from tools.demo.filling import Filled, NotEmpty, _machines, fill
 from tools.demo.narrative import Quarter
 from usage.cost import month_cost
+from usage.ledger_posting import DAILY
 from usage.models import (
     Consumption,
     Correction,
@@ -38,7 +39,6 @@ from usage.models import (
     Statement,
 )
 from usage.period import month_of
-from usage.posting import DAILY
 from usage.rebuild import rebuild
 from voiceproject import demo
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.agreement import Agreement
+from asr.stable_words import Agreement
 
 WORDS = st.lists(st.sampled_from(["saya", "mahu", "pergi", "ke", "kedai"]), max_size=8)
 

@@ -25,8 +25,8 @@ from core.db_health import UNAVAILABLE_ERRORS, database, with_timeout
 from core.per_loop import PerLoop
 from usage.entry import Entry
 from usage.group_commit import LARGEST_COMMIT, GroupCommit, together_or_each
+from usage.ledger_posting import post_entries
 from usage.models import LedgerEntry, OpenStream
-from usage.posting import post_entries
 from usage.reservations import Claim, Outcome, release, reserve_all
 from usage.spool import Spool, SpooledEntry
 

@@ -8,10 +8,10 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connection
 
 from core.models import ClientApplication
-from usage import writer
+from usage import ledger_writer
 from usage.entry import Entry, Kind
+from usage.ledger_writer import LedgerWriter
 from usage.models import LedgerEntry
-from usage.writer import LedgerWriter
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ async def test_simultaneous_rows_share_a_commit(ledger: LedgerWriter, entry: Ent
         commits.append(len(entries))
         return original(entries)
 
-    original = writer.commit
-    monkeypatch.setattr(writer, "commit", commit)
+    original = ledger_writer.commit
+    monkeypatch.setattr(ledger_writer, "commit", commit)
     entries = [dataclasses.replace(entry, request_id=f"req_{number}") for number in range(100)]
     await asyncio.gather(*map(ledger.write, entries))
     assert sum(commits) == await LedgerEntry.objects.acount() == 100
@@ -86,9 +86,9 @@ async def test_a_commit_is_one_transaction(ledger: LedgerWriter, entry: Entry, d
         # A user's first request on a day needs four more (days, week, active and returning users), and PostgreSQL's
         # lock.
         with django_assert_num_queries(usual + 4 + (connection.vendor == "postgresql")):
-            writer.commit([entry] * 50)
+            ledger_writer.commit([entry] * 50)
         with django_assert_num_queries(usual):
-            writer.commit([entry] * 50)
+            ledger_writer.commit([entry] * 50)
 
     await sync_to_async(count)()
 

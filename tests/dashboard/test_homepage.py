@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from capacity.models import ActiveUsers, Alert, HourlyPeak, Phase, ProcessLease, Rule, Sample
 from capacity.presence import Presence
-from dashboard import home
+from dashboard import homepage_data
 from rollout import ramp as ramps
 from rollout.models import Flag
 from tests.capacity.world import logged_in
@@ -79,7 +79,7 @@ def test_it_works(operator: Client) -> None:
 def test_the_gauge_shows_concurrent_users_and_alert_levels(seeded_site, users: int, tone: str) -> None:
     served(users)
     sampled(users=users)
-    gauge = home.live(timezone.now())["gauge"]
+    gauge = homepage_data.live(timezone.now())["gauge"]
     assert gauge.tone == tone
     assert [level for _percent, level in gauge.marks] == ["60", "80", "100"]
     assert 0 < gauge.percent <= 100
@@ -291,7 +291,7 @@ class TestFresh:
     def test_the_curve_ends_now(self, operator: Client, step: str) -> None:
         sampled(users=31, asr_users=20, tts_users=15)
         curve = operator.get(FRESH, {"step": step}).json()["curve"]
-        now = home.step_of(timezone.now())
+        now = homepage_data.step_of(timezone.now())
         assert curve["first"] <= now
         assert curve["first"] + len(curve["together"]) in (now, now + 1)
         assert curve["together"][-1] == 31 or curve["together"][-2] == 31  # a new step may have begun in between
@@ -302,11 +302,17 @@ class TestCurve:
         now = timezone.make_aware(datetime(2026, 3, 2, 9, 3))
         for minutes, users in ((1, 4), (3, 9), (541, 30)):
             Sample.objects.create(at=start_of(now.date()) + timedelta(minutes=minutes), users=users)
-        whole = home.curve(now)
+        whole = homepage_data.curve(now)
         assert (whole["first"], len(whole["together"])) == (0, 109)
         assert (whole["together"][0], whole["together"][1], whole["together"][108]) == (9, None, 30)
-        assert home.curve(now, 108) == {"day": "2026-03-02", "first": 108, "together": [30], "asr": [0], "tts": [0]}
-        assert home.curve(now, 500)["first"] == 108
+        assert homepage_data.curve(now, 108) == {
+            "day": "2026-03-02",
+            "first": 108,
+            "together": [30],
+            "asr": [0],
+            "tts": [0],
+        }
+        assert homepage_data.curve(now, 500)["first"] == 108
 
     def test_the_static_chart_has_gaps_for_missing_samples(self, seeded_site) -> None:
         drawn = {
@@ -314,7 +320,7 @@ class TestCurve:
             "yesterday": [],
             "levels": {"warning": 60, "critical": 80, "design": 100},
         }
-        still = home.still(drawn)
+        still = homepage_data.still(drawn)
         assert len(still["today"]) == 2
         assert [name for name, _level, _top in still["levels"]] == ["warning", "critical", "design"]
         heights = [float(point.split(",")[1]) for line in still["today"] for point in line.split()]

@@ -93,7 +93,7 @@ def unfinished_unit(url: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def switched(callers: int) -> AsyncIterator[tuple[UnitServer, RemoteEngine]]:
-    """An engine with ``callers`` kept connections to a server that the balancer does not lead to any more."""
+    """An engine that still holds ``callers`` connections to a server which the balancer no longer uses."""
     first = UnitServer(ScriptedUnitHandler(speak))
     second = UnitServer(ScriptedUnitHandler(speak))
     async with serving(first) as one, serving(second) as two:

@@ -11,14 +11,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from asr import guard
 from asr.decoding import COMPRESSION_RATIO_THRESHOLD, LOGPROB_THRESHOLD, NO_SPEECH_THRESHOLD
 from asr.repetition import repetition
 from asr.transcript import Part
 from asr.units import SAMPLE_RATE, Hypothesis, Options, Samples, SpeechUnit
-from asr.voice_activity import Segment
+from asr.voice_activity import Segment, quietest
 from inference.engine import Engine
 from inference.errors import InferenceError
 
@@ -30,7 +28,6 @@ MIN_MISSED_S = 1.0  # less speech outside the timestamps proves nothing, because
 MAX_EXTRA_RUNS = 3  # maximum number of additional runs for one segment
 _STAMP_SLACK_S = 0.3
 _JOINED_PAUSE_S = 0.8
-_LULL_S = 0.125  # long enough to be a gap between words rather than a stop consonant
 
 
 async def recognise(
@@ -111,7 +108,10 @@ def missed_speech(part: Part, audio: Callable[[int, int], Samples]) -> list[Segm
             found[-1] = found[-1].joined(start, end)
             continue
         within = any(span_start < start for span_start, span_end in part.segment.spans if start < span_end)
-        begin = _lull(audio, start - slack // 2, min(start + slack, end)) if within else start
+        begin = start
+        if within:
+            earliest = start - slack // 2
+            begin = earliest + quietest(audio(earliest, min(start + slack, end)))
         found.append(Segment.of(begin, end))
     return [segment for segment in found if segment.speech >= MIN_MISSED_S * SAMPLE_RATE]
 
@@ -154,15 +154,6 @@ def _is_credible(hypothesis: Hypothesis) -> bool:
     if hypothesis.avg_logprob < LOGPROB_THRESHOLD or hypothesis.compression_ratio > COMPRESSION_RATIO_THRESHOLD:
         return False
     return _LOOP.search(hypothesis.text.casefold()) is None
-
-
-def _lull(audio: Callable[[int, int], Samples], start: int, end: int) -> int:
-    """Return the quietest position between ``start`` and ``end``, in samples of the recording or stream."""
-    width = int(_LULL_S * SAMPLE_RATE)
-    power = np.cumsum(np.square(audio(start, end), dtype=np.float64))
-    if len(power) <= width:
-        return (start + end) // 2
-    return start + int(np.argmin(power[width:] - power[:-width])) + width // 2
 
 
 def _says_again(parts: list[Part], extra: Part) -> bool:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from asr.audio import Recording, decode
 from asr.endpointing import FRAME, HYSTERESIS, FrameVad
 from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, TURN_SILENCE_MS, Samples
-from asr.voice_activity import SPEECH, Segment, quietest
+from asr.voice_activity import SPEECH, Segment, quietest_in_second_half
 
 _PER_MS = SAMPLE_RATE // 1000
 #: Number of frames of silence to add after the audio: enough to end an open segment even if the network detects speech
@@ -191,7 +191,9 @@ class Segmenter:
         """Cut pieces off the open span while it is longer than the longest segment."""
         pieces: list[Piece] = []
         while self._open_from is not None and self.position - self._open_from > self._longest:
-            cut = self._open_from + quietest(self._audio(self._open_from, self._open_from + self._longest))
+            cut = self._open_from + quietest_in_second_half(
+                self._audio(self._open_from, self._open_from + self._longest)
+            )
             pieces += self._add(self._open_from, cut)
             self._open_from = cut
         return pieces

@@ -17,7 +17,7 @@ from faster_whisper.vad import VadOptions, get_vad_model
 from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, SPEECH_PADDING_MS, Samples
 
 NETWORK = Path(__file__).parent / "silero" / "voice_activity.onnx"
-_LULL = SAMPLE_RATE // 8  # long enough to be a gap between words rather than a stop consonant
+_GAP = SAMPLE_RATE // 8  # long enough to be a gap between words rather than a stop consonant
 SPEECH = VadOptions(
     threshold=0.5,
     min_speech_duration_ms=100,
@@ -76,8 +76,14 @@ def network() -> onnxruntime.InferenceSession:
 
 
 def quietest(samples: Samples) -> int:
+    """Return the index of the quietest position of the samples, float32 (n,); the middle if they are too short."""
+    power = np.cumsum(np.square(samples, dtype=np.float64))
+    if len(power) <= _GAP:
+        return len(samples) // 2
+    return int(np.argmin(power[_GAP:] - power[:-_GAP])) + _GAP // 2
+
+
+def quietest_in_second_half(samples: Samples) -> int:
     """Return the index of the quietest position in the second half of the samples, float32 (n,)."""
     earliest = len(samples) // 2
-    power = np.cumsum(np.square(samples[earliest:], dtype=np.float64))
-    loudness = power[_LULL:] - power[:-_LULL]
-    return earliest + int(np.argmin(loudness)) + _LULL // 2
+    return earliest + quietest(samples[earliest:])

@@ -6,7 +6,7 @@ other units:
 
 - Each unit is encoded once per context length. A second try at a higher temperature uses the same encoder output.
 - The length of the audio limits the number of tokens, which stops an endless repetition early.
-- A text that only repeats one phrase is cut after the first occurrence of the phrase (``asr.drafts``).
+- A text that only repeats one phrase is cut after the first occurrence of the phrase (``asr.retries``).
 - A text that is doubtful for another reason goes back to the engine, which decodes the unit again in the full context.
   If the text is still implausible, it is decoded once more, at a higher temperature.
 - A low log probability alone does not make a text doubtful. It is normal in languages that the model knows badly.
@@ -28,9 +28,9 @@ from faster_whisper.transcribe import get_suppressed_tokens
 
 from asr.alignment import Aligned, align, whole_characters
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint
-from asr.drafts import Draft, least_doubtful, max_tokens, phrases
 from asr.languages import RELATIVES
 from asr.lexicon import Lexicon, retimed
+from asr.retries import Draft, least_doubtful, max_tokens, phrases
 from asr.simplified_chinese import simplified
 from asr.units import Hypothesis, SpeechUnit, Task
 from inference.engine import Unit

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from asr import guard
+from asr import hallucinations
 from asr.decoding import COMPRESSION_RATIO_THRESHOLD, LOGPROB_THRESHOLD, NO_SPEECH_THRESHOLD
 from asr.repetition import repetition
 from asr.transcript import Part
@@ -37,7 +37,7 @@ async def recognise(
     audio: Callable[[int, int], Samples],
     unit: SpeechUnit,
 ) -> list[Part]:
-    """Recognise a segment and return its parts in order. ``asr.guard`` has not checked them yet.
+    """Recognise a segment and return its parts in order. ``asr.hallucinations`` has not checked them yet.
 
     ``options``: the options for stretches that are sent again.
     ``audio``: function that returns the samples [start, end) of the recording or stream.
@@ -70,8 +70,8 @@ async def recognise_without_echo(
 ) -> Hypothesis:
     """Recognise a unit. If its prompt and keywords seem to have spoilt the text, recognise it again without them.
 
-    The text counts as spoilt if it repeats a phrase, or if ``asr.guard`` rejects all of it, for example as an echo of
-    the prompt. If the engine is too busy for the second run, return the first result.
+    The text counts as spoilt if it repeats a phrase, or if ``asr.hallucinations`` rejects all of it, for example as an
+    echo of the prompt. If the engine is too busy for the second run, return the first result.
 
     ``segment``: the segment from which the unit was made.
     ``audio``: function that returns the samples [start, end) of the recording or stream.
@@ -81,7 +81,7 @@ async def recognise_without_echo(
     if not hints:
         return hypothesis
     samples = audio(segment.start, segment.end)
-    checked = guard.checked(hypothesis, audio=samples, speech_s=segment.speech_s, hints=hints)
+    checked = hallucinations.checked(hypothesis, audio=samples, speech_s=segment.speech_s, hints=hints)
     if checked is not None and repetition(hypothesis.text) is None:
         return hypothesis
     unaided = replace(unit.options, prompt="", keywords=())

@@ -7,7 +7,7 @@
 
 An utterance is cut into segments in the same way as a recording (``asr.segmenting``). Each segment is recognised as
 soon as it is complete, so most words are known when the speaker stops. The final result consists of these words, after
-the same check as for a file (``asr.guard``).
+the same check as for a file (``asr.hallucinations``).
 
 Partial results show the open segment, decoded greedily. There is at most one partial result at a time, at most one for
 every ``PARTIAL_EVERY_MS`` of new audio, and none while the engine is busy. Under load they become rarer, because final

@@ -8,7 +8,7 @@ from itertools import islice
 
 from django.conf import settings
 
-from asr import guard
+from asr import hallucinations
 from asr.audio import Recording, decode
 from asr.checkpoint import Checkpoint
 from asr.language_choice import FOLLOWING, Evidence, choose, is_sure
@@ -106,7 +106,7 @@ class Transcription:
     async def _settled(self, decided: list[Evidence], waiting: list[Part]) -> Part | None:
         """Remove the first part from ``waiting``, and return it in its final language.
 
-        Return None if ``asr.guard`` removes all of its text as invented.
+        Return None if ``asr.hallucinations`` removes all of its text as invented.
 
         ``decided``: evidence of the languages of all earlier parts; the evidence of this part is appended.
         ``waiting``: recognised parts whose language is not final yet.
@@ -176,7 +176,7 @@ class Transcription:
     def _checked(self, part: Part) -> Part | None:
         parts = self.transcript.parts
         before = parts[-1].text if parts else ""
-        said = guard.kept([part], self._recording.float32, self._options, before)
+        said = hallucinations.kept([part], self._recording.float32, self._options, before)
         said = [part.within(len(self._recording.samples)) for part in said]
         parts += said
         return said[0] if said else None

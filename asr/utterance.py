@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from asr import guard
+from asr import hallucinations
 from asr.checkpoint import Checkpoint
 from asr.language_choice import FOLLOWING, Evidence, choose
 from asr.recognition import Recogniser, recognise, recognise_without_echo
@@ -65,13 +65,16 @@ class UtteranceResult:
 
 @dataclass
 class _Closed:
-    """A complete segment, and the task that recognises it. ``asr.guard`` has not yet checked the task's result."""
+    """A complete segment, and the task that recognises it.
+
+    ``asr.hallucinations`` has not yet checked the task's result.
+    """
 
     piece: Piece
     task: asyncio.Task[list[Part]]
 
     def kept(self, options: Options) -> list[Part]:
-        return guard.kept(self.task.result(), self.piece.samples, options)
+        return hallucinations.kept(self.task.result(), self.piece.samples, options)
 
 
 class Utterance:
@@ -175,7 +178,9 @@ class Utterance:
         """
         parts = [part for closed in self._closed for part in closed.task.result()]
         settled = [await self._settled(parts[index:], decided) for index in range(len(parts))]
-        kept = [part.within(length, self.start) for part in guard.kept(settled, self._audio, self._options, before)]
+        kept = [
+            part.within(length, self.start) for part in hallucinations.kept(settled, self._audio, self._options, before)
+        ]
         return UtteranceResult(
             text=join(part.text for part in kept),
             words=tuple(word for part in kept for word in part.words),
@@ -250,7 +255,7 @@ class Utterance:
         try:
             found = await self._engine.submit(unit)
             waited_ms = found.queued_ms
-            hypothesis = guard.checked(found, audio=audio, speech_s=speech_s)
+            hypothesis = hallucinations.checked(found, audio=audio, speech_s=speech_s)
             for segment in closed:  # the final texts of the segments before the open one
                 await asyncio.shield(segment.task)
             certain = [part.text for segment in closed for part in segment.kept(options)]

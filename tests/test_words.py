@@ -40,7 +40,8 @@ FILES = {"whoisin", "story", "quarter", "lookingadmin", "manyrows", "worth", "wo
     *"audienceadmin costboard counterentry groupcommit historyadmin historychart loadtestadmin modelviews".split(),
     *"monthfilter perloop quotashare rampadmin ratelimit statedir statementadmin".split(),
     # names that did not lead to what the module holds
-    *"answers cost_board delivery exchange gallery goals guards mailing measure measuring observed personal".split(),
+    *"answers cost_board delivery drafts exchange gallery goals guard guards mailing".split(),
+    *"measure measuring observed personal".split(),
     *"plain probe recorded screen share sounds statement_drafting straight tested voice_choice weeks".split(),
 }
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from asr import guard
+from asr import hallucinations
 from asr.transcript import Part
 from asr.units import Hypothesis, Options, Phrase
 from asr.voice_activity import Segment
@@ -51,7 +51,7 @@ def checked(hypothesis: Hypothesis, *, speech_s: float, audio: sound.Audio | Non
     ``audio``: the audio; by default ``speech_s`` seconds of speech.
     """
     talk = TALK[int(0.3 * sound.RATE) :][: int(speech_s * sound.RATE)]
-    return guard.checked(hypothesis, audio=talk if audio is None else audio, speech_s=speech_s)
+    return hallucinations.checked(hypothesis, audio=talk if audio is None else audio, speech_s=speech_s)
 
 
 def test_it_works() -> None:
@@ -86,9 +86,9 @@ def test_a_caption_after_speech_is_removed_alone() -> None:
 def test_the_same_caption_again_needs_more_evidence() -> None:
     said = heard("Thanks for listening.", no_speech_prob=0.3)
     parts = [Part(Segment(0, 2 * sound.RATE, 2 * sound.RATE), said)] * 3
-    assert len(guard.kept(parts, lambda start, end: TALK[start + 4800 : end + 4800], Options())) == 1
+    assert len(hallucinations.kept(parts, lambda start, end: TALK[start + 4800 : end + 4800], Options())) == 1
     sure = [replace(part, hypothesis=heard("Subscribe now.")) for part in parts]
-    assert len(guard.kept(sure, lambda start, end: TALK[start + 4800 : end + 4800], Options())) == 3
+    assert len(hallucinations.kept(sure, lambda start, end: TALK[start + 4800 : end + 4800], Options())) == 3
 
 
 @pytest.mark.parametrize("text", ["Oh", "you", "I don't know what you're doing", "Merea"])
@@ -112,9 +112,9 @@ def test_hints_without_evidence_in_the_audio_are_removed(text: str) -> None:
     hints = "Perbualan tentang Maybank, Petronas, Khairul"
     echo = heard(text)
     talk = TALK[4800 : 4800 + 2 * sound.RATE]
-    assert guard.checked(echo, audio=sound.hold_music(2), speech_s=2, hints=hints) is None
-    assert guard.checked(echo, audio=talk, speech_s=2, hints=hints) == echo
-    assert guard.checked(echo, audio=sound.hold_music(2), speech_s=2, hints="Genting") == echo
+    assert hallucinations.checked(echo, audio=sound.hold_music(2), speech_s=2, hints=hints) is None
+    assert hallucinations.checked(echo, audio=talk, speech_s=2, hints=hints) == echo
+    assert hallucinations.checked(echo, audio=sound.hold_music(2), speech_s=2, hints="Genting") == echo
 
 
 def test_text_that_the_model_itself_calls_silence_is_dropped() -> None:

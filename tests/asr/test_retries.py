@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from asr import alignment, drafts
+from asr import alignment, retries
 from asr.checkpoint import FULL_CONTEXT_S, configured
 from asr.transcript import Part, Transcript
 from asr.units import Hypothesis, Options, SpeechUnit
@@ -194,13 +194,13 @@ async def test_at_most_two_encodings_and_three_tries(engine: WhisperEngine) -> N
     assert hypothesis.text == "hari ini lama"
     assert (len(script.encoded), len(script.generated)) == (2, 3)
     assert script.encoded[1:] == [FULL_CONTEXT_S]
-    most = drafts.max_tokens("ms", len(CLIP) / sound.RATE)
+    most = retries.max_tokens("ms", len(CLIP) / sound.RATE)
     assert all(how["max_length"] <= most + 10 for how in script.generated)
 
 
 async def test_very_fast_speech_is_retried_without_loss(engine: WhisperEngine) -> None:
     clip = sound.noise(4.0, 0.1)
-    limit = drafts.max_tokens("ms", 4.0, is_last_try=False)
+    limit = retries.max_tokens("ms", 4.0, is_last_try=False)
     tokenizer = engine._model.hf_tokenizer
     numbers = [str(number) for number in range(100, 200)]
     count = next(count for count in range(100) if len(tokenizer.encode(" " + " ".join(numbers[:count])).ids) > limit)
@@ -213,7 +213,7 @@ async def test_very_fast_speech_is_retried_without_loss(engine: WhisperEngine) -
 
 async def test_fast_speech_with_a_set_temperature_without_loss(engine: WhisperEngine) -> None:
     _hypothesis, script = await heard(engine, "apa khabar", audio=sound.noise(4.0, 0.1), temperatures=(0.2,))
-    assert script.generated[0]["max_length"] >= drafts.max_tokens("ms", 4.0)
+    assert script.generated[0]["max_length"] >= retries.max_tokens("ms", 4.0)
 
 
 async def test_a_partial_result_is_not_retried(engine: WhisperEngine) -> None:

@@ -6,6 +6,7 @@ Behind a load balancer, any of the processes may answer. They are told apart by 
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class Watch:
         self.readings: list[Process | None] = []
         self.problem = ""
         self._url = url
+        self._tls = ssl.create_default_context()  # made once: reading the certificates takes longer than a reading
         self._interval_s = min(SLOWEST_S, max(FASTEST_S, duration_s / READINGS))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loadtest-memory", daemon=True)
@@ -91,7 +93,8 @@ class Watch:
         If that fails, return None and store the reason in ``problem``.
         """
         try:
-            answer = httpx.get(self._url, timeout=TIMEOUT_S)  # a new connection each time, so any process may answer
+            # A new connection each time, so any process may answer.
+            answer = httpx.get(self._url, timeout=TIMEOUT_S, verify=self._tls)
             answer.raise_for_status()
         except httpx.HTTPError as error:
             self.problem = f"{self._url}: {error or type(error).__name__}"

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -29,12 +29,13 @@ LEASE_S = 2.0
 
 
 @pytest.fixture
-def here(monkeypatch, settings) -> PerLoop[Leases]:
+async def here(monkeypatch, settings) -> AsyncIterator[PerLoop[Leases]]:
     """The leases of this process, empty and with a short heartbeat."""
     settings.VOICE_LEASE_S = 0.4
     fresh = PerLoop(Leases)
     monkeypatch.setattr(concurrent_users, "leases", fresh)
-    return fresh
+    yield fresh
+    await fresh().close()  # otherwise the heartbeat goes on in the next tests
 
 
 async def eventually(condition, timeout_s: float = 10) -> None:
@@ -64,12 +65,23 @@ async def test_it_works(here: PerLoop[Leases]) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_requests_between_two_heartbeats_are_counted(here: PerLoop[Leases]) -> None:
+async def test_requests_between_two_heartbeats_are_counted(here: PerLoop[Leases], monkeypatch) -> None:
+    published: list[Presence] = []  # because the next heartbeat publishes that they have gone
+
+    class NotingStore(DatabaseStore):
+        def publish(self, process: str, presence: Presence, lease_s: float) -> dict[str, Presence]:
+            known = super().publish(process, presence, lease_s)
+            published.append(merged(known.values()))
+            return known
+
+    monkeypatch.setattr(concurrent_users, "store", NotingStore)
     async with concurrency_slot(1, "aminah", Feature.ASR), concurrency_slot(1, "bala", Feature.ASR):
         pass
     async with concurrency_slot(1, "chong", Feature.TTS):
         pass
-    await eventually(lambda: counts() == (2, 1, 2))
+    await eventually(lambda: published)
+    served = published[0]
+    assert (len(served.asr), len(served.tts), len(served.together)) == (2, 1, 2)
 
 
 def test_the_busiest_instant() -> None:

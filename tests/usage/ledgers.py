@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime
 from typing import Any
 
@@ -10,17 +10,36 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
+from usage.writer import ledger as writer_of_this_loop
 
 from core.identity import Caller
 from core.models import ClientApplication
 from rollout import roles
 from tests.usage.believable import history
 from tests.usage.boards import DAYS
+from usage import writer
 from usage.entry import Kind, Measure
 from usage.ledger_posting import write
 from usage.models import LedgerEntry, Plan
 
 Fill = Callable[..., LedgerEntry]
+
+
+class _NothingToDrain:
+    async def drain(self) -> None:
+        pass
+
+
+@pytest.fixture
+async def undrained(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Stop the regular draining of a service that other tests have started in this process.
+
+    It settles the spool every second, and then notes that the database is available.
+    """
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "ledger", _NothingToDrain)
+        await writer_of_this_loop().run(lambda: None)  # waits for a drain that has begun
+        yield
 
 
 @pytest.fixture

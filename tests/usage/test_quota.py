@@ -287,6 +287,7 @@ async def test_each_reservation_has_its_own_key(caller: Caller, small_plan: Plan
     assert all(uuid.UUID(key) for key in keys)
 
 
+@pytest.mark.usefixtures("undrained")
 async def test_in_a_database_outage_the_last_known_quota_applies(caller: Caller, small_plan: Plan, fill: Fill) -> None:
     await sync_to_async(fill)(300)
     await quota.check(caller, caller.user, Kind.SPEECH)

@@ -29,6 +29,8 @@ from usage.ledger_writer import LedgerWriter, ledger
 from usage.models import Consumption, DailyUse, LedgerEntry, OpenStream
 from usage.spool import REFUSED, Spool, SpooledEntry
 
+pytestmark = pytest.mark.usefixtures("undrained")
+
 AT = datetime(2026, 10, 31, 15, 59, tzinfo=timezone.get_fixed_timezone(0))
 
 

@@ -32,10 +32,11 @@ def proven() -> LoadTestRun | None:
 
 
 def latest_for(phase: Phase) -> LoadTestRun | None:
-    """Return the latest run that passed with at least as many concurrent users as the phase's upper limit.
+    """Return the latest complete run that passed with at least as many concurrent users as the phase's upper limit.
 
     Return None if there is no such run, or if the phase has no upper limit.
     """
     if phase.concurrent_to is None:
         return None
-    return LoadTestRun.objects.filter(passed=True, concurrent_users__gte=phase.concurrent_to).first()
+    enough = LoadTestRun.objects.filter(passed=True, is_complete=True, concurrent_users__gte=phase.concurrent_to)
+    return enough.first()

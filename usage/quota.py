@@ -17,6 +17,7 @@ seconds. ``OfflineQuota`` counts the units that are granted during this time.
 from __future__ import annotations
 
 import asyncio
+import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -98,18 +99,35 @@ class QuotaStatus:
             headers["X-Voice-Quota-Warning"] = f"{share} % of this month's {_HEADER_WORDS[self.measure]} quota is used"
         return headers
 
-    def refusal(self, units: int = 1, now: datetime | None = None) -> QuotaExceeded:
-        """Return the error for work that needs ``units`` units while fewer remain."""
+    def refusal(self, units: int = 1, *, held: int = 0, now: datetime | None = None) -> QuotaExceeded:
+        """Return the error for work that needs ``units`` units while fewer remain.
+
+        ``held``: how many of these units are reserved for the work already.
+        """
         now = now or timezone.now()
         if self.terms.hard is not None and self.used + units <= self.terms.hard:
             message = _("Your other requests hold the rest of this month's {kind} quota. Try again.")
             return QuotaExceeded(message.format(kind=_WORDS[self.measure]), retry_after_s=RETRY_WHEN_HELD_S)
         month = month_of(now)
         ends_in_s = (end_of_month(month) - now).total_seconds()
-        message = _("This month's {kind} quota is used up.").format(kind=_WORDS[self.measure])
-        if self.remaining:
-            message += " " + _("This request needs more than is left of it.")
-        return QuotaExceeded(message, retry_after_s=ends_in_s)
+        return QuotaExceeded(self._shortage(units - held), retry_after_s=ends_in_s)
+
+    def _shortage(self, needed: int) -> str:
+        """Return a message that says how much is needed and how much is left, or that nothing is left."""
+        left = self.remaining or 0
+        if self.measure is Measure.AUDIO:
+            left_s = math.floor(left / 100) / 10
+            if left_s:
+                message = _(
+                    "This request needs {needed} s of audio, but {left} s is left of this month's speech-to-text quota."
+                )
+                return message.format(needed=f"{math.ceil(needed / 100) / 10:,}", left=f"{left_s:,}")
+        elif left:
+            message = _(
+                "This request needs {needed} characters, but {left} are left of this month's text-to-speech quota."
+            )
+            return message.format(needed=f"{needed:,}", left=f"{left:,}")
+        return _("This month's {kind} quota is used up.").format(kind=_WORDS[self.measure])
 
 
 @dataclass(frozen=True)
@@ -273,13 +291,13 @@ class Reservation:
             outcome = await asyncio.shield(asyncio.ensure_future(ledger().reserve(claim)))
         except UNAVAILABLE_ERRORS:
             if not _offline_quota().grant(caller.client_id, user, status, units - self._units):
-                raise status.refusal(units) from None
+                raise status.refusal(units, held=self._units) from None
             self._units = units
             self._expires_at = expires_at
             return
         status = QuotaStatus(status.terms, self._measure, outcome.used, outcome.reserved)
         if not outcome.granted:
-            raise status.refusal(units)
+            raise status.refusal(units, held=self._units)
         self._units = units
         self._expires_at = expires_at
         _tell(status)

@@ -42,6 +42,13 @@ def test_only_complete_passed_runs_prove_a_phase(seeded) -> None:
     assert loadtests.latest_for(Phase.objects.get(number=1)) is None
 
 
+def test_a_run_that_was_interrupted_proves_nothing(seeded) -> None:
+    run = keep()
+    LoadTestRun.objects.filter(pk=run.pk).update(is_complete=False)
+    assert loadtests.latest_for(Phase.objects.get(number=1)) is None
+    assert loadtests.proven() is None
+
+
 def test_the_latest_run_counts(seeded) -> None:
     keep()
     later = facts()

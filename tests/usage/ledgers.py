@@ -10,16 +10,16 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
-from usage.writer import ledger as writer_of_this_loop
 
 from core.identity import Caller
 from core.models import ClientApplication
 from rollout import roles
 from tests.usage.believable import history
 from tests.usage.boards import DAYS
-from usage import writer
+from usage import ledger_writer
 from usage.entry import Kind, Measure
 from usage.ledger_posting import write
+from usage.ledger_writer import ledger
 from usage.models import LedgerEntry, Plan
 
 Fill = Callable[..., LedgerEntry]
@@ -37,8 +37,8 @@ async def undrained(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     It settles the spool every second, and then notes that the database is available.
     """
     with monkeypatch.context() as patched:
-        patched.setattr(writer, "ledger", _NothingToDrain)
-        await writer_of_this_loop().run(lambda: None)  # waits for a drain that has begun
+        patched.setattr(ledger_writer, "ledger", _NothingToDrain)
+        await ledger().run(lambda: None)  # waits for a drain that has begun
         yield
 
 

@@ -12,7 +12,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
 from django.db.models import Sum
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from core.context import RequestContext, current, enter
 from core.db_health import database
@@ -21,11 +21,12 @@ from core.identity import Caller
 from core.models import ApiKey
 from tests.usage.ledgers import Fill
 from usage import quota
-from usage.entry import Entry, Kind
+from usage.entry import Entry, Kind, Measure
 from usage.ledger_writer import ledger
 from usage.models import Consumption, DailyUse, LedgerEntry, Plan, PlanAssignment, ReservedQuota
 from usage.period import end_of_month, month_after, month_of
-from usage.quota import Reservation
+from usage.plans import Terms
+from usage.quota import QuotaStatus, Reservation
 from usage.rebuild import rebuild
 from usage.reservations import free_all_stale
 
@@ -231,6 +232,39 @@ async def test_a_client_applications_plan_applies(caller: Caller, small_plan: Pl
     assert (await quota.account(caller, "aminah")).plan == large
 
 
+@pytest.mark.parametrize(
+    ("measure", "used", "units", "held", "expected"),
+    [
+        (
+            Measure.CHARACTERS,
+            800,
+            1_201,
+            0,
+            "This request needs 1,201 characters, but 200 are left of this month's text-to-speech quota.",
+        ),
+        (
+            Measure.AUDIO,
+            500,
+            950,
+            400,
+            "This request needs 0.6 s of audio, but 0.1 s is left of this month's speech-to-text quota.",
+        ),
+        (Measure.CHARACTERS, 1_000, 1, 0, "This month's text-to-speech quota is used up."),
+        (Measure.AUDIO, 950, 400, 0, "This month's speech-to-text quota is used up."),
+    ],
+)
+def test_a_refusal_says_what_is_left(measure: Measure, used: int, units: int, held: int, expected: str) -> None:
+    status = QuotaStatus(Terms(0, None, 1_000, 0, 1), measure, used, held)
+    assert str(status.refusal(units, held=held)) == expected
+
+
+def test_a_refusal_says_what_is_left_in_malay() -> None:
+    status = QuotaStatus(Terms(0, None, 1_000, 0, 1), Measure.CHARACTERS, 800, 0)
+    expected = "Permintaan ini memerlukan 201 aksara, tetapi baki kuota teks ke pertuturan bulan ini hanya 200."
+    with translation.override("ms"):
+        assert str(status.refusal(201)) == expected
+
+
 class TestHeaders:
     async def test_headers_show_limit_and_remaining_quota(self, caller: Caller, small_plan: Plan) -> None:
         await quota.check(caller, "aminah", Kind.SPEECH)
@@ -254,7 +288,9 @@ class TestHeaders:
         assert response.headers["X-Voice-Quota-Warning"].startswith("82 %")
         response = await api.post("/v1/audio/speech", json={"input": SENTENCE * 10}, headers={"X-Voice-User": "aminah"})
         assert response.status_code == 429
-        assert "more than is left" in response.json()["error"]["message"]
+        needed = len(SENTENCE) * 10
+        expected = f"This request needs {needed} characters, but 180 are left of this month's text-to-speech quota."
+        assert response.json()["error"]["message"] == expected
 
 
 async def test_a_transcription_over_quota_is_refused_before_the_work(api: httpx.AsyncClient, small_plan: Plan) -> None:

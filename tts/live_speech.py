@@ -27,7 +27,7 @@ from tts.brownout import Reason
 from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, stream_encoder
 from tts.first_clause import first_parts, in_pieces
 from tts.reply_voice import ReplyVoice
-from tts.synthesis import LOOK_AHEAD, PART_PAUSE_MS, SENTENCE_PAUSE_MS, finish, sentence_language
+from tts.synthesis import LOOK_AHEAD, PART_PAUSE_MS, SENTENCE_PAUSE_MS, finish, sentence_language, silence
 from tts.units import speech_cost
 from tts.voices import Voice
 
@@ -183,6 +183,7 @@ class LiveSpeech:
         self._encoder = stream_encoder(audio_format)
         self._spoken_by: Counter[Voice] = Counter()  # samples spoken by each voice
         self._sentences = 0
+        self._not_spoken: _Sentence | None = None  # the first sentence without words, such as emoji
         self._heard_until = 0.0  # when playback of the audio sent so far ends, in time.monotonic() seconds
         self._speaking = asyncio.create_task(self._speak_all())
 
@@ -240,6 +241,7 @@ class LiveSpeech:
         self._encoder = stream_encoder(self._format)
         self._waiting = asyncio.Queue()
         self._waiting_characters = self._unfinished_characters = 0
+        self._not_spoken = None
         self._heard_until = 0.0
         await self._tell(Cancelled(self.audio_ms))
         self._speaking = asyncio.create_task(self._speak_all())
@@ -303,6 +305,7 @@ class LiveSpeech:
             text = await in_pool(partial(speakable, letters=True), item.text, self._language)
             self._waiting_characters -= len(item.text)
             if not text:
+                self._not_spoken = self._not_spoken or item
                 continue
             language = sentence_language(item.text, self._language, is_given=self._language_is_given)
             parts = list(in_pieces(text))
@@ -358,6 +361,8 @@ class LiveSpeech:
         self._heard_until = max(self._heard_until, now) + seconds
 
     async def _end(self) -> None:
+        if self._not_spoken is not None and not self.samples:
+            await self._send(_Spoken(self._not_spoken.text, silence(), self._not_spoken.at))
         if tail := await self._encoded(self._encoder.finish):
             await self._tell(Audio(tail))
         self.state = State.ENDED

@@ -12,13 +12,12 @@ import numpy as np
 from inference.pool import in_ahead_pool, in_pool
 from tts.brownout import Reason
 from tts.cache import FinishedSpeech, cache_key, speech_cache
-from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, encode, stream_encoder, with_length
-from tts.synthesis import Synthesis, sentences_of
+from tts.encoding import AudioFormat, encode, stream_encoder, with_length
+from tts.synthesis import Synthesis, sentences_of, silence
 from tts.units import WHOLE_UP_TO_CHARACTERS
 from tts.voices import Voice, primary
 
 WITH_LENGTH = (AudioFormat.WAV, AudioFormat.FLAC)
-SILENCE_S = 0.2  # the audio for a text without words, such as emoji, because players reject an empty file
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,8 @@ class SpeechFile:
                 kept = None if kept is None or size > cache.largest else [*kept, data]
                 if data:
                     yield data
-        silence = b"" if synthesis.samples else await in_pool(encoder.feed, _silence())
-        tail = silence + await in_pool(encoder.finish)
+        nothing_said = b"" if synthesis.samples else await in_pool(encoder.feed, silence())
+        tail = nothing_said + await in_pool(encoder.finish)
         if kept is not None and synthesis.samples:
             self._remember(with_length(b"".join([*kept, tail]), self.request.audio_format, synthesis.samples))
         if tail:
@@ -145,7 +144,7 @@ class SpeechFile:
             return
         async with aclosing(synthesis.chunks()) as chunks:
             parts = [samples async for samples in chunks]
-        data = await in_pool(encode, np.concatenate(parts or [_silence()]), self.request.audio_format)
+        data = await in_pool(encode, np.concatenate(parts or [silence()]), self.request.audio_format)
         self.finished = self._remember(data) if parts else FinishedSpeech(data, 0)
 
     def _remember(self, data: bytes) -> FinishedSpeech:
@@ -177,7 +176,7 @@ async def planned_file(request: SpeechRequest) -> SpeechFile:
         sentences_of, request.text, request.spoken_language, is_given=request.language is not None
     )
     if not sentences:
-        data = await in_pool(encode, _silence(), request.audio_format)
+        data = await in_pool(encode, silence(), request.audio_format)
         return SpeechFile(request, finished=FinishedSpeech(data, 0))
     synthesis = Synthesis(
         sentences,
@@ -189,7 +188,3 @@ async def planned_file(request: SpeechRequest) -> SpeechFile:
         whole=request.is_awaited_whole,
     )
     return SpeechFile(request, synthesis=synthesis)
-
-
-def _silence() -> Samples:
-    return np.zeros(round(SILENCE_S * SAMPLE_RATE), np.int16)

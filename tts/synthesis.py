@@ -33,6 +33,7 @@ PART_PAUSE_MS = 60  # between the parts of a first sentence that was cut so that
 CLAUSE_PAUSE_MS = 90  # between the parts of a sentence that was too long for one unit
 SENTENCE_PAUSE_MS = 280
 PARAGRAPH_PAUSE_MS = 550
+SILENCE_S = 0.2  # the audio for a text without words, because players reject an empty file
 
 
 @dataclass(frozen=True)
@@ -191,3 +192,8 @@ def finish(speech: Speech) -> Samples:
     audio = trim(speech.audio, speech.sample_rate)
     audio = retime(audio, speech.sample_rate, tempo=speech.tempo, to_rate=SAMPLE_RATE)
     return np.round(level(audio, SAMPLE_RATE) * 32767).clip(-32768, 32767).astype(np.int16)
+
+
+def silence() -> Samples:
+    """Return the audio for a text without words, such as emoji: int16 mono at ``SAMPLE_RATE``."""
+    return np.zeros(round(SILENCE_S * SAMPLE_RATE), np.int16)

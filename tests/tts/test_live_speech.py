@@ -182,6 +182,38 @@ async def test_an_endless_markdown_block_is_bounded(listener: Listener) -> None:
     await speech.close()
 
 
+@pytest.mark.parametrize("text", ["😀🎉👍🏽", "...", "👍\n\n🎉"])
+async def test_text_without_words_gives_a_moment_of_silence(listener: Listener, text: str) -> None:
+    speech = listener.speech()
+    speech.push(text)
+    speech.end()
+    await asyncio.wait_for(listener.ended.wait(), 20)
+    [sentence] = listener.of(SentenceStarts)
+    assert text.startswith(sentence.text)
+    assert b"".join(event.data for event in listener.of(Audio)) == bytes(2 * 24_000 // 5)
+    assert (speech.audio_ms, speech.characters) == (200, len(sentence.text))
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+async def test_without_text_there_is_no_audio(listener: Listener, text: str) -> None:
+    speech = listener.speech()
+    speech.push(text)
+    speech.end()
+    await asyncio.wait_for(listener.ended.wait(), 20)
+    assert not listener.of(Audio)
+
+
+async def test_cancelled_text_without_words_gives_no_audio(listener: Listener) -> None:
+    speech = listener.speech()
+    speech.push("👍")
+    speech.flush()
+    await listener.until(Flushed)
+    await speech.cancel()
+    speech.end()
+    await asyncio.wait_for(listener.ended.wait(), 20)
+    assert not listener.of(Audio)
+
+
 async def test_text_is_limited_and_nothing_follows_the_end(listener: Listener) -> None:
     speech = listener.speech(speed=1.0)
     with pytest.raises(TooMuchText):

@@ -74,7 +74,6 @@ def minutes(seed: int, peak: float, people: list[Person], traffic: Traffic, quar
 def _minute(rng: Random, at: datetime, users: int, busy: float, quarter: Quarter) -> Minute:
     asr, tts = (sum(rng.random() < share for _ in range(users)) for share in (ASR_SHARE, TTS_SHARE))
     asr = max(asr, users - tts)  # every concurrent user does at least one of the two
-    tts = tts
     requests = round(PER_USER_5_MIN * users * rng.uniform(0.85, 1.15))
     gpu = min(99.0, max(2.0, 6 + 78 * busy**0.8 + rng.gauss(0, 3)))
     if any(begin <= at < end for begin, end in quarter.outages):

@@ -21,19 +21,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import ctranslate2
-import numpy as np
-import numpy.typing as npt
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
 
 from asr.alignment import Aligned, align, whole_characters
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint
+from asr.encoding import FRAMES_PER_SECOND, Encoder, Prepared, rows_of
 from asr.languages import RELATIVES
 from asr.lexicon import Lexicon, retimed
 from asr.retries import Draft, least_doubtful, max_tokens, phrases
 from asr.simplified_chinese import simplified
 from asr.units import Hypothesis, SpeechUnit, Task
-from inference.engine import Unit
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -44,36 +42,7 @@ NO_SPEECH_THRESHOLD = 0.6
 BEST_OF = 2
 WEAK_LOGPROB = -0.7  # a text with a lower mean log probability is weak; frequent in Malay, so no proof by itself
 CLOSE_CALL = 0.25  # the second language is nearly as likely if it has at least this share of the first's probability
-FRAMES_PER_SECOND = 100
 LATEST_FIRST_TIMESTAMP = 50  # maximum of the first timestamp, in steps of 20 ms
-DYNAMIC_RANGE = 2.0  # difference between the loudest value and silence in normalised log-mel features
-
-
-@dataclass(kw_only=True)
-class Prepared(Unit):
-    """A unit with its features, ready to be decoded.
-
-    ``features``: float32 (mels, frames).
-    ``context_s``: length of the encoder context to use, in seconds.
-    ``prompt``: token ids to put before the decoder's start sequence.
-    ``is_second_try``: whether a first try, with a shorter context, gave a doubtful text.
-    """
-
-    unit: SpeechUnit
-    features: npt.NDArray[np.float32]
-    context_s: int
-    prompt: tuple[int, ...] = ()
-    is_second_try: bool = False
-
-    @property
-    def cost(self) -> float:
-        return float(self.context_s)
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """The key for batching: units with equal keys have equal shapes and prompt lengths, and may share a batch."""
-        options = self.unit.options
-        return self.context_s, options.task, options.timestamps, options.temperatures, options.greedy, len(self.prompt)
 
 
 @dataclass(frozen=True)
@@ -119,6 +88,7 @@ class Decoder:
     def __init__(self, model: WhisperModel, checkpoint: Checkpoint, *, languages: list[str]) -> None:
         self._model = model
         self._checkpoint = checkpoint
+        self._encoder = Encoder(model, checkpoint)
         # A stock model sometimes mistakes Malay for Indonesian or Javanese, so only languages on offer are candidates.
         self._languages = [code for code in languages if not checkpoint.languages or code in checkpoint.languages]
         self._lexicon = Lexicon.read(checkpoint.lexicon) if checkpoint.lexicon else None
@@ -130,7 +100,7 @@ class Decoder:
 
         ``beam_size``: width of the beam search. If the items ask for greedy decoding, the width is 1.
         """
-        encoded = self._encode(batch)
+        encoded = self._encoder.encode(batch)
         languages = self._languages_of(batch, encoded)
         drafts = self._drafts(batch, languages, encoded, beam_size)
         self._try_runners_up(batch, languages, encoded, beam_size, drafts)
@@ -174,37 +144,6 @@ class Decoder:
     def _suppressed_tokens(self, language: str, task: Task) -> tuple[int, ...]:
         return tuple(get_suppressed_tokens(self.tokenizer(language, task), [-1]) or ())
 
-    def _encode(self, batch: list[Prepared]) -> ctranslate2.StorageView:
-        """Return the encoder's output for the batch, float32 (units, frames / 2, width).
-
-        On a CPU, the units are encoded one by one. This is as fast for a single unit and faster for a batch: encoding
-        eight units of 15 s together took 1.9 s instead of 0.9 s, and 600 MB more memory. The attention of a batch needs
-        buffers that are larger than malloc keeps, so most of the extra time was spent on page faults.
-        """
-        if self._model.model.device != "cpu":
-            return self._model.encode(np.stack([self._padded(item) for item in batch]))
-        outputs = [self._model.encode(self._padded(item)[np.newaxis]) for item in batch]
-        if len(outputs) == 1:
-            return outputs[0]
-        return ctranslate2.StorageView.from_array(np.concatenate([np.asarray(output) for output in outputs]))
-
-    def _padded(self, item: Prepared) -> npt.NDArray[np.float32]:
-        """Return the item's features, padded to the length of its context, float32 (mels, frames)."""
-        frames = item.context_s * FRAMES_PER_SECOND
-        width = min(frames, item.features.shape[1])
-        padded = np.full((item.features.shape[0], frames), self._silence(item), np.float32)
-        padded[:, :width] = item.features[:, :width]
-        return padded
-
-    def _silence(self, item: Prepared) -> float:
-        """Return the value with which to pad the item's features.
-
-        The value is zero, as in faster-whisper and in the training of the bundled model. But a stock model with a
-        shorter context than it was trained for works better if the padding has the value of silence.
-        """
-        is_as_trained = item.context_s == FULL_CONTEXT_S or not self._checkpoint.margin_s
-        return 0.0 if is_as_trained else float(item.features.max()) - DYNAMIC_RANGE
-
     def _languages_of(self, batch: list[Prepared], encoded: ctranslate2.StorageView) -> list[_Languages]:
         wanted = [item.unit.options.language for item in batch]
         if not self._model.model.is_multilingual:
@@ -247,7 +186,7 @@ class Decoder:
         if stuck:
             again = [batch[index] for index in stuck]
             spoken = [languages[index] for index in stuck]
-            others = self._generate(again, spoken, _rows(encoded, stuck), beam_size, hotter[-1])
+            others = self._generate(again, spoken, rows_of(encoded, stuck), beam_size, hotter[-1])
             for index, other in zip(stuck, others, strict=True):
                 drafts[index] = least_doubtful([drafts[index], other])
         return drafts
@@ -275,7 +214,7 @@ class Decoder:
         others = [languages[index].swapped() for index in unsure]
         temperature = batch[0].unit.options.temperatures[0]
         units = [batch[index] for index in unsure]
-        found = self._generate(units, others, _rows(encoded, unsure), beam_size, temperature)
+        found = self._generate(units, others, rows_of(encoded, unsure), beam_size, temperature)
         for index, language, draft in zip(unsure, others, found, strict=True):
             is_usable = bool(draft.text) and not draft.is_doubtful and not draft.is_invented
             if is_usable and draft.avg_logprob > drafts[index].avg_logprob:
@@ -343,20 +282,19 @@ class Decoder:
         Items are grouped by language, because ``align`` takes the texts of one language.
         """
         aligned = [Aligned()] * len(batch)
-        rows_of: dict[str, list[int]] = {}
+        rows_by_language: dict[str, list[int]] = {}
         tokenizer = self.tokenizer("en", "transcribe")  # text tokens are the same in all languages
         texts = [whole_characters(draft.text_tokens(tokenizer.eot), tokenizer) for draft in drafts]
         for index, item in enumerate(batch):
             if texts[index] and (item.unit.options.words or item.unit.options.logprobs):
-                rows_of.setdefault(languages[index].code, []).append(index)
-        context = batch[0].context_s * FRAMES_PER_SECOND
-        for code, rows in rows_of.items():
+                rows_by_language.setdefault(languages[index].code, []).append(index)
+        for code, rows in rows_by_language.items():
             found = align(
                 self._model.model,
-                encoded if len(rows) == len(batch) else _rows(encoded, rows),
+                encoded if len(rows) == len(batch) else rows_of(encoded, rows),
                 self.tokenizer(code, batch[0].unit.options.task),
                 [texts[index] for index in rows],
-                [min(batch[index].features.shape[1], context) for index in rows],
+                [min(batch[index].features.shape[1], batch[index].context_s * FRAMES_PER_SECOND) for index in rows],
                 [batch[index].unit.duration_s for index in rows],
             )
             for index, one in zip(rows, found, strict=True):
@@ -390,9 +328,3 @@ class Decoder:
         text = self._lexicon.spaced(hypothesis.text)
         spaced = [replace(phrase, text=self._lexicon.spaced(phrase.text)) for phrase in hypothesis.phrases]
         return replace(hypothesis, text=text, phrases=tuple(spaced), words=retimed(hypothesis.words, text))
-
-
-def _rows(encoded: ctranslate2.StorageView, rows: list[int]) -> ctranslate2.StorageView:
-    """Return the given rows of the encoder's output."""
-    here = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
-    return ctranslate2.StorageView.from_array(np.ascontiguousarray(np.array(here)[rows]))

@@ -13,7 +13,8 @@ import numpy as np
 from django.conf import settings
 
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint, configured
-from asr.decoding import Decoded, Decoder, Prepared
+from asr.decoding import Decoded, Decoder
+from asr.encoding import Prepared
 from asr.log_mel import LogMel
 from asr.tuning import (
     Tuning,
@@ -35,7 +36,7 @@ from inference.pool import in_live_pool, in_pool
 
 NAME = "asr"
 WARM_UP_LEVEL = 0.1  # level of the noise, relative to full scale
-BUSY_CALLERS = 4  # with this many callers or more, the beam is narrower (``VOICE_ASR_BUSY_BEAM``)
+BUSY_CALLERS = 4  # with this many callers or more, the engine counts as busy
 
 
 class WhisperEngine:
@@ -90,6 +91,7 @@ class WhisperEngine:
         self._last_used = time.monotonic()
         self._watch_idleness()
         assert self._batcher is not None
+        prepared.mixes_contexts = self._is_busy and self.checkpoint.margin_s > 0 and not unit.live
         first = await self._batcher.submit(prepared)
         if not first.is_doubtful or len(unit.options.temperatures) == 1 or prepared.context_s >= FULL_CONTEXT_S:
             return first.hypothesis
@@ -110,6 +112,17 @@ class WhisperEngine:
         except DeadlineExceeded:
             return first
         return replace(second if second.text else first, queued_ms=prepared.queued_ms + again.queued_ms, tries=2)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether throughput matters more now than the same words every time.
+
+        Then the beam is narrower, and short units with different contexts share batches. An operator who sets both
+        beams to the same width wants the same words every time. The bundled model gains nothing from either, because
+        its decoder is small.
+        """
+        same_words_wanted = settings.VOICE_ASR_BUSY_BEAM == settings.VOICE_ASR_BEAM
+        return self._callers >= BUSY_CALLERS and not same_words_wanted and not self.checkpoint.bundled
 
     def stats(self) -> EngineStats:
         if self._batcher is None:
@@ -197,10 +210,8 @@ class WhisperEngine:
         assert self._decoder is not None
         if not self._model.model.model_is_loaded:
             self._model.model.load_model()
-        # The bundled model's decoder is so small that a narrow beam would save no time.
-        is_narrow = self._callers >= BUSY_CALLERS and not self.checkpoint.bundled
         # Final results of live speech always use the wide beam, so that they have the same words as a file.
-        is_narrow = is_narrow and not any(item.live for item in batch)
+        is_narrow = self._is_busy and not any(item.live for item in batch)
         return self._decoder.decode(batch, settings.VOICE_ASR_BUSY_BEAM if is_narrow else settings.VOICE_ASR_BEAM)
 
     def _watch_idleness(self) -> None:

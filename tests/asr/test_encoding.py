@@ -1,0 +1,87 @@
+"""Encoder outputs of different contexts in one batch, with Whisper base."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+
+from asr.checkpoint import CONTEXTS_S, MARGIN_S, Checkpoint
+from asr.encoding import LONGEST_MIXED_CONTEXT_S, OUTPUT_FRAMES_PER_SECOND, Prepared, extended
+from asr.units import Options, SpeechUnit
+from asr.whisper_engine import BUSY_CALLERS, WhisperEngine
+from tests import sound
+
+MALAY = Options(language="ms")
+#: Sentences that take between 2 and 8 seconds at this rate, so that their contexts differ.
+SENTENCES = (
+    "selamat pagi semua",
+    "berapa harga nasi lemak ini",
+    "saya mahu pergi ke kuala lumpur esok pagi dengan kereta api",
+    "bayaran bulan ini dua ratus lima puluh ringgit dan mesti dibayar sebelum hari jumaat",
+)
+
+
+@pytest.fixture
+async def base(whisper_base: Path) -> AsyncIterator[WhisperEngine]:
+    checkpoint = Checkpoint(str(whisper_base), "whisper-base", contexts_s=CONTEXTS_S, margin_s=MARGIN_S)
+    engine = WhisperEngine(checkpoint)
+    await engine.load()
+    yield engine
+    await engine.close()
+
+
+def test_the_speech_stays_and_only_silence_is_repeated() -> None:
+    output = np.arange(350 * 4, dtype=np.float32).reshape(350, 4)
+    longer = extended(output, 10, 5.0)
+    assert longer.shape == (10 * OUTPUT_FRAMES_PER_SECOND, 4)
+    assert np.array_equal(longer[:350], output)
+    silence = {tuple(frame) for frame in output[250:]}
+    assert {tuple(frame) for frame in longer[350:]} <= silence
+    assert np.array_equal(longer[350], output[-1])  # backwards first
+
+
+@pytest.mark.parametrize("duration_s", [6.99, 7.0, 9.0])
+def test_speech_up_to_the_end_repeats_only_the_last_frame(duration_s: float) -> None:
+    output = np.random.default_rng(1).normal(size=(350, 4)).astype(np.float32)
+    longer = extended(output, 8, duration_s)
+    assert longer.shape == (400, 4)
+    assert np.array_equal(longer[350:], np.repeat(output[-1:], 50, axis=0))
+
+
+def test_an_output_that_is_long_enough_stays_as_it_is() -> None:
+    output = np.ones((500, 4), np.float32)
+    assert extended(output, 10, 3.0) is output
+
+
+def test_only_short_contexts_share_a_batch() -> None:
+    unit = SpeechUnit(audio=np.zeros(16_000, np.float32), options=MALAY)
+    units = {
+        context_s: Prepared(unit=unit, features=np.zeros((80, 100), np.float32), context_s=context_s)
+        for context_s in CONTEXTS_S
+    }
+    assert len({item.key for item in units.values()}) == len(CONTEXTS_S)
+    mixed = {context_s: replace(item, mixes_contexts=True).key for context_s, item in units.items()}
+    assert len({key for context_s, key in mixed.items() if context_s <= LONGEST_MIXED_CONTEXT_S}) == 1
+    assert mixed[15] == units[15].key
+    assert mixed[30] == units[30].key
+
+
+async def test_a_batch_of_different_contexts_has_the_words_of_each_unit_alone(base: WhisperEngine) -> None:
+    clips = [sound.said(sentence, rate=140) for sentence in SENTENCES]
+    assert base.table is not None
+    assert len({base.table.context_s(len(clip) / sound.RATE) for clip in clips}) > 1
+    alone = [(await base.submit(SpeechUnit(audio=clip, options=MALAY))).text for clip in clips]
+    before = base.stats()
+    crowd = [SpeechUnit(audio=clip, options=MALAY) for clip in clips * BUSY_CALLERS]
+    together = [result.text for result in await asyncio.gather(*map(base.submit, crowd))]
+    batches = base.stats().batches - before.batches
+    assert batches < len(crowd) / 2
+    # A narrow beam and a longer context may change a word of eSpeak NG's speech now and then, but no text is lost.
+    assert jiwer.wer(alone * BUSY_CALLERS, together) < 0.3
+    assert all(together)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from inference.errors import EngineUnavailable
+from tts.kokoro_graph import with_float_inputs
 from tts.kokoro_symbols import MAX_SYMBOLS, pieces, symbols, tokens
 from tts.loudness import trim
 
@@ -187,13 +188,27 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
     # Threads that spin while they wait would take CPU time from the recogniser and the event loop.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(str(directory / MODEL_FILE), options, providers=_providers(device))
+        session = _session(directory / MODEL_FILE, options, _providers(device))
     except Exception as error:  # onnxruntime's errors share no base class but Exception
         raise EngineUnavailable(f"{directory / MODEL_FILE} does not load: {error}") from error
     names = {one.name for one in session.get_inputs()}
     if names != {"tokens", "style", "speed"}:
         raise EngineUnavailable(f"{directory / MODEL_FILE} is not Kokoro: its inputs are {', '.join(sorted(names))}")
     return KokoroModel(session, vocabulary)
+
+
+def _session(
+    path: Path, options: onnxruntime.SessionOptions, providers: list[str | tuple[str, dict[str, str]]]
+) -> onnxruntime.InferenceSession:
+    """Create a session, with float inputs for the convolutions that need them."""
+    edited = with_float_inputs(path)
+    if edited is None:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    # Without this entry, the float weights would be computed again for each sentence.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    session = onnxruntime.InferenceSession(edited, options, providers=providers)
+    session._model_bytes = None  # 92 MB, which onnxruntime keeps in order to create the session again
+    return session
 
 
 def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:

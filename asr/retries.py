@@ -4,6 +4,8 @@ A draft is **implausible** if the unit is too short for anybody to say its text.
 be decoded again with more context. An implausible draft that only repeats one phrase needs no second try: cut after the
 first occurrence of the phrase, it is as good as any other.
 
+``asr.whisper_engine`` decodes a doubtful unit again.
+
 A text that begins with a timestamp should end with one. If it does not, the decoder stopped too early. Then the draft
 is doubtful if its text is short for the unit's length, or repeats itself.
 """

@@ -140,9 +140,10 @@ class DeploymentUnitHandler:
         return reply  # type: ignore[no-any-return]  # handles have no types
 
     async def status(self) -> TierStatus:
-        """Return the state of the inference tier. Ask only deployments that have not reported within the last second.
+        """Return the state of the inference tier.
 
-        Replicas that are too busy to answer are included, because each reply to a unit contains the replica's state.
+        A deployment is asked only if its last reading is older than a second. A replica that is too busy to answer is
+        still included, with the state from its last reply to a unit.
         """
         new = {name for name in self._handles if self._fresh(name, READING_NEW_S)}
         quiet = {handle.deployment_name: name for name, handle in self._handles.items() if name not in new}

@@ -64,8 +64,8 @@ class ModelDirectory:
     def is_usable(self) -> bool:
         """Return True if all required files are present and have the right hash.
 
-        Only files that are not in the stamp file, or differ from it, are hashed. If the catalogue gives no hashes, all
-        files in the stamp file must be unchanged.
+        A file is hashed only if the stamp file (``installed.json``) does not list it, or lists another size or time. If
+        the catalogue gives no hashes, all files in the stamp file must be unchanged.
         """
         stamps = self._stamps()
         if not self.model.pinned:

@@ -7,6 +7,8 @@ Messages from the client (->), and the server's answers (<-):
 -> {"type": "flush"}                                                   <- flushed, after the audio of all text so far
 -> {"type": "cancel"}                                                  <- cancelled, at once
 -> {"type": "end"}                                                     <- usage and done, after all audio
+
+``tts.live_speech`` cuts the text into sentences and speaks them.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@
     await held.reserve(caller, user, units=len(text))       # before the work, and again if more units are needed
     Entry(..., reservation=held.key)                        # writing the entry frees the reservation and counts usage
 
+``gateway.error_mapping`` answers ``QuotaExceeded`` with 429.
+
 ``check`` uses the plan and the usage that this process has cached for at most ``REMEMBERED_S`` seconds. ``reserve``
 queries the database (``usage.reservations``) and is exact. A quota is full when used and reserved units reach the
 plan's hard limit. If the amount of work is not known in advance, as for a stream, reserve a few units first and then

@@ -73,7 +73,7 @@ class Transcript:
     """The transcript of a whole recording.
 
     ``duration_s``: length of the recording in seconds.
-    ``fallback_language``: the requested language, or else the language to report if the recording has no speech.
+    ``fallback_language``: the language to report if none was detected: the requested one, or a default.
     ``detected``: whether the language was detected, because the request named no language.
     ``warnings``: messages about requested features that were not available.
     ``queued_ms``: milliseconds that the first segment waited for its batch.

@@ -137,10 +137,10 @@ class ServedUsers:
         return self._instants[TTS].here.total()
 
     def take_busiest(self) -> Presence:
-        """Return the end users at the busiest instant since the last call, and start again.
+        """Return the end users at the busiest instants since the last call and the number of fallbacks, and reset both.
 
-        This counts short requests between two heartbeats, too. Speech to text, text to speech and both together each
-        have their own busiest instant.
+        There are three busiest instants: of speech to text, of text to speech and of both together. Requests that begin
+        and end between two heartbeats are included.
         """
         asr, tts, together = (self._instants[name].take_busiest() for name in (ASR, TTS, TOGETHER))
         fallbacks = self._fallbacks

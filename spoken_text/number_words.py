@@ -133,9 +133,9 @@ def _with_tail(words: Sequence[str], value: str, index: int) -> _Found:
 
 
 def _decimals(words: Sequence[str], index: int) -> _Found | None:
-    """Return the digits after a decimal point, or None if none begin at words[index].
+    """Return the digits that follow a spoken decimal point, or None if words[index] is not one of them.
 
-    They may be read one by one or as numbers below a hundred.
+    The speaker may say them one by one ("one four") or as numbers below a hundred ("fourteen").
     """
     text = ""
     while index < len(words) and (part := _small_part(words, index)) is not None:

@@ -24,7 +24,7 @@ BUNDLED = Path(__file__).parent / "bundled"
 FULL_CONTEXT_S = 30
 #: Lengths of encoder context, in seconds, for a model that was not trained for short contexts. Such a model repeats
 #: itself too often in less than 6 s. The shortest context, 7 s, is long enough for a question of 5 s and the margin.
-#: Under load, units with contexts of up to 10 s share batches (``asr.decoding``). More contexts above that would make
+#: Under load, units with contexts of up to 10 s share batches (``asr.encoding``). More contexts above that would make
 #: batches smaller, which would cost the decoder more time than the encoder would save.
 CONTEXTS_S = (7, 9, 10, 15, 20, FULL_CONTEXT_S)
 TRAINED_SEGMENT_S = 10  # longest segment for a model trained for short contexts; a file's segments run in parallel

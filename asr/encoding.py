@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FRAMES_PER_SECOND = 100  # of the features
 OUTPUT_FRAMES_PER_SECOND = 50
-#: Units with a context of up to this many seconds may be decoded together. A longer context would make the decoder read
+#: Only units with a context of at most this many seconds mix contexts. A longer context would make the decoder read
 #: much more for each short unit than a larger batch saves.
 LONGEST_MIXED_CONTEXT_S = 10
 DYNAMIC_RANGE = 2.0  # difference between the loudest value and silence in normalised log-mel features
@@ -36,7 +36,7 @@ class Prepared(Unit):
     ``context_s``: length of the encoder context to use, in seconds.
     ``prompt``: token ids to put before the decoder's start sequence.
     ``is_second_try``: whether a first try, with a shorter context, gave a doubtful text.
-    ``mixes_contexts``: whether the unit may be decoded with units that have another short context.
+    ``mixes_contexts``: whether the unit is decoded together with units that have another short context.
     """
 
     unit: SpeechUnit
@@ -52,10 +52,13 @@ class Prepared(Unit):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The key for batching: units with equal keys have equal shapes and prompt lengths, and may share a batch."""
+        """The key for batching: units with equal keys may share a batch, because their prompts have the same length.
+
+        Their contexts are the same too, unless the units mix contexts.
+        """
         options = self.unit.options
-        longest_s = max(self.context_s, LONGEST_MIXED_CONTEXT_S) if self.mixes_contexts else self.context_s
-        return longest_s, options.task, options.timestamps, options.temperatures, options.greedy, len(self.prompt)
+        context_s = 0 if self.mixes_contexts else self.context_s
+        return context_s, options.task, options.timestamps, options.temperatures, options.greedy, len(self.prompt)
 
 
 class Encoder:

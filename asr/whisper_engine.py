@@ -14,7 +14,7 @@ from django.conf import settings
 
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint, configured
 from asr.decoding import Decoded, Decoder
-from asr.encoding import Prepared
+from asr.encoding import LONGEST_MIXED_CONTEXT_S, Prepared
 from asr.log_mel import LogMel
 from asr.tuning import (
     Tuning,
@@ -91,7 +91,7 @@ class WhisperEngine:
         self._last_used = time.monotonic()
         self._watch_idleness()
         assert self._batcher is not None
-        prepared.mixes_contexts = self._is_busy and self.checkpoint.margin_s > 0 and not unit.live
+        prepared.mixes_contexts = self._is_busy and not unit.live and self._mixable(prepared)
         first = await self._batcher.submit(prepared)
         if not first.is_doubtful or len(unit.options.temperatures) == 1 or prepared.context_s >= FULL_CONTEXT_S:
             return first.hypothesis
@@ -112,6 +112,11 @@ class WhisperEngine:
         except DeadlineExceeded:
             return first
         return replace(second if second.text else first, queued_ms=prepared.queued_ms + again.queued_ms, tries=2)
+
+    def _mixable(self, prepared: Prepared) -> bool:
+        """Whether the unit's context is short, and ends with the margin's silence."""
+        assert self.table is not None
+        return self.table.margin_s > 0 and prepared.context_s <= LONGEST_MIXED_CONTEXT_S
 
     @property
     def _is_busy(self) -> bool:
@@ -174,11 +179,12 @@ class WhisperEngine:
         )
         self._warm_up(workers)
         memory.give_back()
+        longest_mixed_s = table.context_s(LONGEST_MIXED_CONTEXT_S - table.margin_s)
         return Batcher(
             NAME,
             self._run,
             key=lambda item: item.key,
-            limit=lambda item: table.limit(item.context_s),
+            limit=lambda item: table.limit(item.context_s if not item.mixes_contexts else longest_mixed_s),
             workers=workers,
             max_queue=settings.VOICE_ASR_QUEUE,
             on_batch=runtime.batch_observer(NAME),

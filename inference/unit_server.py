@@ -174,11 +174,12 @@ class UnitServer:
         return _json({"status": "ready" if is_ready else "not ready"}, 200 if is_ready else 503)
 
     async def _unit(self, name: str, receive: Any) -> Reply | None:
-        if self.draining:
-            return failure_reply(Draining("this server is shutting down"))
+        # The body is read in any case. If the connection were closed before, the client might lose the reply.
         frame = await _body(receive)
         if frame is None:
             return None
+        if self.draining:
+            return failure_reply(Draining("this server is shutting down"))
         answering = asyncio.ensure_future(self._handler.answer(name, frame))
         hanging_up = asyncio.ensure_future(_gone(receive))
         try:

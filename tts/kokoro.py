@@ -202,13 +202,18 @@ def _session(
 ) -> onnxruntime.InferenceSession:
     """Create a session, with float inputs for the convolutions that need them."""
     edited = with_float_inputs(path)
-    if edited is None:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
-    # Without this entry, the float weights would be computed again for each sentence.
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    session = onnxruntime.InferenceSession(edited, options, providers=providers)
-    session._model_bytes = None  # 92 MB, which onnxruntime keeps in order to create the session again
-    return session
+    if edited is not None:
+        # Without this entry, the float weights would be computed again for each sentence.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        try:
+            session = onnxruntime.InferenceSession(edited, options, providers=providers)
+        except Exception:
+            logger.warning("Kokoro speaks without float inputs, because the edited model does not load", exc_info=True)
+        else:
+            session.disable_fallback()  # it would need the model's bytes
+            session._model_bytes = None  # 92 MB
+            return session
+    return onnxruntime.InferenceSession(str(path), options, providers=providers)
 
 
 def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:

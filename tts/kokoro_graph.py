@@ -119,7 +119,7 @@ class _Graph:
         scale = self._maker.get(result.input[1])
         if scale is None or scale.op_type != "Mul" or scale.input[0] != rounding.output[1]:
             return None
-        if scale.input[1] in self._maker:  # not one number for all weights
+        if scale.input[1] in self._maker:  # not a constant
             return None
         nodes += [after, scale, result]
         weights = (conv.input[1], scale.input[1], conv.input[3])

@@ -362,7 +362,7 @@ class LiveSpeech:
 
     async def _end(self) -> None:
         if self._not_spoken is not None and not self.samples:
-            await self._send(_Spoken(self._not_spoken.text, silence(), self._not_spoken.at))
+            await self._send(_Spoken(self._not_spoken.text, silence(), time.monotonic()))  # nobody waited for it
         if tail := await self._encoded(self._encoder.finish):
             await self._tell(Audio(tail))
         self.state = State.ENDED

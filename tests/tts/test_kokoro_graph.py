@@ -154,3 +154,12 @@ def test_kokoro_says_the_same_with_less_noise(kokoro: Path, monkeypatch: pytest.
     rough = model.load(kokoro).speak("sˈatu dˈua.", pack)
     assert abs(len(clear) - len(rough)) < 0.02 * model.SAMPLE_RATE  # only the trimming of silence differs
     assert not np.array_equal(clear, rough)
+
+
+def test_kokoro_loads_as_it_is_if_the_edited_model_does_not(
+    kokoro: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(model, "with_float_inputs", lambda path: b"not a model")
+    session = model._session(kokoro / model.MODEL_FILE, onnxruntime.SessionOptions(), ["CPUExecutionProvider"])
+    assert {one.name for one in session.get_inputs()} == {"tokens", "style", "speed"}
+    assert "without float inputs" in caplog.text

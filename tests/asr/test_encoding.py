@@ -109,5 +109,5 @@ async def test_a_batch_of_different_contexts_has_the_words_of_each_unit_alone(ba
     batches = base.stats().batches - before.batches
     assert batches < len(crowd) / 2
     # The company in a batch may change some letters of eSpeak NG's unclear speech, but no text is lost.
-    assert jiwer.cer(alone * BUSY_CALLERS, together) < 0.3
+    assert jiwer.cer(alone * BUSY_CALLERS, together) < 0.4
     assert all(together)

@@ -81,7 +81,7 @@ async def test_long_units_and_live_speech_keep_to_their_context(base: WhisperEng
         noted.append(item)
         return key(item)
 
-    batcher._key = noting  # type: ignore[assignment]
+    batcher._key = noting
     lengths_s = {False: (2.0, 8.0, 9.5, 20.0), True: (2.0, 8.0)}
     units = [
         SpeechUnit(audio=sound.noise(length_s, 0.1), options=replace(MALAY, greedy=True), live=live)

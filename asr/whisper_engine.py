@@ -106,7 +106,7 @@ class WhisperEngine:
         Return the first hypothesis if the second has no text or would be too late.
         """
         assert self._batcher is not None
-        again = replace(prepared, context_s=FULL_CONTEXT_S, admitted=True, is_second_try=True)
+        again = replace(prepared, context_s=FULL_CONTEXT_S, mixes_contexts=False, admitted=True, is_second_try=True)
         try:
             second = (await self._batcher.submit(again)).hypothesis
         except DeadlineExceeded:
@@ -179,12 +179,13 @@ class WhisperEngine:
         )
         self._warm_up(workers)
         memory.give_back()
-        longest_mixed_s = table.context_s(LONGEST_MIXED_CONTEXT_S - table.margin_s)
+        mixed = [context_s for context_s in table.contexts_s if context_s <= LONGEST_MIXED_CONTEXT_S]
+        longest_mixed_s = max(mixed, default=table.contexts_s[0])
         return Batcher(
             NAME,
             self._run,
             key=lambda item: item.key,
-            limit=lambda item: table.limit(item.context_s if not item.mixes_contexts else longest_mixed_s),
+            limit=lambda item: table.limit(longest_mixed_s if item.mixes_contexts else item.context_s),
             workers=workers,
             max_queue=settings.VOICE_ASR_QUEUE,
             on_batch=runtime.batch_observer(NAME),

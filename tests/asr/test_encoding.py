@@ -11,7 +11,8 @@ import jiwer
 import numpy as np
 import pytest
 
-from asr.checkpoint import CONTEXTS_S, MARGIN_S, Checkpoint
+from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, MARGIN_S, Checkpoint
+from asr.decoding import Decoded, Decoder
 from asr.encoding import LONGEST_MIXED_CONTEXT_S, OUTPUT_FRAMES_PER_SECOND, Prepared, extended
 from asr.units import Options, SpeechUnit
 from asr.whisper_engine import BUSY_CALLERS, WhisperEngine
@@ -96,6 +97,25 @@ async def test_long_units_and_live_speech_keep_to_their_context(base: WhisperEng
         (True, 7),
         (True, 10),
     }
+
+
+async def test_a_second_try_under_load_does_not_share_a_batch_with_short_units(
+    base: WhisperEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[list[Prepared]] = []
+    decode = Decoder.decode
+
+    def doubting(self: Decoder, batch: list[Prepared], beam_size: int) -> list[Decoded]:
+        batches.append(batch)
+        return [replace(one, is_doubtful=True) for one in decode(self, batch, beam_size)]
+
+    monkeypatch.setattr(Decoder, "decode", doubting)
+    clip = sound.said(SENTENCES[0], rate=140)
+    crowd = [SpeechUnit(audio=clip, options=MALAY) for _ in range(2 * BUSY_CALLERS)]
+    await asyncio.gather(*map(base.submit, crowd))
+    again = [batch for batch in batches if any(item.is_second_try for item in batch)]
+    assert sum(map(len, again)) == len(crowd)
+    assert all(item.context_s == FULL_CONTEXT_S and not item.mixes_contexts for batch in again for item in batch)
 
 
 async def test_a_batch_of_different_contexts_has_the_words_of_each_unit_alone(base: WhisperEngine) -> None:

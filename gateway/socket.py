@@ -79,7 +79,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self._outgoing = OutgoingQueue()
         self._tasks: list[asyncio.Task[None]] = []
         self._main: asyncio.Task[Any] | None = None
-        self._last_message_at = time.monotonic()
+        self._last_activity_at = time.monotonic()
         self._ahead: deque[dict[str, Any]] = deque()  # messages that were read; the first one is being handled
         self._ahead_bytes = 0
         self._has_handled = asyncio.Event()
@@ -235,7 +235,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def websocket_receive(self, message: dict[str, Any]) -> None:
         if self._ignores_messages:
             return
-        self._last_message_at = time.monotonic()
+        self._last_activity_at = time.monotonic()
         self._ahead.append(message)
         self._ahead_bytes += memory_of(message)
         if self._handling is None or self._handling.done():
@@ -304,8 +304,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
         ends_at = time.monotonic() + settings.VOICE_WS_MAX_S
         while not self._ignores_messages:
             if self.is_working():
-                self._last_message_at = time.monotonic()
-            idle_at = self._last_message_at + self.idle_limit_s
+                self._last_activity_at = time.monotonic()
+            idle_at = self._last_activity_at + self.idle_limit_s
             left = min(ends_at, idle_at, time.monotonic() + RECHECK_S) - time.monotonic()
             if left > 0:
                 with suppress(TimeoutError):
@@ -319,7 +319,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
                     ws_max_s=settings.VOICE_WS_MAX_S
                 )
                 await self._wind_down(ApiError(ErrorCode.SESSION_EXPIRED, message))
-            elif time.monotonic() >= self._last_message_at + self.idle_limit_s and not self.is_working():
+            elif time.monotonic() >= self._last_activity_at + self.idle_limit_s and not self.is_working():
                 message = _("Nothing arrived for {idle_limit_s:g} s.").format(idle_limit_s=self.idle_limit_s)
                 await self._wind_down(ApiError(ErrorCode.IDLE_TIMEOUT, message))
             else:

@@ -147,7 +147,7 @@ class SpeechConsumer(SocketConsumer):
         self.send_event({"type": "ready", "session_id": self.work.request_id, **about})
 
     async def _tell(self, event: Event) -> None:
-        self._last_message_at = time.monotonic()  # a client that listens to a long reply sends nothing but is not idle
+        self._last_activity_at = time.monotonic()  # a client that listens to a long reply sends nothing but is not idle
         match event:
             case Audio(data):
                 self.send_event(data)

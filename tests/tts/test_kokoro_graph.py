@@ -143,7 +143,7 @@ def test_a_file_that_is_no_model_is_left_to_onnxruntime(tmp_path: Path) -> None:
     assert with_float_inputs(tmp_path / "model.onnx") is None
 
 
-def test_kokoro_says_the_same_with_less_noise(kokoro: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kokoro_takes_as_long_with_eighteen_convolutions_edited(kokoro: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = kokoro / model.MODEL_FILE
     edited = with_float_inputs(path)
     assert edited is not None

@@ -1,6 +1,6 @@
 """Run FFmpeg in child processes with limited memory, so that a malicious file cannot harm the service.
 
-A child reads a file, writes the decoded chunks, and waits for the next file. The kernel limits each child to
+A child reads a file, writes the decoded chunks, and waits for the next file. On Linux, the kernel limits each child to
 ``MEMORY_BYTES`` more memory than it has at its start. If a child crashes, or writes nothing for ``SILENCE_S`` seconds,
 it is killed, and its file is reported as undecodable.
 

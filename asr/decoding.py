@@ -1,7 +1,7 @@
 """Decode a batch of audio features to hypotheses, by Whisper's own rules.
 
 The rules (suppressed tokens, first timestamp, scores) are those of faster-whisper's ``WhisperModel.transcribe``; a test
-checks that the words are the same. Only implausible text is handled differently, because a unit shares its batch with
+checks that the words are the same. Implausible text is handled differently, because a unit shares its batch with
 other units:
 
 - Each unit is encoded once per context length. A second try at a higher temperature uses the same encoder output.
@@ -9,7 +9,8 @@ other units:
 - A text that only repeats one phrase is cut after the first occurrence of the phrase (``asr.retries``).
 - A text that is doubtful for another reason goes back to the engine, which decodes the unit again in the full context.
   If the text is still implausible, it is decoded once more, at a higher temperature.
-- A low log probability alone does not make a text doubtful. It is normal in languages that the model knows badly.
+- A low log probability alone does not make a text doubtful. It is normal in languages that the model knows badly. But
+  if two languages are nearly as likely, such a text is also decoded in the second one, and the likelier text is kept.
 
 Threads: several threads may call a ``Decoder``. It keeps no state between calls except caches, which the GIL protects.
 """

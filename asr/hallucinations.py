@@ -185,7 +185,7 @@ def _same(one: str, other: str) -> bool:
 
 # --- loops ------------------------------------------------------------------------------------------------------------
 def _without_loop(hypothesis: Hypothesis) -> Hypothesis | None:
-    """Cut the text after the first occurrence of a phrase that is repeated more than three times.
+    """Cut the text after the first occurrence of a phrase that occurs more than three times in a row.
 
     If there is no such phrase, return None for a text with a low log probability, otherwise the hypothesis unchanged.
     """

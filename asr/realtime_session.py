@@ -126,7 +126,9 @@ class RealtimeSettings:
         return changed.checked()
 
     def updated_by_beta(self, session: Any) -> RealtimeSettings:
-        """Return a copy of these settings, changed by a ``transcription_session.update`` message of the beta API.
+        """Return a copy of these settings, changed by the beta API's ``transcription_session.update`` message.
+
+        ``session``: the ``session`` object of the message.
 
         Raise ``ApiError`` or ``ValidationError`` if the object is invalid or asks for something unsupported.
         """

@@ -71,7 +71,7 @@ async def recognise_without_echo(
     """Recognise a unit. If its prompt and keywords seem to have spoilt the text, recognise it again without them.
 
     The text counts as spoilt if it repeats a phrase, or if ``asr.hallucinations`` rejects all of it, for example as an
-    echo of the prompt. If the engine is too busy for the second run, return the first result.
+    echo of the prompt. If the second run fails, because the engine is too busy for example, return the first result.
 
     ``segment``: the segment from which the unit was made.
     ``audio``: function that returns the samples [start, end) of the recording or stream.

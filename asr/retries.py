@@ -1,10 +1,11 @@
 """Drafts: single attempts to decode the text of a unit, and the reasons to doubt them.
 
-A draft is **implausible** if the unit is too short for anybody to say its text. It is **doubtful** if the unit should
-be decoded again with more context. An implausible draft that only repeats one phrase needs no second try: cut after the
-first occurrence of the phrase, it is as good as any other.
+A draft is **implausible** if the unit is too short for anybody to say its text, or if the decoder reached the token
+limit. It is **doubtful** if the unit should be decoded again with more context. An implausible draft that only repeats
+one phrase needs no second try: cut after the first occurrence of the phrase, it is as good as any other.
 
-``asr.whisper_engine`` decodes a doubtful unit again.
+``asr.whisper_engine`` decodes a doubtful unit again in the full context. If the text is still implausible,
+``asr.decoding`` decodes it once more, at a higher temperature.
 
 A text that begins with a timestamp should end with one. If it does not, the decoder stopped too early. Then the draft
 is doubtful if its text is short for the unit's length, or repeats itself.
@@ -126,8 +127,7 @@ class Draft:
     def is_invented(self) -> bool:
         """Whether the text is implausible and the unit is too short for any word, like a click or a cough.
 
-        Such a unit is not decoded again. The full context would take twenty times as much work, for a sound without
-        words.
+        Such a unit is not decoded again: the full context would take far more work, for a sound without words.
         """
         return self.seconds < BRIEF_S and self.repetition is None and self.is_implausible
 

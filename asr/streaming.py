@@ -9,9 +9,9 @@ An utterance is cut into segments in the same way as a recording (``asr.segmenti
 soon as it is complete, so most words are known when the speaker stops. The final result consists of these words, after
 the same check as for a file (``asr.hallucinations``).
 
-Partial results show the open segment, decoded greedily. There is at most one partial result at a time, at most one for
-every ``PARTIAL_EVERY_MS`` of new audio, and none while the engine is busy. Under load they become rarer, because final
-results have priority.
+A partial result shows the words of the complete segments, and the open segment, decoded greedily. At most one is being
+recognised at a time, and at most one for every 400 ms of new audio (200 ms before the first word). Final results have
+priority: while the engine is busy, a partial result is started only if the last one was more than two seconds ago.
 
 Threads: everything runs on one event loop, except voice activity detection on many frames, which runs in the CPU pool.
 A lock admits one call of ``append``, ``commit``, ``clear`` or ``finish`` at a time. ``emit`` is called on the event

@@ -165,8 +165,9 @@ def _may_part(before: str, after: str) -> bool:
 
 
 def is_unspaced(character: str) -> bool:
-    """Return True if the character's script is written without spaces.
+    """Return True for a double-width character other than Hangul, such as a Chinese or Japanese one.
 
-    Hangul has spaces, although its characters are as wide as ideographs.
+    Chinese and Japanese are written without spaces. Korean has spaces, although Hangul is as wide. Narrow scripts
+    without spaces, such as Thai, give False.
     """
     return _width(character) == 2 and not "\uac00" <= character <= "\ud7a3"

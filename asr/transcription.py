@@ -58,7 +58,7 @@ class Transcription:
         *,
         deadline: float | None = None,
     ) -> Transcription:
-        """Decode a file and find its first segment.
+        """Decode a file, find its first segment, and return its transcription.
 
         ``deadline``: time after which the result is not needed, as in ``Unit``.
 

@@ -74,7 +74,7 @@ class Tuning:
         return max(1, min(settings.VOICE_ASR_BATCH, self.batches[context_s]))
 
     def fits(self, checkpoint: Checkpoint, device: str, cores: int) -> bool:
-        """Return True if the table was measured for this model, device and number of cores."""
+        """Return True if the table was measured for this model with its contexts, this device and number of cores."""
         same = (self.model, self.device) == (checkpoint.name, device)
         return same and self.cores in (0, cores) and set(self.batches) <= set(checkpoint.contexts_s)
 

@@ -3,7 +3,7 @@
 The first step finds the numbers of workers and threads that recognise the most speech per second, with all stages of
 the engine running. The second step finds, for each length of encoder context, the batch size above which the time per
 item does not fall any further. A context that takes hardly less time than the next longer context is dropped, because
-units with different contexts cannot share a batch.
+units with different contexts usually cannot share a batch.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class Hypothesis:
     named a language, there is only one pair.
     ``tokens``: tokens of the text; empty unless ``Options.logprobs`` is set.
     ``text_end``: end of the text by the model's last timestamp; None if the text does not end with a timestamp.
-    ``tries``: number of times that the unit was decoded.
+    ``tries``: number of times that the engine ran the unit.
     """
 
     text: str

@@ -152,7 +152,10 @@ class Utterance:
         self._recognise(self.segmenter.begin_afresh(position))
 
     def complete(self) -> int:
-        """Mark the utterance as complete, and return the end of its last segment in samples on the stream's clock."""
+        """End the last segment and start recognising it. Return its end, in samples on the stream's clock.
+
+        If the utterance has no segment, return the utterance's start.
+        """
         self._cancel_partial()
         self._recognise(self.segmenter.flush())
         self._drop_ahead()
@@ -217,7 +220,10 @@ class Utterance:
         return Part(part.segment, replace(again, languages=part.hypothesis.languages))
 
     def start_partial(self) -> None:
-        """Start recognising a partial result of the open segment, if one is due and the engine is not busy."""
+        """Start recognising a partial result of the open segment, if one is due.
+
+        While the engine is busy, do this only if there has been none for ``OVERDUE_S``.
+        """
         now = time.monotonic()
         is_first = self._awaits_first_word
         every_ms = PARTIAL_EVERY_MS / 2 if is_first else PARTIAL_EVERY_MS

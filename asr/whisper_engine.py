@@ -1,4 +1,4 @@
-"""The Whisper engine of this process: loads a checkpoint, prepares units in the CPU pool, and runs them in batches."""
+"""The Whisper engine of this process: loads a checkpoint, prepares units in thread pools, and runs them in batches."""
 
 from __future__ import annotations
 

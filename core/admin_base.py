@@ -1,4 +1,7 @@
-"""Base classes for read-only and audited admin pages, and functions that look up the row for a URL."""
+"""Base classes for read-only and audited admin pages, and functions for the URLs of rows.
+
+``page_of`` returns the URL of a row's page; ``found``, ``first`` and ``exists`` look up a row by the id in a URL.
+"""
 
 from __future__ import annotations
 

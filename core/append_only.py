@@ -1,7 +1,7 @@
 """Base classes for append-only tables (the ledger, the audit trail), whose rows cannot be changed or deleted.
 
-The classes here refuse changes that are made with Django's models. Database triggers (``usage.triggers``) refuse all
-other changes.
+The classes here refuse changes that are made with Django's models. Database triggers refuse changes that are made in
+other ways: those of the ledger are in ``usage.triggers``, those of the audit trail in a migration of ``rollout``.
 """
 
 from __future__ import annotations

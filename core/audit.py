@@ -1,7 +1,7 @@
-"""The audit trail of all changes by staff to API keys, rules, plans, prices and the roll-out.
+"""The audit trail of all changes to API keys, rules, plans, prices and the roll-out.
 
-Every change of an ``Audited`` model adds a row to the trail in the same transaction, so no change can be missed. The
-context manager ``acting`` sets the author of the changes within its block, and the reason for them.
+Saving or deleting a row of an ``Audited`` model adds an entry to the trail in the same transaction, so no such change
+can be missed. The context manager ``acting`` sets the author of the changes within its block, and the reason for them.
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ def actor() -> Actor:
 
 
 class Change(AppendOnlyModel):
-    """An entry of the audit trail: one change, made by a member of staff or by a ramp (a scheduled roll-out).
+    """An entry of the audit trail: one change by staff, a management command or a ramp (a scheduled roll-out).
 
+    ``who``, ``why``: see ``Actor``.
     ``subject``: name of the changed row.
     ``before``: old values of the changed fields; {} for a new row.
     ``after``: new values of the changed fields; {} for a deleted row.

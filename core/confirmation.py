@@ -66,7 +66,7 @@ class Question:
 def ask(
     request: HttpRequest, model_admin: ModelAdmin[Any], question: Question, *, is_sent: bool | None = None
 ) -> HttpResponse:
-    """Show the confirmation page, or carry out the action if the page's form has been submitted and is valid.
+    """Return the confirmation page. If its form has been submitted and is valid, act and redirect to ``question.back``.
 
     The page is needed because a link sends a GET request, which must not change anything.
 

@@ -39,7 +39,7 @@ class Caller:
     ``user``: opaque id of the end user; ``key:`` and the API key's prefix if the request names no end user.
     ``key_prefix``: first characters of the API key; None for a token.
     ``rate_key``: key of this caller's counter in the rate limit.
-    ``is_bound``: whether the credential determines the end user, so that a header cannot name another.
+    ``is_bound``: whether the credential is a client secret (``gateway.client_secrets``), issued for this end user only.
     """
 
     client_id: int
@@ -119,7 +119,7 @@ async def active_client(client_id: int) -> str | None:
 
 
 async def check_still_valid(caller: Caller) -> None:
-    """Raise ``ApiError`` 401 if the caller's API key has been revoked or its client application switched off.
+    """Raise ``ApiError`` 401 if the caller's API key is revoked or expired, or its client application switched off.
 
     Call this regularly during long work, such as a stream.
     """

@@ -78,7 +78,7 @@ class ApiKey(Audited):
 
         The key cannot be read again later, because only its digest is stored.
 
-        ``key``: the key to store; "": generate a random key.
+        ``key``: the key to use; "": generate a random one.
         """
         key = key or KEY_START + secrets.token_urlsafe(32)
         row = cls.objects.create(

@@ -1,6 +1,6 @@
 """Functions that format numbers as text (``4.2 s``, ``12.5 min``, ``2 days``), and form fields for such text.
 
-The functions format None as ``–``.
+All functions except ``audio`` format None as ``–``.
 """
 
 from __future__ import annotations

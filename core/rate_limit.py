@@ -1,6 +1,7 @@
 """Limit the number of requests per minute of each caller.
 
-With Redis, all processes share one count; without Redis, each process counts its own requests.
+A caller's minute begins with the first request that is counted in it. With Redis, all processes share one count;
+without Redis, each process counts its own requests.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class RateLimit:
 
     ``limit``: requests allowed per minute.
     ``remaining``: requests still allowed in this minute.
-    ``reset_s``: seconds until the next minute starts.
+    ``reset_s``: seconds until this minute ends.
     ``exceeded``: whether this request is beyond the limit.
     """
 

@@ -1,4 +1,4 @@
-"""The state directory: the files of one installation (SQLite database, generated secrets, the demo's sample clip)."""
+"""The state directory: the files of one installation, such as the SQLite database and generated secrets."""
 
 from __future__ import annotations
 

@@ -137,7 +137,9 @@ class RedisStore:
 
 
 def make_store(namespace: str, max_bytes: int, lifetime_s: int) -> PerLoop[Store]:
-    """Return a store in Redis if Redis is configured, otherwise in the memory of this process.
+    """Return a callable that returns the running event loop's store.
+
+    The store is in Redis if Redis is configured, otherwise in the memory of this process.
 
     ``namespace``: name that separates this store's values from those of other stores in Redis.
     ``max_bytes``: maximum size of each value in Redis, or of all values together in memory.

@@ -11,8 +11,9 @@ The service rate is measured as follows:
 - The rate is the second highest of the latest measurements. BBR uses the highest one to estimate a link's bandwidth
   (Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016). Here, work counts only when it is done, so a
   measurement is too high if a long file ends during it.
-- An engine is slow just after its start. Before the first ``MIN_MEASUREMENTS`` measurements, the rate is unknown, and
-  only the number of admitted pieces of work is limited.
+- An engine is slow just after its start. Before the first ``MIN_MEASUREMENTS`` measurements, the rate is unknown. Work
+  is then refused only if too many pieces of work have been admitted, or if a busy engine completes nothing for too
+  long.
 
 A refusal tells the client when to retry. Each further refusal gives a later time, so that the clients do not all retry
 at once.

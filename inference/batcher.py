@@ -40,7 +40,7 @@ R = TypeVar("R")
 class _Waiting(Generic[U, R]):
     """A unit in the queue. Units are ordered by ``rank``, then by ``number``.
 
-    ``rank``: time of arrival, earlier or later depending on the priority, in seconds of ``time.monotonic()``.
+    ``rank``: time of arrival in seconds of ``time.monotonic()``, plus ``slack_s``, minus ``LIVE_LEAD_S`` if live.
     ``number``: number of the unit in order of arrival.
     ``gone``: whether the caller has been cancelled.
     """
@@ -198,7 +198,8 @@ class Batcher(Generic[U, R]):
     def _backlog(self) -> float:
         """Return by how many seconds the latest of the present units will be late, if no more units arrive.
 
-        A unit is late if its result is ready after the time at which the result is needed.
+        A unit is late if its result is ready after the time at which the result is needed. The results of running units
+        and of units without slack are needed now.
         """
         now = time.monotonic()
         running = self._running_batches.values()

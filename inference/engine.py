@@ -16,8 +16,9 @@ class Unit:
     """One piece of speech work, such as a speech segment or a sentence.
 
     ``deadline``: time after which the result is not needed, in seconds of ``time.monotonic()``; None: no limit.
-    ``live``: whether a user waits for the result in real time. Live units run before units of files.
-    ``admitted``: whether an earlier unit of the same request was accepted. Admitted units are never refused, but wait.
+    ``live``: whether a user waits for the result in real time. Live units have priority.
+    ``admitted``: whether the unit's request or stream has already been accepted. Admitted units are never refused, but
+    wait.
     ``slack_s``: seconds until the result is needed, for example while earlier audio is still playing. Units with less
     slack run first.
     ``queued_ms``: milliseconds that the unit waited for its batch. The batcher sets this.

@@ -27,7 +27,7 @@ class EngineUnavailable(InferenceError):
 
 
 class Draining(EngineUnavailable):
-    """The server is about to stop and takes no more units. The unit was not run."""
+    """Raised when the server is about to stop and takes no more units. The unit was not run."""
 
 
 class UnitFailed(InferenceError):

@@ -1,9 +1,13 @@
 """An engine whose model runs in the inference tier: it sends units over HTTP, and returns the results.
 
-A unit can safely be sent again. It is sent again if it is lost because a replica has died or an address is gone. It is
-also sent to a second address if it takes much longer than usual; the first result is then used. The tier's
-``RetryBudget`` limits both. If a server that is stopping refuses a unit, sending it again does not use the budget,
-because the unit was no work for the tier.
+A unit can safely be sent again. This is done in three cases, which the tier's ``RetryBudget`` limits:
+
+- The unit is lost, because a replica has died or an address is gone.
+- It takes much longer than usual. It is then sent to a second address too, and the first result is used.
+- The address has no capacity for the first unit of a request. The unit is then sent to another address.
+
+If a server that is stopping refuses a unit, or if the tier has no capacity for a later unit of a request, sending the
+unit again does not use the budget, because the unit was no work for the tier.
 
 If no address answers, the first unit of a request fails at once. The later units of a request wait up to
 ``PATIENCE_S``, because the tier may be back by then.

@@ -217,7 +217,7 @@ class Tier:
     def stats(self, name: str) -> EngineStats:
         """Return the state of the engine ``name``, combined from all processes that have reported recently.
 
-        Counts are summed. Waiting times and paces are averaged.
+        Counts are summed, except the size of the largest batch. Waiting times and paces are averaged.
         """
         since = time.monotonic() - READINGS_FRESH_S
         known = self._readings.get(name, {})

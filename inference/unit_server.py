@@ -46,7 +46,7 @@ class TierStatus:
     ``EngineStats``.
     ``gpus``: the fields of ``GpuReading`` for each GPU.
     ``replicas``: for each engine, the present (``running``) and the maximum (``most``) number of replicas; empty if the
-    number is fixed.
+    tier is a single process, or if the numbers are unknown.
     """
 
     engines: dict[str, list[Fields]]
@@ -55,7 +55,7 @@ class TierStatus:
 
 
 class UnitHandler(Protocol):
-    """Runs units in the engines with the given names. Methods raise ``KeyError`` for an unknown engine."""
+    """Runs units in engines. ``answer`` raises ``KeyError`` if there is no engine ``name``."""
 
     async def answer(self, name: str, frame: bytes) -> Reply: ...
 

@@ -169,7 +169,7 @@ def split_reading(reading: Fields) -> tuple[Fields, Fields]:
 
 
 def failure_reply(error: InferenceError | WireError) -> Reply:
-    """Return the reply that reports an error to the client. ``failure`` converts it back to the error."""
+    """Return the reply that reports an error to the client. ``failure`` converts it to an ``InferenceError`` there."""
     retry_after_s = error.retry_after_s if isinstance(error, OverCapacity) else None
     match error:
         case DeadlineExceeded():

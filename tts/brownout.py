@@ -1,4 +1,4 @@
-"""Brown-out: decide when eSpeak NG speaks instead of the neural voice, and in which of its voices.
+"""Brown-out: decide when eSpeak NG speaks instead of the neural engine (Kokoro), and in which of its voices.
 
 - If the neural engine is too busy when a reply begins, eSpeak NG speaks the whole reply (``is_browned_out``).
 - If the neural engine did not load, eSpeak NG speaks every reply.
@@ -85,9 +85,9 @@ def _is_alone(engines: Iterable[EngineStats]) -> bool:
 
 
 def fallback_unit(unit: SpeechUnit) -> SpeechUnit:
-    """Return a copy of the unit with an eSpeak NG voice.
+    """Return a copy of the unit with an eSpeak NG voice; the unit itself if no such voice speaks its language.
 
-    The new voice speaks the unit's language and, if possible, has the same sex and the same OpenAI name.
+    If possible, the new voice has the same sex and the same OpenAI name.
     """
     able = [one for one in catalogue().all() if one.engine == FALLBACK and one.speaks(primary(unit.language))]
     if not able:

@@ -126,7 +126,7 @@ def speak(text: str, voice: str = "ms", *, rate: int = NORMAL_RATE, pitch: int =
     ``pitch``: 0 to 99; values outside are clamped.
     ``marked``: whether ``[[…]]`` in the text encloses eSpeak NG's phoneme names instead of words.
 
-    Raise ``EspeakError`` for an unknown voice.
+    Raise ``EspeakError`` if the voice is unknown or the library fails.
     """
     flags = _CHARS_UTF8 | _PHONEME_NAMES if marked else _CHARS_UTF8
     return _library().speak(text, voice, min(max(rate, MIN_RATE), MAX_RATE), min(max(pitch, 0), 99), flags)

@@ -95,7 +95,8 @@ def _cut(text: str, shortest: int, longest: int, *, is_first: bool) -> int:
     """Return the offset in ``text`` where its first part ends, or 0 if there is no place for a cut.
 
     ``is_first``: whether this is the first part of the reply. The first part ends at the earliest place within its
-    limits, later parts at the latest place.
+    limits, later parts at the latest place. If there is no place within the limits, a part ends at the first place
+    after them, up to ``_LATER`` times the maximum.
     """
     pauses = [found.end() for found in _PAUSE.finditer(text, 0, len(text) - 1)]
     for latest in (longest, longest * _LATER):

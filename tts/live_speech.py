@@ -1,6 +1,6 @@
 """Live speech: take text while a language model writes it, and send audio before the text is complete.
 
-- Every ``LiveSpeech`` has one task, which takes complete sentences and submits a few of them to the engine ahead.
+- Every ``LiveSpeech`` has one task, which submits complete sentences to the engine, a few of them ahead of playback.
 - Audio is sent in small steps, at most ``LEAD_S`` ahead of playback. A cancel therefore takes effect at once.
 - Everything runs on one event loop. The module does not depend on WebSockets.
 """
@@ -231,6 +231,8 @@ class LiveSpeech:
 
     async def cancel(self) -> None:
         """Stop the audio at once and drop all text so far. Later text is spoken as usual.
+
+        If ``end`` has been called, ``Ended`` follows ``Cancelled``.
 
         Later audio begins a new Opus stream, because the old encoder still holds the end of the cancelled audio.
         """

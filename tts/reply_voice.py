@@ -85,7 +85,7 @@ class ReplyVoice:
     def unit(self, *, text: str, language: str, **fields: Any) -> SpeechUnit:
         """Return a unit for one sentence, with the voice that will speak it.
 
-        ``fields``: all other fields of ``SpeechUnit``.
+        ``fields``: other fields of ``SpeechUnit``.
         """
         voice = sentence_voice(self._voice, language, follows_text=self._follows_text)
         unit = SpeechUnit(text=text, voice=voice, language=language, **fields)
@@ -93,7 +93,7 @@ class ReplyVoice:
         return fallback_unit(unit) if self.degraded else unit
 
     async def speak(self, unit: SpeechUnit) -> Speech:
-        """Submit a unit to its engine. If the neural engine fails or its queue is full, eSpeak NG speaks instead.
+        """Return the speech for a unit. If the neural engine fails or its queue is full, eSpeak NG speaks instead.
 
         ``unit``: made by the method ``unit``.
 

@@ -38,6 +38,7 @@ def requested_voice(fields: Mapping[str, Any]) -> Voice:
 def follows_text(fields: Mapping[str, Any]) -> bool:
     """Return True if the voice may change with the language of a sentence.
 
-    It may change if the request names no voice, or one of OpenAI's. A voice named by its id is kept.
+    It may change if the request names no voice, or one of OpenAI's. A voice named by its id is kept, except for
+    Tamil and Chinese sentences that it cannot speak (``sentence_voice``).
     """
     return fields.get("voice") in (None, *OPENAI_VOICES)

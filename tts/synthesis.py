@@ -1,7 +1,7 @@
-"""Turn text into audio: make the sentences speakable, synthesise several ahead, and yield their audio in order.
+"""Turn text into audio: make the sentences speakable, synthesise several at once, and yield their audio in order.
 
-While the first sentence is sent, the next sentences are already being synthesised. An engine can therefore batch them
-with each other and with sentences of other requests.
+While one sentence is being sent, the next ones are already being synthesised. An engine can therefore batch them with
+each other and with sentences of other requests.
 """
 
 from __future__ import annotations

@@ -76,7 +76,10 @@ class Voice:
 
 
 class Catalogue:
-    """All voices, in the order in which they are listed. The first voice of a model is that model's default."""
+    """All voices, in the order in which they are listed.
+
+    The first voice of a model is that model's default, unless the service's default voice belongs to the model.
+    """
 
     def __init__(self, voices: Iterable[Voice] = ()) -> None:
         self._voices: dict[str, Voice] = {}
@@ -97,7 +100,7 @@ class Catalogue:
         return list(self._voices.values())
 
     def models(self) -> dict[str, Voice]:
-        """Return the default voice of every model, by the model's id."""
+        """Return the first voice of every model, by the model's id."""
         models: dict[str, Voice] = {}
         for voice in self._voices.values():
             models.setdefault(voice.model, voice)
@@ -108,7 +111,7 @@ class Catalogue:
     ) -> Voice:
         """Return the voice for a request.
 
-        ``default``: the voice's id for a request that names no voice.
+        ``default``: id of the voice for a request that names none.
         ``model``: None allows any model. OpenAI's names then mean voices of the default voice's model.
         ``voice``: a voice's id, or one of OpenAI's names. With an id, ``language`` is ignored.
         ``language``: a language that the voice must speak; None allows any.

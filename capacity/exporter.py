@@ -154,7 +154,7 @@ def levels() -> dict[tuple[str, str], float]:
 
 
 def reached() -> dict[str, float]:
-    """Return the percentage of end users that each flag reaches at most, by the flag's name; 0 if it is killed."""
+    """Return the percentage set in each flag, by the flag's name; 0 if the flag's kill switch is on."""
     return {flag.name: 0.0 if flag.killed else float(flag.reach) for flag in Flag.objects.all()}
 
 

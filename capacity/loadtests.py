@@ -1,4 +1,7 @@
-"""Store load-test runs, and find the run that proves a growth phase: it passed with the phase's concurrent users."""
+"""Store load-test runs, and find the run that proves a growth phase.
+
+Such a run passed with at least as many concurrent users as the phase allows.
+"""
 
 from __future__ import annotations
 

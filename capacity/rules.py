@@ -1,4 +1,8 @@
-"""The tables of alert rules, alerts and notifications."""
+"""The tables of alert rules, alerts and notifications.
+
+Migration 0002 creates the default rules, such as a critical alert above a p95 of 5 s. Operators can change them in the
+admin. ``k8s/monitoring/rules.yaml`` repeats the defaults for Prometheus.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,7 @@ _IN_WORDS = {
 
 
 class Rule(Audited):
-    """A condition for an alert: a metric, measured over the last 5 minutes, is above a threshold."""
+    """A condition for an alert: a metric (measured by ``capacity.alert_metrics``) is above a threshold."""
 
     recorded = (
         "severity",
@@ -278,7 +282,7 @@ class Alert(models.Model):
 
 
 class Delivery(models.Model):
-    """One notification of an alert to one receiver, with the state of its delivery (``capacity.notifications``)."""
+    """One notification of an alert, or a test, to one receiver. ``capacity.notifications`` delivers it."""
 
     class Channel(models.TextChoices):
         EMAIL = "email", "E-mail"

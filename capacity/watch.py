@@ -43,7 +43,7 @@ Clock = Callable[[], datetime]
 
 
 def read_presence() -> Presence | None:
-    """Return the end users of all processes, and the load of the busiest GPU of any process or of this machine.
+    """Return the end users that all processes serve, and the load of the busiest GPU, this machine's GPUs included.
 
     Return None if the leases cannot be read.
     """

@@ -67,7 +67,8 @@ class Funnel:
     """Numbers of end users, from all chat users down to daily voice users. Each group contains the next one.
 
     ``eligible``: the reported number of chat users, or ``enabled`` if that is larger.
-    ``enabled``: users who have any part of voice under the present roll-out, or ``month`` if that is larger.
+    ``enabled``: users who have any part of voice (with a feature filter: that part) under the present roll-out, or
+    ``month`` if that is larger.
     ``month``: users active in the last 30 days.
     ``week``: users active in the last 7 days.
     ``day``: users active on the last day.
@@ -84,7 +85,7 @@ class Funnel:
         """Return the funnel of one client application.
 
         ``chat_users``: the reported number of chat users.
-        ``reach``: share (0 to 1) of the client application's users who have voice under the present roll-out.
+        ``reach``: share (0 to 1) of the client application's users who are enabled under the present roll-out.
         """
         enabled = max(min(round(chat_users * reach), chat_users), active.month)
         return cls(max(chat_users, enabled), enabled, active.month, active.week, active.day)

@@ -122,7 +122,10 @@ def _outages(span: DateRange) -> Iterator[_Found]:
 
 
 def _phases(span: DateRange) -> Iterator[_Found]:
-    """Yield an event for the first day on which the active users exceeded the limits of all earlier growth phases."""
+    """Yield an event for each growth phase that was first reached in the range.
+
+    A phase is reached when the active users exceed the limits of all earlier phases.
+    """
     first = DailyActive.objects.aggregate(first=Min("day"))["first"]
     if first is None or first > span.last:
         return

@@ -50,7 +50,8 @@ class Margins:
 
     ``months``: first days of the months covered.
     ``rate``: exchange rate on the last day of the range; None if no rate is known.
-    ``by_client``: margin by client application id. The key None has the cost of months without any usage.
+    ``by_client``: margin by client application id. The key None has the cost of speech to text, and of text to speech,
+    in months in which nobody used it.
     ``drafts``: whether any statement is still a draft.
     """
 

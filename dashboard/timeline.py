@@ -29,7 +29,7 @@ RAMP_STATES = {
     Ramp.State.ROLLED_BACK: "rolled back",
     Ramp.State.ABORTED: "aborted",
 }
-BAD = "critical"  # as in ``home.Tone``
+BAD = "critical"  # as in ``homepage_data.Tone``
 GOOD = "ok"
 PLAIN = "unknown"
 
@@ -39,7 +39,7 @@ class TimelineEvent:
     """One event of the timeline.
 
     ``what``: the event in words.
-    ``why``: the recorded reason.
+    ``why``: the recorded reason; for an alert that fires, who was notified.
     ``who``: the user or the ramp that caused it; "" if neither did.
     ``tone``: ``BAD``, ``GOOD`` or ``PLAIN``; decides the colour.
     ``link``: URL of the admin page about the event.

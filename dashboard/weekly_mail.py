@@ -1,4 +1,4 @@
-"""Mail the weekly summary. Each recipient gets it once, in their language."""
+"""Mail the weekly summary (``dashboard.weekly_summary``) to each recipient once, in their language."""
 
 from __future__ import annotations
 

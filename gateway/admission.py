@@ -96,7 +96,7 @@ class RefuseWhenFull:
 
 
 class Admission:
-    """ASGI middleware that counts a request for speech work as load, from the arrival of the body to the response."""
+    """ASGI middleware that counts a request for speech work as load, from the body's arrival to the response's end."""
 
     def __init__(self, app: HttpApp) -> None:
         self._app = app

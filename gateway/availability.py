@@ -1,6 +1,7 @@
 """``GET /v1/voice/availability``: tell the front end whether to show the microphone and the loudspeaker.
 
-The view makes the same checks as ``request_gate``, in the same order, but reserves nothing.
+The view checks the roll-out, the quota and the number of users in the same order as ``request_gate``, and then whether
+the engines have capacity (``gateway.admission``). It reserves nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The model names that a request can use: the registered models, and OpenAI's names as aliases of default models."""
+"""The model names that a request can use: those of the registered models, and OpenAI's.
+
+Each of OpenAI's names is an alias for the default model of one task.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,8 @@ def offered(task: Task) -> list[ModelCard]:
 def resolve(name: str | None, task: Task) -> ModelCard:
     """Return the model with this name or alias; the default model if ``name`` is None or empty.
 
-    Raise ``ApiError`` 404 for an unknown name.
+    Raise ``ApiError`` 404 for any other name. But if ``VOICE_UNKNOWN_MODELS`` is "default", return the default model
+    for an unknown name in OpenAI's form.
     """
     cards = offered(task)
     if not name:
@@ -104,7 +108,7 @@ def notices() -> list[str]:
 
 
 def everything() -> Iterator[tuple[str, ModelCard]]:
-    """Yield each model name that a request may use, and the model that serves it."""
+    """Yield each name and alias in the list of models, with the model that serves it."""
     for task in Task:
         for card in offered(task):
             yield card.id, card

@@ -59,7 +59,8 @@ def issue(caller: Caller, *, lifetime_s: int, session: Mapping[str, Any]) -> Cli
 async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
     """Return the caller for whom the token was issued, and the session settings in the token.
 
-    Raise ``ApiError`` 401 if the token is invalid or expired, or if its API key has been revoked.
+    Raise ``ApiError`` 401 if the token is invalid or expired, if its API key has been revoked, or if its client
+    application has been switched off.
     """
     try:
         claims = _signer().unsign_object(token.removeprefix(START))

@@ -56,7 +56,7 @@ class Handshake:
         return next(iter([*harmless, *self.subprotocols]), None)
 
     def check_origin(self) -> None:
-        """Raise ``ApiError`` 403 if the Origin header names an origin whose pages may not open one.
+        """Raise ``ApiError`` 403 if the Origin header names an origin whose pages may not open a WebSocket.
 
         Allowed are this host, this machine (localhost) and the origins in ``VOICE_CORS_ORIGINS``. A request without an
         Origin header is allowed too, because it comes from a program and not from a page.

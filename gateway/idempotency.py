@@ -4,7 +4,7 @@ A response is stored if a retry should get it again: a success, or an error that
 
 While a request runs, it holds a claim on its key and renews the claim. If the process is killed, the claim expires
 after ``CLAIM_S`` seconds. Usage that the killed process had already written to the ledger is not counted again (see
-``settlement`` in ``Work``).
+``_Attempt._settlement``).
 
 While Redis is unavailable, the service cannot know whether a key has been used, so requests with a key are refused
 (503). If Redis becomes unavailable while such a request runs, its response is still sent.

@@ -29,7 +29,7 @@ class Lifecycle:
     ``draining``: True if the process refuses new work because it is about to stop.
     ``stopping``: event that is set when draining begins, so that open sockets and other long tasks can end.
     ``requests``: number of requests under way, including open sockets.
-    ``failures``: error messages of the engines that did not load, by engine name.
+    ``failures``: error messages of the engines that did not load and have no fallback, by engine name.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Lifecycle:
 
     @property
     def loaded(self) -> bool:
-        """Whether all engines have been loaded."""
+        """Whether loading has ended, and every engine has been loaded or replaced by its fallback."""
         return self._loading is not None and self._loading.done() and not self.failures
 
     def start_loading(self) -> asyncio.Task[None]:

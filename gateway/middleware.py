@@ -142,10 +142,10 @@ class Metrics(PrometheusAfterMiddleware):
 
 
 class Compressed(GZipMiddleware):
-    """Middleware that compresses HTML pages with gzip, with random padding against attacks on the compressed length.
+    """Middleware that compresses HTML pages with gzip, with random padding against the BREACH attack.
 
-    Other responses need no compression here: static files are compressed in advance (``voiceproject.static``), and API
-    responses are short or contain audio. The attack is BREACH (https://breachattack.com).
+    Other responses need no compression here: ``voiceproject.static`` compresses static files, and API responses are
+    short or contain audio. BREACH (https://breachattack.com) infers secrets from the length of compressed pages.
     """
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:

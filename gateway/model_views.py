@@ -33,7 +33,10 @@ def _shown(name: str, card: ModelCard) -> dict[str, str | int]:
 
 
 class ModelsView(PublicApiView):
-    """Lists the models that a request can name. OpenAI's model names are aliases of each task's default model."""
+    """Lists the models that a request can name.
+
+    Each of OpenAI's model names is an alias for the default model of its task.
+    """
 
     @extend_schema(
         operation_id="list_models",

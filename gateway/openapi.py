@@ -1,7 +1,7 @@
 """The parts of the API's schema (``/schema/``) that apply to all views.
 
 drf-spectacular describes each view. The post-processing hook ``complete`` adds authentication, common headers, errors,
-a tag for each task, and examples that can be run unchanged.
+tags that group the endpoints, and examples that can be run unchanged.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class OutgoingQueue:
         return True
 
     async def all_taken(self) -> bool:
-        """Wait until all items have been passed to the connection. Return False after ``TAKEN_WITHIN_S`` seconds."""
+        """Wait until all items have been passed to the connection. Return False if ``TAKEN_WITHIN_S`` is not enough."""
         try:
             async with asyncio.timeout(TAKEN_WITHIN_S):
                 await self._items.join()

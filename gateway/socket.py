@@ -198,7 +198,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         logger.info("request", extra={**extra, "duration_ms": self._context.elapsed_ms(), **self._context.notes})
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        # Channels' method starts a thread for each message, to close old database connections. This is not needed here,
+        # Channels' method uses a thread for each message, to close old database connections. This is not needed here,
         # because the ledger's thread manages its own connection.
         match message["type"]:
             case "websocket.connect":

@@ -212,8 +212,8 @@ class FlagAdmin(AuditedAdmin):
     def preview(self, flag: Flag) -> str:
         """Render the HTML element for the preview of a percentage.
 
-        The element contains the preview if the form is returned with a percentage that the user has not yet seen a
-        preview of. Otherwise the element is empty, and preview.js fills it while the user types a percentage.
+        If the form is returned with a percentage whose preview the user has not seen, the element contains the preview.
+        Otherwise the element is empty, and preview.js fills it while the user types a percentage.
         """
         stored = Flag.objects.get(pk=flag.pk)
         wanted = getattr(flag, "wanted", flag.reach)

@@ -1,3 +1,5 @@
+"""The Django app of the roll-out. It connects the signals that record changes, renew cached rules and grant roles."""
+
 from __future__ import annotations
 
 from typing import Any

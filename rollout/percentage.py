@@ -3,6 +3,8 @@
 An end user's place is the same in every process and never changes. A percentage selects the end users with the first
 places: raising it only adds users, and lowering it removes the users who were added last. All parts of voice share one
 queue, so a user within one part's percentage is also within every part with a larger percentage.
+
+``rollout.policy`` decides who has voice. It looks at lists and cohorts first.
 """
 
 from __future__ import annotations

@@ -26,7 +26,10 @@ LISTED_IN = ("added", "removed")  # fields that name end users in the audit trai
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
-    """Return the lists, cohorts and audit-trail entries that name an end user, ready for serialisation as JSON."""
+    """Return the lists, cohorts and audit-trail entries that name an end user.
+
+    Django's ``DjangoJSONEncoder`` can serialise the result.
+    """
     return {
         "lists": list(_listed(client, user).values("list", "note", flag_name=F("flag__name"))),
         "cohorts": list(CohortMember.objects.filter(user=user).values_list("cohort__name", flat=True)),

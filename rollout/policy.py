@@ -191,7 +191,7 @@ class PartRules:
     def kept(self, client_id: int) -> Decimal:
         """Return the percentage of this client application's end users whom the part's earlier queue selects.
 
-        The result is never more than ``reach``, so lowering the percentage of voice or of the part also lowers it.
+        The result is never more than ``reach``, so it falls too if voice or the part is lowered below it.
         """
         return min(self.part.share(client_id).kept, self.reach(client_id))
 

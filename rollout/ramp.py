@@ -46,7 +46,8 @@ def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS)
 def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
     """Start the ramp at its first step above the flag's present percentage.
 
-    Raise ``RampError`` if the ramp is not a draft, if it would have no effect, or if the flag has another open ramp.
+    Raise ``RampError`` if the ramp is not a draft, if it would have no effect, or if another ramp of the flag is
+    running or paused.
     """
     with transaction.atomic():
         ramp, flag = _locked(ramp_id)

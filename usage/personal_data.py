@@ -86,7 +86,10 @@ def erase(client: ClientApplication, user: str) -> dict[str, int]:
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
-    """Return all data that this app and the admin's log store about one end user, ready for serialisation as JSON."""
+    """Return all data that this app and the admin's log store about one end user.
+
+    Django's ``DjangoJSONEncoder`` can serialise the result.
+    """
     mine = Q(client=client, user=user)
     return {
         "client": client.name,

@@ -254,9 +254,9 @@ class Reservation:
     async def reserve(self, caller: Caller, user: str, *, units: int) -> None:
         """Reserve ``units`` units in total, including the units that this reservation already holds.
 
-        Do nothing if the reservation already holds enough units and does not expire soon. Raise ``QuotaExceeded`` if
-        too few units are left; the reservation then keeps the units that it holds. Raise ``DatabaseError`` if the
-        database is unavailable and the end user's account is not known.
+        Do nothing if the plan has no limit, or if the reservation already holds enough units and does not expire soon.
+        Raise ``QuotaExceeded`` if too few units are left; the reservation then keeps the units that it holds. Raise
+        ``DatabaseError`` if the database is unavailable and the end user's account is not known.
         """
         if self._holder not in (None, (caller.client_id, user)):
             await self.let_go()

@@ -34,7 +34,7 @@ def add(model: type[models.Model], rows: Amounts) -> None:
 
 
 def unite(model: type[models.Model], rows: Amounts) -> None:
-    """Insert the rows. If a row exists, combine old and new amounts by bitwise OR. Otherwise like ``add``."""
+    """Insert the rows. If a row exists, combine old and new amounts by bitwise OR. ``rows`` is as in ``add``."""
     table = quoted(model._meta.db_table)
     both = ", ".join(f"{c} = {table}.{c} | EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
     for statement, params in _inserts(model, rows):
@@ -43,7 +43,7 @@ def unite(model: type[models.Model], rows: Amounts) -> None:
 
 
 def _inserts(model: type[models.Model], rows: Amounts) -> Iterator[tuple[str, list[Any]]]:
-    """Yield INSERT statements, up to and including "DO UPDATE SET", of at most ``MAX_ROWS`` rows, with parameters."""
+    """Yield INSERT statements of at most ``MAX_ROWS`` rows, up to "DO UPDATE SET", each with its parameters."""
     keys = key_fields(model)
     amounts = amount_fields(model)
     ordered = sorted(rows.items())

@@ -1,7 +1,7 @@
 """Daphne with the same limits, startup and shutdown as the uvicorn server in ``voiceproject.server``.
 
 By itself Daphne does not run the ASGI lifespan, trusts ``X-Forwarded-For`` from any client, writes large bodies to disk
-and stops without waiting for running requests. This module and ``daphne_protocol`` change that. docs/operations.md
+and stops without waiting for running requests. This module and ``daphne_protocol`` change that. docs/kubernetes.md
 lists the differences that remain.
 
 Importing this module installs Twisted's reactor on a new asyncio loop, so only ``manage.py serve --server daphne``

@@ -54,8 +54,8 @@ class Demo:
 def prepare() -> Demo:
     """Create the demo's API key, admin account and audio sample where they are missing, and return them.
 
-    ``VOICE_DEMO_API_KEY`` and ``VOICE_DEMO_ADMIN_PASSWORD`` set the key and the password. If either is empty, a random
-    value is generated once and stored in the state directory.
+    ``VOICE_DEMO_API_KEY`` and ``VOICE_DEMO_ADMIN_PASSWORD`` set the key and the password. If one is empty, a random
+    value for it is generated once and stored in the state directory.
     """
     state = settings.VOICE_STATE_DIR
     key = settings.VOICE_DEMO_API_KEY or kept_secret(state / "demo_api_key", prefix="vk_demo_", bytes_of_entropy=32)

@@ -1,4 +1,4 @@
-"""Every URL of the service."""
+"""Every HTTP URL of the service. ``voiceproject.asgi`` has the paths of the WebSockets."""
 
 from __future__ import annotations
 

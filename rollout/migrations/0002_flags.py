@@ -1,4 +1,4 @@
-"""A flag for each feature, off; and an audit trail that the database itself keeps from being rewritten."""
+"""Add a flag for each feature, switched off, and database triggers that keep the audit trail append-only."""
 
 from django.db import migrations
 

@@ -1,4 +1,4 @@
-"""When a change was made is a default now: a history may be written down afterwards."""
+"""Let code set the time of a change. The present time is only the default, so past changes can be recorded too."""
 
 import django.utils.timezone
 from django.db import migrations, models

@@ -1,7 +1,7 @@
-"""One flag for voice: what a part had by its own percentage is kept aside, and a new column says how far each reaches.
+"""Prepare one flag for voice as a whole: keep each part's old percentage, and add a column for the new one.
 
-No column is renamed, and each new one may be empty or has a default in the database: a process of the version before can
-go on reading and writing its own columns.
+No column is renamed, and each new column may be empty or has a default in the database. So processes of the previous
+version can still read and write their columns.
 """
 
 from decimal import Decimal

@@ -1,8 +1,9 @@
-"""The three flags become parts of one, and nobody loses what they had.
+"""Make the three flags parts of one flag for voice. Nobody loses a part that they had.
 
-Voice reaches as far as the widest part. A part that was narrower stays so; one that was as wide opens to all who have
-voice. Whoever had a part by its own queue keeps it (``kept_percent``), as long as voice reaches as far. Lists, cohorts and
-accounts of a part are voice's as well, since nobody has a part without voice. Ramps go on as voice's.
+The percentage of voice is the largest percentage of the parts. A part with that percentage is now on for all who have
+voice, and a part with a smaller percentage keeps it. End users whom a part's own queue had selected keep the part
+(``kept_percent``), up to the percentage of voice. The allow-lists, cohorts and accounts of the parts apply to voice
+too, because nobody has a part without voice. Ramps of the largest parts become ramps of voice.
 """
 
 from decimal import Decimal
@@ -43,7 +44,7 @@ def _had(part):
 
 
 def _share(apps, voice, parts):
-    """Each client's percentages: the widest is voice's, the others stay as narrow as they were."""
+    """Set each client's percentages: the largest for voice, 100 for a part that had it, others unchanged."""
     ClientShare = apps.get_model("rollout", "ClientShare")
     own = {(row.flag_id, row.client_id): row for row in ClientShare.objects.all()}
     for client_id in {client_id for _flag_id, client_id in own}:
@@ -61,7 +62,7 @@ def _share(apps, voice, parts):
 
 
 def _name(apps, voice, parts):
-    """Whom a part's lists, cohorts and accounts let in."""
+    """Copy the allow-lists, cohorts and accounts of the parts to voice."""
     ListedUser = apps.get_model("rollout", "ListedUser")
     voice.staff = any(part.staff for part in parts)
     voice.superusers = any(part.superusers for part in parts)
@@ -77,7 +78,7 @@ def _name(apps, voice, parts):
 
 
 def _ramp(apps, voice, parts):
-    """Those of the widest parts: the one under way that has come farthest moves voice, others under way end."""
+    """Turn ramps of the largest parts into ramps of voice. Of those under way, keep the one at the highest step."""
     Ramp = apps.get_model("rollout", "Ramp")
     moved = [part.pk for part in parts if part.percent is None]
     Ramp.objects.filter(flag__in=moved, state="draft").update(flag=voice)

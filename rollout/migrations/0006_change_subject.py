@@ -1,4 +1,4 @@
-"""The audit trail has room for the longest end user's id, with its flag and client: it was cut at 200 characters."""
+"""Lengthen the audit trail's subjects, which were cut at 200 characters, to fit an end user's id, flag and client."""
 
 from importlib import import_module
 
@@ -10,7 +10,7 @@ LENGTH_BEFORE = 200
 
 
 def protect_again(_apps, schema_editor):
-    """SQLite alters a column by making the table anew, without its triggers."""
+    """Create the trigger again on SQLite, which alters a column by creating the table anew without its triggers."""
     if schema_editor.connection.vendor == "sqlite":
         with schema_editor.connection.cursor() as cursor:
             cursor.execute("DROP TRIGGER IF EXISTS rollout_change_append_only")
@@ -18,7 +18,7 @@ def protect_again(_apps, schema_editor):
 
 
 def refuse_to_cut(apps, _schema_editor):
-    """Rows of the audit trail stay as they are: none is shortened to fit the column of before."""
+    """Refuse to reverse the migration if a subject is too long for the old column, because no row may be changed."""
     changes = apps.get_model("rollout", "Change").objects.annotate(length=Length("subject"))
     too_long = changes.filter(length__gt=LENGTH_BEFORE).count()
     if too_long:

@@ -1,4 +1,4 @@
-"""A plan for everybody that limits only abuse, and what one T4 and two API pods cost: to be replaced in the admin."""
+"""Add a default plan whose limits only abuse reaches, and example costs. Operators should replace both in the admin."""
 
 from django.db import migrations
 

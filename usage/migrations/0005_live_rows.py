@@ -1,4 +1,4 @@
-"""Which rows are live streams: their time is no response time."""
+"""Mark the ledger rows of live streams, because their total time is not a response time."""
 
 from django.db import migrations, models
 

@@ -1,4 +1,4 @@
-"""Who was served in which week, how many are active, who comes back; how many users a chat has."""
+"""Add tables of the days on which people were served, of active and returning people, and of numbers of chat users."""
 
 import django.core.validators
 import django.db.models.deletion

@@ -1,4 +1,4 @@
-"""Weeks and counts of a database that has a history, from its daily roll-ups; the days of corrections and ratings."""
+"""Fill the tables of migration 0006 from existing daily roll-ups, and set the days of corrections and ratings."""
 
 from collections import defaultdict
 

@@ -1,5 +1,4 @@
-"""One row for each settlement, however often it is written: what is spooled while the database is unavailable may be
-settled again."""
+"""Add a unique settlement id to the ledger, so that a row is not added twice if a spooled row is written again."""
 
 from django.db import migrations, models
 

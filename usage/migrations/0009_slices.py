@@ -1,5 +1,7 @@
-"""People counted by feature and language too, response times by client application and language. The next one fills
-them from the ledger."""
+"""Count people by feature and language too, and response times by client application and language.
+
+The next migration fills the new columns from the ledger.
+"""
 
 import django.db.models.deletion
 from django.db import migrations, models

@@ -1,4 +1,4 @@
-"""Counts by feature and language, and response times, of a database that has a history: from its ledger."""
+"""Fill the counts of people by feature and language, and the response times, from an existing ledger."""
 
 from collections import Counter, defaultdict
 from itertools import groupby

@@ -1,4 +1,4 @@
-"""What a US dollar is in ringgit."""
+"""Add the table of exchange rates of the US dollar in ringgit."""
 
 from decimal import Decimal
 

@@ -1,4 +1,7 @@
-"""``manage.py send_weekly_summary``: mail the summary of a week. Run it by cron on Mondays; it mails nothing twice."""
+"""``manage.py send_weekly_summary``: mail the summary of a week. Run it by cron on Mondays.
+
+Recipients who have the summary already get it again only with ``--again``.
+"""
 
 from __future__ import annotations
 

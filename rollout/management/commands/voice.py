@@ -1,4 +1,7 @@
-"""``manage.py voice``: set (``off``) or release (``on``) the kill switch when the admin cannot be reached."""
+"""``manage.py voice``: set (``off``) or release (``on``) the kill switch, or show the roll-out (``status``).
+
+Operators use it when the admin cannot be reached.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``manage.py prune_usage``, for a daily job: replace end users' ids in old usage with pseudonyms, and keep amounts."""
+"""``manage.py prune_usage``, for a daily job: pseudonymise end users in old usage, and free expired reservations."""
 
 from __future__ import annotations
 

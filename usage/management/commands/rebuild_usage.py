@@ -1,4 +1,7 @@
-"""``manage.py rebuild_usage``: rebuild roll-ups and quota counters from the ledger, also while the service runs."""
+"""``manage.py rebuild_usage``: rebuild roll-ups and quota counters from the ledger, and free expired reservations.
+
+The service may run at the same time.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """``manage.py serve_inference``: run the inference tier in one process, without Ray.
 
-API processes connect to the URL in ``VOICE_INFERENCE_URL``.
+API processes use it if their ``VOICE_INFERENCE_URL`` is its URL.
 """
 
 from __future__ import annotations

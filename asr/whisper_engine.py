@@ -114,17 +114,17 @@ class WhisperEngine:
         return replace(second if second.text else first, queued_ms=prepared.queued_ms + again.queued_ms, tries=2)
 
     def _mixable(self, prepared: Prepared) -> bool:
-        """Whether the unit's context is short, and ends with the margin's silence."""
+        """Return True if the unit may mix contexts: its context is short, and ends with the margin's silence."""
         assert self.table is not None
         return self.table.margin_s > 0 and prepared.context_s <= LONGEST_MIXED_CONTEXT_S
 
     @property
     def _is_busy(self) -> bool:
-        """Whether throughput matters more now than the same words every time.
+        """Whether throughput now matters more than getting the same words at any load.
 
-        Then the beam is narrower, and short units with different contexts share batches. An operator who sets both
-        beams to the same width wants the same words every time. The bundled model gains nothing from either, because
-        its decoder is small.
+        If so, the beam is narrower, and short units with different contexts share batches. An operator who sets both
+        beams to the same width wants the same words at any load. The bundled model gains nothing from a narrow beam or
+        mixed contexts, because its decoder is small.
         """
         same_words_wanted = settings.VOICE_ASR_BUSY_BEAM == settings.VOICE_ASR_BEAM
         return self._callers >= BUSY_CALLERS and not same_words_wanted and not self.checkpoint.bundled

@@ -6,7 +6,7 @@ user's id.
 
 Sentences that staff have written are left unchanged, because an id in them cannot be distinguished from an ordinary
 word or number. If two client applications use the same id for two end users, the entries of both are exported or
-erased. The same applies to the roll-out's tables.
+erased, as are their rows in some of the roll-out's tables (``rollout.personal_data``).
 """
 
 from __future__ import annotations

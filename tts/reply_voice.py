@@ -97,8 +97,8 @@ class ReplyVoice:
 
         ``unit``: made by the method ``unit``.
 
-        Errors of the engines propagate. ``OverCapacity`` propagates only if brown-out is off or the unit had been
-        admitted, because otherwise eSpeak NG speaks.
+        All other errors of the engines propagate. The neural engine's ``OverCapacity`` propagates too if brown-out is
+        off or the unit had been admitted.
         """
         if self.degraded and unit.voice.engine == NEURAL:
             unit = fallback_unit(unit)

@@ -234,9 +234,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Group the tests by file for the workers, and run those that empty the database last.
 
-    All tests of a file run in one worker. Only the tests that empty the database form a second group per file. Such
-    groups come last, because their tests also remove the rows that migrations have created. Each worker takes groups in
-    this order. Slow files come first. Otherwise one worker could still run a slow file when the others have finished.
+    All tests of a group run in one worker. The tests of a file form one group, except that those that empty the
+    database form a second one. The second groups come last, because their tests also remove the rows that migrations
+    have created. Apart from that, slow files come first. Otherwise one worker could still run a slow file when the
+    others have finished. With ``--shuffle``, files and tests come in random order instead.
     """
     group = {item: (_empties_the_database(item), item.nodeid.partition("::")[0]) for item in items}
     if config.pluginmanager.has_plugin("xdist"):  # absent in separate environments such as Coqui's

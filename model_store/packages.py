@@ -48,7 +48,7 @@ class PackageFolder:
         ``label``: text beside the progress bar.
         ``download_bytes``: expected size of the download, for the progress bar.
 
-        Raise ``FilesUnavailable`` with the message of pip or npm, ``SourceUnreachable`` or ``CannotWrite``.
+        Raise ``FilesUnavailable`` (with the message of pip or npm), ``SourceUnreachable`` or ``CannotWrite``.
         """
         missing = [one for one in specifications if self.archive(kind, one) is None]
         if not missing:

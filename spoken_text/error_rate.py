@@ -150,7 +150,7 @@ class Errors:
 
 
 def compare(reference: str, hypothesis: str, language: str = "ms") -> Errors:
-    """Count the word errors of a transcript.
+    """Return the counts of the word errors in a transcript.
 
     ``reference``: the words that were really said.
     ``hypothesis``: the transcript.

@@ -1,7 +1,7 @@
 """Turn number words into digits: "dua puluh satu" into 21, "nineteen fifty-seven" into 1957, "三十六" into 36.
 
-This is the inverse of ``numbers_ms`` and ``numbers_en``; the error rate uses it. Malay and English number words are
-recognised at the same time, so no language needs to be given.
+This is the inverse of ``numbers_ms``, ``numbers_en`` and ``numbers_zh``; the error rate uses it. Malay and English
+number words are recognised at the same time, so no language needs to be given.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ def with_digits(words: Sequence[str]) -> list[str]:
 
     ``words``: words in lower case.
 
-    Each number becomes one item of the result, without thousands separators. Digits read one by one, and years read as
-    two numbers ("nineteen fifty-seven"), become one number.
+    Return the words; each number is one item, without thousands separators. Adjacent numbers that have three digits or
+    more together become one number, such as digits read one by one, or a year read as two numbers ("nineteen
+    fifty-seven").
     """
     words = _decades_split(words)
     out: list[str] = []
@@ -111,7 +112,7 @@ def _read(words: Sequence[str], index: int, *, after_number: bool) -> _Found | N
 
 
 def _with_tail(words: Sequence[str], value: str, index: int) -> _Found:
-    """Complete a number with its decimals, its denominator or the ending of a decade, if one of these follows.
+    """Return a number with its decimals, its denominator or the ending of a decade, if one of these follows.
 
     ``value``: the number so far, in digits.
     ``index``: index of the next word.

@@ -1,8 +1,8 @@
 """Find characters that a text must contain for a regular expression to match.
 
-There are about three hundred rules, and a sentence needs only a few of them. A rule is skipped without a search if the
-text lacks these characters. Python's own regular-expression parser, ``re._parser``, finds the characters. The module is
-private. In a Python version without it, no rule is skipped.
+There are more than three hundred rules, and a sentence needs only a few of them. A rule is skipped without a search if
+the text lacks these characters. Python's own regular-expression parser, ``re._parser``, finds the characters. The
+module is private. In a Python version without it, no rule is skipped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rules that replace text by how it is spoken, and the function that applies them.
 
-Every pattern has bounded repeats ({1,15} instead of +) and starts at the edge of a word. Therefore the time that
-``apply`` takes is at most proportional to the length of the text.
+Nearly all repeats in the patterns are bounded (``{1,15}`` instead of ``+``), and most patterns start at the edge of a
+word. Therefore the time that ``apply`` takes is at most proportional to the length of the text.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Piece(NamedTuple):
 
 
 def split_sentences(text: str) -> list[str]:
-    """Split a complete text into sentences, none of them blank. Longer sentences are cut after about 300 characters."""
+    """Split a complete text into sentences, none of them blank. Sentences of more than about 300 characters are cut."""
     return [piece.text for piece in split_pieces(text)]
 
 

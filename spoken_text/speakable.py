@@ -80,7 +80,7 @@ def _spoken(text: str, language: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[Piece]:
-    """Split a text into pieces.
+    """Yield the pieces of a text (see ``sentences``).
 
     A piece that begins with a symbol is split once more, because some symbols are Markdown only at the start of a text.
     In "Ya. > Tidak", for example, the ">" becomes a block-quote mark.

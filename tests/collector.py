@@ -35,7 +35,7 @@ class Collector:
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
-    """Run a collector on a free port within this context."""
+    """Run a collector on a free port within this context, and yield it."""
     collector = Collector()
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -130,7 +130,7 @@ def _started(dependency: Dependency) -> Iterator[Dependency]:
 
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[Dependency]:
-    """Run PostgreSQL with an empty database. The log is written to ``folder``."""
+    """Run PostgreSQL with an empty database; yield the server. The log is written to ``folder``."""
     newest_first = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
     initdb = _program("initdb", *newest_first)
     server = _program("postgres", *newest_first)
@@ -174,7 +174,7 @@ def _wait_until_it_answers(url: str) -> None:
 
 @contextmanager
 def redis_server(folder: Path, *, is_durable: bool = False) -> Iterator[Dependency]:
-    """Run an empty Redis server.
+    """Run an empty Redis server; yield it.
 
     ``is_durable``: whether to write every change to disk; otherwise nothing is written.
     """

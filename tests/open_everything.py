@@ -1,6 +1,6 @@
 """Open every page of the admin, and read the help of every command.
 
-Run this file as ``python -c`` in a folder that contains the product. All imports then come from that folder.
+Pass the text of this file to ``python -c`` in a folder that contains the product. All imports then come from there.
 """
 
 from __future__ import annotations

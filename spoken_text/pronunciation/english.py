@@ -24,7 +24,7 @@ _MIN_PART = 4  # letters of each word in a compound
 
 
 def is_english(word: str) -> bool:
-    """Return True if a lower-case word is in the English word list, an inflected form, or a compound of two words."""
+    """Return True if a lower-case word is in the English word list, or is a form or compound of its words."""
     words = lexicon().english
     return word in words or _is_inflected(word, words) or _is_compound(word, words)
 

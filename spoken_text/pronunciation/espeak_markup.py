@@ -140,7 +140,7 @@ def _malay_piece(words: list[str]) -> list[EspeakPiece]:
 
 
 def mnemonics(word: SpokenWord) -> list[str]:
-    """Return the eSpeak NG phoneme names of a word as one string, or as several for a very long word.
+    """Return the eSpeak NG phoneme names of a word: a list of one string, or of several for a very long word.
 
     IPA symbols for which the Malay voice has no phoneme are left out.
     """

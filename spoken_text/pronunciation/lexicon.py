@@ -1,4 +1,4 @@
-"""The word lists: Malay words with their respelling (``malay.tsv``), English words, and words in Jawi.
+"""The word lists: Malay words with their respelling (see ``malay``), English words, and words in Jawi.
 
 Threads: the tables are read once and never changed.
 """

@@ -88,7 +88,7 @@ async def opened(
 
 
 async def quiet() -> None:
-    """Wait until this process has no open stream, then check that no stream slot and no checkpoint is left over."""
+    """Wait until this process has no open stream, then check that no stream slot and no ``OpenStream`` row is left."""
     for _ in range(1500):
         if lifecycle().requests == 0:
             break

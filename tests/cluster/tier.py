@@ -97,7 +97,7 @@ class RayNode:
 
 
 def _short_folder() -> Path:
-    """Make a folder with a short path, because the path of a Unix socket may have at most 107 bytes."""
+    """Make and return a folder with a short path, because the path of a Unix socket may have at most 107 bytes."""
     return Path(tempfile.mkdtemp(prefix="ray-"))
 
 

@@ -20,7 +20,7 @@ SAMPLE_RATE = 16_000
 
 
 def make_checkpoint(folder: Path, *, speakers: int = 0, about: str = "") -> Path:
-    """Write a checkpoint to ``folder``: config.json and model.pth.
+    """Write a checkpoint (config.json and model.pth) to ``folder``, and return ``folder``.
 
     ``speakers``: the number of speakers; 0 for a model without speakers.
     ``about``: the text of voice.toml; if empty, that file is not written.

@@ -40,7 +40,7 @@ class Shared:
         self._browser: Browser | None = None
 
     async def launch(self, *flags: str) -> Browser:
-        """Start another browser with additional command-line flags."""
+        """Start and return another browser, with additional command-line flags."""
         if self._playwright is None:
             self._playwright = await self._open.enter_async_context(async_playwright())
         return await self._playwright.chromium.launch(executable_path=chromium(), args=[*_FLAGS, *flags])

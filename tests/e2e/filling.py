@@ -1,6 +1,8 @@
-"""Write an ordinary day of use into the database of a running service.
+"""Write users, use and alerts into the database of a running service, as after an ordinary day.
 
-VOICE_STATE_DIR=... python -m tests.e2e.filling [people|day|steady|rush]
+    VOICE_STATE_DIR=... python -m tests.e2e.filling people|day|steady|rush
+
+``fill`` says what each of these words writes.
 """
 
 from __future__ import annotations

@@ -152,10 +152,10 @@ class Attackers:
 
 @dataclass
 class Attack:
-    """The results of an attack. They are filled in at its end.
+    """An attack and its results.
 
-    ``done``: the number of attacks by kind.
-    ``answers``: the number of responses by status.
+    ``done``: the number of attacks by kind, filled in at the end.
+    ``answers``: the number of responses by status, filled in at the end.
     ``process``: the process of the hostile clients.
     """
 
@@ -166,7 +166,7 @@ class Attack:
 
 @asynccontextmanager
 async def attacked(service: Served, *kinds: str) -> AsyncIterator[Attack]:
-    """Attack a service within this context.
+    """Attack a service within this context; yield the attack.
 
     ``kinds``: the kinds of attacks; all kinds if none is given.
     """

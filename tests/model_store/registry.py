@@ -113,7 +113,7 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 def stalling_index(folder: Path) -> Iterator[tuple[dict[str, str], threading.Event]]:
     """Serve a package index that sends half of each wheel and then stalls.
 
-    Yields environment variables for pip, and an event that is set when half of a wheel has been sent.
+    Yield environment variables for pip, and an event that is set when half of a wheel has been sent.
     """
     half_sent = threading.Event()
     over = threading.Event()

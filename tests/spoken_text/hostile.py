@@ -2,7 +2,8 @@
 
     python -m tests.spoken_text.hostile [CHARACTERS]
 
-The output has one line per pattern, slowest first: the time, and the ratio of spoken to written characters.
+The output has the twelve slowest patterns, then the twelve with the longest spoken text. Each line has the time, and
+the ratio of spoken to written characters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read the numbers of the dashboard from its files."""
+"""Read the numbers of the dashboard from its CSV files."""
 
 from __future__ import annotations
 

@@ -32,9 +32,9 @@ class _NothingToDrain:
 
 @pytest.fixture
 async def undrained(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Stop the regular draining of a service that other tests have started in this process.
+    """Stop the regular draining of the ledger's spool by a service that other tests have started in this process.
 
-    It settles the spool every second, and then notes that the database is available.
+    Draining settles the spooled entries every second, and then notes that the database is available.
     """
     with monkeypatch.context() as patched:
         patched.setattr(ledger_writer, "ledger", _NothingToDrain)

@@ -1,8 +1,8 @@
 """Measure how long batches of different sizes take on the engines of this process, with no other load.
 
-Each batch cost is run several times, and only its fastest run counts, because other programs may have disturbed the
-slower ones. In the given time, a slow model completes only the small batches, while a fast model runs every size
-several times.
+Batches of the same cost (see ``tools.planning.rates``) are run several times, and only the fastest run counts, because
+other programs may have disturbed the slower ones. In the given time, a slow model completes only the small batches,
+while a fast model runs every size several times.
 """
 
 from __future__ import annotations
@@ -140,8 +140,7 @@ def _texts() -> list[str]:
     """Return sentences of normal, half and double length in turn.
 
     The lengths differ, because otherwise the fixed time of a batch could not be told apart from the time that grows
-    with
-    the length.
+    with the length.
     """
     texts = []
     for number, sentence in enumerate(SENTENCES):

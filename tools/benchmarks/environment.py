@@ -11,9 +11,8 @@ from pathlib import Path
 def prepare() -> None:
     """Set up Django with a temporary state folder, unless it is set up already.
 
-    In the second case nothing changes: a test that imports a benchmark keeps its environment variables, which the
-    services
-    that it starts inherit.
+    If it is, nothing changes: a test that imports a benchmark keeps its environment variables, which the services that
+    it starts inherit.
     """
     from django.apps import apps
 

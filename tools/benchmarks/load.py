@@ -87,7 +87,7 @@ async def one(ask: Ask, number: int, outcome: Outcome) -> float:
 
 
 async def closed(asks: list[Ask], *, seconds: float) -> Outcome:
-    """Run a closed loop: one caller for each item of ``asks``, who waits for each answer before the next request.
+    """Run a closed loop and return its outcome. Each item of ``asks`` is one caller, who waits for each answer.
 
     After a refusal, the caller also waits for the seconds in ``Retry-After``, or 1 s if there is none.
     """
@@ -107,7 +107,7 @@ async def closed(asks: list[Ask], *, seconds: float) -> Outcome:
 async def open_loop(ask: Ask, *, per_second: float, seconds: float) -> Outcome:
     """Run an open loop: send requests at random times (a Poisson process), without waiting for answers.
 
-    Refused requests are not repeated.
+    Refused requests are not repeated. Return the outcome.
     """
     outcome = Outcome(seconds)
     chance = random.Random(1)

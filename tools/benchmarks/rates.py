@@ -189,9 +189,9 @@ def _idle_s() -> float:
 
 
 async def live(service: Observed, streams: int, seconds: float) -> Result:
-    """Run live recognition streams at once, each alternating speech and pauses in real time.
+    """Run several streams of live recognition at once, each alternating speech and pauses in real time.
 
-    Returns a result whose ``latencies_s`` hold, in place of latencies, the seconds of audio that each stream sent.
+    Return a result whose ``latencies_s`` hold, in place of latencies, the seconds of audio that each stream sent.
     """
     speech = sound.said(SENTENCES[0])
     audio = (speech * 32_767).astype("<i2").tobytes() + bytes(2 * sound.RATE)
@@ -230,7 +230,7 @@ def _spread(alone: Result, size_cv: float) -> float:
 
 
 async def measure(seconds: float, service: Observed | None = None) -> Rates:
-    """Measure all rates.
+    """Measure all rates and return them.
 
     ``seconds``: how long the load of each kind of work lasts.
     ``service``: the service to load; None starts a temporary one.

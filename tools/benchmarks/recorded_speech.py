@@ -85,7 +85,7 @@ class Measured:
 
 
 def recordings(folder: Path) -> list[Clip]:
-    """Read the recordings that the folder's ``manifest.jsonl`` lists."""
+    """Return the recordings that the folder's ``manifest.jsonl`` lists."""
     rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text("utf-8").splitlines() if line.strip()]
     return [Clip((folder / row["audio"]).read_bytes(), row["language"], row["text"]) for row in rows]
 
@@ -134,7 +134,7 @@ async def measure(
     seconds: float,
     crowds: Sequence[int] = (ALONE, TEN, CROWD),
 ) -> Measured:
-    """Measure the speed on each set of clips, then transcribe the whole recordings.
+    """Measure the speed on each set of clips, then transcribe the whole recordings; return the results.
 
     ``url``: the address of the server.
     ``headers``: the headers of each request.

@@ -29,7 +29,7 @@ SECONDS = 5.0
 
 
 async def measure(url: str, headers: dict[str, str], concurrency: int) -> Result:
-    """Run a closed loop of ``concurrency`` callers for ``SECONDS``, after a warm-up."""
+    """Run a closed loop of ``concurrency`` callers for ``SECONDS``, after a warm-up; return its result."""
     async with Client(url, headers) as client:
         request = client.request("GET", "/v1/models")
 

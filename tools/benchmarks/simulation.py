@@ -85,7 +85,7 @@ class Prediction:
 
 
 async def one(service: measuring.Observed, call: Call, rates: Rates, told: Prediction, seconds: float) -> Check:
-    """Run one load and compare the result with its prediction."""
+    """Run one load, and return the comparison of its result with the prediction ``told``."""
     spent = await measuring.spend(service, lambda: closed_loop(call, concurrency=told.callers, seconds=seconds))
     if spent.result.failures:
         print(f"{told.load}, {told.callers} callers: {spent.result.failures} failed")

@@ -83,7 +83,7 @@ class Observations:
     def first(self, count: int, after: float = 0.0) -> float | None:
         """Return the first time, not before ``after``, at which exactly ``count`` replicas were running.
 
-        Times are seconds from the start of the run. Returns None if there is no such time.
+        Times are seconds from the start of the run. Return None if there is no such time.
         """
         return next((at for at, running in self.replicas if running == count and at >= after), None)
 
@@ -185,7 +185,7 @@ def summary(seen: Observations) -> Iterator[str]:
 
 
 def draw(seen: Observations, folder: Path) -> list[Path]:
-    """Draw the requests, latencies and replicas over time; return the paths of the files in ``folder``."""
+    """Draw the requests, latencies and replicas over time. Save the picture in ``folder``; return its files' paths."""
     import matplotlib.pyplot as plt
 
     from tools.planning.plots import BLUE, GREEN, GREY, ORANGE, STYLE, save

@@ -1,7 +1,7 @@
 """Measure how intelligible voices are: they read sentences aloud, and Whisper base transcribes the audio.
 
     python -m tools.benchmarks.voices [voice ...] [--sentences N] [--held-out | --english] [--sounds] [--save DIR]
-                                      [--mix NAME=RECIPE ... [--pace PERCENT]]
+                                      [--mix NAME=RECIPE ... --packs DIR [--pace PERCENT]]
 
 Needs Kokoro and Whisper base (``manage.py models install --default``). Text and transcript are normalised before they
 are compared (``spoken_text.error_rate``). For example, "15 peratus" equals "lima belas peratus".

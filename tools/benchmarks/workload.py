@@ -31,7 +31,10 @@ def clips() -> list[bytes]:
 
 
 async def closed_loop(call: Call, *, concurrency: int, seconds: float) -> Result:
-    """Run a closed loop: for ``seconds``, each of ``concurrency`` callers asks again as soon as it is answered."""
+    """Run a closed loop and return its result.
+
+    For ``seconds``, each of ``concurrency`` callers asks again as soon as it is answered.
+    """
     result = Result()
     numbers = iter(range(10**9))
     started = time.perf_counter()

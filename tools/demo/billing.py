@@ -76,10 +76,11 @@ def _plan(plan: DemoPlan, scale: int) -> Plan:
 
 
 def make_costs(quarter: Quarter) -> bool:
-    """Change the infrastructure costs of the first migration to those of the demo quarter.
+    """Replace the infrastructure costs that a migration has written with those of the demo quarter, and return True.
 
-    The costs start with the quarter. They change when the full GPU was relieved, because there are other machines from
-    then on. Returns False, and changes nothing, if the costs are no longer those of the migration.
+    The costs start in the quarter's first month. They change when the full GPU is relieved (see ``narrative``), if the
+    number of machines changes then. Return False, and change nothing, if the costs are no longer those of the
+    migration.
     """
     rows = {row.resource: row for row in InfrastructureCost.objects.all()}
     first = {Resource.T4: 1, Resource.API_POD: 2, Resource.OTHER: 1}
@@ -124,7 +125,7 @@ def make_exchange_rate(quarter: Quarter) -> None:
 def make_statements(quarter: Quarter) -> Statements:
     """Make final statements of past months, one of them with a credit note, and drafts of the current month.
 
-    A past month that has not settled yet also gets drafts.
+    A past month that has not settled yet also gets drafts. Return what was made.
     """
     this_month = month_of(quarter.now)
     month = quarter.first.replace(day=1)
@@ -149,7 +150,7 @@ def _credit(final_month: date | None) -> CreditNote | None:
     """Credit one user for a long reply that was read aloud twice by mistake; return the credit note.
 
     ``final_month``: the month of the statement; None if there is none.
-    Returns None if no statement of that month was charged enough for speech.
+    Return None if no statement of that month was charged enough for speech.
     """
     if final_month is None:
         return None

@@ -43,7 +43,7 @@ class Incident:
 def write_load(minutes: Iterable[Minute], quarter: Quarter) -> tuple[int, int]:
     """Write the peak of every hour, and the samples that are younger than ``watch.KEEP_SAMPLES``.
 
-    Existing rows are not changed. Returns the number of samples and the number of peaks.
+    Existing rows are not changed. Return the number of samples and the number of peaks.
     """
     keep_from = quarter.now - watch.KEEP_SAMPLES
     samples: list[Sample] = []

@@ -33,8 +33,8 @@ class Filled:
     ``ledger``: numbers of requests, corrections and ratings.
     ``assignments``: number of plan assignments.
     ``statements``: the statements that were made.
-    ``costs``: whether infrastructure costs were written. They are not if they had been changed before.
-    ``changes``: number of new rows in the audit trail; None if the roll-out had been changed before.
+    ``costs``: whether infrastructure costs were written; False if somebody had changed them before.
+    ``changes``: number of new rows in the audit trail; None if somebody had changed the roll-out before.
     ``samples``: number of samples.
     ``peaks``: number of hourly peaks.
     ``alerts``: number of alerts.
@@ -55,7 +55,7 @@ class Filled:
 def fill(
     *, days: int, users: int, rows: int | None = None, seed: int = 1, sure: bool = False, now: datetime | None = None
 ) -> Filled:
-    """Fill the database with a demo quarter.
+    """Fill the database with a demo quarter, and return what was written.
 
     ``days``: the length of the quarter in days.
     ``users``: how many end users have voice at the end of the quarter.

@@ -1,4 +1,4 @@
-"""Draw the load of the service minute by minute, as its watcher would have recorded it.
+"""Draw the load of the service over the quarter, as its watcher would have recorded it.
 
 The demo ledger has only some hundred end users, so hardly any two of them are active at the same time. The concurrent
 users are therefore not counted from the ledger. They are drawn as for a real service in the same phase of growth, with

@@ -102,7 +102,7 @@ def fate(
 def word_errors(rng: Random, audio_ms: int, language: str, *, is_better: bool) -> tuple[float, int] | None:
     """Draw a correction of a transcript; return its word error rate and its number of words.
 
-    Returns None if the user does not correct the transcript.
+    Return None if the user does not correct the transcript.
 
     ``audio_ms``: length of the audio. It determines the number of words.
     ``is_better``: whether the better of the two models was used.

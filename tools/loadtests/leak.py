@@ -74,7 +74,7 @@ class Trend:
 def trend(readings: Sequence[Reading]) -> Trend | None:
     """Return the trend of memory readings in ascending order of time.
 
-    Returns None if there are too few readings, or if they cover too short a time.
+    Return None if there are too few readings, or if they cover too short a time.
     """
     if len(readings) < 2:
         return None

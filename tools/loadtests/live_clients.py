@@ -89,7 +89,9 @@ class ReceivedEvents:
 
 
 def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
-    """Stream a WAV file to ``/ws/asr`` in real time, and measure the time from the end of the audio to ``done``.
+    """Stream a WAV file to ``/ws/asr`` in real time, and return the result.
+
+    The user's wait is the time from the end of the audio to the event ``done``.
 
     ``line``: the service.
     ``language``: the spoken language.
@@ -120,8 +122,9 @@ def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
 
 
 def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
-    """Send a text to ``/ws/tts`` word by word, and measure the time from its first full stop to the first audio.
+    """Send a text to ``/ws/tts`` word by word, and return the result.
 
+    The user's wait is the time from the text's first full stop to the first audio.
     Raise ``Refused``, ``WrongResponse``, or an error of the connection.
     """
 
@@ -161,7 +164,7 @@ def _converse(
     """Open a connection, send ``start``, call ``talk``, and read all messages up to ``done``.
 
     ``talk``: sends the user's messages; its second argument holds the messages received so far.
-    Returns the result of ``talk``, and the messages from the server.
+    Return the result of ``talk``, and the messages from the server.
     """
     address = "ws" + line.host.removeprefix("http") + path
     header = [f"{name}: {value}" for name, value in line.headers.items()]

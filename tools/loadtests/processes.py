@@ -41,7 +41,7 @@ class Process:
     def cores(self, since: float, until: float) -> float | None:
         """Return how many cores the process used on average between two Unix times.
 
-        Returns None if there are too few readings.
+        Return None if there are too few readings.
         """
         readings = [reading for reading in self.worked if since <= reading[0] <= until]
         if len(readings) < 2 or readings[-1][0] <= readings[0][0]:

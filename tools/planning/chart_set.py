@@ -63,7 +63,7 @@ def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folde
 
 
 def draw_steps(planner: Planner, runs: Mapping[str, Run], folder: Path) -> list[Path]:
-    """Draw the runs of ``steps.simulate_steps``, and return the paths of the files."""
+    """Draw the runs of ``load_steps.simulate_steps``, and return the paths of the files."""
     targets = (hpa.API.target_percent, load_steps.USERS_PER_POD)
     return plots.save(timeline_plots.scaled_by(runs, sources(planner), targets), folder, "steps")
 
@@ -80,7 +80,10 @@ def shape(planner: Planner, gpus: int) -> Shape:
 
 
 def rush(planner: Planner, users: int, gpus: int) -> Run:
-    """Simulate a rush: the number of people in conversation rises to ``users`` and falls again (``RUSH_MINUTES``)."""
+    """Simulate a rush, and return the run.
+
+    The number of people in conversation rises to ``users`` and falls again (see ``RUSH_MINUTES``).
+    """
     begin, there, until, gone, end = (60.0 * minute for minute in RUSH_MINUTES)
     base = min(RUSH_BASE, users)
     coming = users - base

@@ -92,7 +92,7 @@ class Curve:
 
         ``per_day``: the expected number of arrivals on a whole day.
         ``start_h``, ``end_h``: the hours of the day between which arrivals are drawn.
-        Returns ascending times in seconds after ``start_h``, shape (arrivals,).
+        Return ascending times in seconds after ``start_h``, shape (arrivals,).
         """
         generator = np.random.default_rng(seed)
         length = (end_h - start_h) * SECONDS_PER_HOUR

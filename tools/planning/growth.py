@@ -85,7 +85,7 @@ def phase_limits(phases: list[Phase]) -> list[PhaseLimits]:
 
 
 def compare(planner: Planner, phase: Phase, limits: PhaseLimits) -> Comparison:
-    """Plan for the upper limits of a phase, and compare the plan with the machines and the budget of the phase.
+    """Plan for the upper limits of a phase; return the plan's comparison with the phase's machines and budget.
 
     Raise ``NoFeasiblePlan`` if no plausible number of machines is enough.
     """

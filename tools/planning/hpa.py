@@ -205,7 +205,7 @@ class Autoscaler:
         return self._change(now, current, self._limited(now, current, self._stable(now, current, desired)))
 
     def _stable(self, now: float, current: int, desired: int) -> int:
-        """Apply the stabilisation windows to the desired number of pods.
+        """Return the desired number of pods after applying the stabilisation windows to it.
 
         When scaling up, the result is at most the lowest recommendation in the upward window. When scaling down, it is
         at least the highest recommendation in the downward window.

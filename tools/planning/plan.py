@@ -59,7 +59,7 @@ class Targets:
     least_pods: int = hpa.API.least
 
     def of(self, name: str) -> float:
-        """Return a deployment's latency target in seconds. A unit of a live stream has the target of a recording."""
+        """Return a deployment's latency target in seconds. Live recognition has the same target as speech to text."""
         return self.p95_s[ENGINE[name]]
 
 
@@ -170,14 +170,14 @@ class Planner:
     def by_users(self, name: str, demand: Demand) -> Case:
         """Return a plan for the busiest hour of ``demand``.
 
-        Raise ``NoFeasiblePlan`` if no plausible number of machines meets the goals.
+        Raise ``NoFeasiblePlan`` if no plausible number of machines meets the targets.
         """
         return self._case(name, demand.peak, demand)
 
     def by_crowd(self, name: str, users: int) -> Case:
         """Return a plan for ``users`` people in conversation at once, as load tests count users.
 
-        Raise ``NoFeasiblePlan`` if no plausible number of machines meets the goals.
+        Raise ``NoFeasiblePlan`` if no plausible number of machines meets the targets.
         """
         return self._case(name, self.crowd_rate(users), None)
 
@@ -235,7 +235,7 @@ class Planner:
         return Case(name, rate, demand, machines, experience, self.money(rate, demand, use, machines))
 
     def _more(self, machines: Machines, experience: Experience, late: list[str]) -> Machines:
-        """Add a tenth, but at least one, of the machines that cause the high latency: either pods or GPUs.
+        """Return the machines, with a tenth (at least one) more of those that cause the latency: either pods or GPUs.
 
         ``late``: the deployments that miss their latency targets.
         """

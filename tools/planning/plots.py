@@ -73,7 +73,7 @@ def caption(figure: Figure, title: str, note: str) -> None:
 
 
 def phases(comparisons: Sequence[Comparison], note: str) -> Figure:
-    """Draw the machines and cost of each phase beside those that the plan needs at the upper limits of the phase."""
+    """Return a figure of the machines and cost of each phase, beside those that the plan needs at its upper limits."""
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):
@@ -141,7 +141,7 @@ def _phase_panel(panel: Axes, comparisons: Sequence[Comparison], title: str, uni
 
 
 def scale(cases: Sequence[tuple[float, Case]], note: str) -> Figure:
-    """Draw machines and cost against the number of chat users.
+    """Return a figure of machines and cost against the number of chat users.
 
     ``cases``: pairs of a number of chat users and the plan for it, in ascending order.
     ``note``: the text below the panels.

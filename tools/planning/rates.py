@@ -1,7 +1,7 @@
 """The machine time of a request as measured by ``manage.py measure_rates``, with functions to read, write and scale it.
 
-A batch takes ``fixed_s + per_cost_s · cost`` seconds. The cost is the same as in the batcher: seconds of encoder
-context for speech to text, characters for text to speech. Processor time is the CPU time of one request in seconds.
+A batch takes ``fixed_s + per_cost_s · cost`` seconds. The cost is in seconds of encoder context for speech to text, and
+in characters for text to speech. Processor time is the CPU time of one request in seconds.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ class Rates:
 
 
 def read(path: Path) -> Rates:
-    """Read rates from a JSON file.
+    """Return the rates in a JSON file.
 
     Raise ``BadRates`` if the file is unreadable or incomplete, or contains an impossible number.
     """

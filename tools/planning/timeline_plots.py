@@ -53,7 +53,7 @@ class Axis:
 
 
 def timeline(run: Run, title: str, note: str, *, targets_s: dict[str, float], in_minutes: bool = False) -> Figure:
-    """Draw four panels below each other: arrivals, people at once, pods, and the 95th percentile of the latency.
+    """Return a figure with four panels: arrivals, people at once, pods, and the 95th percentile of the latency.
 
     ``title``: the title of the figure.
     ``note``: the text below the panels.
@@ -84,7 +84,7 @@ def timeline(run: Run, title: str, note: str, *, targets_s: dict[str, float], in
 
 
 def scaled_by(runs: Mapping[str, Run], note: str, targets: tuple[int, int]) -> Figure:
-    """Draw one column of panels for each autoscaler: people at once, the two metrics, and pods.
+    """Return a figure with a column of panels for each autoscaler: people at once, the two metrics, and pods.
 
     ``runs``: the run of each autoscaler, by the autoscaler's name.
     ``note``: the text below the panels.

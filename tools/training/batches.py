@@ -36,7 +36,7 @@ class Batch:
 
 
 def collate(examples: list[Example], context: int) -> Batch:
-    """Pad examples to ``context`` frames and combine them into a batch."""
+    """Return a batch of examples, each padded to ``context`` frames."""
     longest = max(len(example.ids) for example in examples) - 1
     features = torch.zeros(len(examples), 80, context)
     inputs = torch.full((len(examples), longest), tokens.EOT)
@@ -56,7 +56,7 @@ def collate(examples: list[Example], context: int) -> Batch:
 
 
 class Batches(IterableDataset[Batch]):
-    """An endless series of batches of about ``frames`` frames at most, including padding.
+    """An endless series of batches of at most about ``frames`` frames, including padding.
 
     Most batches are padded to little more than their longest example, which is cheap. The others are padded to the
     context bucket that the engine would use, or sometimes to a larger one, up to the 30 s of

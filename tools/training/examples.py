@@ -123,7 +123,7 @@ class Examples:
     def _spoken(self, texts: list[str], voice: Voice) -> tuple[Audio, list[_Piece]]:
         """Speak texts one after the other, with pauses, up to about 29 s.
 
-        Texts that do not fit are left out. Returns the audio, and each spoken text with its start and end in seconds.
+        Texts that do not fit are left out. Return the audio, and each spoken text with its start and end in seconds.
         """
         rng = self._rng
         parts = [speech.silence(rng.uniform(0, 0.5))]

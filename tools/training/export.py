@@ -3,8 +3,8 @@
     python -m tools.training.export var/training
 
 The directory contains the weights in int8, a tokenizer with the special tokens, the parameters of the features, a
-lexicon, and ``voice.json``. This last file contains what CTranslate2's files cannot express, such as the languages of
-the model and the contexts that it was trained for.
+lexicon (words and their counts), and ``voice.json``. This last file contains what CTranslate2's files cannot express,
+such as the languages of the model and the contexts that it was trained for.
 """
 
 from __future__ import annotations

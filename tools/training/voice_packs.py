@@ -1,8 +1,10 @@
-"""Make the style packs: ``python -m tools.training.voice_packs DIRECTORY``, from Kokoro's *.bin files in DIRECTORY.
+"""Make the packs of Kokoro's voices from the published ``*.bin`` packs in DIRECTORY.
 
-A published pack has one row for each length of a text, from 1 to 510 symbols. Neighbouring rows differ little, so the
-packs of this project keep only ``ROWS`` of them, evenly spaced, as float16. ``tts.kokoro.style`` interpolates between
-these rows.
+    python -m tools.training.voice_packs DIRECTORY
+
+A pack holds the vectors that give a voice its sound. A published pack has one row for each length of a text, from 1 to
+510 symbols. Neighbouring rows differ little, so the packs of this project keep only ``ROWS`` of them, evenly spaced, as
+float16. ``tts.kokoro.style`` interpolates between these rows.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def facts(
 ) -> dict[str, Any]:
     """Return the report data of a load of one minute, in which one of ``refused_each`` requests is refused.
 
-    ``why``: the reason of the refusals.
+    ``why``: the reason for the refusals.
     """
     tally = Tally(STARTED)
     number = 0

@@ -76,7 +76,7 @@ class ClosedLoop:
 
 
 def one_machine(rates: Rates, load: ClosedLoop, *, cores: float | None = None) -> Answers:
-    """Simulate the whole service, and the client that loads it, on one machine.
+    """Simulate the whole service, and the client that loads it, on one machine; return the answers.
 
     ``cores``: the number of cores; None for the number that the rates were measured with.
     """

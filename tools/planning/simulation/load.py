@@ -21,7 +21,7 @@ Times = npt.NDArray[np.float64]
 def simulate(
     demand: Demand, rates: Rates, shape: Shape, *, start_h: float = 0.0, end_h: float = 24.0, seed: int = 1
 ) -> Run:
-    """Simulate a day of a demand, or the part of it from hour ``start_h`` to hour ``end_h``.
+    """Simulate a day of a demand, or the part of it from hour ``start_h`` to hour ``end_h``, and return the run.
 
     Equal arguments give equal results.
     """
@@ -46,7 +46,7 @@ def simulate_steady(
     warm_up_s: float = 120.0,
     seed: int = 1,
 ) -> Run:
-    """Simulate a constant request rate, such as that of the busiest hour.
+    """Simulate a constant request rate, such as that of the busiest hour, and return the run.
 
     ``rate``: the request rate.
     ``demand``: the sizes of requests and streams. The rest of the demand is not used.
@@ -63,7 +63,7 @@ def simulate_steady(
 
 
 def _open(cluster: Cluster, times: Sequence[Times], stream_s: float, hours: float) -> Run:
-    """Run an open loop, in which arrivals do not depend on answers.
+    """Run an open loop, in which arrivals do not depend on answers, and return the run.
 
     ``times``: the arrival times of ASR requests, of TTS requests and of live streams, each in seconds.
     ``stream_s``: mean length of a stream in seconds (exponential distribution).
@@ -117,7 +117,7 @@ def simulate_crowd(
     warm_up_s: float = 60.0,
     seed: int = 1,
 ) -> Run:
-    """Simulate a closed loop: each user waits for an answer, thinks, and asks again.
+    """Simulate a closed loop, and return the run. Each user waits for an answer, thinks, and asks again.
 
     ``crowd``: the users and their behaviour.
     ``demand``: the sizes of requests. The rest of the demand is not used.

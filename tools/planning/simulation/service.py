@@ -64,7 +64,7 @@ class Engines:
         return self._device.used_s if self._device else sum(server.busy_s for server in self.servers.values())
 
     def has_room(self, job: Job) -> bool:
-        """Return True if a job that arrived now would start before its deadline.
+        """Return True if a job that arrived now would probably start before its deadline.
 
         The API asks this before it does any work for a request.
         """
@@ -72,7 +72,7 @@ class Engines:
         return job.deadline is None or self._clock.now + server.wait_s <= job.deadline
 
     def submit(self, job: Job, done: Answered) -> bool:
-        """Submit a job; return False if it is refused.
+        """Submit a job and return True, or return False if it is refused.
 
         ``done``: called with True when the job has been run, or with False if it is dropped. Not called after a
         refusal.
@@ -216,7 +216,7 @@ def _in_turn(stages: Sequence[tuple[Threads, float]], then: Action) -> None:
 
 
 def merged(rates: Rates) -> Rates:
-    """Merge the audio pool's jobs before the engine into one job, and the jobs after it into another.
+    """Return rates in which the audio pool has one job before the engine and one after it, instead of several.
 
     The work stays the same, but the simulation has fewer events.
     """

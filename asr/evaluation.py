@@ -243,7 +243,7 @@ async def scores(references: Sequence[Reference], transcriber: Transcriber) -> A
 
 
 def score(reference: Reference, result: ClipResult, took_s: float) -> Score:
-    """Compare a recording's recognised text with its reference text.
+    """Return the comparison of a recording's recognised text with its reference text.
 
     ``took_s``: seconds that recognition took.
 

@@ -213,7 +213,7 @@ def phrases(tokens: list[int], tokenizer: Tokenizer, duration_s: float) -> list[
 
 
 def _whole_characters(tokens: list[int], tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
-    """Split off the last tokens (at most three) if they begin a character without completing it."""
+    """Split off the last tokens (at most three) if they begin a character without completing it. Return both parts."""
     for kept in range(len(tokens), max(-1, len(tokens) - 4), -1):
         if not str(tokenizer.decode(tokens[:kept])).endswith(REPLACEMENT):
             return tokens[:kept], tokens[kept:]

@@ -177,7 +177,7 @@ class Segmenter:
         self._open_from = self._silence_from = None
 
     def _finish_span(self, padded_end: int) -> list[Piece]:
-        """Add the ended span of speech to the joined spans, with padding up to ``padded_end``.
+        """Add the ended span of speech to the joined spans, with padding up to ``padded_end``. Return complete pieces.
 
         Padding beyond the longest segment is left out, because it would become a segment without speech.
         """
@@ -188,7 +188,7 @@ class Segmenter:
         return self._add(start, min(padded_end, start + self._longest))
 
     def _cut_long(self) -> list[Piece]:
-        """Cut pieces off the open span while it is longer than the longest segment."""
+        """Cut the open span while it is longer than the longest segment. Return the pieces that this completes."""
         pieces: list[Piece] = []
         while self._open_from is not None and self.position - self._open_from > self._longest:
             cut = self._open_from + quietest_in_second_half(

@@ -173,5 +173,5 @@ def _for_people(rates: dict[tuple[int, int], float], costs: dict[int, dict[int, 
 
 
 def batches_of(table: Tuning) -> Sequence[str]:
-    """Describe a table's largest batches in words, one text for each length of encoder context."""
+    """Return the table's largest batches in words, one text for each length of encoder context."""
     return [f"up to {batch} together in {context} s" for context, batch in sorted(table.batches.items())]

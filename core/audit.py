@@ -214,7 +214,7 @@ def is_deleted(instance: Audited, **_signal: Any) -> None:
 
 
 def names(values: Iterable[str]) -> str:
-    """Join names with commas. After ``MAX_SHOWN`` names, only say how many more there are."""
+    """Return the names, joined with commas. After ``MAX_SHOWN`` names, only say how many more there are."""
     known = list(values)
     more = f" and {len(known) - MAX_SHOWN:,} more" if len(known) > MAX_SHOWN else ""
     return ", ".join(known[:MAX_SHOWN]) + more

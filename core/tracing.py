@@ -88,7 +88,7 @@ _NO_SPAN = Span()
 def span(
     name: str, role: SpanRole = SpanRole.INTERNAL, *, parent: Mapping[str, str] | None = None, **attributes: Value
 ) -> Iterator[Span]:
-    """Open a span for the duration of a ``with`` block. Mark the span as failed if the block raises an exception.
+    """Open a span for a ``with`` block, which gets the ``Span``. Mark it as failed if the block raises an exception.
 
     ``parent``: trace headers received from a caller (W3C Trace Context); None: the parent is this task's open span.
     ``attributes``: attributes of the span.

@@ -77,7 +77,7 @@ class ModelSource:
 
 
 def describe(source: str) -> ModelSource:
-    """Describe a model without loading it.
+    """Return what is known of a model without loading it.
 
     ``source``: the model's name in Coqui's list, or a checkpoint folder (config.json and *.pth).
     """
@@ -171,7 +171,7 @@ class CoquiModel:
 
 
 def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiModel:
-    """Load a model.
+    """Load a model and return it.
 
     ``device``: "auto", "cpu" or "cuda".
     ``threads``: maximum number of CPU threads; 0 means one less than the number of cores.

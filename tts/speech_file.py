@@ -165,7 +165,7 @@ async def speech_file(request: SpeechRequest) -> SpeechFile:
 
 
 async def planned_file(request: SpeechRequest) -> SpeechFile:
-    """Prepare the audio file for a request: split the text into sentences, but speak none yet.
+    """Return the audio file for a request, prepared: the text is split into sentences, but none is spoken yet.
 
     The file is already complete if it is in the cache, or if the text has nothing to say.
     """

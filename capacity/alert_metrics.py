@@ -90,7 +90,7 @@ class Readings:
 
 
 def traffic(now: datetime) -> Traffic:
-    """Read the requests of the 5 minutes before ``now`` from the ledger."""
+    """Return the requests of the 5 minutes before ``now``, from the ledger."""
     rows = LedgerEntry.objects.filter(created_at__gt=now - WINDOW, created_at__lte=now, counters=None)
     rows = rows.exclude(status__in=NOT_COUNTED)
     counts = rows.order_by().aggregate(requests=Count("id"), failures=Count("id", filter=FAILED))

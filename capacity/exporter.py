@@ -72,7 +72,7 @@ _FAMILIES = (_users, _p95, _errors, _gpu, _gpu_memory, _cost, _threshold, _reach
 
 
 class SampleCollector(Collector):
-    """A Prometheus collector for the newest sample. Numbers of a sample older than ``FRESH`` are not exported."""
+    """A Prometheus collector for the newest sample. Numbers of a sample older than ``figures.FRESH`` are left out."""
 
     def __init__(self) -> None:
         self._reader = ThreadPoolExecutor(1, "capacity-exporter")

@@ -70,7 +70,7 @@ class PhaseAdmin(AuditedAdmin):
 
     @display(description="Proven by")
     def proven_by(self, phase: Phase) -> str:
-        """Link to the latest load test that passed with as many concurrent users as the phase allows, or more."""
+        """Return a link to the latest load test that passed with the phase's maximum of concurrent users, or more."""
         run = loadtests.latest_for(phase)
         return NONE if run is None else format_html('<a href="{}">{}</a>', page_of(run), run)
 

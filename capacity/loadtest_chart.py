@@ -68,7 +68,7 @@ class Chart:
 
 
 def chart(title: str, unit: str, curves: Sequence[Curve], *, limits: Sequence[tuple[float, str]] = ()) -> Chart:
-    """Lay out a line chart over time.
+    """Return a line chart over time.
 
     ``limits``: horizontal lines, as pairs of a value and a label.
     """

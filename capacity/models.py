@@ -4,7 +4,8 @@ The tables of alert rules and alerts are in ``capacity.rules``, and that of grow
 writes:
 
 - every process: its own ``ProcessLease``, only without Redis;
-- the leading watcher: everything that is measured;
+- every watcher: ``Leadership``, only without Redis;
+- the leading watcher: everything that is measured, alerts and notifications;
 - operators, in the admin: rules, phases, acknowledgements and silences;
 - ``manage.py loadtest``: ``LoadTestRun``.
 """

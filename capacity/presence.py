@@ -70,7 +70,7 @@ class Presence:
 
 
 def merged(several: Iterable[Presence]) -> Presence:
-    """Merge the presences of several processes. An end user who is served by two of them counts once."""
+    """Merge the presences of several processes into one. An end user who is served by two of them counts once."""
     known = list(several)
     gpus = [one.gpu_percent for one in known if one.gpu_percent is not None]
     memories = [one.gpu_memory_percent for one in known if one.gpu_memory_percent is not None]

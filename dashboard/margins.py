@@ -1,7 +1,7 @@
 """Revenue, cost and margin of each client application, in ringgit.
 
 The figures cover whole months, as statements do. The cost of speech to text is divided among the client applications in
-proportion to the audio recognised, the cost of text to speech in proportion to the characters spoken.
+proportion to the audio recognised, and the cost of text to speech in proportion to the characters spoken.
 """
 
 from __future__ import annotations

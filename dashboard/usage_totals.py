@@ -106,7 +106,7 @@ class UsageTotals:
 
 
 def work(span: DateRange, filters: Filters = ALL) -> UsageTotals:
-    """Read the usage totals in a date range from the roll-up ``DailyMix``."""
+    """Return the usage totals in a date range, from the roll-up ``DailyMix``."""
     found = UsageTotals()
     for day, kind, code, *amounts in _mix(span, filters, "day", "kind", "error_code"):
         found.by_day[day, Kind(kind)].add(*amounts)

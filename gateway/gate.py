@@ -10,8 +10,8 @@
 The gate admits the end user, measures the work and settles the usage. Whether the block succeeds or fails, exactly one
 ledger row is committed before the response is complete. A streamed response keeps the gate open until its last chunk.
 
-To admit an end user, the gate checks in this order that voice is enabled for the user (roll-out), that the user has
-quota left, and that the service has capacity for another user. If a header or a token names the end user, the gate
+To admit an end user, the gate checks three conditions in this order: voice is enabled for the user (roll-out), the user
+has quota left, and the service has capacity for another user. If a header or a token names the end user, the gate
 makes these checks when it opens. Otherwise the body may name the end user, so the view calls ``Work.admit`` after
 reading the body.
 
@@ -245,7 +245,7 @@ class Work:
 
 @asynccontextmanager
 async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -> AsyncIterator[Work]:
-    """Open the gate for one request of an authenticated caller, and settle the work when the block ends.
+    """Open the gate for one request of an authenticated caller, and yield its ``Work``. Settle it when the block ends.
 
     ``user``: id of the end user in the request's fields, or None. A header or a token takes precedence.
 

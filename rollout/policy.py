@@ -250,8 +250,7 @@ class Reach:
 def reach(rules: Rules, client_id: int) -> Reach:
     """Return the shares of one client application's end users who have voice and each part of voice.
 
-    A user's places in two queues are independent, so the share of users whom neither queue selects is the product of
-    the shares of users whom each queue does not select.
+    A user's places in two queues are independent, so the shares of users whom the queues do not select are multiplied.
     """
     parts = {}
     widest = 0.0
@@ -267,7 +266,7 @@ def reach(rules: Rules, client_id: int) -> Reach:
 
 
 def load(known: Rules | None = None) -> Rules:
-    """Load the current rules from the database. If no list can have changed, take the lists from ``known``."""
+    """Return the current rules from the database. If no list can have changed, take the lists from ``known``."""
     # Rows of the audit trail may be committed out of order, so the last id alone does not reveal every change.
     trail = Change.objects.aggregate(last=Max("id"), number=Count("id"))
     version = (trail["last"] or 0, trail["number"])
@@ -283,7 +282,7 @@ def load(known: Rules | None = None) -> Rules:
 
 
 def load_percentages() -> Rules:
-    """Load the rules without the lists, in two queries. This is enough for ``reach``."""
+    """Return the current rules without the lists, from two queries. This is enough for ``reach``."""
     return Rules(_rules(list(Flag.objects.all()), {}), (0, 0), 0.0)
 
 

@@ -36,7 +36,7 @@ class RampError(DomainError):
 
 
 def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS) -> Ramp:
-    """Create a draft ramp. Each step is a percentage, and the time for which the percentage is held."""
+    """Create and return a draft ramp. Each step is a percentage, and the time for which the percentage is held."""
     with transaction.atomic():
         ramp = Ramp.objects.create(flag=flag)
         RampStep.objects.bulk_create([RampStep(ramp=ramp, percent=percent, hold=hold) for percent, hold in steps])
@@ -44,7 +44,7 @@ def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS)
 
 
 def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Start the ramp at its first step above the flag's present percentage.
+    """Start the ramp at its first step above the flag's present percentage, and return the ramp.
 
     Raise ``RampError`` if the ramp is not a draft, if it would have no effect, or if another ramp of the flag is
     running or paused.
@@ -68,7 +68,7 @@ def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def pause(ramp_id: int, why: str = "") -> Ramp:
-    """Pause a ramp: the flag keeps its percentage until ``resume``. Raise ``RampError`` if the ramp is not running."""
+    """Pause a ramp, and return it. The flag keeps its percentage. Raise ``RampError`` if the ramp is not running."""
     with transaction.atomic():
         ramp, _flag = _locked(ramp_id)
         _expect(ramp, State.RUNNING)
@@ -78,7 +78,7 @@ def pause(ramp_id: int, why: str = "") -> Ramp:
 
 
 def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Resume a paused ramp. The hold time of the present step starts again from zero.
+    """Resume a paused ramp, and return it. The hold time of the present step starts again from zero.
 
     Raise ``RampError`` if the ramp is not paused, or if the flag has been changed by hand.
     """
@@ -95,7 +95,7 @@ def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """End the ramp for good. The flag keeps its percentage. Raise ``RampError`` if the ramp has already ended."""
+    """End a ramp for good, and return it. The flag stays as it is. Raise ``RampError`` if it has ended already."""
     with transaction.atomic():
         ramp, _flag = _locked(ramp_id)
         _expect(ramp, State.DRAFT, State.RUNNING, State.PAUSED)

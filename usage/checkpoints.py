@@ -5,8 +5,8 @@ checkpoint and adds the ledger row in one transaction, so each stream has one le
 
 If a process is killed, its checkpoints become stale. Every process calls ``recover`` at its start and then regularly.
 ``recover`` replaces each stale checkpoint with a ledger row. Usage after the last checkpoint is lost, but no usage is
-counted twice: if the process was only suspended, or the stream was silent for long, the process notices that its
-checkpoint is gone, and adds only the difference to the ledger.
+counted twice. If the process was only suspended, or the stream was silent for long, the process notices that its
+checkpoint is gone. It then adds only the difference to the ledger.
 
 Threads: all database work runs in the ledger's thread, in turn with the ledger's commits.
 """

@@ -142,7 +142,7 @@ class Account:
 
 
 def load(client_id: int, user: str) -> Account:
-    """Load an end user's account from the database. If a quota is full, free its expired reservations first."""
+    """Return an end user's account from the database. If a quota is full, free its expired reservations first."""
     now = timezone.now()
     month = month_of(now)
     consumption = Consumption.objects.filter(client_id=client_id, user=user, month=month)

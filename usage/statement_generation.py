@@ -56,7 +56,7 @@ def finalise(statement: Statement, *, by: str, now: datetime | None = None) -> S
 
     ``by``: name of the user who finalises the statement.
 
-    Raise ``StatementError`` if the statement is already final, or if its month is not over yet.
+    Raise ``StatementError`` if the statement is final already, or if its month has not been over for ``SETTLING``.
     """
     now = now or timezone.now()
     ClientApplication.objects.select_for_update(no_key=True).get(pk=statement.client_id)
@@ -78,7 +78,7 @@ def finalise_month(month: date, *, by: str, now: datetime | None = None) -> int:
     The result is the same as that of ``finalise`` for each statement, but this function makes only a few queries per
     client application.
 
-    Raise ``StatementError`` if the month is not over yet.
+    Raise ``StatementError`` if the month has not been over for ``SETTLING`` (1 h).
     """
     now = now or timezone.now()
     if now < end_of_month(month) + SETTLING:

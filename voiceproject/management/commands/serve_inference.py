@@ -26,7 +26,7 @@ class Command(BaseCommand):
     requires_system_checks = []  # the checks take longer than the rest of the start
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("engines", nargs="*", help="engines to serve: asr, espeak-ng, coqui (default: all)")
+        parser.add_argument("engines", nargs="*", help="engines to serve: asr, espeak-ng, kokoro, coqui (default: all)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

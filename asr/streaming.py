@@ -66,7 +66,7 @@ class StreamingSession:
 
     ``emit``: called with each event.
     ``options``: options for the utterances that follow.
-    ``detection``: settings of turn detection. If it is None, only ``commit`` ends an utterance.
+    ``detection``: settings of turn detection. If it is None, an utterance ends only at ``commit`` or ``finish``.
     ``partials``: whether to emit partial results.
     """
 

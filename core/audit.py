@@ -33,7 +33,7 @@ MAX_SHOWN = 20  # maximum number of names that ``names`` lists; it only counts t
 class Actor:
     """The author of changes.
 
-    ``who``: user name, or name of the running management command.
+    ``who``: user name, or name of the ramp or management command.
     ``why``: reason for the changes, or "".
     ``at``: time to record for the changes; None: now.
     """

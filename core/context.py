@@ -1,7 +1,7 @@
 """The context of the current request, which all code that serves the request can read, for example logging.
 
-The outermost ASGI middleware creates the context. All tasks and threads of the request share one object, so outer
-layers can read the values that an inner layer sets.
+``gateway.edge`` creates the context of an HTTP request; ``gateway.socket`` creates that of a WebSocket. All tasks and
+threads of the request share one object, so outer layers can read the values that an inner layer sets.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Admitted(Protocol):
 class RequestContext:
     """The state of one request.
 
-    ``id``: unique id of the request, for the logs and the response's headers.
+    ``id``: id of the request, for the logs and the response's headers; sent by the client, or generated.
     ``started``: start of the request, in seconds of ``time.monotonic()``.
     ``rate``: the caller's rate limit; None until this request has been counted.
     ``once``: id shared by all retries with the same idempotency key; None without an idempotency key.

@@ -48,8 +48,8 @@ def register(
     ``factory``: function that creates the engine.
     ``codec``: packs and unpacks the engine's units and results for the inference tier.
     ``has_fallback``: whether another engine takes over if this engine fails to load.
-    ``warm_up``: function that prepares this process, so that the first request need not wait. It runs once, in a
-    thread, even if the engine runs in the inference tier.
+    ``warm_up``: function that prepares this process, so that the first request need not wait. It runs in a thread
+    while the engine is loaded, even if the engine runs in the inference tier.
     """
     _factories[name] = factory
     _codecs[name] = codec

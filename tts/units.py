@@ -23,7 +23,7 @@ def speech_cost(text: str) -> float:
 
 @dataclass(kw_only=True)
 class SpeechUnit(Unit):
-    """One sentence to speak.
+    """A sentence to speak, or a part of one.
 
     ``text``: speakable text.
     ``language``: language of the sentence.

@@ -1,7 +1,7 @@
 """Model directories on disk: which files they have, and whether the files are the right ones.
 
-The file ``installed.json`` in each directory, the stamp file, holds the hash, size and modification time that each file
-had when its hash was checked. A file with the same size and time is not hashed again, so the service starts fast.
+Each directory has a stamp file, ``installed.json``. It holds the hash, size and modification time that each file had
+when its hash was checked. A file with the same size and time is not hashed again, so the service starts fast.
 """
 
 from __future__ import annotations

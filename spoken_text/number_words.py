@@ -50,8 +50,8 @@ def with_digits(words: Sequence[str]) -> list[str]:
 
     ``words``: words in lower case.
 
-    Return the words; each number is one item, without thousands separators. Adjacent numbers that have three digits or
-    more together become one number, such as digits read one by one, or a year read as two numbers ("nineteen
+    Return the words; each number is one item, without thousands separators. Adjacent numbers become one number if
+    together they have at least three digits: digits read one by one, or a year read as two numbers ("nineteen
     fifty-seven").
     """
     words = _decades_split(words)

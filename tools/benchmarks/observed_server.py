@@ -3,7 +3,7 @@
     python -m tools.benchmarks.observed_server DESCRIPTOR
 
 For each line read from standard input, one line of JSON is written to the file descriptor. This line has the time, the
-CPU seconds used so far by each role of thread (loop, pool, engine, ledger), and the batches since the previous report.
+CPU seconds used so far by the threads of each role (loop, pool, engine, ledger), and the batches since the last report.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Demo data: three months of plausible use, for trying the pages. Only ``manage.py seed_demo`` writes them.
+"""Demo data: three months of plausible use (the demo quarter), for trying the pages.
+
+Only ``manage.py seed_demo`` writes them.
 
 Modules that decide what happens are pure functions of a seed:
 

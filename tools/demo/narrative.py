@@ -8,6 +8,8 @@
    half the work.
 6. A ramp reaches 7 %.
 
+There are also two outages and a better speech-to-text model. Live recognition follows the same percentages, but later.
+
 Times are given as a fraction of the quarter's length: 0 is the first day, 1 is today.
 """
 

@@ -9,9 +9,9 @@ count:
 3. The 99 % confidence interval of the slope follows from Kendall's rank statistic (Sen 1968, Journal of the American
    Statistical Association 63).
 
-There is a leak if both of these slopes would mean more growth than is normal for memory allocators: the lower end of
-the confidence interval, and the slope of the later half. The later half counts because a leak continues. A single step,
-such as from the first large batch, does not.
+Two slopes are compared with the growth that is normal for memory allocators: the lower end of the confidence interval,
+and the slope of the later half. There is a leak if both exceed it. The later half counts because a leak continues. A
+single step, such as from the first large batch, does not.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Clock:
 
 
 class Level:
-    """A count that changes over simulated time, with its integral over time.
+    """A count that changes over simulated time, and the integral of the count.
 
     ``now``: the current count.
     """

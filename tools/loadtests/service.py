@@ -152,7 +152,7 @@ def _check_availability(client: httpx.Client, user: str) -> None:
         reasons = "; ".join(f"{name}: {message}" for name, message in blocked.items())
         raise Unusable(
             f"voice is not there for all users of the test ({reasons}). Let their client application in "
-            "(roll-out, 'per client') and give it a plan that is large enough"
+            "(admin, flag 'voice': percentages of client applications) and give it a plan that is large enough"
         )
 
 

@@ -1,4 +1,4 @@
-"""Measure the values for the alert rules, over the last 5 minutes and all processes.
+"""Measure the values for the alert rules in all processes: the month's cost, and the others over the last 5 minutes.
 
 Response times and errors are read from the ledger, which has every request of every process exactly once. This takes a
 few indexed queries every 15 s. Requests are not slowed down.

@@ -1,4 +1,4 @@
-"""Export the newest sample and the alert thresholds as Prometheus gauges.
+"""Export the newest sample, the alert thresholds and the flags' percentages as Prometheus gauges.
 
 The numbers come from the database, so every API process exports the same ones. Aggregate them with ``max()``, never
 with ``sum()``.

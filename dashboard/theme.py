@@ -1,4 +1,4 @@
-"""The admin's accent colour: the teal of the service's other pages (static/look.css)."""
+"""The admin's accent colour: the teal of the service's other pages (static/tokens.css)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@
         return await work.stream(chunks, content_type="audio/mpeg")
 
 The gate admits the end user, measures the work and settles the usage. Whether the block succeeds or fails, exactly one
-ledger row is committed before the response is complete. A streamed response keeps the gate open until its last chunk.
+ledger row is committed (or spooled while the database is unavailable) before the response is complete. A streamed
+response keeps the gate open until its last chunk.
 
 To admit an end user, the gate checks three conditions in this order: voice is enabled for the user (roll-out), the user
 has quota left, and the service has capacity for another user. If a header or a token names the end user, the gate

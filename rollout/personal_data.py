@@ -4,7 +4,7 @@ Cohorts and some list rows apply to all client applications. If two client appli
 end users, these tables cannot distinguish them, so erasing one of the users removes the id for both.
 
 The audit trail is exported but not erased, because it proves who gave or refused voice to whom. Nobody can change it,
-and only operators can read it. In the admin's log, ``usage.personal_data`` removes the id from all entries, including
+and only staff can read it. In the admin's log, ``usage.personal_data`` removes the id from all entries, including
 those about lists and cohorts.
 """
 

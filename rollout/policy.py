@@ -1,8 +1,8 @@
 """Decide whether voice is on for an end user, by rules in memory that are at most ``FRESH_S`` seconds old.
 
-Each process reads all rules from the database at once, so a decision costs only a hash and a few look-ups. A change
-takes effect in every process within ``FRESH_S``, which matters most for the kill switch. The lists may be long, so they
-are read again only if the audit trail has grown, or after ``LISTS_FRESH_S``.
+Each process keeps all rules in memory, so a decision costs only a hash and a few look-ups. A change takes effect in
+every process within about ``FRESH_S``, which matters most for the kill switch. The lists may be long, so they are read
+again only if the audit trail has grown, or after ``LISTS_FRESH_S``.
 
 While the database is unavailable, the last rules apply for at most ``VOICE_DATABASE_OUTAGE_S`` seconds. Nobody can
 change the rules during that time.

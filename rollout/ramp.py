@@ -1,7 +1,7 @@
 """Guarded ramps: raise a flag's percentage step by step, as long as no critical alert fires.
 
-The process that evaluates the alerts calls ``tick`` every few seconds with the alerts that fire. A step's hold time
-elapses only while this process runs, because nobody would notice harm done by the step at other times.
+The process that evaluates the alerts calls ``tick`` after each evaluation, with the critical alerts that fire. A step's
+hold time elapses only while this process runs, because nobody would notice harm done by the step at other times.
 """
 
 from __future__ import annotations

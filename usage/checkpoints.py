@@ -1,7 +1,7 @@
 """Save the usage of open streams at intervals, so that little usage is lost if the process is killed.
 
 While a stream is open, an ``OpenStream`` row (its checkpoint) stores the usage so far. Settling the stream deletes the
-checkpoint and adds the ledger row in one transaction, so each stream has one ledger row.
+checkpoint and adds the ledger row in one transaction, so a stream normally has one ledger row.
 
 If a process is killed, its checkpoints become stale. Every process calls ``recover`` at its start and then regularly.
 ``recover`` replaces each stale checkpoint with a ledger row. Usage after the last checkpoint is lost, but no usage is

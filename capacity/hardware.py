@@ -29,7 +29,7 @@ class Hardware:
         return f"{self.gpus:,} T4 GPU{'s' * (self.gpus != 1)}, {self.pods:,} API pod{'s' * (self.pods != 1)}"
 
     def against(self, phase: Phase) -> str:
-        """Describe whether a phase needs more or less hardware; "" if the hardware is not known."""
+        """Describe how the hardware compares with the needs of a phase; "" if the hardware is not known."""
         if not self.is_known:
             return ""
         gpus = phase.gpus_from or 0

@@ -65,6 +65,7 @@ async def measure(seconds: float) -> dict[str, Engine]:
     from asr.units import Options, SpeechUnit
     from asr.whisper_engine import NAME, whisper
     from inference import runtime
+    from tts.units import PIECE_COST
     from tts.units import SpeechUnit as Sentence
     from tts.voices import default_voice
 
@@ -112,6 +113,7 @@ async def measure(seconds: float) -> dict[str, Engine]:
                 workers=tts_workers,
                 threads=tts_threads,
                 queue=settings.VOICE_TTS_QUEUE,
+                unit_cost=PIECE_COST,
             ),
             tuple(float(len(said(number))) for number in range(len(SENTENCES))),
             _shares_tts(voice),

@@ -1,7 +1,8 @@
 """The machine time of a request as measured by ``manage.py measure_rates``, with functions to read, write and scale it.
 
 A batch takes ``fixed_s + per_cost_s · cost`` seconds. The cost is in seconds of encoder context for speech to text, and
-in characters for text to speech. Processor time is the CPU time of one request in seconds.
+in characters for text to speech, where each unit also has a fixed cost. Processor time is the CPU time of one request
+in seconds.
 """
 
 from __future__ import annotations
@@ -41,11 +42,13 @@ class BatchTime:
     ``batch_units``: the maximum number of units in a batch.
     ``batch_cost``: the maximum total cost of a batch; None if only ``batch_units`` limits it.
     ``buckets``: allowed costs in ascending order. A unit costs the smallest bucket that holds it, and is batched only
-    with units of the same bucket. If empty, a unit costs its own size and is batched with any other unit.
+    with units of the same bucket. If empty, a unit costs ``unit_cost`` and its own size, and is batched with any other
+    unit.
     ``workers``: how many batches run in parallel.
     ``queue``: how many units may wait.
     ``margin_s``: seconds added to the size of a unit before its bucket is chosen.
     ``threads``: CPU threads of each worker.
+    ``unit_cost``: cost of each unit in addition to its size. Units with a bucket have none.
     """
 
     fixed_s: float
@@ -57,6 +60,7 @@ class BatchTime:
     queue: int = 256
     margin_s: float = 0.0
     threads: int = 1
+    unit_cost: float = 0.0
 
     def seconds(self, cost: float) -> float:
         """Return the time of a batch with this total cost, in seconds."""
@@ -65,7 +69,7 @@ class BatchTime:
     def cost(self, size: float) -> float:
         """Return the cost of a unit. ``size`` is in seconds of audio or in characters."""
         if not self.buckets:
-            return size
+            return self.unit_cost + size
         needed = size + self.margin_s
         return next((bucket for bucket in self.buckets if bucket >= needed), self.buckets[-1])
 

@@ -14,6 +14,7 @@ from django.core.management.base import CommandError
 from tests.services import ROOT
 from tools.planning.rates import read
 from tools.planning.simulation.closed import ClosedLoop, one_machine
+from tts.units import speech_cost
 
 
 @pytest.mark.timeout(400)
@@ -38,6 +39,7 @@ def test_it_works(tmp_path: Path) -> None:
         assert sum(used.stages) == pytest.approx(1, abs=0.001)
         assert kind.mean_batch >= 1
     assert rates.live.units_per_s > 0
+    assert rates.tts.batch.cost(60) == speech_cost("a" * 60)  # the cost to which the batch times were fitted
     answers = one_machine(rates, ClosedLoop(10, 5.0))
     assert answers.per_second > 0
 

@@ -184,7 +184,7 @@ def _model(entry: Mapping[str, Any]) -> Model:
             "languages": tuple(entry["languages"]),
             "aliases": tuple(entry.get("aliases", ())),
             "files": tuple(_file(file) for file in entry.get("files", ())),
-            "sources": tuple(_source(source) for source in entry.get("sources", ())),
+            "sources": tuple(_source(entry["id"], source) for source in entry.get("sources", ())),
         }
     )
     if not (model.sources or model.part_of):
@@ -205,12 +205,14 @@ def _file(entry: Mapping[str, Any]) -> ModelFile:
     return file
 
 
-def _source(entry: Mapping[str, Any]) -> Source:
+def _source(model_id: str, entry: Mapping[str, Any]) -> Source:
     source = Source(**{**entry, "parts": tuple(Part(**part) for part in entry.get("parts", ()))})
     if source.kind not in ("pip", "npm", "hub"):
-        raise BadCatalogue(f"unknown kind of source {source.kind!r}")
+        raise BadCatalogue(f"{model_id}: unknown kind of source {source.kind!r}")
     if source.kind == "hub" and not source.repository:
-        raise BadCatalogue("a hub source names its repository")
+        raise BadCatalogue(f"{model_id}: a hub source names its repository")
+    if source.kind != "hub" and not source.parts:
+        raise BadCatalogue(f"{model_id}: a {source.kind} source names its parts")
     if source.kind != "hub" and not all(part.package for part in source.parts):
-        raise BadCatalogue("each part names its package")
+        raise BadCatalogue(f"{model_id}: each part names its package")
     return source

@@ -26,6 +26,7 @@ files = [{ path = "model.bin", bytes = 1, sha256 = "%s" }]
 kind = "pip"
 parts = [{ file = "model.bin", package = "p==1", member = "m" }]
 """ % ("0" * 64)
+PARTS = GOOD.splitlines()[-1]
 
 
 def written(path: Path, text: str) -> Path:
@@ -59,6 +60,8 @@ def test_revisions_are_pinned_wherever_hashes_are() -> None:
     ("before", "after", "message"),
     [
         ('kind = "pip"', 'kind = "ftp"', "unknown kind of source 'ftp'"),
+        (PARTS, "", "a: a pip source names its parts"),
+        (f'kind = "pip"\n{PARTS}', 'kind = "npm"', "a: a npm source names its parts"),
         ("0" * 64, "xyz", "is no SHA-256"),
         ('path = "model.bin"', 'path = "../model.bin"', "stays within"),
         ('path = "model.bin"', 'path = "other.bin"', "a: no source has other.bin"),

@@ -1,6 +1,6 @@
 """The admin's side bar and tabs: sections, each with the pages that the viewer may see.
 
-A model that is not listed here appears at the end of the section of its app.
+A model that is not listed here appears at the end of the section of its app. Apps without a section share the last one.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the side bar for unfold's setting ``SIDEBAR.navigation``, without sections that the viewer may not see."""
     home = {"title": "Capacity now", "icon": "speed", "link": reverse("admin:index")}
     groups: list[dict[str, Any]] = [{"items": [home]}]
-    for section in SECTIONS:
+    for section in _sections():
         items = [item for entry in _entries(section) if (item := _item(request, entry))]
         if items:
             groups.append({"title": section.title, "separator": True, "items": items})
@@ -123,6 +123,13 @@ def tabs(request: HttpRequest) -> list[dict[str, Any]]:
                 items = [{"title": _title(model), "link": _list_of(model)} for model in seen]
                 found.append({"models": list(entry.models), "items": items})
     return found
+
+
+def _sections() -> list[Section]:
+    """Return ``SECTIONS`` and a section for the models of all other apps, so that a link leads to each model's page."""
+    known = {app for section in SECTIONS for app in section.apps}
+    others = {model._meta.app_label for model in admin.site._registry} - known
+    return [*SECTIONS, Section("Other", tuple(sorted(others)))]
 
 
 def _entries(section: Section) -> list[MenuEntry]:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from capacity.models import ActiveUsers, Alert, HourlyPeak, Phase, ProcessLease, Rule, Sample
 from capacity.presence import Presence
-from dashboard import homepage_data
+from dashboard import homepage_data, navigation
 from rollout import ramp as ramps
 from rollout.models import Flag
 from tests.capacity.world import logged_in
@@ -235,6 +235,16 @@ def test_the_side_bar(request: pytest.FixtureRequest, who: str, rooms_seen: set[
     for link in ("/dashboard/", "/docs/", 'href="/"', "/admin/capacity/alert/", "/admin/voiceproject/apikey/"):
         assert link in bar
     assert ("/admin/auth/user/" in bar) == (who == "boss")
+
+
+def test_models_of_an_app_without_a_section_are_in_the_last_section(
+    boss: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sections = [section for section in navigation.SECTIONS if section.title != "Usage and billing"]
+    monkeypatch.setattr(navigation, "SECTIONS", tuple(sections))
+    html = page(boss)
+    bar = html[html.index('id="nav-sidebar-apps"') : html.index('id="main"')]
+    assert bar.index("Access") < bar.index("Other") < bar.index("/admin/usage/plan/") < bar.index("Elsewhere")
 
 
 def test_the_side_bar_shows_the_number_of_alerts_by_permission(operator: Client, seeded_site) -> None:

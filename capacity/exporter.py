@@ -154,8 +154,8 @@ def levels() -> dict[tuple[str, str], float]:
 
 
 def reached() -> dict[str, float]:
-    """Return the percentage set in each flag, by the flag's name; 0 if the flag's kill switch is on."""
-    return {flag.name: 0.0 if flag.killed else float(flag.reach) for flag in Flag.objects.all()}
+    """Return the effective percentage of each flag, by the flag's name."""
+    return {flag.name: float(flag.effective_percent) for flag in Flag.objects.all()}
 
 
 def register() -> None:

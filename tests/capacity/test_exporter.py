@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from capacity import exporter, figures
 from capacity.models import Sample
+from rollout.models import Flag
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -62,6 +63,19 @@ def test_it_works(collector: exporter.SampleCollector) -> None:
         ("gpu_memory_percent",): 40.0,
         ("month_cost_usd",): 612.5,
     }
+
+
+def test_the_rollout_is_the_percentage_that_applies(collector: exporter.SampleCollector) -> None:
+    for name, fields in {
+        "voice": {"percent": 20},
+        "asr": {"percent": 20, "everyone": True},
+        "tts": {"percent": 20, "everyone": False},
+        "realtime": {"everyone": True, "killed": True},
+    }.items():
+        Flag.objects.update_or_create(name=name, defaults=fields)
+    found = {key[1]: value for key, value in read(collector).items() if key[0] == "voice_rollout_percent"}
+    expected = {"voice": 20, "asr": 100, "tts": 0, "realtime": 0}
+    assert {name: found[name] for name in expected} == expected
 
 
 def test_unknown_values_are_left_out(collector: exporter.SampleCollector) -> None:

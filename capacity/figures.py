@@ -125,12 +125,12 @@ def peaks_by_day(since: date, until: date) -> list[tuple[date, Users]]:
 
 
 def levels() -> Levels:
-    """Return the levels for concurrent users.
+    """Return the levels for concurrent users. Only enabled alert rules count.
 
     ``design`` is the upper limit of the first growth phase whose limit exceeds the critical level.
     """
     thresholds: dict[str, float] = {}
-    for rule in Rule.objects.filter(metric=Metric.USERS):
+    for rule in Rule.objects.filter(metric=Metric.USERS, is_enabled=True):
         thresholds[rule.severity] = min(rule.level, thresholds.get(rule.severity, rule.level))
     critical = thresholds.get(Rule.Severity.CRITICAL)
     reaching = Phase.objects.filter(concurrent_to__gt=critical or 0).values_list("concurrent_to", flat=True)

@@ -64,6 +64,8 @@ def test_an_unavailable_store(db, settings) -> None:
 
 def test_alert_levels(seeded) -> None:
     assert figures.levels() == Levels(warning=60, critical=80, design=100)
+    Rule.objects.filter(severity=Rule.Severity.WARNING).update(is_enabled=False)
+    assert figures.levels() == Levels(warning=None, critical=80, design=100)
     Rule.objects.all().delete()
     assert figures.levels() == Levels(None, None, 50)
 

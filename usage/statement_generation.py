@@ -31,14 +31,14 @@ def draft_month(month: date) -> int:
 def draft_client(client_id: int, month: date) -> int:
     """Draft the month's statements for a client application and for each of its end users with usage in the month.
 
+    An earlier draft whose usage has been taken back completely remains, without lines and with a total of 0.
+
     Return the number of drafts. Final statements are not changed.
     """
     month = month.replace(day=1)
-    lines = _lines(charges(client_id, month))
-    if not lines:
-        return 0
     # The lock lets only one transaction at a time draft or finalise the statements of a client application.
     ClientApplication.objects.select_for_update(no_key=True).get(pk=client_id)
+    lines = _lines(charges(client_id, month))
     known = {one.user: one for one in Statement.objects.filter(client_id=client_id, month=month)}
     drafts = [one for one in known.values() if not one.is_final]
     StatementLine.objects.filter(
@@ -89,9 +89,8 @@ def finalise_month(month: date, *, by: str, now: datetime | None = None) -> int:
 @transaction.atomic
 def _finalise_client(client_id: int, month: date, by: str, now: datetime) -> int:
     ClientApplication.objects.select_for_update(no_key=True).get(pk=client_id)
+    draft_client(client_id, month)
     drafts = Statement.objects.filter(client_id=client_id, month=month.replace(day=1), state=Statement.State.DRAFT)
-    if not draft_client(client_id, month):  # counter-entries cancelled all usage, so the drafts are outdated
-        return len([finalise(statement, by=by, now=now) for statement in drafts])
     return drafts.update(state=Statement.State.FINAL, drafted_at=now, finalised_at=now, finalised_by=by)
 
 

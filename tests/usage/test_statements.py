@@ -168,6 +168,16 @@ class TestDrafts:
         statement = Statement.objects.get(user="aminah")
         assert (statement.pk, statement.total_micros, statement.lines.get().units) == (pk, 20_000, 600)
 
+    def test_a_draft_whose_usage_was_taken_back_completely_is_empty(
+        self, chat: ClientApplication, small_plan: Plan, fill: Fill
+    ) -> None:
+        row = fill(1500, at=moment(last_month()))
+        draft_month(last_month())
+        take_back(row, why="a test call", by="siti")
+        assert draft_month(last_month()) == 2
+        assert set(Statement.objects.values_list("state", "total_micros")) == {("draft", 0)}
+        assert not StatementLine.objects.exists()
+
     def test_a_plan_applies_to_the_whole_month_in_which_it_starts(
         self, chat: ClientApplication, small_plan: Plan, fill: Fill
     ) -> None:

@@ -18,9 +18,9 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 from tokenizers.pre_tokenizers import ByteLevel
 
+from asr.encoding import OUTPUT_FRAMES_PER_SECOND
 from asr.units import Token, Word
 
-SECONDS_PER_STEP = 0.02
 MIN_PROBABILITY = 1e-10
 _PREPENDED = "\"'“¿([{-"
 _APPENDED = "\"'.。,，!！?？:：”)]}、"
@@ -69,7 +69,7 @@ def _words(result: Any, tokenizer: Tokenizer, text: list[int], duration_s: float
     if len(borders) < 2:
         return ()
     text_steps, time_steps = (np.array(steps) for steps in zip(*result.alignments, strict=True))
-    moments = time_steps[np.pad(np.diff(text_steps), (1, 0), constant_values=1).astype(bool)] * SECONDS_PER_STEP
+    moments = time_steps[np.pad(np.diff(text_steps), (1, 0), constant_values=1).astype(bool)] / OUTPUT_FRAMES_PER_SECOND
     timings = [
         {
             "word": word,

@@ -87,7 +87,7 @@ async def recognise_without_echo(
     unaided = replace(unit.options, prompt="", keywords=())
     try:
         again = await engine.submit(replace(unit, options=unaided, admitted=True))
-    except InferenceError:  # too busy for a second try
+    except InferenceError:  # whatever the reason, a doubtful text is better than none
         return hypothesis
     return replace(again, queued_ms=hypothesis.queued_ms + again.queued_ms, tries=hypothesis.tries + again.tries)
 

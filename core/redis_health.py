@@ -32,31 +32,33 @@ class RedisUnavailable(OSError):
 
 
 def redis_options() -> dict[str, Any]:
-    """Return the options for the service's asynchronous Redis clients.
+    """Return the options for the service's asynchronous Redis clients."""
+    from redis.asyncio.retry import Retry
+
+    return _options(Retry, SOCKET_TIMEOUT_S)
+
+
+def blocking_client(url: str) -> Any:
+    """Return a synchronous Redis client, for code that runs in threads. It decodes responses to text."""
+    import redis  # slow to import, so only where it is used
+    from redis.retry import Retry
+
+    client: Any = redis.Redis.from_url(url, decode_responses=True, **_options(Retry, BLOCKING_TIMEOUT_S))
+    return client
+
+
+def _options(retry: Callable[[Any, int], Any], timeout_s: float) -> dict[str, Any]:
+    """Return the options of a client.
 
     The timeouts are short, so that requests do not wait long while Redis is unavailable. A call is retried once, at
     once, because a restart of Redis may have closed an idle connection. redis-py's default is to retry for up to seven
     seconds.
+
+    ``retry``: redis-py's class ``Retry`` for asynchronous or for synchronous clients.
     """
-    from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
-    timeouts = {"socket_timeout": SOCKET_TIMEOUT_S, "socket_connect_timeout": SOCKET_TIMEOUT_S}
-    return {**timeouts, "retry": Retry(NoBackoff(), 1)}
-
-
-def blocking_client(url: str) -> Any:
-    """Return a synchronous Redis client, for code that runs in threads. It decodes responses to text.
-
-    A call is retried once, at once, because a restart of Redis may have closed an idle connection.
-    """
-    import redis  # slow to import, so only where it is used
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
-    timeouts = {"socket_timeout": BLOCKING_TIMEOUT_S, "socket_connect_timeout": BLOCKING_TIMEOUT_S}
-    client: Any = redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 1), **timeouts)
-    return client
+    return {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry": retry(NoBackoff(), 1)}
 
 
 class RedisHealth:

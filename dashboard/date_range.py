@@ -153,6 +153,14 @@ def asked(query: Mapping[str, str], now: datetime) -> DateRange:
 def _day(text: str, field: str) -> date:
     if not text:
         raise BadQuery(_("The first day is missing.") if field == "from" else _("The last day is missing."), field)
+    return day_from_text(text, field)
+
+
+def day_from_text(text: str, field: str) -> date:
+    """Return the day in a query parameter. Raise ``BadQuery`` if it is invalid or before 2000.
+
+    ``field``: name of the parameter, for the error.
+    """
     try:
         day = date.fromisoformat(text)
     except ValueError as error:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from dashboard import weekly_pdf
 from dashboard.board import Board, Tile
-from dashboard.date_range import BadQuery, DateRange
+from dashboard.date_range import BadQuery, DateRange, day_from_text
 from dashboard.scorecard import Score
 from dashboard.tables import Table, Value, shown
 from usage.activity import week_of
@@ -46,11 +46,8 @@ def week_from_text(text: str, now: datetime) -> date:
     """
     if not text:
         return last_whole_week(now)
-    try:
-        week = week_of(date.fromisoformat(text))
-    except ValueError as error:
-        raise BadQuery(_("“%s” is not a date. Write it as 2026-11-24.") % text[:40], "week") from error
-    if week > day_of(now) or week.year < 2000:
+    week = week_of(day_from_text(text, "week"))
+    if week > day_of(now):
         raise BadQuery(_("There is no summary of the week of %s.") % week, "week")
     return week
 

@@ -207,8 +207,8 @@ class Batcher(Generic[U, R]):
         latest_s = done_s
         for item in self._queue:
             done_s += self._time_for([item])
-            missed_s = item.rank + LIVE_LEAD_S * item.unit.live - now
-            latest_s = max(latest_s, done_s - max(0.0, missed_s))
+            left_s = item.rank + LIVE_LEAD_S * item.unit.live - now
+            latest_s = max(latest_s, done_s - max(0.0, left_s))
         return latest_s
 
     def _work(self) -> None:

@@ -18,11 +18,13 @@ class MonthForm(forms.Form):
     )
 
 
-class ReasonForm(forms.Form):
+class CorrectionForm(forms.Form):
+    """A form that asks for the reason of a counter-entry or a credit note, which keeps the reason."""
+
     why = reason_field(max_length=200, help_text="")
 
 
-class UnitsForm(ReasonForm):
+class UnitsForm(CorrectionForm):
     units = forms.IntegerField(label="Characters", min_value=1, widget=UnfoldAdminIntegerFieldWidget())
 
 
@@ -46,13 +48,13 @@ class _Scaled(forms.DecimalField):
         return None if amount is None else int(amount * self.factor)
 
 
-class SecondsForm(ReasonForm):
+class SecondsForm(CorrectionForm):
     """Form for an amount of audio, entered in seconds. The cleaned ``units`` are milliseconds, as in the ledger."""
 
     units = _Scaled(1000, 3, label="Audio, seconds")
 
 
-class CreditForm(ReasonForm):
+class CreditForm(CorrectionForm):
     amount_sen = _Scaled(
         100, 2, label="Amount, RM", help_text="The proposed amount is the difference from the charges as computed now."
     )

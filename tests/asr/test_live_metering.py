@@ -19,6 +19,7 @@ from core.models import ClientApplication
 from tests import sound
 from tests.asr.sockets import START, opened
 from tests.services import ROOT, Served, served
+from tests.usage.ledgers import entry_of
 from usage.checkpoints import UsageCheckpoint, recover
 from usage.entry import Entry, Kind
 from usage.models import LedgerEntry, OpenStream
@@ -84,21 +85,7 @@ async def test_a_killed_process_loses_at_most_the_last_seconds_of_usage(tmp_path
 @pytest.fixture
 def entry(transactional_db) -> Entry:
     client = ClientApplication.objects.create(name="chat")
-    return Entry(
-        request_id="req_1",
-        kind=Kind.REALTIME,
-        client_id=client.pk,
-        user="aminah",
-        model="m",
-        voice="",
-        language="ms",
-        audio_ms=0,
-        characters=0,
-        queue_ms=0,
-        total_ms=0,
-        status=200,
-        error_code="",
-    )
+    return entry_of(client.pk, kind=Kind.REALTIME, voice="", audio_ms=0, characters=0, settlement=None)
 
 
 def heard(entry: Entry, audio_ms: int) -> Entry:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime
 from typing import Any
@@ -17,7 +18,7 @@ from rollout import roles
 from tests.usage.believable import history
 from tests.usage.boards import DAYS
 from usage import ledger_writer
-from usage.entry import Kind, Measure
+from usage.entry import Entry, Kind, Measure
 from usage.ledger_posting import write
 from usage.ledger_writer import ledger
 from usage.models import LedgerEntry, Plan
@@ -68,6 +69,27 @@ def small_plan(db) -> Plan:
         hard_characters=1000,
         micros_per_1000_characters=200_000,
     )
+
+
+def entry_of(client_id: int, **fields: Any) -> Entry:
+    """Return the entry of a successful request for speech. ``fields`` replace its values."""
+    values = {
+        "request_id": "req_0",
+        "kind": Kind.SPEECH,
+        "client_id": client_id,
+        "user": "aminah",
+        "model": "m",
+        "voice": "v",
+        "language": "ms",
+        "audio_ms": 1,
+        "characters": 10,
+        "queue_ms": 3,
+        "total_ms": 4,
+        "status": 200,
+        "error_code": "",
+        "settlement": uuid.uuid4().hex,
+    }
+    return Entry(**{**values, **fields})
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connection
 
 from core.models import ClientApplication
+from tests.usage.ledgers import entry_of
 from usage import ledger_writer
-from usage.entry import Entry, Kind
+from usage.entry import Entry
 from usage.ledger_writer import LedgerWriter
 from usage.models import LedgerEntry
 
@@ -17,21 +18,7 @@ from usage.models import LedgerEntry
 @pytest.fixture
 async def entry(transactional_db) -> Entry:
     client = await ClientApplication.objects.acreate(name="chat")
-    return Entry(
-        request_id="req_0",
-        kind=Kind.SPEECH,
-        client_id=client.pk,
-        user="u",
-        model="m",
-        voice="v",
-        language="ms",
-        audio_ms=1,
-        characters=2,
-        queue_ms=3,
-        total_ms=4,
-        status=200,
-        error_code="",
-    )
+    return entry_of(client.pk, settlement=None)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from core.db_health import database
 from core.errors import as_api_error
 from core.identity import Caller
 from core.models import ApiKey
-from tests.usage.ledgers import Fill
+from tests.usage.ledgers import Fill, entry_of
 from usage import quota
 from usage.entry import Entry, Kind, Measure
 from usage.ledger_writer import ledger
@@ -43,20 +43,7 @@ async def fresh() -> None:
 
 def entry(caller: Caller, units: int, held: Reservation, kind: Kind = Kind.SPEECH, **fields: object) -> Entry:
     amounts = {"audio_ms": 0, "characters": 0, "characters" if kind is Kind.SPEECH else "audio_ms": units}
-    values = {"status": 200, "error_code": "", **amounts, **fields}
-    return Entry(
-        request_id="r",
-        kind=kind,
-        client_id=caller.client_id,
-        user=caller.user,
-        model="",
-        voice="",
-        language="",
-        queue_ms=0,
-        total_ms=1,
-        reservation=held.key,
-        **values,
-    )
+    return entry_of(caller.client_id, kind=kind, user=caller.user, reservation=held.key, **amounts, **fields)
 
 
 async def cover(caller: Caller, units: int, kind: Kind = Kind.SPEECH) -> Reservation:

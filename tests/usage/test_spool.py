@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -22,9 +21,10 @@ from django.utils import timezone
 
 from core.db_health import database
 from core.models import ClientApplication
+from tests.usage.ledgers import entry_of
 from usage import checkpoints, ledger_writer
 from usage.checkpoints import UsageCheckpoint
-from usage.entry import Entry, Kind
+from usage.entry import Entry
 from usage.ledger_writer import LedgerWriter, ledger
 from usage.models import Consumption, DailyUse, LedgerEntry, OpenStream
 from usage.spool import REFUSED, Spool, SpooledEntry
@@ -41,27 +41,7 @@ def client(transactional_db) -> ClientApplication:
 
 @pytest.fixture
 def entry(client: ClientApplication) -> Entry:
-    return entry_of(client)
-
-
-def entry_of(client: ClientApplication, **fields) -> Entry:
-    values = {
-        "request_id": "req_0",
-        "kind": Kind.SPEECH,
-        "client_id": client.pk,
-        "user": "u",
-        "model": "m",
-        "voice": "v",
-        "language": "ms",
-        "audio_ms": 1,
-        "characters": 10,
-        "queue_ms": 3,
-        "total_ms": 4,
-        "status": 200,
-        "error_code": "",
-        "settlement": uuid.uuid4().hex,
-    }
-    return Entry(**{**values, **fields})
+    return entry_of(client.pk)
 
 
 @pytest.fixture
@@ -91,13 +71,13 @@ def test_it_works(spool: Spool, entry: Entry) -> None:
     assert spool.drain(ledger_writer.settle) == 1
     assert spool.is_empty
     row = LedgerEntry.objects.get()
-    assert (row.settlement, row.created_at, row.user, row.characters) == (entry.settlement, AT, "u", 10)
+    assert (row.settlement, row.created_at, row.user, row.characters) == (entry.settlement, AT, "aminah", 10)
     assert DailyUse.objects.get().day.month == 10  # the day of the work, not that of the settlement
     assert Consumption.objects.get().used == 10
 
 
 def test_a_duplicate_line_is_settled_once(spool: Spool, client: ClientApplication) -> None:
-    entries = [entry_of(client) for _ in range(250)]
+    entries = [entry_of(client.pk) for _ in range(250)]
     ledger_writer.commit(entries[:5])  # these commits succeeded although an error was reported
     for one in [*entries, *entries[:120]]:
         spool.keep(SpooledEntry(one, AT))
@@ -107,7 +87,7 @@ def test_a_duplicate_line_is_settled_once(spool: Spool, client: ClientApplicatio
 
 
 def test_a_drain_that_the_database_interrupts_continues_later(spool: Spool, client: ClientApplication) -> None:
-    entries = [entry_of(client) for _ in range(250)]
+    entries = [entry_of(client.pk) for _ in range(250)]
     for one in entries:
         spool.keep(SpooledEntry(one, AT))
     calls: list[int] = []
@@ -126,7 +106,7 @@ def test_a_drain_that_the_database_interrupts_continues_later(spool: Spool, clie
 
 
 def test_a_rejected_entry_does_not_stop_the_others(spool: Spool, client: ClientApplication, tmp_path: Path) -> None:
-    entries = [entry_of(client, status=None if number == 3 else 200) for number in range(6)]
+    entries = [entry_of(client.pk, status=None if number == 3 else 200) for number in range(6)]
     for one in entries:
         spool.keep(SpooledEntry(one, AT))
     spool.drain(ledger_writer.settle)
@@ -187,7 +167,7 @@ def test_spool_files_are_private_and_hold_only_ledger_rows(spool: Spool, entry: 
 async def test_the_writer_spools_and_drains(gone, client: ClientApplication, settings, tmp_path, monkeypatch) -> None:
     settings.VOICE_STATE_DIR = tmp_path
     row_writer = LedgerWriter()
-    entries = [entry_of(client) for _ in range(3)]
+    entries = [entry_of(client.pk) for _ in range(3)]
     for one in entries:
         await row_writer.write(one)  # the first notices that the database is gone; the others are spooled at once
     assert database.is_unavailable
@@ -208,7 +188,7 @@ async def test_a_stream_with_a_checkpoint_counts_once(
     Another process may settle the checkpoint of the stream before the spooled entry is settled.
     """
     checkpoint = UsageCheckpoint()
-    total = entry_of(client, characters=40)
+    total = entry_of(client.pk, characters=40)
     await checkpoint.note(dataclasses.replace(total, characters=30))
     database.note_unavailable(OperationalError("gone"))
     await checkpoint.settle(total)
@@ -230,7 +210,7 @@ async def test_noted_rows_are_written_together(client: ClientApplication, monkey
     row_writer = LedgerWriter()
     before = timezone.now()
     for number in range(30):
-        row_writer.note(entry_of(client, status=503, characters=0, request_id=f"req_{number}"))
+        row_writer.note(entry_of(client.pk, status=503, characters=0, request_id=f"req_{number}"))
     noted_by = timezone.now()
     await row_writer.drain()
     assert commits == [30]
@@ -243,7 +223,7 @@ async def test_noted_rows_are_written_together(client: ClientApplication, monkey
 
 async def test_noted_rows_are_written_before_the_process_ends(client: ClientApplication) -> None:
     row_writer = LedgerWriter()
-    row_writer.note(entry_of(client, status=503))
+    row_writer.note(entry_of(client.pk, status=503))
     await row_writer.close()
     assert await LedgerEntry.objects.acount() == 1
 
@@ -255,7 +235,7 @@ async def test_noted_rows_are_spooled_during_an_outage(client: ClientApplication
     row_writer = LedgerWriter()
     with monkeypatch.context() as patched:
         patched.setattr(ledger_writer, "settle", gone)
-        row_writer.note(entry_of(client, status=503))
+        row_writer.note(entry_of(client.pk, status=503))
         with pytest.raises(OperationalError):
             await row_writer.drain()
     assert not row_writer.spool.is_empty
@@ -270,7 +250,7 @@ async def test_noted_rows_survive_a_cancelled_write(client: ClientApplication) -
     busy = asyncio.create_task(row_writer.run(may_go_on.wait))  # keeps the ledger's thread busy
     await asyncio.sleep(0)
     for _ in range(3):
-        row_writer.note(entry_of(client, status=503))
+        row_writer.note(entry_of(client.pk, status=503))
     writing = asyncio.create_task(row_writer.drain())
     await asyncio.sleep(0.05)
     writing.cancel()
@@ -298,7 +278,7 @@ def test_only_the_first_row_waits_for_an_unavailable_database(client: ClientAppl
         patched.setattr(connection, "get_new_connection", refuses)
         patched.setattr(connection, "rollback", lambda: connection.close())
         for _ in range(2):  # the second one does not try to connect
-            outcomes = ledger_writer.commit([entry_of(client), entry_of(client)])
+            outcomes = ledger_writer.commit([entry_of(client.pk), entry_of(client.pk)])
             assert [type(outcome) for outcome in outcomes] == [OperationalError] * 2
     assert tries == ["connect"]
 
@@ -314,7 +294,7 @@ async def test_recovers_after_database_and_disk_failed(client: ClientApplication
     monkeypatch.setattr(row_writer.spool, "keep", full)
     with monkeypatch.context() as patched:
         patched.setattr(ledger_writer, "settle", gone)
-        row_writer.note(entry_of(client, status=503))
+        row_writer.note(entry_of(client.pk, status=503))
         with suppress(OperationalError):
             await row_writer.drain()
     for _ in range(2):  # while the disk is still full

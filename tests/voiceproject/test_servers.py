@@ -8,7 +8,6 @@ import socket
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.services import Served, served
-from usage.entry import Entry, Kind
+from tests.usage.ledgers import entry_of
 from usage.spool import SpooledEntry
 
 LONG = "Selamat pagi semua. Hari ini hujan turun dengan lebat sekali. Kami duduk di rumah sahaja. " * 40
@@ -188,22 +187,7 @@ def test_background_tasks_start_and_shutdown_is_clean(name: str, tmp_path: Path)
 def _leave_spooled(state: Path) -> None:
     with closing(sqlite3.connect(state / "voice.sqlite3")) as database:
         (client,) = database.execute("select id from voiceproject_clientapplication limit 1").fetchone()
-    entry = Entry(
-        request_id="req_spooled",
-        kind=Kind.SPEECH,
-        client_id=client,
-        user="aminah",
-        model="m",
-        voice="v",
-        language="ms",
-        audio_ms=1,
-        characters=10,
-        queue_ms=3,
-        total_ms=4,
-        status=200,
-        error_code="",
-        settlement=uuid.uuid4().hex,
-    )
+    entry = entry_of(client, request_id="req_spooled")
     spool = state / "spool"
     spool.mkdir(exist_ok=True)
     (spool / "left-behind.jsonl").write_bytes(SpooledEntry(entry, datetime.now(UTC)).as_line())

@@ -28,18 +28,15 @@ def keep(facts: dict[str, Any]) -> LoadTestRun:
 
 
 def proven() -> LoadTestRun | None:
-    """Return the run with the most concurrent users among those that passed and were complete, or None."""
-    return (
-        LoadTestRun.objects.filter(passed=True, is_complete=True).order_by("-concurrent_users", "-started_at").first()
-    )
+    """Return the run with the most concurrent users among those that passed, or None. Only complete runs pass."""
+    return LoadTestRun.objects.filter(passed=True).order_by("-concurrent_users", "-started_at").first()
 
 
 def latest_for(phase: Phase) -> LoadTestRun | None:
-    """Return the latest complete run that passed with at least as many concurrent users as the phase's upper limit.
+    """Return the latest run that passed with at least as many concurrent users as the phase's upper limit.
 
     Return None if there is no such run, or if the phase has no upper limit.
     """
     if phase.concurrent_to is None:
         return None
-    enough = LoadTestRun.objects.filter(passed=True, is_complete=True, concurrent_users__gte=phase.concurrent_to)
-    return enough.first()
+    return LoadTestRun.objects.filter(passed=True, concurrent_users__gte=phase.concurrent_to).first()

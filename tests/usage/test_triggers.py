@@ -64,9 +64,18 @@ def test_triggers_survive_a_migration_that_alters_the_table(fill: Fill) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_migrating_backwards_and_forwards(chat: ClientApplication) -> None:
+def test_migrating_backwards_and_forwards(fill: Fill) -> None:
+    fill(100)
+    before = LedgerEntry.objects.values().get()
     call_command("migrate", "usage", "0003", verbosity=0)
     call_command("migrate", "usage", verbosity=0)
-    triggers.remove(connection)
+    assert LedgerEntry.objects.values().get() == before
+    with pytest.raises(DatabaseError, match="append-only"):
+        sql("DELETE FROM usage_ledgerentry")
+
+
+def test_triggers_may_be_installed_again(fill: Fill) -> None:
+    fill(100)
     triggers.install(connection)
-    triggers.install(connection)
+    with pytest.raises(DatabaseError, match="append-only"):
+        sql("DELETE FROM usage_ledgerentry")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import wave
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +33,7 @@ LANGUAGE = "ms"
 PACKS = ("aisyah", "hafiz", "melati", "azlan", "heart")
 KOKORO = "kokoro-82m"
 THREADS = 2
+REFERENCE = "səlˈamat pˈaɡi sˈəmua."  # in IPA
 
 Samples = npt.NDArray[np.int16]
 
@@ -65,6 +67,9 @@ class Espeak:
 class Kokoro:
     """Speaks with Kokoro's voices in turn. Each sentence is synthesised once and then kept in a folder.
 
+    The model and the code that prepares it may change. So a reference sentence is synthesised anew for each ``Kokoro``,
+    and sentences are kept for as long as it sounds the same.
+
     ``directory``: the folder of the model's files.
     ``cache``: the folder in which sentences are kept.
     """
@@ -74,7 +79,6 @@ class Kokoro:
     def __init__(self, directory: Path, cache: Path) -> None:
         self._directory = directory
         self._cache = cache
-        self._model: kokoro.KokoroModel | None = None
 
     def say(self, text: str, turn: int, speed: float) -> Samples:
         name = PACKS[turn % len(PACKS)]
@@ -90,15 +94,21 @@ class Kokoro:
 
         It has the phonemes instead of the text, so a changed pronunciation gives a new key.
         """
-        weights = (self._directory / kokoro.MODEL_FILE).stat()
-        known = (ipa, f"{speed:.3f}", str(weights.st_size), str(weights.st_mtime_ns))
-        digest = hashlib.sha256("\0".join(known).encode())
+        digest = hashlib.sha256(f"{ipa}\0{speed:.3f}".encode())
         digest.update(kokoro.pack_of(name).tobytes())
+        digest.update(self._reference)
         return digest.hexdigest()[:32]
 
+    @cached_property
+    def _reference(self) -> bytes:
+        """The samples of the reference sentence."""
+        return self._synthesise(REFERENCE, PACKS[0], 1.0).tobytes()
+
+    @cached_property
+    def _model(self) -> kokoro.KokoroModel:
+        return kokoro.load(self._directory, device="cpu", threads=min(THREADS, os.cpu_count() or 1))
+
     def _synthesise(self, ipa: str, name: str, speed: float) -> Samples:
-        if self._model is None:  # only now, because usually all sentences are in the cache
-            self._model = kokoro.load(self._directory, device="cpu", threads=min(THREADS, os.cpu_count() or 1))
         speech = level(self._model.speak(ipa, kokoro.pack_of(name), speed), kokoro.SAMPLE_RATE)
         return rounded(32_767 * soxr.resample(speech, kokoro.SAMPLE_RATE, SAMPLE_RATE))
 

@@ -22,7 +22,7 @@ import asyncio
 import math
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -121,12 +121,13 @@ class QuotaStatus:
             left_s = math.floor(left / 100) / 10
             if left_s:
                 message = _(
-                    "This request needs {needed} s of audio, but {left} s is left of this month's speech-to-text quota."
+                    "This request needs {needed} s of audio, "
+                    "but this month's speech-to-text quota has only {left} s left."
                 )
                 return message.format(needed=f"{math.ceil(needed / 100) / 10:,}", left=f"{left_s:,}")
         elif left:
             message = _(
-                "This request needs {needed} characters, but {left} are left of this month's text-to-speech quota."
+                "This request needs {needed} characters, but this month's text-to-speech quota has only {left} left."
             )
             return message.format(needed=f"{needed:,}", left=f"{left:,}")
         return _("This month's {kind} quota is used up.").format(kind=_WORDS[self.measure])
@@ -196,13 +197,16 @@ class OfflineQuota:
 
         ``status``: the last status that was read from the database.
         """
-        key = (client_id, user, status.measure)
-        known, before = self._granted.get(key, (status, 0))
-        granted = units + (before if known is status else 0)
-        if status.remaining is not None and granted > status.remaining:
+        counted = self.counted(client_id, user, status)
+        if counted.remaining is not None and units > counted.remaining:
             return False
-        self._granted[key] = status, granted
+        self._granted[client_id, user, status.measure] = status, counted.used - status.used + units
         return True
+
+    def counted(self, client_id: int, user: str, status: QuotaStatus) -> QuotaStatus:
+        """Return ``status`` with the earlier grants counted as used."""
+        known, granted = self._granted.get((client_id, user, status.measure), (status, 0))
+        return replace(status, used=status.used + granted) if known is status else status
 
 
 _accounts: PerLoop[SharedLookup[Account]] = PerLoop(lambda: SharedLookup(REMEMBERED_ACCOUNTS, REMEMBERED_S))
@@ -293,7 +297,8 @@ class Reservation:
             outcome = await asyncio.shield(asyncio.ensure_future(ledger().reserve(claim)))
         except UNAVAILABLE_ERRORS:
             if not _offline_quota().grant(caller.client_id, user, status, units - self._units):
-                raise status.refusal(units, held=self._units) from None
+                counted = _offline_quota().counted(caller.client_id, user, status)
+                raise counted.refusal(units, held=self._units) from None
             self._units = units
             self._expires_at = expires_at
             return

@@ -227,14 +227,21 @@ async def test_a_client_applications_plan_applies(caller: Caller, small_plan: Pl
             800,
             1_201,
             0,
-            "This request needs 1,201 characters, but 200 are left of this month's text-to-speech quota.",
+            "This request needs 1,201 characters, but this month's text-to-speech quota has only 200 left.",
         ),
         (
             Measure.AUDIO,
             500,
             950,
             400,
-            "This request needs 0.6 s of audio, but 0.1 s is left of this month's speech-to-text quota.",
+            "This request needs 0.6 s of audio, but this month's speech-to-text quota has only 0.1 s left.",
+        ),
+        (
+            Measure.CHARACTERS,
+            999,
+            2,
+            0,
+            "This request needs 2 characters, but this month's text-to-speech quota has only 1 left.",
         ),
         (Measure.CHARACTERS, 1_000, 1, 0, "This month's text-to-speech quota is used up."),
         (Measure.AUDIO, 950, 400, 0, "This month's speech-to-text quota is used up."),
@@ -276,7 +283,7 @@ class TestHeaders:
         response = await api.post("/v1/audio/speech", json={"input": SENTENCE * 10}, headers={"X-Voice-User": "aminah"})
         assert response.status_code == 429
         needed = len(SENTENCE) * 10
-        expected = f"This request needs {needed} characters, but 180 are left of this month's text-to-speech quota."
+        expected = f"This request needs {needed} characters, but this month's text-to-speech quota has only 180 left."
         assert response.json()["error"]["message"] == expected
 
 
@@ -323,6 +330,7 @@ async def test_in_a_database_outage_the_last_known_quota_applies(caller: Caller,
         with pytest.raises(quota.QuotaExceeded) as refusal:
             await cover(caller, 1)
         assert as_api_error(refusal.value).code == "quota_exceeded"
+        assert str(refusal.value) == "This month's text-to-speech quota is used up."
         with pytest.raises(OperationalError):  # without the database the quota is unknown
             await cover(stranger, 1)
     finally:
@@ -330,6 +338,21 @@ async def test_in_a_database_outage_the_last_known_quota_applies(caller: Caller,
     quota._accounts()._tasks.clear()
     assert await used_and_reserved(caller) == (300, 0)
     await cover(caller, 700)
+
+
+@pytest.mark.usefixtures("undrained")
+async def test_a_refusal_in_a_database_outage_counts_what_was_granted(caller: Caller, small_plan: Plan) -> None:
+    await quota.check(caller, caller.user, Kind.SPEECH)
+    database.note_unavailable(OperationalError("gone"))
+    try:
+        held = await cover(caller, 600)
+        await cover(caller, 300)
+        with pytest.raises(quota.QuotaExceeded) as refusal:
+            await held.reserve(caller, caller.user, units=900)
+    finally:
+        database.note_available()
+    expected = "This request needs 300 characters, but this month's text-to-speech quota has only 100 left."
+    assert str(refusal.value) == expected
 
 
 class TestTheLookUp:

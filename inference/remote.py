@@ -10,7 +10,7 @@ If a server that is stopping refuses a unit, or if the tier has no capacity for 
 unit again does not use the budget, because the unit was no work for the tier.
 
 If no address answers, the first unit of a request fails at once. The later units of a request wait up to
-``PATIENCE_S``, because the tier may be back by then.
+``PATIENCE_S``, because the tier may be back by then. They are sent again for as long if only stopping servers answer.
 """
 
 from __future__ import annotations
@@ -135,6 +135,8 @@ class RemoteEngine(Generic[U, R]):
         Return the header and the payload of the result.
         """
         tries = 0
+        failures = 0
+        gives_up_at: float | None = None
         tried = frozenset[str]()
         while True:
             endpoint = self._tier.pick(self._name, tried) or await self._returned(PATIENCE_S if is_admitted else 0)
@@ -145,7 +147,13 @@ class RemoteEngine(Generic[U, R]):
             try:
                 return await self._hedged(packed, endpoint, is_retry=tries > 1)
             except (Lost, EngineUnavailable) as error:
-                if tries >= MAX_TRIES or not (isinstance(error, Draining) or self._tier.budget.take()):
+                if is_admitted and isinstance(error, Draining):
+                    gives_up_at = gives_up_at or time.monotonic() + PATIENCE_S
+                    may_retry = time.monotonic() < gives_up_at
+                else:
+                    failures += 1
+                    may_retry = failures < MAX_TRIES and (isinstance(error, Draining) or self._tier.budget.take())
+                if not may_retry:
                     raise (error if isinstance(error, EngineUnavailable) else _unavailable()) from error
                 units_again.labels(self._name, "lost").inc()
                 await asyncio.sleep(random.uniform(0, 0.05 * tries))  # so that lost units are not all sent at once
@@ -185,9 +193,9 @@ class RemoteEngine(Generic[U, R]):
                 tries.add(asyncio.ensure_future(self._try(packed, second, is_retry=True)))
             while True:
                 done, pending = await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)
-                for finished in done:
-                    if finished.exception() is None or not pending:
-                        return finished.result()
+                succeeded = [finished for finished in done if finished.exception() is None]
+                if succeeded or not pending:
+                    return (succeeded or list(done))[0].result()
                 tries = pending
         finally:
             for one in tries:

@@ -5,7 +5,8 @@ address that is back is used again within seconds. An address counts as gone if 
 answered neither ``MAX_MISSES`` probes in a row nor any unit meanwhile.
 
 An address may belong to a load balancer. A kept connection then leads to the server that the balancer chose when the
-connection was opened, even if this server is about to stop. So probes and retries use new connections.
+connection was opened, even if this server is about to stop. So probes and retries use new connections. If a stopping
+server answers a probe, the address is asked again at once, because its other servers may be ready.
 
 Threads: everything here belongs to one event loop, except ``Tier.gpus``.
 """
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 2.0
 MAX_MISSES = 3
+MAX_STOPPING = 5  # number of times that an address is asked at once, while each time a stopping server answers
 CONNECT_TIMEOUT_S = 2.0
 KEEP_ALIVE_S = 4.0  # shorter than the 5 s of uvicorn and Ray, so that this side closes idle connections
 READINGS_FRESH_S = 5.0
@@ -291,7 +293,7 @@ class Tier:
 
     async def _probe(self, endpoint: Endpoint) -> None:
         try:
-            status = await self._get(endpoint, "status")
+            status = await self._status(endpoint)
             engines = {} if status["draining"] else status["engines"]
             self._note_machines(status)
             ready = set()
@@ -310,6 +312,14 @@ class Tier:
         else:
             endpoint.misses = 0
             self._note_ready(endpoint, frozenset(ready))
+
+    async def _status(self, endpoint: Endpoint) -> dict[str, Any]:
+        """Return the status of a server at ``endpoint``, of a stopping one only if no other server has answered."""
+        for _ in range(MAX_STOPPING):
+            status = await self._get(endpoint, "status")
+            if not status["draining"]:
+                break
+        return status
 
     def _note_gone(self, endpoint: Endpoint) -> None:
         self._note_ready(endpoint, frozenset())

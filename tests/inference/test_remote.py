@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -21,11 +22,11 @@ from inference import remote, runtime
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity, UnitFailed
 from inference.remote import RemoteEngine
 from inference.tier import RETRIES_PER_UNIT, RETRIES_SAVED, Tier
-from inference.unit_server import LocalUnitHandler
+from inference.unit_server import LocalUnitHandler, UnitServer
 from inference.wire import LARGEST_FRAME, PREFIX, PackedUnit, failure_reply, parse, result_reply
 from tests import sound
 from tests.dependencies import lasting_port
-from tests.inference.unit_handlers import IDLE, handler, serving
+from tests.inference.unit_handlers import IDLE, ScriptedUnitHandler, handler, serving
 from tests.services import inference_tier
 from tts.units import Speech, SpeechUnit
 from tts.voices import default_voice
@@ -243,6 +244,68 @@ async def test_a_unit_on_a_slow_server_is_sent_to_another_too(monkeypatch) -> No
             assert np.array_equal((await engine.submit(sentence())).audio, AUDIO)
         while slow.cancelled < len(slow.frames):
             await asyncio.sleep(0.01)
+
+
+async def test_of_two_attempts_that_end_together_the_successful_one_counts(monkeypatch) -> None:
+    monkeypatch.setattr(remote, "SLOWEST_GUESS_S", 0.02)
+    monkeypatch.setattr(remote, "MIN_MEASURED", 1_000)
+    both_asked = asyncio.Event()
+
+    async def fail(_frame: bytes):
+        await both_asked.wait()
+        return failure_reply(UnitFailed("odd"))
+
+    async def succeed(_frame: bytes):
+        both_asked.set()
+        return spoken()
+
+    async with handler(fail) as (_bad, one), handler(succeed) as (_good, two), remote_speech(one, two) as engine:
+        for _ in range(40):
+            both_asked.clear()
+            assert np.array_equal((await engine.submit(sentence())).audio, AUDIO)
+
+
+@pytest.mark.parametrize("admitted", [True, False])
+async def test_admitted_units_are_patient_with_stopping_servers(admitted: bool) -> None:
+    seen = ScriptedUnitHandler(speak)
+    stopping = UnitServer(seen)
+    staying = UnitServer(seen)
+    stopping.draining = True
+    refusals = iter([stopping] * 6)
+
+    async def balancer(scope, receive, send) -> None:
+        is_unit = scope["type"] == "http" and scope["method"] == "POST"
+        server = next(refusals, staying) if is_unit else staying
+        await server(scope, receive, send)
+
+    async with serving(balancer) as url, remote_speech(url) as engine:
+        if admitted:
+            assert np.array_equal((await engine.submit(sentence(admitted=True))).audio, AUDIO)
+        else:
+            with pytest.raises(EngineUnavailable):
+                await engine.submit(sentence())
+    assert len(list(refusals)) == (0 if admitted else 6 - remote.MAX_TRIES)
+
+
+async def test_a_stopping_server_does_not_hide_the_others_at_its_address() -> None:
+    servers = [UnitServer(ScriptedUnitHandler(speak)) for _ in range(2)]
+    servers[0].draining = True
+    turns = itertools.cycle(servers)
+
+    async def balancer(scope, receive, send) -> None:
+        await next(turns)(scope, receive, send)
+
+    async with serving(balancer) as url, remote_speech(url) as engine:
+        tier = engine._tier
+        await tier.start("test")
+        for _ in range(3):
+            await tier._probe(tier._endpoints[0])
+            assert tier.is_up("espeak-ng")
+            next(turns)
+        servers[1].draining = True
+        await tier._probe(tier._endpoints[0])
+        assert not tier.is_up("espeak-ng")
+        await tier.leave("test")
 
 
 async def test_retries_have_a_budget() -> None:

@@ -20,7 +20,7 @@ from django.test import TestCase, TransactionTestCase
 from model_store.catalogue import catalogue
 from model_store.files import ModelDirectory
 from tests import dependencies, services
-from tests.emptying import let_tests_empty_guarded_tables
+from tests.emptying import copy_rights_after_emptying, let_tests_empty_guarded_tables
 from tests.slow import slow_files
 
 CI = os.environ.get("CI", "").lower() in ("1", "true")
@@ -29,6 +29,7 @@ CI = os.environ.get("CI", "").lower() in ("1", "true")
 @pytest.fixture(scope="session", autouse=True)
 def emptying() -> None:
     let_tests_empty_guarded_tables()
+    copy_rights_after_emptying()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,14 +24,23 @@ TEXTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def speaker(kokoro: Path) -> model.KokoroModel:
+    return model.load(kokoro, threads=1)
+
+
+@pytest.fixture(scope="module")
+def listener(whisper_base: Path) -> WhisperModel:
+    # With more threads, a busy machine takes longer: each step waits for the thread that comes last.
+    return WhisperModel(str(whisper_base), device="cpu", compute_type="int8", cpu_threads=1)
+
+
 @pytest.mark.parametrize(
     ("voice", "language"), [("aisyah", "ms"), ("hafiz", "ms"), ("aisyah", "en"), ("xiaoxiao", "zh")]
 )
 def test_synthesised_speech_is_transcribed_correctly(
-    kokoro: Path, whisper_base: Path, voice: str, language: str
+    speaker: model.KokoroModel, listener: WhisperModel, voice: str, language: str
 ) -> None:
-    speaker = model.load(kokoro, threads=2)
-    listener = WhisperModel(str(whisper_base), device="cpu", compute_type="int8", cpu_threads=2)
     pack = model.pack_of(next(str(one.parameters["pack"]) for one in kokoro_voices(None) if one.id == voice))
     said = []
     heard = []

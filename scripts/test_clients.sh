@@ -14,7 +14,7 @@ environment() {
     wanted=$(sha256sum <"$3")
     [ "$(cat "$place/installed" 2>/dev/null)" = "$wanted" ] && return
     echo "Installing $(head -1 "$3" | grep -v '^#' || basename "$3") into ${place#"$PWD"/}"
-    "$2" -m venv --clear "$place"
+    new_environment "$2" "$place"
     install_packages "$place/bin/python" --quiet -r "$3"
     echo "$wanted" >"$place/installed"
 }

@@ -10,11 +10,9 @@ python="$venv/bin/python"
 wanted=$(cat requirements.txt requirements-cluster.txt | sha256sum)
 if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing Ray into $venv"
-    "${PYTHON:-python3}" -m venv --clear "$venv"
+    new_environment "${PYTHON:-python3}" "$venv"
     install_packages "$python" --quiet -r requirements.txt -r requirements-cluster.txt
     echo "$wanted" >"$venv/installed"
 fi
-
-[ "${1:-}" = --only-install ] && exit
 
 VOICE_TEST_CLUSTER_PYTHON="$PWD/$python" .venv/bin/python -m pytest tests/cluster -s "$@"

@@ -9,10 +9,11 @@ python="$venv/bin/python"
 wanted=$(cat requirements.txt requirements-coqui.txt | sha256sum)
 if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing Coqui into $venv (about a minute)"
-    "${PYTHON:-python3}" -m venv --clear "$venv"
+    new_environment "${PYTHON:-python3}" "$venv"
     # pip installs PyTorch, because pip's configuration may name an index with builds of PyTorch, and uv does not read
     # that configuration. uv installs the rest, because it is faster.
-    "$python" -m pip install --quiet --disable-pip-version-check "$(grep '^torch==' requirements-coqui.txt)"
+    "$python" -m pip install --quiet --disable-pip-version-check --no-compile \
+        "$(grep '^torch==' requirements-coqui.txt)"
     install_packages "$python" --quiet -r requirements.txt -r requirements-coqui.txt
     install_packages "$python" --quiet -c requirements-dev.txt \
         pytest pytest-django pytest-asyncio pytest-timeout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import shutil
@@ -69,7 +70,7 @@ async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[st
             assert not serving.done(), "the server did not start"
         host, port = server.servers[0].sockets[0].getsockname()[:2]
         address = f"http://{host}:{port}"
-        async with httpx.AsyncClient(base_url=address) as client:
+        async with httpx.AsyncClient(base_url=address, verify=services.tls_context()) as client:
             while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - over HTTP there is no event
                 await asyncio.sleep(0.01)
         yield address
@@ -104,7 +105,7 @@ def api_key(voice_on) -> str:
 @pytest.fixture
 async def stranger(server_address: str, transactional_db) -> AsyncIterator[httpx.AsyncClient]:
     """Return an HTTP client without credentials."""
-    async with httpx.AsyncClient(base_url=server_address, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=server_address, timeout=60, verify=services.tls_context()) as client:
         yield client
 
 
@@ -112,7 +113,8 @@ async def stranger(server_address: str, transactional_db) -> AsyncIterator[httpx
 async def api(server_address: str, api_key: str) -> AsyncIterator[httpx.AsyncClient]:
     """Return an HTTP client with an API key."""
     headers = {"Authorization": f"Bearer {api_key}"}
-    async with httpx.AsyncClient(base_url=server_address, headers=headers, timeout=60) as client:
+    tls = services.tls_context()
+    async with httpx.AsyncClient(base_url=server_address, headers=headers, timeout=60, verify=tls) as client:
         yield client
 
 
@@ -254,6 +256,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         places = {name: chance.random() for name in sorted(set(group.values()))}
         chance.shuffle(items)
         items.sort(key=lambda item: (group[item][0], places[group[item]]))
+
+
+def pytest_collection_finish() -> None:
+    """Exclude the collected tests from garbage collection, which would examine them all again and again."""
+    gc.freeze()
 
 
 def _empties_the_database(item: pytest.Item) -> bool:

@@ -18,7 +18,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests import dependencies
+from tests import dependencies, services
 from tests.dependencies import Dependency
 from tests.services import Served, served
 
@@ -34,7 +34,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dependency]:
 def speak(server: Served, text: str = "Apa khabar?", **headers: str) -> httpx.Response:
     body = {"input": f"{text} {uuid.uuid4().hex[:6]}", "response_format": "pcm"}
     url = f"{server.url}/v1/audio/speech"
-    return httpx.post(url, json=body, headers=server.headers(**headers), timeout=TIMEOUT_S)
+    return httpx.post(
+        url, json=body, headers=server.headers(**headers), timeout=TIMEOUT_S, verify=services.tls_context()
+    )
 
 
 def code(response: httpx.Response) -> tuple[int, str]:
@@ -42,7 +44,7 @@ def code(response: httpx.Response) -> tuple[int, str]:
 
 
 def ready(server: Served, query: str = "") -> int:
-    return httpx.get(f"{server.url}/readyz{query}", timeout=TIMEOUT_S).status_code
+    return httpx.get(f"{server.url}/readyz{query}", timeout=TIMEOUT_S, verify=services.tls_context()).status_code
 
 
 def wait_until_ready(server: Served) -> None:

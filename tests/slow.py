@@ -59,7 +59,7 @@ _SLOW = {
     "tools/planning/test_plan_measuring.py": Slow(26, "measures a service for a second with each kind of work"),
     "dashboard/test_every_page.py": Slow(39, "every list of the admin, sorted by every column"),
     "inference/test_api_process.py": Slow(13, "an API process runs before, while and after its tier does"),
-    "k8s/test_rules.py": Slow(33, "promtool evaluates every alerting rule on hours of samples"),
+    "k8s/test_rules.py": Slow(18, "promtool evaluates every alerting rule on hours of samples"),
     "hostile/test_hostile_clients.py": Slow(
         19, "runs hostile clients for some seconds; `make test-hostile` runs them for ten minutes"
     ),
@@ -70,7 +70,7 @@ _SLOW = {
     "asr/test_consumer.py": Slow(10, "speech is sent in real time"),
     "voiceproject/test_upgrade.py": Slow(10, "a database of the first release is migrated with its data"),
     "inference/test_model_change.py": Slow(14, "changes the model under load, without downtime"),
-    "tts/test_heard_again.py": Slow(23, "Whisper base transcribes what the voices say"),
+    "tts/test_heard_again.py": Slow(15, "Whisper base transcribes what the voices say"),
     "gateway/test_revocation.py": Slow(14, "open sockets of every endpoint end when their key is revoked"),
     "asr/test_stream_lifetime.py": Slow(13, "a thousand connections are opened and dropped"),
     "usage/test_two_processes.py": Slow(9, "two services on PostgreSQL use up the quota of one user"),

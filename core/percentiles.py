@@ -1,4 +1,4 @@
-"""Percentiles (``percent``: 0 to 100) by the nearest-rank method, which returns a measured value, never an average."""
+"""Percentiles (``percent``: 0 to 100) by the nearest-rank method, without interpolation."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Correct the ledger with counter-entries.
 
-A ledger row is never changed. To correct it, a counter-entry is added: a row with a negative amount, which cancels all
-or part of the first row.
+The amounts of a ledger row are never changed. To correct a row, a counter-entry is added: a row with a negative amount,
+which cancels all or part of the original row.
 """
 
 from __future__ import annotations

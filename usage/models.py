@@ -114,8 +114,9 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
 class LedgerEntry(AppendOnlyModel):
     """One request for speech work, whatever its outcome. ``usage.entry.Entry`` describes the fields.
 
-    A row is never changed. A counter-entry (``usage.counter_entry``) corrects a mistake: a row with a negative amount,
-    which has the same time as the row that it ``counters``, so that the totals of every period are right.
+    The amounts of a row are never changed. A counter-entry (``usage.counter_entry``) corrects a mistake: a row with a
+    negative amount, which has the same time as the row that it ``counters``, so that the totals of every period are
+    right.
     """
 
     # The id is not unique, because a caller may send the same id twice.

@@ -83,7 +83,9 @@ def word_language(word: str, names: list[str], index: int, language: str) -> str
 
 
 def in_english(letter: str, names: list[str], index: int) -> bool:
-    """Return True if a single letter ("a", "i", or "n" for "and") is an English word, because an English word follows.
+    """Return True if a single letter ("a", "i", or "n" for "and") should be read as English.
+
+    This is so if the next word is English only, and longer than one letter.
 
     ``names``, ``index``: see ``word_language``.
     """

@@ -1,8 +1,10 @@
-"""The machine time of a request as measured by ``manage.py measure_rates``, with functions to read, write and scale it.
+"""How long batches take, and how much CPU time a request takes, as measured by ``manage.py measure_rates``.
+
+Functions read, write and scale these rates.
 
 A batch takes ``fixed_s + per_cost_s · cost`` seconds. The cost is in seconds of encoder context for speech to text, and
-in characters for text to speech, where each unit also has a fixed cost. Processor time is the CPU time of one request
-in seconds.
+in characters for text to speech, where each unit also has a fixed cost. ``Processor`` holds the CPU
+seconds of one request.
 """
 
 from __future__ import annotations

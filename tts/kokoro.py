@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from inference.errors import EngineUnavailable
-from tts.kokoro_graph import with_float_inputs
+from tts.kokoro_graph import TRANSPOSE_OPTIMIZERS, edited, has_exact_products
 from tts.kokoro_symbols import MAX_SYMBOLS, pieces, symbols, tokens
 from tts.loudness import trim
 
@@ -200,15 +200,17 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
 def _session(
     path: Path, options: onnxruntime.SessionOptions, providers: list[str | tuple[str, dict[str, str]]]
 ) -> onnxruntime.InferenceSession:
-    """Create a session, with float inputs for the convolutions that need them."""
-    edited = with_float_inputs(path)
-    if edited is not None:
+    """Create a session with the edited model (``tts.kokoro_graph``), or else with the file as it is."""
+    products = len(providers) == 1 and has_exact_products()
+    changed = edited(path, products=products)
+    if changed is not None:
         # Without this entry, the float weights would be computed again for each sentence.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
+        disabled = TRANSPOSE_OPTIMIZERS if products else None
         try:
-            session = onnxruntime.InferenceSession(edited, options, providers=providers)
+            session = onnxruntime.InferenceSession(changed, options, providers=providers, disabled_optimizers=disabled)
         except Exception:
-            logger.warning("Kokoro speaks without float inputs, because the edited model does not load", exc_info=True)
+            logger.warning("Kokoro uses its file as it is, because the edited model does not load", exc_info=True)
         else:
             session.disable_fallback()  # it would need the model's bytes
             session._model_bytes = None  # 92 MB

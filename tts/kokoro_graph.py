@@ -1,98 +1,82 @@
-"""Give Kokoro's last convolutions their inputs as float32, instead of rounded to 8 bits.
+"""Edit Kokoro's graph when it is loaded, so that the model speaks faster and with less noise.
 
-The int8 export rounds not only its weights, but while it speaks also the input of each convolution: to 256 levels
-between the lowest and the highest value of the whole sentence. The noise of this rounding is heard from the
-convolutions that ``FLOAT_INPUTS`` names. Without it the predicted MOS is higher (docs/voices.md).
+The model's file is an int8 export by onnxruntime's dynamic quantisation. It has rounded weights, and while the model
+speaks, it also rounds the input of each convolution: to 256 levels between the lowest and the highest value of the
+whole sentence. Three things are changed (docs/voice-measurements.md says what each of them gains):
 
-The graph is edited in memory when the model is loaded, so the file and its hash stay the same. onnxruntime cannot edit
-a graph, and the package ``onnx`` is not installed with it. Therefore this module describes to protobuf the few fields
-of a model file that it needs. Protobuf passes on all other fields, such as the weights, unchanged.
+- **Convolutions.** onnxruntime computes ``ConvInteger`` without the processor's instructions for 8-bit products (VNNI,
+  AMX), so it takes as long as a float convolution. A matrix product uses these instructions, so each convolution is
+  written as one (``tts.kokoro_convolutions``). Its weights must be signed. That is exact only on processors with
+  these instructions, because on others the intermediate sums overflow. There, the convolutions stay as they are.
+- **Rounding.** It is heard from the convolutions that ``FINE_INPUTS`` names. Their input gets 16 bits in a matrix
+  product, and otherwise stays float32.
+- **Slow operators** (``tts.kokoro_operators``).
+
+The file and its hash stay the same, because the graph is edited in memory.
 """
 
 from __future__ import annotations
 
 import logging
+import platform
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import DecodeError
+from tts.kokoro_convolutions import Convolution, Replacement, as_float, as_product
+from tts.kokoro_operators import faster
+from tts.onnx_graph import Message, read_model
 
 logger = logging.getLogger(__name__)
 
-# Names of the convolutions whose inputs are not rounded: the residual blocks of the vocoder's last stage. What they add
-# up to is nearly the waveform. Rounding in the earlier stages is not heard.
-FLOAT_INPUTS = re.compile(r"/decoder/generator/resblocks\.[345]/")
+# Names of the convolutions whose rounding is heard: the residual blocks of the vocoder's last stage. What they add up
+# to is nearly the waveform. Rounding in the earlier stages is not heard.
+FINE_INPUTS = re.compile(r"/decoder/generator/resblocks\.[345]/")
 
-Message = Any  # an instance of a class that protobuf makes at run time
-
-# Message → its fields: name, number and type in onnx.proto. A submessage of which nothing is read is given as bytes.
-_FIELDS = {
-    "Node": [
-        ("input", 1, "string"),
-        ("output", 2, "string"),
-        ("name", 3, "string"),
-        ("op_type", 4, "string"),
-        ("attribute", 5, "bytes"),
-    ],
-    "Value": [("name", 1, "string")],
-    "Graph": [("node", 1, "Node"), ("output", 12, "Value")],
-    "Model": [("graph", 7, "Graph")],
-}
-_SINGLE = {"name", "op_type", "graph"}  # all other fields are repeated
+CPU_INFO = Path("/proc/cpuinfo")
+EXACT_PRODUCTS = {"avx512_vnni", "avx_vnni"}  # processor flags
+# onnxruntime's optimisers to switch off for matrix products. They would move the products' transpositions to places
+# where onnxruntime then computes means along another axis, which takes twenty times as long.
+TRANSPOSE_OPTIMIZERS = ["TransposeOptimizer", "TransposeOptimizer_CPUExecutionProvider"]
 
 
-def with_float_inputs(path: Path, names: re.Pattern[str] = FLOAT_INPUTS) -> bytes | None:
-    """Return the model in a file, in which the convolutions with matching names have float inputs.
+def has_exact_products() -> bool:
+    """Whether this processor multiplies unsigned by signed 8-bit numbers without an overflow, and fast."""
+    if platform.machine() not in ("x86_64", "AMD64") or not CPU_INFO.exists():
+        return False
+    flags = next((line for line in CPU_INFO.read_text().splitlines() if line.startswith("flags")), "")
+    return not EXACT_PRODUCTS.isdisjoint(flags.split())
 
-    Return None if the file is no ONNX model, or has no such int8 convolution, for example because it is another export
-    of Kokoro. It should then be loaded as it is.
+
+def edited(path: Path, *, products: bool, fine: re.Pattern[str] = FINE_INPUTS) -> bytes | None:
+    """Return the model in a file, edited.
+
+    ``products``: whether to write the int8 convolutions as matrix products.
+    ``fine``: matches the names of the convolutions whose input gets more than 8 bits.
+
+    Return None if the file is no ONNX model, or has no int8 convolution that can be edited, for example because it is
+    another export of Kokoro. It should then be loaded as it is.
     """
-    model = _message("Model")()
-    try:
-        model.ParseFromString(path.read_bytes())
-    except DecodeError:
+    model = read_model(path)
+    if model is None:
         return None
-    changed = _edit(model.graph, names)
-    logger.debug("%d convolutions have float inputs", changed)
+    changed = _edit(model.graph, products, fine)
+    logger.debug("%d convolutions were edited", changed)
     return bytes(model.SerializeToString()) if changed else None
-
-
-@dataclass(frozen=True)
-class _Convolution:
-    """An int8 convolution: the nodes that together compute what one node ``Conv`` can compute.
-
-    ``nodes``: all of them. Some may also be used by other nodes.
-    ``conv``: the node ``ConvInteger`` among them.
-    ``result``: the node whose output is the result.
-    ``source``: the name of the input, before it is rounded.
-    ``weights``: the names of the int8 weights, of their scale and of their zero point.
-    ``bias``: the name of the float bias, or None.
-    """
-
-    nodes: list[Message]
-    conv: Message
-    result: Message
-    source: str
-    weights: tuple[str, str, str]
-    bias: str | None
 
 
 class _Graph:
     """Finds the int8 convolutions of a graph."""
 
-    def __init__(self, nodes: Iterable[Message]) -> None:
-        self._maker = {name: node for node in nodes for name in node.output}
+    def __init__(self, graph: Message) -> None:
+        self._maker = {name: node for node in graph.node for name in node.output}
+        self.constants = {constant.name: constant for constant in graph.initializer}
         self._users: dict[str, list[Message]] = {}
-        for node in nodes:
+        for node in graph.node:
             for name in node.input:
                 self._users.setdefault(name, []).append(node)
 
-    def convolution(self, conv: Message) -> _Convolution | None:
+    def convolution(self, conv: Message) -> Convolution | None:
         """Return the int8 convolution that a node ``ConvInteger`` belongs to.
 
         Return None if its neighbours are not those that onnxruntime's dynamic quantisation writes.
@@ -119,11 +103,19 @@ class _Graph:
         scale = self._maker.get(result.input[1])
         if scale is None or scale.op_type != "Mul" or scale.input[0] != rounding.output[1]:
             return None
-        if scale.input[1] in self._maker:  # not a constant
+        if not {conv.input[1], scale.input[1], conv.input[3]} <= self.constants.keys():
             return None
-        nodes += [after, scale, result]
-        weights = (conv.input[1], scale.input[1], conv.input[3])
-        return _Convolution(nodes, conv, result, rounding.input[0], weights, bias)
+        return Convolution(
+            conv=conv,
+            nodes=[*nodes, after, scale, result],
+            source=rounding.input[0],
+            rounded=tuple(rounding.output),
+            weights=self.constants[conv.input[1]],
+            weight_scale=scale.input[1],
+            weight_zero=self.constants[conv.input[3]],
+            bias=bias,
+            result=result.output[0],
+        )
 
     def _only_user(self, node: Message) -> Message | None:
         users = self._users.get(node.output[0], [])
@@ -138,44 +130,40 @@ class _Graph:
             name = node.input[0]
 
 
-def _edit(graph: Message, names: re.Pattern[str]) -> int:
-    """Replace the int8 convolutions with matching names by float ones. Return their number."""
-    nodes = list(graph.node)
-    finder = _Graph(nodes)
-    convolutions = [
-        found
-        for node in nodes
-        if node.op_type == "ConvInteger" and names.search(node.name) and (found := finder.convolution(node))
-    ]
-    replaced = {found.result.output[0]: found for found in convolutions}
-    edited: list[Message] = []
-    for node in nodes:
-        found = replaced.get(node.output[0]) if node.output else None
-        edited.extend(_float_nodes(found) if found else [node])
-    candidates = {name for found in convolutions for node in found.nodes for name in node.output}
-    kept = _without_unused(edited, candidates, {value.name for value in graph.output})
+def _edit(graph: Message, products: bool, fine: re.Pattern[str]) -> int:
+    """Replace the graph's int8 convolutions and slow operators. Return the number of convolutions replaced."""
+    finder = _Graph(graph)
+    replacements: dict[str, Replacement] = {}
+    candidates: set[str] = set()  # the outputs of nodes that may no longer be used
+    for node in graph.node:
+        found = finder.convolution(node) if node.op_type == "ConvInteger" else None
+        if found is None:
+            continue
+        is_fine = fine.search(node.name) is not None
+        replacement = as_product(found, is_fine=is_fine) if products else None
+        if replacement is None and is_fine:
+            replacement = as_float(found)
+        if replacement is not None:
+            replacements[found.result] = replacement
+            candidates.update(name for one in found.nodes for name in one.output)
+    count = len(replacements)
+    if count:
+        operators = ((node.output[0], faster(node, finder.constants)) for node in graph.node if node.output)
+        replacements |= {name: replacement for name, replacement in operators if replacement is not None}
+    new = [one for node in graph.node for one in _in_place_of(node, replacements)]
+    kept = _without_unused(new, candidates - replacements.keys(), {value.name for value in graph.output})
+    used = {name for node in kept for name in node.input}
+    constants = [*graph.initializer, *(one for replacement in replacements.values() for one in replacement.constants)]
     del graph.node[:]
     graph.node.extend(kept)
-    return len(convolutions)
+    del graph.initializer[:]
+    graph.initializer.extend(constant for constant in constants if constant.name in used)
+    return count
 
 
-def _float_nodes(found: _Convolution) -> Iterator[Message]:
-    """Yield the nodes of a float convolution.
-
-    onnxruntime computes the float weights once, when it loads the model.
-    """
-    kind = _message("Node")
-    name = found.conv.name
-    weights = kind(name=f"{name}_weights", op_type="DequantizeLinear", input=found.weights, output=[f"{name}_weights"])
-    yield weights
-    inputs = [found.source, weights.output[0], *([found.bias] if found.bias else [])]
-    yield kind(
-        name=f"{name}_float",
-        op_type="Conv",
-        input=inputs,
-        output=[found.result.output[0]],
-        attribute=found.conv.attribute,
-    )
+def _in_place_of(node: Message, replacements: Mapping[str, Replacement]) -> list[Message]:
+    replacement = replacements.get(node.output[0]) if node.output else None
+    return replacement.nodes if replacement is not None else [node]
 
 
 def _without_unused(nodes: list[Message], candidates: set[str], results: set[str]) -> list[Message]:
@@ -193,29 +181,3 @@ def _without_unused(nodes: list[Message], candidates: set[str], results: set[str
         used.update(node.input)
         kept.append(node)
     return kept[::-1]
-
-
-def _message(name: str) -> type[Message]:
-    """Return protobuf's class for a message of ``_FIELDS``."""
-    return _messages()[name]
-
-
-@cache
-def _messages() -> dict[str, type[Message]]:
-    """Return protobuf's classes for the messages of ``_FIELDS``."""
-    kinds = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="kokoro_graph.proto", package="kokoro_graph")
-    for message, fields in _FIELDS.items():
-        described = file.message_type.add(name=message)
-        for field, number, kind in fields:
-            added = described.field.add(name=field, number=number)
-            added.label = kinds.LABEL_OPTIONAL if field in _SINGLE else kinds.LABEL_REPEATED
-            if kind in _FIELDS:
-                added.type, added.type_name = kinds.TYPE_MESSAGE, f".{file.package}.{kind}"
-            else:
-                added.type = kinds.TYPE_STRING if kind == "string" else kinds.TYPE_BYTES
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{file.package}.{name}")) for name in _FIELDS
-    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,7 +47,7 @@ class Replacement:
     nodes: list[Message] = field(default_factory=list)
     constants: list[Message] = field(default_factory=list)
 
-    def add(self, operator: str, inputs: list[str], output: str, **attributes: int | list[int]) -> str:
+    def add(self, operator: str, inputs: list[str], output: str, **attributes: int | Sequence[int]) -> str:
         """Add a node and return the name of its output."""
         self.nodes.append(node(operator, inputs, output, **attributes))
         return output
@@ -154,7 +155,7 @@ class _Products:
             windows = made.windows(rows, prefix, taps=shape.taps, dilation=shape.dilation, stride=shape.stride)
             rows = made.add("Reshape", [windows, self._rows_shape], f"{prefix}_matrix")
         inputs = [rows, self._matrix, scale, self._found.weight_scale, zero, self._zero, *([bias] if bias else [])]
-        made.nodes.append(node("MatMulIntegerToFloat", inputs, f"{prefix}_product", domain=MICROSOFT))
+        made.nodes.append(node("MatMulIntegerToFloat", inputs, f"{prefix}_product", MICROSOFT))
         return f"{prefix}_product"
 
 

@@ -72,9 +72,12 @@ def read_model(path: Path) -> Message | None:
 
 
 def node(
-    operator: str, inputs: Sequence[str], output: str, *, domain: str = "", **attributes: int | Sequence[int]
+    operator: str, inputs: Sequence[str], output: str, domain: str = "", /, **attributes: int | Sequence[int]
 ) -> Message:
-    """Return a node of a graph. It is named after its output."""
+    """Return a node of a graph. It is named after its output.
+
+    ``domain``: the domain of the operator; "" for the standard's own.
+    """
     made = message("Node")(name=output, op_type=operator, input=inputs, output=[output], domain=domain)
     for name, value in attributes.items():
         if isinstance(value, int):

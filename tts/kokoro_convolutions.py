@@ -25,7 +25,9 @@ class Convolution:
     ``weights``: the constant uint8 (outputs, channels, taps).
     ``weight_scale``: the name of the weights' scale.
     ``weight_zero``: the constant with the weights' zero point, uint8.
+    ``scale``: the name of the scale of the sums: of the rounded input times the weights.
     ``bias``: the name of the bias, float32 (outputs,), or None.
+    ``rounded_bias``: the name of the bias divided by ``scale`` and rounded, float32 (outputs,), or None.
     ``result``: the name of the result, float32 (batch, outputs, length).
     """
 
@@ -36,7 +38,9 @@ class Convolution:
     weights: Message
     weight_scale: str
     weight_zero: Message
+    scale: str
     bias: str | None
+    rounded_bias: str | None
     result: str
 
 
@@ -98,8 +102,8 @@ def as_product(found: Convolution, *, is_fine: bool) -> Replacement | None:
     ``is_fine``: give it an input of 16 bits instead of 8: round also what the first rounding leaves, multiply it by the
     same weights, and add the two products.
 
-    The sums of 8-bit products are the same as in the convolution. Only the bias is no longer rounded. Return None if
-    the convolution has groups, runs along two axes, or has weights of another type.
+    With 8 bits, the result is the same as before, up to the rounding of float32. Return None if the convolution has
+    groups, runs along two axes, or has weights of another type.
     """
     shape = _Shape.of(found.conv)
     weights, zero = array_of(found.weights), array_of(found.weight_zero)
@@ -108,7 +112,10 @@ def as_product(found: Convolution, *, is_fine: bool) -> Replacement | None:
     signed = (weights.astype(np.int16) - _UNSIGNED_TO_SIGNED).astype(np.int8)
     products = _Products(found, shape, signed, int(zero.item()) - _UNSIGNED_TO_SIGNED)
     made, name = products.made, found.conv.name
-    total = products.add(found.rounded, f"{name}_1", found.bias)
+    bias = found.bias
+    if found.rounded_bias is not None and not is_fine:
+        bias = made.add("Mul", [found.rounded_bias, found.scale], f"{name}_rounded_bias")
+    total = products.add(found.rounded, f"{name}_1", bias)
     if is_fine:
         coarse = made.add("DequantizeLinear", list(found.rounded), f"{name}_coarse")
         rest = made.add("Sub", [found.source, coarse], f"{name}_rest")

@@ -85,7 +85,7 @@ class _Graph:
         if rounding is None or rounding.op_type != "DynamicQuantizeLinear" or len(conv.input) != 4:
             return None
         nodes = [rounding, conv]
-        bias = None
+        bias = rounded_bias = None
         after = self._only_user(conv)
         if after is not None and after.op_type == "Add":
             nodes.append(after)
@@ -94,6 +94,7 @@ class _Graph:
                 return None
             nodes += chain
             bias = chain[-1].input[0]
+            rounded_bias = next((one.output[0] for one in chain if one.op_type == "Floor"), None)
             after = self._only_user(after)
         if after is None or after.op_type != "Cast":
             return None
@@ -113,7 +114,9 @@ class _Graph:
             weights=self.constants[conv.input[1]],
             weight_scale=scale.input[1],
             weight_zero=self.constants[conv.input[3]],
+            scale=scale.output[0],
             bias=bias,
+            rounded_bias=rounded_bias,
             result=result.output[0],
         )
 

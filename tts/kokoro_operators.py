@@ -9,6 +9,8 @@ import numpy as np
 from tts.kokoro_convolutions import Replacement
 from tts.onnx_graph import Message, array_of
 
+_ZERO = 1e-9  # everything smaller is a rounding error of a sine or cosine of zero
+
 
 def faster(node: Message, constants: Mapping[str, Message]) -> Replacement | None:
     """Return the replacement for a node, or None if there is no faster way.
@@ -47,8 +49,12 @@ def _fourier_transform(node: Message, constants: Mapping[str, Message]) -> Repla
         return None
     taps = int(length.item())
     bins = taps // 2 + 1
-    angles = 2 * np.pi / taps * np.outer(np.arange(taps), np.arange(bins))
+    turns = np.outer(np.arange(taps), np.arange(bins)) % taps / taps
+    angles = 2 * np.pi * turns
     matrix = np.stack([np.cos(angles), -np.sin(angles)], axis=-1) * window[:, np.newaxis, np.newaxis]
+    # Kokoro computes angles of the result, and the smallest imaginary part decides the sign of the angle of a negative
+    # number. So the zeros must be exact.
+    matrix[np.abs(matrix) < _ZERO] = 0
     made = Replacement()
     name = node.output[0]
     flat = made.add("Reshape", [signal, made.constant(f"{name}_flat_shape", [1, -1])], f"{name}_flat")

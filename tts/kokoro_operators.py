@@ -1,4 +1,4 @@
-"""Write single operators of Kokoro's graph in a way that onnxruntime computes faster, with the same results."""
+"""Write single operators of Kokoro's graph in a way that onnxruntime computes faster, and at least as exactly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import numpy as np
 from tts.kokoro_convolutions import Replacement
 from tts.onnx_graph import Message, array_of
 
-_ZERO = 1e-9  # everything smaller is a rounding error of a sine or cosine of zero
+_ROUNDING_ERROR = 1e-9  # what a computed sine or cosine of exactly 0 may have
+# Kokoro reads the angles of a spectrum. In the lowest and the highest bin, the imaginary part is exactly 0, and a
+# negative number should have the angle π, as when Kokoro was trained. The exported graph gives it -π unless the
+# imaginary part is above 0. (onnxruntime's own operator has rounding errors there, which give π or -π at random.)
+_ABOVE_ZERO = 1e-20
 
 
 def faster(node: Message, constants: Mapping[str, Message]) -> Replacement | None:
@@ -37,6 +41,8 @@ def _square(node: Message, constants: Mapping[str, Message]) -> Replacement | No
 def _fourier_transform(node: Message, constants: Mapping[str, Message]) -> Replacement | None:
     """Return a short-time Fourier transform as a product of windows of the signal and a matrix.
 
+    An imaginary part that is exactly 0 becomes slightly positive.
+
     The signal is real, with the axes (1, samples) or (1, samples, 1). The result has the axes (1, windows, bins, 2).
     Return None if the operator's other inputs are not constant, or the result is two-sided.
     """
@@ -52,16 +58,15 @@ def _fourier_transform(node: Message, constants: Mapping[str, Message]) -> Repla
     turns = np.outer(np.arange(taps), np.arange(bins)) % taps / taps
     angles = 2 * np.pi * turns
     matrix = np.stack([np.cos(angles), -np.sin(angles)], axis=-1) * window[:, np.newaxis, np.newaxis]
-    # Kokoro computes angles of the result, and the smallest imaginary part decides the sign of the angle of a negative
-    # number. So the zeros must be exact.
-    matrix[np.abs(matrix) < _ZERO] = 0
+    matrix[np.abs(matrix) < _ROUNDING_ERROR] = 0
     made = Replacement()
     name = node.output[0]
     flat = made.add("Reshape", [signal, made.constant(f"{name}_flat_shape", [1, -1])], f"{name}_flat")
     windows = made.windows(flat, name, taps=taps, stride=int(step.item()))
     factor = made.constant(f"{name}_matrix", matrix.reshape(taps, -1), np.float32)
     product = made.add("MatMul", [windows, factor], f"{name}_product")
-    made.add("Reshape", [product, made.constant(f"{name}_shape", [1, -1, bins, 2])], name)
+    above = made.add("Add", [product, made.constant(f"{name}_above_zero", _ABOVE_ZERO, np.float32)], f"{name}_above")
+    made.add("Reshape", [above, made.constant(f"{name}_shape", [1, -1, bins, 2])], name)
     return made
 
 

@@ -96,7 +96,8 @@ def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
 def peak(first: date, last: date) -> Users | None:
     """Return the most concurrent users from ``first`` to ``last`` inclusive, or None if nothing was measured.
 
-    All pages that show a peak call this function, so that they agree.
+    Each number is the highest on its own, so the three may be from different hours. Pages that show the peak of a whole
+    range call this function, so that they agree.
     """
     start = start_of(first)
     end = start_of(last + timedelta(days=1))

@@ -37,8 +37,8 @@ DEFINITIONS = {
         "fifth too high"
     ),
     "error rate, failed": gettext_lazy(
-        "failures of the service (internal_error, over_capacity, engine_unavailable) as a share of the requests that "
-        "were served or failed. Other refusals (roll-out, quota, rate limits) and callers who left are not counted. "
+        "failures of the service (internal_error, over_capacity, engine_unavailable) as a share of all requests, "
+        "invalid ones included. Refused requests (roll-out, quota, rate limits) and callers who left are not counted. "
         "With fewer than 20 requests no rate is shown"
     ),
     "peak concurrent users": gettext_lazy("the highest number on the day, as the capacity watcher recorded it"),

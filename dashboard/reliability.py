@@ -42,7 +42,11 @@ def errors_by_day(span: DateRange, found: UsageTotals, before: UsageTotals) -> T
         rows,
         chart="line",
         unfinished=span.unfinished,
-        note=_("Our own failures among requests served. No point with fewer than %d requests.") % ENOUGH_REQUESTS,
+        note=_(
+            "Our own failures as a share of all requests, without refused and abandoned ones. "
+            "No point with fewer than %d requests."
+        )
+        % ENOUGH_REQUESTS,
     )
 
 

@@ -23,8 +23,9 @@ const TAIL_MS = 150; // delay of the loudspeaker
 
 /** @typedef {"missing_credentials" | "invalid_api_key" | "expired_token" | "voice_not_enabled" | "forbidden" |
  *   "rate_limit_exceeded" | "quota_exceeded" | "too_many_streams" | "over_capacity" | "engine_unavailable" |
- *   "session_expired" | "idle_timeout" | "connection_lost" | "microphone" | "sound" | string} ProblemCode an error code of the service, or
- *   one that only this file uses: `microphone`, `sound`, `connection_lost` */
+ *   "session_expired" | "idle_timeout" | "connection_lost" | "microphone" | "sound" | "unreachable" | "unknown" |
+ *   string} ProblemCode an error code of the service, or one that only this file uses: `microphone`, `sound`,
+ *   `connection_lost`, `unreachable`, `unknown` */
 
 /** An error whose message tells the user what to do. */
 export class Problem extends Error {

@@ -144,7 +144,8 @@ class PlanAssignment(Audited):
     """Assignment of a plan to an end user, or to all end users of a client application, from a given time.
 
     The latest assignment that has started applies. An end user's own assignment takes precedence over that of the
-    client application. Rows are never changed, to keep a history.
+    client application. To keep a history, rows are never edited. Only the erasure of an end user changes them: it
+    replaces the id and empties the note (``usage.personal_data``).
     """
 
     recorded = ("plan", "starts_at", "note")

@@ -195,7 +195,7 @@ class Consumption(models.Model):
     def serves_many(cls, client_id: int) -> bool:
         """Return True if any request of the client application has named an end user.
 
-        If so, the application serves many end users, so its API key does not identify an end user.
+        If so, its API key is taken to serve many end users, so a request for a browser's token must say for whom it is.
         """
         return cls.objects.filter(client_id=client_id).exclude(user__startswith="key:").exists()
 

@@ -1,4 +1,7 @@
-"""Serves static files with WhiteNoise, straight from the installed packages. ``collectstatic`` is not needed."""
+"""Serves static files with WhiteNoise, straight from ``static/`` and the installed packages.
+
+``collectstatic`` is not needed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Charts of a simulated run over time: arrivals, people, pods and latency. Times are local times."""
+"""Charts of simulated runs over time: arrivals, people, pods, latency and the autoscalers' metrics.
+
+The time axis shows the time of day in Malaysia, or minutes since the start.
+"""
 
 from __future__ import annotations
 

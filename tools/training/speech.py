@@ -45,9 +45,10 @@ def draw_voice(rng: random.Random) -> Voice:
 
 
 def utter(text: str, voice: Voice) -> Audio:
-    """Return speech without noise and without silence before and after it.
+    """Speak the text, and return the speech without silence at its start and end.
 
-    The samples are float32 mono at ``RATE``, with a peak of about 0.5.
+    The samples are float32 mono at ``RATE``. Their peak depends on the voice (about 0.3 to 0.9). The result is empty if
+    nothing is audible.
     """
     samples = speak(text, voice.name, rate=voice.rate, pitch=voice.pitch).astype(np.float32) / 32768
     loud = np.flatnonzero(np.abs(samples) > 0.003)

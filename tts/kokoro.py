@@ -40,6 +40,7 @@ NOTHING_S = 0.2  # silence for a text with nothing to pronounce
 _JOIN_S = 0.12  # silence between the pieces of a sentence that was too long for the model
 
 _QUIET = 3  # onnxruntime's log level for errors only
+SPIN_US = "300"  # the longest time that a thread spins, in microseconds
 
 
 @dataclass(frozen=True)
@@ -185,8 +186,11 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
     options.inter_op_num_threads = 1
     options.log_severity_level = _QUIET
     options.enable_mem_pattern = False  # onnxruntime would keep a memory pattern for every input length
-    # Threads that spin while they wait would take CPU time from the recogniser and the event loop.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A thread that waits for the next operator spins, because sleeping and waking up takes longer than many operators.
+    # After a while it does sleep, so that it does not take CPU time from the recogniser and the event loop.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # at the end of each sentence
     try:
         session = _session(directory / MODEL_FILE, options, _providers(device))
     except Exception as error:  # onnxruntime's errors share no base class but Exception

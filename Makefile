@@ -10,7 +10,7 @@ export PORT
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-damaged test-hostile test-faults test-images test-axe lint format lint-types lint-rest bench bench-voices requirements clean
+.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui cluster-environment test-cluster test-clients test-schema test-damaged test-hostile test-faults test-images test-axe lint format lint-types lint-rest bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
@@ -77,6 +77,9 @@ screenshots: setup-dev services
 
 test-coqui: setup-dev
 	scripts/test_coqui.sh
+
+cluster-environment: setup-dev
+	scripts/test_cluster.sh --only-install
 
 test-cluster: setup-dev services
 	scripts/test_cluster.sh

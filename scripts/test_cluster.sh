@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Tests a cluster on this machine while parts of it are killed: Ray in a separate environment (.venv-cluster),
-# PostgreSQL, Redis, and two API processes in the ordinary environment, which has no Ray.
+# PostgreSQL, Redis, and two API processes in the ordinary environment, which has no Ray. With --only-install, it only
+# installs Ray.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/packages.sh
@@ -13,6 +14,9 @@ if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
     new_environment "${PYTHON:-python3}" "$venv"
     install_packages "$python" --quiet -r requirements.txt -r requirements-cluster.txt
     echo "$wanted" >"$venv/installed"
+fi
+if [ "${1:-}" = --only-install ]; then
+    exit
 fi
 
 VOICE_TEST_CLUSTER_PYTHON="$PWD/$python" .venv/bin/python -m pytest tests/cluster -s "$@"

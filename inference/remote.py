@@ -151,6 +151,7 @@ class RemoteEngine(Generic[U, R]):
                     gives_up_at = gives_up_at or time.monotonic() + PATIENCE_S
                     may_retry = time.monotonic() < gives_up_at
                 else:
+                    gives_up_at = None
                     failures += 1
                     may_retry = failures < MAX_TRIES and (isinstance(error, Draining) or self._tier.budget.take())
                 if not may_retry:
@@ -161,6 +162,7 @@ class RemoteEngine(Generic[U, R]):
                 raise
             except OverCapacity as error:
                 if is_admitted:
+                    gives_up_at = None
                     await asyncio.sleep(FULL_PAUSE_S * random.uniform(1, 2))
                     continue
                 other = self._tier.pick(self._name, tried)

@@ -37,6 +37,8 @@ PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 2.0
 MAX_MISSES = 3
 MAX_STOPPING = 5  # number of times that an address is asked at once, while each time a stopping server answers
+# What a probe raises if the address gives no usable answer.
+NO_ANSWER = (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError, InferenceError)
 CONNECT_TIMEOUT_S = 2.0
 KEEP_ALIVE_S = 4.0  # shorter than the 5 s of uvicorn and Ray, so that this side closes idle connections
 READINGS_FRESH_S = 5.0
@@ -305,7 +307,7 @@ class Tier:
                     ready |= {name} if reading["ready"] else set()
         except aiohttp.ClientConnectorError:
             self._note_gone(endpoint)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError, InferenceError):
+        except NO_ANSWER:
             endpoint.misses += 1
             if endpoint.misses >= MAX_MISSES:
                 self._note_gone(endpoint)
@@ -315,10 +317,14 @@ class Tier:
 
     async def _status(self, endpoint: Endpoint) -> dict[str, Any]:
         """Return the status of a server at ``endpoint``, of a stopping one only if no other server has answered."""
-        for _ in range(MAX_STOPPING):
-            status = await self._get(endpoint, "status")
+        status = await self._get(endpoint, "status")
+        for _ in range(MAX_STOPPING - 1):
             if not status["draining"]:
                 break
+            try:
+                status = await self._get(endpoint, "status")
+            except NO_ANSWER:
+                break  # what the stopping server has said is known
         return status
 
     def _note_gone(self, endpoint: Endpoint) -> None:

@@ -21,7 +21,7 @@ pip_setting() {
 
 new_environment() (
     if use_pip_settings .venv/bin/python; then
-        .venv/bin/uv venv --quiet --clear --seed --python "$1" "$2" && exit
+        .venv/bin/uv venv --quiet --clear --seed --python "$(command -v "$1")" "$2" && exit
     fi
     "$1" -m venv --clear "$2"
 )

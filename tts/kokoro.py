@@ -206,7 +206,11 @@ def _session(
 ) -> onnxruntime.InferenceSession:
     """Create a session with the edited model (``tts.kokoro_graph``), or else with the file as it is."""
     products = len(providers) == 1 and has_exact_products()
-    changed = edited(path, products=products)
+    try:
+        changed = edited(path, products=products)
+    except Exception:
+        logger.warning("Kokoro uses its file as it is, because the graph cannot be edited", exc_info=True)
+        changed = None
     if changed is not None:
         # Without this entry, the float weights would be computed again for each sentence.
         options.add_session_config_entry("session.disable_quant_qdq", "1")

@@ -160,7 +160,7 @@ class _Products:
             rows = made.add("Pad", [rows, self._pads, zero], f"{prefix}_padded")
         if shape.taps > 1 or shape.stride > 1:
             windows = made.windows(rows, prefix, taps=shape.taps, dilation=shape.dilation, stride=shape.stride)
-            rows = made.add("Reshape", [windows, self._rows_shape], f"{prefix}_matrix")
+            rows = made.add("Reshape", [windows, self._rows_shape], f"{prefix}_flat")
         inputs = [rows, self._matrix, scale, self._found.weight_scale, zero, self._zero, *([bias] if bias else [])]
         made.nodes.append(node("MatMulIntegerToFloat", inputs, f"{prefix}_product", MICROSOFT))
         return f"{prefix}_product"

@@ -155,12 +155,15 @@ def _edit(graph: Message, products: bool, fine: re.Pattern[str]) -> int:
         replacements |= {name: replacement for name, replacement in operators if replacement is not None}
     new = [one for node in graph.node for one in _in_place_of(node, replacements)]
     kept = _without_unused(new, candidates - replacements.keys(), {value.name for value in graph.output})
-    used = {name for node in kept for name in node.input}
-    constants = [*graph.initializer, *(one for replacement in replacements.values() for one in replacement.constants)]
+    # Constants that only replaced nodes used are dropped, because they are large.
+    used = {name for node in kept for name in node.input} | {value.name for value in graph.output}
+    unused = {name for node in graph.node for name in node.input} - used
+    added = [one for replacement in replacements.values() for one in replacement.constants if one.name in used]
+    constants = [*(one for one in graph.initializer if one.name not in unused), *added]
     del graph.node[:]
     graph.node.extend(kept)
     del graph.initializer[:]
-    graph.initializer.extend(constant for constant in constants if constant.name in used)
+    graph.initializer.extend(constants)
     return count
 
 

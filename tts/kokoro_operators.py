@@ -44,7 +44,8 @@ def _fourier_transform(node: Message, constants: Mapping[str, Message]) -> Repla
     An imaginary part that is exactly 0 becomes slightly positive.
 
     The signal is real, with the axes (1, samples) or (1, samples, 1). The result has the axes (1, windows, bins, 2).
-    Return None if the operator's other inputs are not constant, or the result is two-sided.
+    Return None if the operator's other inputs are not constant, the window is not as long as a frame, or the result is
+    two-sided.
     """
     if len(node.input) != 4:
         return None
@@ -54,6 +55,8 @@ def _fourier_transform(node: Message, constants: Mapping[str, Message]) -> Repla
     if step is None or window is None or length is None or not is_one_sided:
         return None
     taps = int(length.item())
+    if window.size != taps:
+        return None
     bins = taps // 2 + 1
     turns = np.outer(np.arange(taps), np.arange(bins)) % taps / taps
     angles = 2 * np.pi * turns

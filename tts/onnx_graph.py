@@ -6,6 +6,7 @@ protobuf the few fields of a model file that the service needs. Protobuf passes 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -99,15 +100,20 @@ def tensor(name: str, values: npt.ArrayLike) -> Message:
 
 
 def array_of(constant: Message) -> npt.NDArray[Any] | None:
-    """Return the values of a constant: float32, uint8, int8 or int64. Return None if they are of another type."""
+    """Return the values of a constant: float32, uint8, int8 or int64.
+
+    Return None if they are of another type, or in another file.
+    """
     dtype = _NUMPY.get(constant.data_type)
     if dtype is None:
         return None
     if constant.HasField("raw_data"):
-        return np.frombuffer(constant.raw_data, dtype).reshape(constant.dims)
-    if constant.data_type in (UINT8, INT8):
-        return np.array(constant.int32_data, dtype).reshape(constant.dims)
-    return None
+        values = np.frombuffer(constant.raw_data, dtype)
+    elif constant.data_type in (UINT8, INT8):
+        values = np.array(constant.int32_data, dtype)
+    else:
+        return None
+    return values.reshape(constant.dims) if values.size == math.prod(constant.dims) else None
 
 
 def message(name: str) -> type[Message]:

@@ -101,13 +101,16 @@ class QuotaStatus:
             headers["X-Voice-Quota-Warning"] = f"{share} % of this month's {_HEADER_WORDS[self.measure]} quota is used"
         return headers
 
-    def refusal(self, units: int = 1, *, held: int = 0, now: datetime | None = None) -> QuotaExceeded:
+    def refusal(
+        self, units: int = 1, *, held: int = 0, held_in_used: int = 0, now: datetime | None = None
+    ) -> QuotaExceeded:
         """Return the error for work that needs ``units`` units while fewer remain.
 
         ``held``: how many of these units are reserved for the work already.
+        ``held_in_used``: how many of the held units count as used.
         """
         now = now or timezone.now()
-        if self.terms.hard is not None and self.used + units <= self.terms.hard:
+        if self.terms.hard is not None and self.used - held_in_used + units <= self.terms.hard:
             message = _("Your other requests hold the rest of this month's {kind} quota. Try again.")
             return QuotaExceeded(message.format(kind=_WORDS[self.measure]), retry_after_s=RETRY_WHEN_HELD_S)
         month = month_of(now)
@@ -251,6 +254,7 @@ class Reservation:
         self._measure = kind.measure
         self._holder: tuple[int, str] | None = None
         self._units = 0
+        self._granted_offline = 0  # the part of ``_units`` that ``OfflineQuota`` granted
         self._month: date | None = None  # month of the first claim; all units are reserved and freed in this month
         self._expires_at: datetime | None = None
         self.key = ""
@@ -277,7 +281,7 @@ class Reservation:
         """Free the reserved units without a ledger row."""
         key = self.key
         self.key = ""
-        self._units = 0
+        self._units = self._granted_offline = 0
         self._holder = None
         self._month = None
         if key:
@@ -298,7 +302,8 @@ class Reservation:
         except UNAVAILABLE_ERRORS:
             if not _offline_quota().grant(caller.client_id, user, status, units - self._units):
                 counted = _offline_quota().counted(caller.client_id, user, status)
-                raise counted.refusal(units, held=self._units) from None
+                raise counted.refusal(units, held=self._units, held_in_used=self._granted_offline) from None
+            self._granted_offline += units - self._units
             self._units = units
             self._expires_at = expires_at
             return

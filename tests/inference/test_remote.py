@@ -308,6 +308,29 @@ async def test_a_stopping_server_does_not_hide_the_others_at_its_address() -> No
         await tier.leave("test")
 
 
+async def test_what_a_stopping_server_says_counts_although_the_next_answer_is_missing() -> None:
+    """A tier of one server that stops between two questions is not ready, at once."""
+    server = UnitServer(ScriptedUnitHandler(speak))
+    answers = True
+
+    async def leaving(scope, receive, send) -> None:
+        nonlocal answers
+        if scope["type"] == "http" and not answers:
+            raise ConnectionResetError
+        answers = not server.draining
+        await server(scope, receive, send)
+
+    async with serving(leaving) as url, remote_speech(url) as engine:
+        tier = engine._tier
+        await tier.start("test")
+        await tier._probe(tier._endpoints[0])
+        assert tier.is_up("espeak-ng")
+        server.draining = True
+        await tier._probe(tier._endpoints[0])
+        assert not tier.is_up("espeak-ng")
+        await tier.leave("test")
+
+
 async def test_retries_have_a_budget() -> None:
     async def fail(_frame: bytes):
         return failure_reply(EngineUnavailable("a replica died"))

@@ -12,6 +12,7 @@ import pytest
 from tts import kokoro as model
 from tts import kokoro_graph
 from tts.kokoro_graph import edited, has_exact_products
+from tts.onnx_graph import read_model
 
 FLOAT, UINT8, INT32, INT64 = 1, 2, 6, 7  # onnx.proto's numbers of the types
 NUMPY = {FLOAT: np.float32, UINT8: np.uint8, INT64: np.int64}
@@ -225,6 +226,27 @@ def test_slow_operators_are_replaced_with_the_same_results(tmp_path: Path) -> No
         np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
+def test_a_window_of_another_length_is_left_alone(tmp_path: Path) -> None:
+    nodes = [
+        *convolution("/late/conv", "y"),
+        node("Reshape", "x shape", "signal"),
+        node("STFT", "signal hop window hop", "spectrum", onesided=1),
+    ]
+    path = write(tmp_path / "model.onnx", nodes, ["y"])
+    changed = edited(path, products=False, fine=re.compile("/late/"))
+    assert changed is not None
+    assert b"STFT" in changed
+
+
+def test_weights_in_another_file_are_left_alone(tmp_path: Path) -> None:
+    path = write(tmp_path / "model.onnx", convolution("/conv", "y"), ["y"])
+    found = read_model(path)
+    assert found is not None
+    next(one for one in found.graph.initializer if one.name == "w").ClearField("raw_data")
+    path.write_bytes(found.SerializeToString())
+    assert edited(path, products=True, fine=NONE) is None
+
+
 @pytest.mark.parametrize(
     "nodes",
     [
@@ -283,6 +305,18 @@ def test_kokoro_takes_as_long_with_its_convolutions_edited(
     rough = model.load(kokoro).speak("sˈatu dˈua.", pack)
     assert abs(len(clear) - len(rough)) < 0.02 * model.SAMPLE_RATE  # only the trimming of silence differs
     assert not np.array_equal(clear, rough)
+
+
+def test_kokoro_loads_as_it_is_if_the_graph_cannot_be_edited(
+    kokoro: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(path: Path, *, products: bool) -> bytes:
+        raise ValueError("another export")
+
+    monkeypatch.setattr(model, "edited", fail)
+    session = model._session(kokoro / model.MODEL_FILE, onnxruntime.SessionOptions(), ["CPUExecutionProvider"])
+    assert {one.name for one in session.get_inputs()} == {"tokens", "style", "speed"}
+    assert "its file as it is" in caplog.text
 
 
 def test_kokoro_loads_as_it_is_if_the_edited_model_does_not(

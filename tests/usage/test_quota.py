@@ -355,6 +355,21 @@ async def test_a_refusal_in_a_database_outage_counts_what_was_granted(caller: Ca
     assert str(refusal.value) == expected
 
 
+@pytest.mark.usefixtures("undrained")
+async def test_a_refusal_in_a_database_outage_counts_its_own_grants_once(caller: Caller, small_plan: Plan) -> None:
+    await cover(caller, 500)
+    quota.forget()
+    await quota.check(caller, caller.user, Kind.SPEECH)
+    database.note_unavailable(OperationalError("gone"))
+    try:
+        held = await cover(caller, 300)
+        with pytest.raises(quota.QuotaExceeded) as refusal:
+            await held.reserve(caller, caller.user, units=800)
+    finally:
+        database.note_available()
+    assert str(refusal.value) == "Your other requests hold the rest of this month's text-to-speech quota. Try again."
+
+
 class TestTheLookUp:
     """The database look-up of a user's quota.
 

@@ -107,7 +107,8 @@ class TestNumbers:
         by_voice: Counter[str] = Counter()
         for row in table("voices", *span):
             by_voice[row["voice"]] += int(row["characters"])
-        assert by_voice == {voice: number for voice, number in voices.items() if voice}
+        del voices[""]
+        assert by_voice == voices  # a voice without characters equals an absent one
 
     @over_spans
     def test_clients(self, span: tuple[date, date]) -> None:

@@ -19,6 +19,7 @@ import ctranslate2
 from django.conf import settings
 
 from asr.checkpoint import BUNDLED, FULL_CONTEXT_S, Checkpoint
+from inference import processor
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,6 @@ MAX_WORKERS = 64
 MAX_THREADS = 256
 LARGEST_BATCH = 1024
 ISA = "CT2_FORCE_CPU_ISA"  # CTranslate2's environment variable
-CPU_INFO = Path("/proc/cpuinfo")
 AVX512_FLAGS = {"avx512f", "avx512cd", "avx512vl", "avx512bw", "avx512dq"}
 
 
@@ -170,10 +170,7 @@ def allow_avx512() -> None:
     By default, CTranslate2 uses AVX2 at most. Call this before CTranslate2 computes anything in this process. If the
     operator has set ``CT2_FORCE_CPU_ISA``, do not change it.
     """
-    if ISA in os.environ or not CPU_INFO.exists():
-        return
-    flags = next((line for line in CPU_INFO.read_text().splitlines() if line.startswith("flags")), "")
-    if set(flags.split()) >= AVX512_FLAGS:
+    if ISA not in os.environ and processor.flags() >= AVX512_FLAGS:
         os.environ[ISA] = "AVX512"
 
 

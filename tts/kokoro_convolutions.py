@@ -46,7 +46,7 @@ class Convolution:
 
 @dataclass
 class Replacement:
-    """The nodes and the new constants that replace a convolution."""
+    """The nodes and the new constants that replace a convolution or another operator."""
 
     nodes: list[Message] = field(default_factory=list)
     constants: list[Message] = field(default_factory=list)

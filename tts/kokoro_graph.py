@@ -18,11 +18,11 @@ The file and its hash stay the same, because the graph is edited in memory.
 from __future__ import annotations
 
 import logging
-import platform
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from inference import processor
 from tts.kokoro_convolutions import Convolution, Replacement, as_float, as_product
 from tts.kokoro_operators import faster
 from tts.onnx_graph import Message, read_model
@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 # to is nearly the waveform. Rounding in the earlier stages is not heard.
 FINE_INPUTS = re.compile(r"/decoder/generator/resblocks\.[345]/")
 
-CPU_INFO = Path("/proc/cpuinfo")
 EXACT_PRODUCTS = {"avx512_vnni", "avx_vnni"}  # processor flags
 # onnxruntime's optimisers to switch off for matrix products. They would move the products' transpositions to places
 # where onnxruntime then computes means along another axis, which takes twenty times as long.
@@ -42,10 +41,7 @@ TRANSPOSE_OPTIMIZERS = ["TransposeOptimizer", "TransposeOptimizer_CPUExecutionPr
 
 def has_exact_products() -> bool:
     """Whether this processor multiplies unsigned by signed 8-bit numbers without an overflow, and fast."""
-    if platform.machine() not in ("x86_64", "AMD64") or not CPU_INFO.exists():
-        return False
-    flags = next((line for line in CPU_INFO.read_text().splitlines() if line.startswith("flags")), "")
-    return not EXACT_PRODUCTS.isdisjoint(flags.split())
+    return not EXACT_PRODUCTS.isdisjoint(processor.flags())
 
 
 def edited(path: Path, *, products: bool, fine: re.Pattern[str] = FINE_INPUTS) -> bytes | None:

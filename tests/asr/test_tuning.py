@@ -14,6 +14,7 @@ from asr import tuning, tuning_measurements
 from asr.checkpoint import BUNDLED, configured
 from asr.units import SpeechUnit
 from asr.whisper_engine import WhisperEngine
+from inference import processor
 from inference.errors import EngineUnavailable
 from tests import sound
 
@@ -132,7 +133,7 @@ def test_avx512_is_requested_only_if_the_processor_has_all_of_it(
 ) -> None:
     described = tmp_path / "cpuinfo"
     described.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
-    monkeypatch.setattr(tuning, "CPU_INFO", described)
+    monkeypatch.setattr(processor, "CPU_INFO", described)
     monkeypatch.delenv(tuning.ISA, raising=False)
     if set_by_operator:
         monkeypatch.setenv(tuning.ISA, set_by_operator)
@@ -141,7 +142,7 @@ def test_avx512_is_requested_only_if_the_processor_has_all_of_it(
 
 
 def test_an_unknown_processor_is_left_alone(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(tuning, "CPU_INFO", tmp_path / "none")
+    monkeypatch.setattr(processor, "CPU_INFO", tmp_path / "none")
     monkeypatch.delenv(tuning.ISA, raising=False)
     tuning.allow_avx512()
     assert tuning.ISA not in os.environ

@@ -3,8 +3,8 @@
 Functions read, write and scale these rates.
 
 A batch takes ``fixed_s + per_cost_s · cost`` seconds. The cost is in seconds of encoder context for speech to text, and
-in characters for text to speech, where each unit also has a fixed cost. ``Processor`` holds the CPU
-seconds of one request.
+in characters for text to speech, where each unit also has a fixed cost. ``Processor`` holds the CPU seconds of
+one request.
 """
 
 from __future__ import annotations

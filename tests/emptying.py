@@ -1,7 +1,12 @@
-"""Let Django empty the database between tests: despite the ledger's triggers (``usage.triggers``), and fast."""
+"""Let Django empty the database between tests: despite the ledger's triggers (``usage.triggers``), and fast.
+
+Also make rows that several tests share.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -76,3 +81,17 @@ def restore_migrated_rows() -> None:
         if not model._default_manager.exists():
             getattr(import_module(migration), function)(apps, None)
     import_module("capacity.migrations.0004_gpu_memory_and_phases_of_rules").set_shares(apps, None)
+
+
+@contextmanager
+def rows_of_several_tests(blocker: Any) -> Iterator[None]:
+    """Keep the rows that are made in this context for all tests that run in it, and remove them at its end.
+
+    For fixtures of a class or a module. Each test runs in a savepoint, so the next test does not see its changes.
+
+    ``blocker``: pytest-django's ``django_db_blocker``.
+    """
+    with blocker.unblock(), transaction.atomic():
+        restore_migrated_rows()
+        yield
+        transaction.set_rollback(True)

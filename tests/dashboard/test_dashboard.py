@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,8 @@ from capacity.models import HourlyPeak, ProbeDay
 from core.models import ClientApplication
 from dashboard.board import FILES, csv_of
 from rollout.models import ClientShare, Flag
+from tests.emptying import rows_of_several_tests
+from tests.usage.believable import history
 from tests.usage.boards import DAYS, board, table
 from usage import cost
 from usage.activity import week_of
@@ -24,6 +26,20 @@ from usage.ledger_posting import CEILINGS_MS
 from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Rating
 from usage.period import day_of
 from usage.targets import Metric
+
+
+@pytest.fixture(scope="class")
+def _history(django_db_setup, django_db_blocker) -> Iterator[date]:
+    with rows_of_several_tests(django_db_blocker):
+        today = timezone.localdate()
+        history(today, DAYS, people=40)
+        yield today
+
+
+@pytest.fixture
+def used(_history: date, db) -> date:
+    """The last day of a history that the tests of a class share."""
+    return _history
 
 
 def ledger(first: date, last: date) -> list[LedgerEntry]:

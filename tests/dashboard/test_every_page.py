@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import Model
@@ -17,6 +19,7 @@ from capacity.models import ActiveUsers, Alert, Delivery, Outage, Rule, Sample
 from rollout import roles
 from tests.capacity.world import logged_in
 from tests.e2e import filling
+from tests.emptying import rows_of_several_tests
 from tests.tools.loadtests import made
 from usage.models import (
     ChatUsers,
@@ -38,9 +41,18 @@ BOSS_ONLY = {"auth.User", "auth.Group"}
 RAW = re.compile(r"micros|millionth|_ms\b|Audio ms|\b\d:\d\d:\d\d\b|\b(530000|72500)\b", re.IGNORECASE)
 
 
+@pytest.fixture(scope="class")
+def _rows_everywhere(django_db_setup, django_db_blocker) -> Iterator[None]:
+    with rows_of_several_tests(django_db_blocker):
+        for config in apps.get_app_configs():
+            roles.grant(config)
+        fill_everything()
+        yield
+
+
 @pytest.fixture
-def something_everywhere(seeded_site) -> None:
-    fill_everything()
+def something_everywhere(_rows_everywhere: None, db) -> None:
+    """At least one row in every table, which the tests of a class share."""
 
 
 def fill_everything() -> None:
@@ -78,37 +90,45 @@ def address(model: type[Model], rest: str = "") -> str:
     return f"/admin/{model._meta.app_label}/{model._meta.model_name}/{rest}"
 
 
-@pytest.mark.parametrize("role", [roles.OPERATORS, roles.PRODUCT, "superuser"])
-def test_every_list_and_every_row_opens(something_everywhere, role: str) -> None:
-    is_boss = role == "superuser"
-    client = logged_in("wan", "" if is_boss else role, is_superuser=is_boss)
-    for model in MODELS:
-        label = model._meta.label
-        row = model._default_manager.first()
-        assert row is not None, f"nothing to look at: {label}"
-        listed = client.get(address(model))
-        looked_at = client.get(address(model, f"{row.pk}/change/"))
-        if label in BOSS_ONLY and not is_boss:
-            assert (listed.status_code, looked_at.status_code) == (403, 403), label
-            continue
-        assert (listed.status_code, looked_at.status_code) == (200, 200), label
-        for page in (listed, looked_at):
-            body = page.content.decode().partition('id="content"')[2]
-            read = re.sub(r"<script.*?</script>|<[^>]+>", " ", body, flags=re.DOTALL)
-            assert not RAW.search(read), f"{label}: {RAW.search(read)}"
-            assert not re.search(r'value="(530000|72500|\d:\d\d:\d\d)"', body), label
-            if role == roles.PRODUCT:
-                assert 'name="_save"' not in body, label
-                assert "/add/" not in body, label
-                assert re.findall(r'<option value="(\w+)_selected"', body) in ([], ["download"]), label
+class TestWithRowsEverywhere:
+    @pytest.mark.parametrize("role", [roles.OPERATORS, roles.PRODUCT, "superuser"])
+    def test_every_list_and_every_row_opens(self, something_everywhere, role: str) -> None:
+        is_boss = role == "superuser"
+        client = logged_in("wan", "" if is_boss else role, is_superuser=is_boss)
+        for model in MODELS:
+            label = model._meta.label
+            row = model._default_manager.first()
+            assert row is not None, f"nothing to look at: {label}"
+            listed = client.get(address(model))
+            looked_at = client.get(address(model, f"{row.pk}/change/"))
+            if label in BOSS_ONLY and not is_boss:
+                assert (listed.status_code, looked_at.status_code) == (403, 403), label
+                continue
+            assert (listed.status_code, looked_at.status_code) == (200, 200), label
+            for page in (listed, looked_at):
+                body = page.content.decode().partition('id="content"')[2]
+                read = re.sub(r"<script.*?</script>|<[^>]+>", " ", body, flags=re.DOTALL)
+                assert not RAW.search(read), f"{label}: {RAW.search(read)}"
+                assert not re.search(r'value="(530000|72500|\d:\d\d:\d\d)"', body), label
+                if role == roles.PRODUCT:
+                    assert 'name="_save"' not in body, label
+                    assert "/add/" not in body, label
+                    assert re.findall(r'<option value="(\w+)_selected"', body) in ([], ["download"]), label
 
+    def test_every_list_can_be_sorted_by_every_column(self, something_everywhere) -> None:
+        boss = logged_in("boss", is_superuser=True)
+        for model in MODELS:
+            columns = len(admin.site._registry[model].get_list_display(boss.get("/").wsgi_request))
+            for column in range(1, columns + 1):
+                assert boss.get(address(model), {"o": column}).status_code == 200, (model._meta.label, column)
 
-def test_every_list_can_be_sorted_by_every_column(something_everywhere) -> None:
-    boss = logged_in("boss", is_superuser=True)
-    for model in MODELS:
-        columns = len(admin.site._registry[model].get_list_display(boss.get("/").wsgi_request))
-        for column in range(1, columns + 1):
-            assert boss.get(address(model), {"o": column}).status_code == 200, (model._meta.label, column)
+    def test_a_list_s_queries_do_not_grow_with_its_rows(
+        self, something_everywhere, django_assert_max_num_queries
+    ) -> None:
+        client: Client = logged_in("boss", is_superuser=True)
+        for model in MODELS:
+            with django_assert_max_num_queries(MAX_QUERIES):
+                client.get(address(model))
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
@@ -124,10 +144,3 @@ def test_an_empty_list_explains_what_fills_it(seeded_site, model: type[Model], w
     html = logged_in("boss", is_superuser=True).get(address(model)).content.decode()
     assert "Nothing here yet" in html
     assert words in html
-
-
-def test_a_list_s_queries_do_not_grow_with_its_rows(something_everywhere, django_assert_max_num_queries) -> None:
-    client: Client = logged_in("boss", is_superuser=True)
-    for model in MODELS:
-        with django_assert_max_num_queries(MAX_QUERIES):
-            client.get(address(model))

@@ -29,6 +29,7 @@ from dashboard.people import digits_of
 from dashboard.weekly_summary import Summary, last_whole_week
 from rollout.models import Change
 from tests.e2e import filling
+from tests.emptying import rows_of_several_tests
 from tools.demo.filling import fill
 from usage import quota
 from usage.entry import Measure
@@ -39,18 +40,12 @@ from usage.targets import Metric
 
 @pytest.fixture(scope="module")
 def quarter(django_db_setup, django_db_blocker) -> Iterator[date]:
-    from django.db import transaction
-
-    from tests.emptying import restore_migrated_rows
-
-    with django_db_blocker.unblock(), transaction.atomic():
-        restore_migrated_rows()
+    with rows_of_several_tests(django_db_blocker):
         filling.make_traffic(timezone.now() - timedelta(minutes=20))  # the real requests
         chat = ClientApplication.objects.get(name="chat")
         ChatUsers.objects.create(client=chat, day=timezone.localdate() - timedelta(days=89), users=5000)
         fill(days=90, users=60, rows=3000, sure=True)
         yield timezone.localdate()
-        transaction.set_rollback(True)
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -14,6 +14,7 @@ from django.utils import timezone
 from core.models import ClientApplication
 from tests.usage.ledgers import Fill
 from usage.entry import Kind
+from usage.ledger_posting import write
 from usage.models import Correction, LedgerEntry
 
 LEDGER = "/admin/usage/ledgerentry/"
@@ -104,9 +105,23 @@ def test_no_query_reads_all_rows(boss: Client, rows: list[LedgerEntry], address:
 
 class TestPages:
     @pytest.fixture
-    def many(self, fill: Fill) -> list[str]:
+    def many(self, chat: ClientApplication) -> list[str]:
         """The users of many rows, those of the newest row first."""
-        return [fill(1, user=f"u{number}").user for number in range(237)][::-1]
+        now = timezone.now()
+        rows = [
+            LedgerEntry(
+                kind=Kind.SPEECH,
+                client=chat,
+                user=f"u{number}",
+                status=200,
+                characters=1,
+                created_at=now + timedelta(microseconds=number),
+            )
+            for number in range(237)
+        ]
+        with transaction.atomic():
+            write(rows)
+        return [row.user for row in rows][::-1]
 
     @pytest.mark.parametrize("page", [1, 2, 3, 4, 5])
     def test_every_page_has_its_rows(self, boss: Client, many: list[str], page: int) -> None:

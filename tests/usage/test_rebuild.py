@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -156,6 +157,7 @@ def test_rebuilding_while_others_write(chat: ClientApplication) -> None:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         rebuild()
+        time.sleep(0.01)  # lets the others write, because SQLite's lock is not fair
     for thread in threads:
         thread.join()
     assert failures == []

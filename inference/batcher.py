@@ -30,6 +30,7 @@ LIVE_LEAD_S = 2.0  # a live unit counts as this much older, so it runs earlier b
 ARRIVAL_GAP_S = 0.015
 GATHER_S = 0.08  # maximum time that a free worker waits for more units
 SMOOTHING = 0.2  # weight of the newest batch in the measured time per cost
+UTILISATION_WINDOW_S = 10.0  # time constant of the average that is an engine's utilisation
 RECOVERY_S = 5.0  # time constant with which the estimated pace returns to ``fastest`` while the engine is idle
 
 U = TypeVar("U", bound=Unit)
@@ -93,6 +94,8 @@ class Batcher(Generic[U, R]):
         self._busy_s = self._seconds_per_cost = 0.0
         self._fastest = 0.0  # seconds per cost; 0: unknown
         self._idle_since = 0.0
+        self._utilisation = 0.0  # at the time ``_utilisation_at``
+        self._utilisation_at = 0.0
         self._last_arrival = 0.0
         self._running_batches: dict[int, tuple[float, float]] = {}  # start time and cost of each thread's batch
 
@@ -160,6 +163,7 @@ class Batcher(Generic[U, R]):
                 estimated_wait_s=self._wait(),
                 backlog_s=self._backlog(),
                 seconds_per_cost=self._pace(),
+                utilisation=self._recent_utilisation(),
             )
 
     def _admit(self, unit: U, now: float) -> None:
@@ -194,6 +198,10 @@ class Batcher(Generic[U, R]):
             return self._seconds_per_cost
         idle_s = time.monotonic() - self._idle_since
         return self._fastest + (self._seconds_per_cost - self._fastest) * math.exp(-idle_s / RECOVERY_S)
+
+    def _recent_utilisation(self) -> float:
+        """Return the share of time in which the workers ran batches, averaged with weights that fall with age."""
+        return min(1.0, self._utilisation * math.exp((self._utilisation_at - time.monotonic()) / UTILISATION_WINDOW_S))
 
     def _backlog(self) -> float:
         """Return by how many seconds the latest of the present units will be late, if no more units arrive.
@@ -288,6 +296,8 @@ class Batcher(Generic[U, R]):
             self._batches += 1
             self._largest = max(self._largest, len(batch))
             self._busy_s += seconds
+            self._utilisation = self._recent_utilisation() + seconds / (UTILISATION_WINDOW_S * self._workers)
+            self._utilisation_at = time.monotonic()
             if not any(isinstance(result, Exception) for result in results):
                 self._note_pace(seconds / sum(item.unit.cost for item in batch))
         self._on_batch(len(batch), seconds)

@@ -57,6 +57,7 @@ class EngineStats:
     ``backlog_s``: seconds by which the latest of the present units will be late, that is, ready after its result is
     needed.
     ``seconds_per_cost``: seconds that a cost of 1 takes at present; 0 before the first measurement.
+    ``utilisation``: share of the last ten seconds, roughly, in which the workers ran batches, from 0 to 1.
     """
 
     ready: bool
@@ -67,8 +68,9 @@ class EngineStats:
     largest_batch: int
     busy_s: float
     estimated_wait_s: float
-    backlog_s: float = 0.0  # tiers of earlier versions do not send this field and the next
+    backlog_s: float = 0.0  # tiers of earlier versions do not send this field and those after it
     seconds_per_cost: float = 0.0
+    utilisation: float = 0.0
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> EngineStats:

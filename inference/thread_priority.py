@@ -12,12 +12,16 @@ import sys
 import threading
 
 NICE = 10
+#: For a model whose users wait less: speech is played while the rest is synthesised, but a transcript is awaited whole.
+VERY_NICE = 15
 
 
-def lower() -> None:
+def lower(nice: int = NICE) -> None:
     """Lower the priority of the current thread and of the threads that it starts.
+
+    ``nice``: the new priority; the kernel gives threads with a larger number less time.
 
     The priority cannot be raised again, so call this in a thread that ends when its work is done.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

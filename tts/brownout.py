@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 NEURAL = "kokoro"
 FALLBACK = "espeak-ng"
 _LOG_EVERY_S = 30.0
+LEAST_SHARE = 0.1  # share of the cores that a reply is assumed to get at least
 
 
 class Reason(StrEnum):
@@ -52,13 +53,15 @@ def is_browned_out(cost: float = 0.0) -> bool:
     ``cost``: cost of the text that the listener of the new reply waits for.
 
     The estimate covers all work that waits or runs, at the engines' last measured speed. It includes the recogniser's
-    work in this process, because that uses the same cores. If nobody else is served, the neural voice always speaks,
+    work in this process, because that uses the same cores: what waits or runs now, and, while the reply is synthesised,
+    as large a share of the cores as lately. If nobody else is served, the neural voice always speaks,
     because a single reply is synthesised faster than it is played.
     """
     if not settings.VOICE_TTS_BROWNOUT:
         return False
     engines = _sharing_cores()
-    ready_s = cost * engines[NEURAL].seconds_per_cost
+    others_share = max((stats.utilisation for name, stats in engines.items() if name != NEURAL), default=0.0)
+    ready_s = cost * engines[NEURAL].seconds_per_cost / max(1 - others_share, LEAST_SHARE)
     ready_s += sum(max(stats.estimated_wait_s, stats.backlog_s) for stats in engines.values())
     if ready_s <= settings.VOICE_TTS_BROWNOUT_S or _is_alone(engines.values()):
         return False

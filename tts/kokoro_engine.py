@@ -77,7 +77,8 @@ class KokoroEngine:
             if self._batcher.stats().ready:
                 return
             # onnxruntime's threads inherit the lowered priority.
-            with ThreadPoolExecutor(1, initializer=thread_priority.lower) as loader:
+            priority = (thread_priority.VERY_NICE,)
+            with ThreadPoolExecutor(1, initializer=thread_priority.lower, initargs=priority) as loader:
                 self._model = await asyncio.wrap_future(loader.submit(self._warm_model))
                 fastest = await asyncio.wrap_future(loader.submit(_seconds_per_cost, self._model))
             self._batcher.start(fastest=fastest)
@@ -101,7 +102,7 @@ class KokoroEngine:
 
     def _run(self, units: list[SpeechUnit]) -> list[Speech | Exception]:
         if not getattr(self._thread, "is_lowered", False):
-            thread_priority.lower()
+            thread_priority.lower(thread_priority.VERY_NICE)
             self._thread.is_lowered = True
         return [self._speak(unit) for unit in units]
 

@@ -203,6 +203,11 @@ class Batcher(Generic[U, R]):
         """Return the share of time in which the workers ran batches, averaged with weights that fall with age."""
         return min(1.0, self._utilisation * math.exp((self._utilisation_at - time.monotonic()) / UTILISATION_WINDOW_S))
 
+    def _note_work(self, seconds: float) -> None:
+        """Add the duration of a batch to the utilisation."""
+        self._utilisation = self._recent_utilisation() + seconds / (UTILISATION_WINDOW_S * self._workers)
+        self._utilisation_at = time.monotonic()
+
     def _backlog(self) -> float:
         """Return by how many seconds the latest of the present units will be late, if no more units arrive.
 
@@ -296,8 +301,7 @@ class Batcher(Generic[U, R]):
             self._batches += 1
             self._largest = max(self._largest, len(batch))
             self._busy_s += seconds
-            self._utilisation = self._recent_utilisation() + seconds / (UTILISATION_WINDOW_S * self._workers)
-            self._utilisation_at = time.monotonic()
+            self._note_work(seconds)
             if not any(isinstance(result, Exception) for result in results):
                 self._note_pace(seconds / sum(item.unit.cost for item in batch))
         self._on_batch(len(batch), seconds)

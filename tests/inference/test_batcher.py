@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -206,6 +207,26 @@ async def test_a_slow_moment_is_forgotten_if_the_fastest_speed_is_known(
         patch.setattr("inference.batcher.time.monotonic", lambda: later)
         assert batcher.stats().seconds_per_cost == pytest.approx(pace, rel=0.01)
     await asyncio.to_thread(batcher.close)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_utilisation_is_the_recent_share_of_busy_time(
+    model: Model, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    batcher: Batcher[Number, int] = Batcher("numbers", model.run, workers=workers)
+    assert batcher.stats().utilisation == 0
+    now = 1000.0
+    monkeypatch.setattr("inference.batcher.time", SimpleNamespace(monotonic=lambda: now))
+    for _ in range(60):  # one second of work in every two
+        now += 2
+        batcher._note_work(seconds=1.0)
+    assert batcher.stats().utilisation == pytest.approx(0.5 / workers, rel=0.15)
+    now += 60
+    assert batcher.stats().utilisation < 0.01
+    for _ in range(60):
+        now += 1
+        batcher._note_work(seconds=5.0)
+    assert batcher.stats().utilisation == 1.0
 
 
 async def test_a_failure_does_not_change_the_measured_speed() -> None:

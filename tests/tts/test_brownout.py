@@ -174,6 +174,20 @@ async def test_a_backlog_of_the_recogniser_causes_a_brownout(
     assert not is_browned_out()
 
 
+async def test_a_recogniser_that_uses_much_of_the_cores_causes_a_brownout(
+    offered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    neural = offered(Busy(wait_s=0))
+    neural.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=0.01)
+    recogniser = Busy(wait_s=0)
+    monkeypatch.setitem(runtime._engines, "asr", recogniser)
+    monkeypatch.setattr("capacity.concurrent_users.Leases.users_here", 2)
+    for utilisation, is_too_many in ((0.0, False), (0.3, False), (0.6, True), (1.0, True)):  # 1.0, 1.4, 2.5 and 10 s
+        recogniser.shown = EngineStats(True, 0, 0, 9, 9, 1, 5.0, 0.0, utilisation=utilisation)
+        assert is_browned_out(cost=100) is is_too_many
+        assert not is_browned_out(cost=1)
+
+
 async def test_the_brownout_can_be_switched_off(offered: Any, settings: Any) -> None:
     settings.VOICE_TTS_BROWNOUT = False
     busy = offered(Busy(wait_s=30))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 
 from gateway.lifecycle import Lifecycle
+from inference import thread_priority
 from inference.errors import EngineUnavailable
 from tts.brownout import Reason
 from tts.kokoro import SAMPLE_RATE, KokoroModel
@@ -120,6 +124,17 @@ async def test_it_speaks(engine: KokoroEngine) -> None:
     fast = await engine.submit(unit(speed=4.0))
     assert len(fast.audio) < len(speech.audio)
     assert fast.tempo == pytest.approx(4.0 / 1.4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
+async def test_its_threads_have_a_lower_priority_than_the_recognisers(engine: KokoroEngine) -> None:
+    await engine.submit(unit())
+    threads = [int(thread.name) for thread in os.scandir("/proc/self/task")]
+    assert thread_priority.NICE < thread_priority.VERY_NICE
+    workers = [thread.native_id for thread in threading.enumerate() if thread.name.startswith("kokoro-")]
+    nice = {thread: os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+    assert {nice[thread] for thread in workers if thread in nice} == {thread_priority.VERY_NICE}
+    assert thread_priority.VERY_NICE in {nice[thread] for thread in set(threads) - set(workers)}  # onnxruntime's
 
 
 async def test_a_voice_speaks_other_languages_and_empty_text(engine: KokoroEngine) -> None:

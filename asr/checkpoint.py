@@ -24,9 +24,9 @@ BUNDLED = Path(__file__).parent / "bundled"
 FULL_CONTEXT_S = 30
 #: Lengths of encoder context, in seconds, for a model that was not trained for short contexts. Such a model repeats
 #: itself too often in less than 6 s. The shortest context, 7 s, is long enough for a question of 5 s and the margin.
-#: Under load, units with contexts of up to 10 s share batches (``asr.encoding``). More contexts above that would make
-#: batches smaller, which would cost the decoder more time than the encoder would save.
-CONTEXTS_S = (7, 9, 10, 15, 20, FULL_CONTEXT_S)
+#: The encoder's time grows with the context, so there is one for each second of a usual length. Under load, units with
+#: contexts of up to 15 s share batches (``asr.encoding``).
+CONTEXTS_S = (7, *range(9, 16), 17, 20, 25, FULL_CONTEXT_S)
 TRAINED_SEGMENT_S = 10  # longest segment for a model trained for short contexts; a file's segments run in parallel
 MARGIN_S = 1.8  # context left after a segment and its 0.2 s of final silence; with less, a stock model repeats itself
 #: Longest segment for a stock model, which was trained on 30 s and recognises a word better after more speech.

@@ -230,24 +230,22 @@ class Decoder:
         beam_size: int,
         temperature: float,
     ) -> list[Draft]:
-        options = batch[0].unit.options
-        tokenizers = [self.tokenizer(language.code, options.task) for language in languages]
+        task = batch[0].unit.options.task
+        timestamps = any(item.unit.options.timestamps for item in batch)  # CTranslate2 needs prompts of equal length
+        tokenizers = [self.tokenizer(language.code, task) for language in languages]
         prompts = [
-            [*item.prompt, *tokenizer.sot_sequence, *([] if options.timestamps else [tokenizer.no_timestamps])]
+            [*item.prompt, *tokenizer.sot_sequence, *([] if timestamps else [tokenizer.no_timestamps])]
             for item, tokenizer in zip(batch, tokenizers, strict=True)
         ]
-        # A text that reaches the lower token limit is decoded again if the request allows several temperatures. A
-        # partial result needs no second try, because it is soon replaced.
-        must_be_complete = len(options.temperatures) == 1 and not options.greedy
-        is_last_try = batch[0].context_s >= FULL_CONTEXT_S or must_be_complete
         limits = [
             min(
-                max_tokens(language.code, item.unit.duration_s, is_last_try=is_last_try),
+                max_tokens(language.code, item.unit.duration_s, is_last_try=_is_last_try(item)),
                 self._model.max_length - len(prompt),
             )
             for item, language, prompt in zip(batch, languages, prompts, strict=True)
         ]
-        search: dict[str, Any] = {"beam_size": 1 if options.greedy else beam_size}
+        is_greedy = all(item.unit.options.greedy for item in batch)
+        search: dict[str, Any] = {"beam_size": 1 if is_greedy else beam_size}
         if temperature > 0:
             search = {
                 "beam_size": 1,
@@ -262,7 +260,7 @@ class Decoder:
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
-            suppress_tokens=list(self._suppressed(languages[0].code, options.task)),
+            suppress_tokens=list(self._suppressed(languages[0].code, task)),
             max_initial_timestamp_index=LATEST_FIRST_TIMESTAMP,
             **search,
         )
@@ -329,3 +327,13 @@ class Decoder:
         text = self._lexicon.spaced(hypothesis.text)
         spaced = [replace(phrase, text=self._lexicon.spaced(phrase.text)) for phrase in hypothesis.phrases]
         return replace(hypothesis, text=text, phrases=tuple(spaced), words=retimed(hypothesis.words, text))
+
+
+def _is_last_try(item: Prepared) -> bool:
+    """Return True if the item's text must be complete, because it is not decoded again with more context.
+
+    A text that reaches the lower token limit is decoded again if the request allows several temperatures. A partial
+    result need not be complete, because it is soon replaced.
+    """
+    options = item.unit.options
+    return item.context_s >= FULL_CONTEXT_S or (len(options.temperatures) == 1 and not options.greedy)

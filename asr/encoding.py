@@ -24,7 +24,7 @@ FRAMES_PER_SECOND = 100  # of the features
 OUTPUT_FRAMES_PER_SECOND = 50
 #: Only units with a context of at most this many seconds mix contexts. A longer context would make the decoder read
 #: much more for each short unit than a larger batch saves.
-LONGEST_MIXED_CONTEXT_S = 10
+LONGEST_MIXED_CONTEXT_S = 15
 DYNAMIC_RANGE = 2.0  # difference between the loudest value and silence in normalised log-mel features
 
 
@@ -36,7 +36,6 @@ class Prepared(Unit):
     ``context_s``: length of the encoder context to use, in seconds.
     ``prompt``: token ids to put before the decoder's start sequence.
     ``is_second_try``: whether a first try, with a shorter context, gave a doubtful text.
-    ``mixes_contexts``: whether the unit is decoded together with units that have another short context.
     """
 
     unit: SpeechUnit
@@ -44,7 +43,6 @@ class Prepared(Unit):
     context_s: int
     prompt: tuple[int, ...] = ()
     is_second_try: bool = False
-    mixes_contexts: bool = False
 
     @property
     def cost(self) -> float:
@@ -52,13 +50,22 @@ class Prepared(Unit):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The key for batching: units with equal keys may share a batch, because their prompts have the same length.
-
-        Their contexts are the same too, unless the units mix contexts.
-        """
+        """The key for batching: units with equal keys have equal options and contexts, and prompts of equal length."""
         options = self.unit.options
-        context_s = 0 if self.mixes_contexts else self.context_s
-        return context_s, options.task, options.timestamps, options.temperatures, options.greedy, len(self.prompt)
+        return (
+            self.context_s,
+            options.task,
+            options.timestamps,
+            options.temperatures,
+            options.greedy,
+            len(self.prompt),
+        )
+
+    @property
+    def key_under_load(self) -> tuple[object, ...]:
+        """The key for batching under load: contexts may differ, and partial results share batches with final ones."""
+        options = self.unit.options
+        return "mixed", options.task, options.temperatures[0], len(self.prompt)
 
 
 class Encoder:

@@ -32,6 +32,7 @@ OVERDUE_S = 2.0  # after this time without a partial result, the next one gets t
 PARTIAL_BACKOFF = 1.0  # pause after a partial result on an idle engine, as a multiple of the time that it took
 BUSY_PARTIAL_BACKOFF = 4.0  # the same for a partial result that had to wait, to leave the engine to other work
 MAX_PARTIAL_BACKOFF_S = 1.5
+MAX_BUSY_PARTIAL_BACKOFF_S = 4.0  # under load, partial results would otherwise be two fifths of the recogniser's work
 WAITED_MS = 30.0  # a partial result that waited longer than this for its batch competed with other work
 PARTIAL_DEADLINE_S = 2.0  # a later partial result is of no use
 FINAL_DEADLINE_S = 30.0
@@ -275,8 +276,9 @@ class Utterance:
             self._partial = None
             now = self._last_partial_at = time.monotonic()
             backoff = BUSY_PARTIAL_BACKOFF if waited_ms > WAITED_MS else PARTIAL_BACKOFF
+            longest_s = MAX_BUSY_PARTIAL_BACKOFF_S if waited_ms > WAITED_MS else MAX_PARTIAL_BACKOFF_S
             if waited_ms > WAITED_MS or not self._awaits_first_word:
-                self._rest_until = now + min(MAX_PARTIAL_BACKOFF_S, backoff * (now - began))
+                self._rest_until = now + min(longest_s, backoff * (now - began))
         language = hypothesis.language if hypothesis else self._options.language or ""
         self._show(certain, [hypothesis.text] if hypothesis else [], language)
 

@@ -36,6 +36,9 @@ from inference.pool import in_live_pool, in_pool
 
 NAME = "asr"
 WARM_UP_LEVEL = 0.1  # level of the noise, relative to full scale
+USUAL_UNIT_S = (
+    8.0  # usual length of a unit; a batch of different contexts has at most as many units as one of this length
+)
 BUSY_CALLERS = 4  # with this many callers or more, the engine counts as busy
 
 
@@ -91,7 +94,6 @@ class WhisperEngine:
         self._last_used = time.monotonic()
         self._watch_idleness()
         assert self._batcher is not None
-        prepared.mixes_contexts = self._is_busy and not unit.live and self._mixable(prepared)
         first = await self._batcher.submit(prepared)
         if not first.is_doubtful or len(unit.options.temperatures) == 1 or prepared.context_s >= FULL_CONTEXT_S:
             return first.hypothesis
@@ -106,7 +108,7 @@ class WhisperEngine:
         Return the first hypothesis if the second has no text or would be too late.
         """
         assert self._batcher is not None
-        again = replace(prepared, context_s=FULL_CONTEXT_S, mixes_contexts=False, admitted=True, is_second_try=True)
+        again = replace(prepared, context_s=FULL_CONTEXT_S, admitted=True, is_second_try=True)
         try:
             second = (await self._batcher.submit(again)).hypothesis
         except DeadlineExceeded:
@@ -114,9 +116,18 @@ class WhisperEngine:
         return replace(second if second.text else first, queued_ms=prepared.queued_ms + again.queued_ms, tries=2)
 
     def _mixable(self, prepared: Prepared) -> bool:
-        """Return True if the unit may mix contexts: its context is short, and ends with the margin's silence."""
+        """Return True if the unit may share a batch with other contexts: its own is short, and ends with silence."""
         assert self.table is not None
         return self.table.margin_s > 0 and prepared.context_s <= LONGEST_MIXED_CONTEXT_S
+
+    def _key(self, item: Prepared) -> tuple[object, ...]:
+        return item.key_under_load if self._is_busy and self._mixable(item) else item.key
+
+    def _limit(self, item: Prepared) -> int:
+        assert self.table is not None
+        if self._is_busy and self._mixable(item):
+            return self.table.limit(self.table.context_s(USUAL_UNIT_S))
+        return self.table.limit(item.context_s)
 
     @property
     def _is_busy(self) -> bool:
@@ -179,13 +190,11 @@ class WhisperEngine:
         )
         self._warm_up(workers)
         memory.give_back()
-        mixed = [context_s for context_s in table.contexts_s if context_s <= LONGEST_MIXED_CONTEXT_S]
-        longest_mixed_s = max(mixed, default=table.contexts_s[0])
         return Batcher(
             NAME,
             self._run,
-            key=lambda item: item.key,
-            limit=lambda item: table.limit(longest_mixed_s if item.mixes_contexts else item.context_s),
+            key=self._key,
+            limit=self._limit,
             workers=workers,
             max_queue=settings.VOICE_ASR_QUEUE,
             on_batch=runtime.batch_observer(NAME),
@@ -217,9 +226,7 @@ class WhisperEngine:
         assert self._decoder is not None
         if not self._model.model.model_is_loaded:
             self._model.model.load_model()
-        # Final results of live speech always use the wide beam, so that they have the same words as a file.
-        is_narrow = self._is_busy and not any(item.live for item in batch)
-        return self._decoder.decode(batch, settings.VOICE_ASR_BUSY_BEAM if is_narrow else settings.VOICE_ASR_BEAM)
+        return self._decoder.decode(batch, settings.VOICE_ASR_BUSY_BEAM if self._is_busy else settings.VOICE_ASR_BEAM)
 
     def _watch_idleness(self) -> None:
         if settings.VOICE_ASR_IDLE_UNLOAD_S and self._idle_check is None:

@@ -49,7 +49,6 @@ class _Waiting(Generic[U, R]):
     rank: float
     number: int
     unit: U = field(compare=False)
-    key: Hashable = field(compare=False)
     arrived: float = field(compare=False)
     future: asyncio.Future[R] = field(compare=False)
     gone: bool = field(compare=False, default=False)
@@ -60,7 +59,8 @@ class Batcher(Generic[U, R]):
 
     ``run``: runs a batch, and returns a result or an exception for each unit. If it raises an exception, all units of
     the batch fail.
-    ``key``: returns a unit's key. Units with equal keys may share a batch.
+    ``key``: returns a unit's key. Units with equal keys may share a batch. It is called when a batch is taken, so the key
+    may depend on the load.
     ``limit``: returns the maximum size of a batch whose first unit is the given unit.
     ``workers``: number of threads. Each thread runs one batch at a time.
     ``max_queue``: maximum number of waiting units. Further units are refused.
@@ -134,7 +134,7 @@ class Batcher(Generic[U, R]):
         now = time.monotonic()
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         rank = now - LIVE_LEAD_S * unit.live + unit.slack_s
-        item = _Waiting(rank, next(self._numbers), unit, self._key(unit), now, future)
+        item = _Waiting(rank, next(self._numbers), unit, now, future)
         with self._changed:
             self._admit(unit, now)
             self._seconds_per_cost = self._pace()
@@ -251,12 +251,13 @@ class Batcher(Generic[U, R]):
                 if self._closed:
                     return []
                 self._changed.wait(patience_s if self._queue else None)
-            first = self._queue[0]
-            limit = min(self._limit(first.unit), self._share())
+            first = self._queue[0].unit
+            limit = min(self._limit(first), self._share())
+            key = self._key(first)
             batch: list[_Waiting[U, R]] = []
             rest: list[_Waiting[U, R]] = []
             for item in self._queue:
-                (batch if item.key == first.key and len(batch) < limit else rest).append(item)
+                (batch if len(batch) < limit and self._key(item.unit) == key else rest).append(item)
             self._queue = rest
             self._running += len(batch)
             self._running_batches[threading.get_ident()] = (time.monotonic(), sum(item.unit.cost for item in batch))

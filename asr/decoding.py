@@ -97,9 +97,9 @@ class Decoder:
         self._suppressed = lru_cache(maxsize=64)(self._suppressed_tokens)
 
     def decode(self, batch: list[Prepared], beam_size: int) -> list[Decoded]:
-        """Return one result for each item of the batch. All items must have the same ``key``.
+        """Return one result for each item of the batch. All items must have the same ``key`` or ``mixed_key``.
 
-        ``beam_size``: width of the beam search. If the items ask for greedy decoding, the width is 1.
+        ``beam_size``: width of the beam search. If all items ask for greedy decoding, the width is 1.
         """
         encoded = self._encoder.encode(batch)
         languages = self._languages_of(batch, encoded)
@@ -231,7 +231,8 @@ class Decoder:
         temperature: float,
     ) -> list[Draft]:
         task = batch[0].unit.options.task
-        timestamps = any(item.unit.options.timestamps for item in batch)  # CTranslate2 needs prompts of equal length
+        # CTranslate2 needs prompts of equal length, so either all items or none get timestamps.
+        timestamps = any(item.unit.options.timestamps for item in batch)
         tokenizers = [self.tokenizer(language.code, task) for language in languages]
         prompts = [
             [*item.prompt, *tokenizer.sot_sequence, *([] if timestamps else [tokenizer.no_timestamps])]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 FRAMES_PER_SECOND = 100  # of the features
 OUTPUT_FRAMES_PER_SECOND = 50
-#: Only units with a context of at most this many seconds mix contexts. A longer context would make the decoder read
-#: much more for each short unit than a larger batch saves.
+#: Only units with a context of at most this many seconds share batches with other contexts. A longer context would make
+#: the decoder read much more for each short unit than a larger batch saves.
 LONGEST_MIXED_CONTEXT_S = 15
 DYNAMIC_RANGE = 2.0  # difference between the loudest value and silence in normalised log-mel features
 
@@ -50,22 +50,19 @@ class Prepared(Unit):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The key for batching: units with equal keys have equal options and contexts, and prompts of equal length."""
+        """The key for batching: units with equal keys have the same context, and are decoded in the same way."""
         options = self.unit.options
-        return (
-            self.context_s,
-            options.task,
-            options.timestamps,
-            options.temperatures,
-            options.greedy,
-            len(self.prompt),
-        )
+        own = (self.context_s, options.timestamps, options.temperatures, options.greedy)
+        return *own, *self.mixed_key
 
     @property
-    def key_under_load(self) -> tuple[object, ...]:
-        """The key for batching under load: contexts may differ, and partial results share batches with final ones."""
+    def mixed_key(self) -> tuple[object, ...]:
+        """The key for batching under load: contexts may differ, and partial results share batches with final ones.
+
+        Only the first temperatures must be equal, because others are used only in the full context.
+        """
         options = self.unit.options
-        return "mixed", options.task, options.temperatures[0], len(self.prompt)
+        return options.task, options.temperatures[:1], len(self.prompt)
 
 
 class Encoder:

@@ -275,10 +275,10 @@ class Utterance:
         finally:
             self._partial = None
             now = self._last_partial_at = time.monotonic()
-            backoff = BUSY_PARTIAL_BACKOFF if waited_ms > WAITED_MS else PARTIAL_BACKOFF
-            longest_s = MAX_BUSY_PARTIAL_BACKOFF_S if waited_ms > WAITED_MS else MAX_PARTIAL_BACKOFF_S
-            if waited_ms > WAITED_MS or not self._awaits_first_word:
-                self._rest_until = now + min(longest_s, backoff * (now - began))
+            if waited_ms > WAITED_MS:
+                self._rest_until = now + min(MAX_BUSY_PARTIAL_BACKOFF_S, BUSY_PARTIAL_BACKOFF * (now - began))
+            elif not self._awaits_first_word:
+                self._rest_until = now + min(MAX_PARTIAL_BACKOFF_S, PARTIAL_BACKOFF * (now - began))
         language = hypothesis.language if hypothesis else self._options.language or ""
         self._show(certain, [hypothesis.text] if hypothesis else [], language)
 

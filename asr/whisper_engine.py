@@ -36,10 +36,8 @@ from inference.pool import in_live_pool, in_pool
 
 NAME = "asr"
 WARM_UP_LEVEL = 0.1  # level of the noise, relative to full scale
-USUAL_UNIT_S = (
-    8.0  # usual length of a unit; a batch of different contexts has at most as many units as one of this length
-)
 BUSY_CALLERS = 4  # with this many callers or more, the engine counts as busy
+USUAL_UNIT_S = 8.0  # a batch of different contexts has at most as many units as a batch of units of this length
 
 
 class WhisperEngine:
@@ -115,30 +113,45 @@ class WhisperEngine:
             return first
         return replace(second if second.text else first, queued_ms=prepared.queued_ms + again.queued_ms, tries=2)
 
-    def _mixable(self, prepared: Prepared) -> bool:
-        """Return True if the unit may share a batch with other contexts: its own is short, and ends with silence."""
-        assert self.table is not None
-        return self.table.margin_s > 0 and prepared.context_s <= LONGEST_MIXED_CONTEXT_S
-
     def _key(self, item: Prepared) -> tuple[object, ...]:
-        return item.key_under_load if self._is_busy and self._mixable(item) else item.key
+        return item.mixed_key if self._mixes(item) else item.key
 
     def _limit(self, item: Prepared) -> int:
         assert self.table is not None
-        if self._is_busy and self._mixable(item):
-            return self.table.limit(self.table.context_s(USUAL_UNIT_S))
-        return self.table.limit(item.context_s)
+        return self.table.limit(self.table.context_s(USUAL_UNIT_S) if self._mixes(item) else item.context_s)
+
+    def _mixes(self, item: Prepared) -> bool:
+        """Return True if the unit may now share a batch with units that have other contexts."""
+        return self._is_busy and self.mixes_contexts and item.context_s <= LONGEST_MIXED_CONTEXT_S
+
+    @property
+    def mixes_contexts(self) -> bool:
+        """Whether short units share batches under load, even if their contexts differ.
+
+        A context without a margin need not end with silence, so it cannot be extended. Available when the model is
+        loaded.
+        """
+        assert self.table is not None
+        return self._adapts_to_load and self.table.margin_s > 0
 
     @property
     def _is_busy(self) -> bool:
         """Whether throughput now matters more than getting the same words at any load.
 
-        If so, the beam is narrower, and short units with different contexts share batches. An operator who sets both
-        beams to the same width wants the same words at any load. The bundled model gains nothing from a narrow beam or
-        mixed contexts, because its decoder is small.
+        If so, the beam is narrower, and short units share batches, whatever their contexts are and whether their
+        results are partial or final. Workers read this without a lock. If it changes while a worker takes a batch, the
+        batch is smaller; if it changes before the batch runs, the batch gets the other beam.
         """
-        same_words_wanted = settings.VOICE_ASR_BUSY_BEAM == settings.VOICE_ASR_BEAM
-        return self._callers >= BUSY_CALLERS and not same_words_wanted and not self.checkpoint.bundled
+        return self._callers >= BUSY_CALLERS and self._adapts_to_load
+
+    @property
+    def _adapts_to_load(self) -> bool:
+        """Whether the words may depend on the load.
+
+        An operator who sets both beams to the same width wants the same words at any load. The bundled model gains
+        nothing from a narrow beam or mixed contexts, because its decoder is small.
+        """
+        return settings.VOICE_ASR_BUSY_BEAM != settings.VOICE_ASR_BEAM and not self.checkpoint.bundled
 
     def stats(self) -> EngineStats:
         if self._batcher is None:

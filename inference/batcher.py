@@ -59,8 +59,8 @@ class Batcher(Generic[U, R]):
 
     ``run``: runs a batch, and returns a result or an exception for each unit. If it raises an exception, all units of
     the batch fail.
-    ``key``: returns a unit's key. Units with equal keys may share a batch. It is called when a batch is taken, so the key
-    may depend on the load.
+    ``key``: returns a unit's key. Units with equal keys may share a batch. Workers call it with the lock held when they
+    take a batch, so the key may depend on the load at that time.
     ``limit``: returns the maximum size of a batch whose first unit is the given unit.
     ``workers``: number of threads. Each thread runs one batch at a time.
     ``max_queue``: maximum number of waiting units. Further units are refused.

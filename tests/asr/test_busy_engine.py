@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import jiwer
 import numpy as np
+import pytest
 
 from asr.endpointing import TurnDetection
 from asr.streaming_events import Failed, Final, Partial, SpeechStopped
 from asr.units import SAMPLE_RATE
-from asr.utterance import PARTIAL_BACKOFF
+from asr.utterance import BUSY_PARTIAL_BACKOFF, PARTIAL_BACKOFF, WAITED_MS
 from asr.whisper_engine import WhisperEngine
 from inference.engine import EngineStats
 from tests import sound
@@ -70,17 +72,23 @@ async def test_a_stream_that_waits_for_finals_is_not_idle(engine: WhisperEngine)
     assert not stream.is_working
 
 
-async def test_slow_partials_become_less_frequent(engine: WhisperEngine, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("queued_ms", "backoff"), [(0.0, PARTIAL_BACKOFF), (2 * WAITED_MS, BUSY_PARTIAL_BACKOFF)], ids=["slow", "waited"]
+)
+async def test_slow_partials_become_less_frequent(
+    engine: WhisperEngine, monkeypatch, queued_ms: float, backoff: float
+) -> None:
     slow_s = 0.1
     submitted = engine.submit
     guesses = 0
 
     async def slow(unit):
         nonlocal guesses
-        if not unit.live:
-            guesses += 1
-            await asyncio.sleep(slow_s)
-        return await submitted(unit)
+        if unit.live:
+            return await submitted(unit)
+        guesses += 1
+        await asyncio.sleep(slow_s)
+        return replace(await submitted(unit), queued_ms=queued_ms)
 
     monkeypatch.setattr(engine, "submit", slow)
     stream = session(engine, Listener())
@@ -88,9 +96,31 @@ async def test_slow_partials_become_less_frequent(engine: WhisperEngine, monkeyp
     await speak(stream, np.tile(sound.said("selamat pagi semua"), 4), pause_s=0.01)
     took = time.monotonic() - began
     await stream.finish()
-    assert (
-        1 <= guesses <= took / (slow_s * (1 + PARTIAL_BACKOFF)) + 4
-    )  # at most four utterances, each with a first partial
+    # At most four utterances, each with a first partial.
+    assert 1 <= guesses <= took / (slow_s * (1 + backoff)) + 4
+
+
+async def test_partials_rest_longer_under_load(engine: WhisperEngine, monkeypatch) -> None:
+    """Under load, the longest rest is longer than on an idle engine."""
+    monkeypatch.setattr("asr.utterance.MAX_PARTIAL_BACKOFF_S", 0.0)
+    monkeypatch.setattr("asr.utterance.MAX_BUSY_PARTIAL_BACKOFF_S", 60.0)
+    monkeypatch.setattr("asr.utterance.BUSY_PARTIAL_BACKOFF", 1e6)
+    submitted = engine.submit
+    guesses = dict.fromkeys((0.0, 2 * WAITED_MS), 0)
+    speech = sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok")
+    for queued_ms in guesses:
+
+        async def noting(unit, queued_ms=queued_ms):
+            guesses[queued_ms] += not unit.live
+            return replace(await submitted(unit), queued_ms=queued_ms)
+
+        monkeypatch.setattr(engine, "submit", noting)
+        stream = session(engine, Listener(), None)
+        await speak(stream, speech, pause_s=0.03)
+        await stream.commit()
+        await stream.finish()
+    idle, busy = guesses.values()
+    assert idle > 2 and busy == 1
 
 
 async def test_a_failure_affects_only_its_utterance(engine: WhisperEngine) -> None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
 import pytest
+from pytest_django import Settings
 
 from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, MARGIN_S, Checkpoint
 from asr.decoding import Decoded, Decoder
 from asr.encoding import LONGEST_MIXED_CONTEXT_S, OUTPUT_FRAMES_PER_SECOND, Prepared, extended
-from asr.units import Options, SpeechUnit
-from asr.whisper_engine import BUSY_CALLERS, WhisperEngine
+from asr.units import Hypothesis, Options, SpeechUnit
+from asr.whisper_engine import BUSY_CALLERS, USUAL_UNIT_S, WhisperEngine
 from tests import sound
 
 MALAY = Options(language="ms")
+PLAIN = replace(MALAY, temperatures=(0.0,))  # so that noise is not decoded again
+PARTIAL: dict[str, Any] = {"greedy": True, "timestamps": False, "temperatures": (0.0,)}
 #: Sentences that take between 2 and 8 seconds at this rate, so that their contexts differ.
 SENTENCES = (
     "selamat pagi semua",
@@ -60,43 +65,121 @@ def test_an_output_that_is_long_enough_stays_as_it_is() -> None:
     assert extended(output, 10, 3.0) is output
 
 
-def test_only_units_that_mix_contexts_share_a_batch() -> None:
-    unit = SpeechUnit(audio=np.zeros(16_000, np.float32), options=MALAY)
-    units = {
-        context_s: Prepared(unit=unit, features=np.zeros((80, 100), np.float32), context_s=context_s)
-        for context_s in CONTEXTS_S
-    }
-    assert len({item.key for item in units.values()}) == len(CONTEXTS_S)
-    mixed = {replace(units[context_s], mixes_contexts=True).key for context_s in (7, LONGEST_MIXED_CONTEXT_S)}
-    assert len(mixed) == 1
-    assert not mixed & {item.key for item in units.values()}
+def prepared(context_s: int = 7, *, prompt: tuple[int, ...] = (), **options: Any) -> Prepared:
+    unit = SpeechUnit(audio=np.zeros(16_000, np.float32), options=replace(MALAY, **options))
+    return Prepared(unit=unit, features=np.zeros((80, 100), np.float32), context_s=context_s, prompt=prompt)
 
 
-async def test_long_units_and_live_speech_keep_to_their_context(base: WhisperEngine) -> None:
-    noted: list[Prepared] = []
-    batcher = base._batcher
-    assert batcher is not None
-    key = batcher._key
+def test_units_of_each_context_have_a_key_of_their_own() -> None:
+    assert len({prepared(context_s).key for context_s in CONTEXTS_S}) == len(CONTEXTS_S)
+    partial = prepared(**PARTIAL)
+    assert partial.key != prepared().key
+    assert not {partial.key, prepared().key} & {partial.mixed_key, prepared().mixed_key}
 
-    def noting(item: Prepared) -> object:
-        noted.append(item)
-        return key(item)
 
-    batcher._key = noting
-    lengths_s = {False: (2.0, 8.0, 9.5, 20.0), True: (2.0, 8.0)}
-    units = [
-        SpeechUnit(audio=sound.noise(length_s, 0.1), options=replace(MALAY, greedy=True), live=live)
-        for live, lengths in lengths_s.items()
-        for length_s in lengths * BUSY_CALLERS
-    ]
-    await asyncio.gather(*map(base.submit, units))
-    assert {(item.live, item.context_s) for item in noted if item.mixes_contexts} == {(False, 7), (False, 10)}
-    assert {(item.live, item.context_s) for item in noted if not item.mixes_contexts} >= {
-        (False, 15),
-        (False, 30),
-        (True, 7),
-        (True, 10),
-    }
+@pytest.mark.parametrize(
+    ("item", "mixes"),
+    [
+        (prepared(15), True),
+        (prepared(**PARTIAL), True),
+        (prepared(temperatures=(0.0,), timestamps=False, words=True, language="en"), True),
+        (prepared(temperatures=(0.7,)), False),
+        (prepared(task="translate"), False),
+        (prepared(prompt=(1, 2)), False),
+    ],
+    ids=["context", "partial", "options", "temperature", "translation", "prompt"],
+)
+def test_what_units_of_a_mixed_batch_have_in_common(item: Prepared, mixes: bool) -> None:
+    assert (item.mixed_key == prepared().mixed_key) is mixes
+
+
+async def batches_of(
+    engine: WhisperEngine, monkeypatch: pytest.MonkeyPatch, units: list[SpeechUnit]
+) -> list[list[Prepared]]:
+    """Submit the units while all workers are busy, and return the batches that the workers then take."""
+    batches: list[list[Prepared]] = []
+    everything_waits = threading.Event()
+    decode = Decoder.decode
+
+    def noting(self: Decoder, batch: list[Prepared], beam_size: int) -> list[Decoded]:
+        batches.append(batch)
+        assert everything_waits.wait(30)
+        return decode(self, batch, beam_size)
+
+    async def submit(unit: SpeechUnit) -> asyncio.Task[Hypothesis]:
+        before = engine.stats().queue_length + engine.stats().running
+        task = asyncio.create_task(engine.submit(unit))
+        async with asyncio.timeout(30):
+            while engine.stats().queue_length + engine.stats().running == before:
+                await asyncio.sleep(0.01)
+        return task
+
+    monkeypatch.setattr(Decoder, "decode", noting)
+    tasks = []
+    while not engine.stats().queue_length:
+        tasks.append(await submit(replace(noise(2.0), admitted=True)))
+        await asyncio.sleep(0.2)  # a free worker takes the unit
+    workers = len(batches)
+    tasks += [await submit(unit) for unit in units]
+    everything_waits.set()
+    await asyncio.gather(*tasks)
+    return batches[workers:]
+
+
+def noise(length_s: float) -> SpeechUnit:
+    return SpeechUnit(audio=sound.noise(length_s, 0.1), options=PLAIN)
+
+
+def contexts(batch: list[Prepared]) -> set[int]:
+    return {item.context_s for item in batch}
+
+
+async def test_under_load_all_short_units_share_batches(base: WhisperEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [noise(length_s) for length_s in BUSY_CALLERS * (2.0, 8.0, 13.0, 20.0)]
+    partials = [replace(noise(length_s), options=replace(MALAY, **PARTIAL)) for length_s in (3.0, 9.5)]
+    finals = [replace(noise(length_s), live=True, admitted=True) for length_s in (6.0, 19.0)]
+    batches = await batches_of(base, monkeypatch, [*files, *partials, *finals])
+    mixed = [batch for batch in batches if len(contexts(batch)) > 1]
+    assert any({item.live for item in batch} == {False, True} for batch in mixed)
+    assert any({item.unit.options.greedy for item in batch} == {False, True} for batch in mixed)
+    assert {context_s for batch in mixed for context_s in contexts(batch)} <= set(range(LONGEST_MIXED_CONTEXT_S + 1))
+    assert base.table is not None
+    assert max(map(len, mixed)) <= base.table.limit(base.table.context_s(USUAL_UNIT_S))
+    long = [batch for batch in batches if max(contexts(batch)) > LONGEST_MIXED_CONTEXT_S]
+    assert sum(map(len, long)) == 5 and all(len(contexts(batch)) == 1 for batch in long)
+
+
+@pytest.mark.parametrize("why", ["the callers are segments of one recording", "both beams are equal"])
+async def test_otherwise_a_batch_has_one_context(
+    base: WhisperEngine, monkeypatch: pytest.MonkeyPatch, settings: Settings, why: str
+) -> None:
+    is_admitted = why != "both beams are equal"
+    if not is_admitted:
+        settings.VOICE_ASR_BUSY_BEAM = settings.VOICE_ASR_BEAM
+    units = [replace(noise(length_s), admitted=is_admitted) for length_s in BUSY_CALLERS * (2.0, 8.0)]
+    batches = await batches_of(base, monkeypatch, units)
+    assert len(batches) < len(units)
+    assert all(len(contexts(batch)) == 1 for batch in batches)
+
+
+async def test_partial_and_final_results_of_one_batch_have_their_own_words(base: WhisperEngine) -> None:
+    short, longer = (sound.said(sentence, rate=140) for sentence in (SENTENCES[1], SENTENCES[3]))
+    partial = base._prepare(SpeechUnit(audio=short, options=replace(MALAY, **PARTIAL)))
+    final = base._prepare(SpeechUnit(audio=longer, options=replace(MALAY, words=True, logprobs=True)))
+    alone = [base._run([item])[0].hypothesis for item in (partial, final)]
+    together = [decoded.hypothesis for decoded in base._run([partial, final])]
+    for one, other, sentence in zip(alone, together, (SENTENCES[1], SENTENCES[3]), strict=True):
+        assert jiwer.cer(one.text, other.text) < 0.4
+        assert jiwer.cer(sentence, other.text.lower()) < 0.6
+    assert (together[0].words, together[0].tokens) == ((), ())
+    assert " ".join(word.text for word in together[1].words) == together[1].text
+    assert together[1].tokens
+    times = [time for word in together[1].words for time in (word.start, word.end)]
+    assert times == sorted(times)
+    assert len(longer) / sound.RATE - 1.5 < times[-1] <= len(longer) / sound.RATE
+    expected = [word.start for word in alone[1].words]
+    if together[1].text == alone[1].text:
+        assert [word.start for word in together[1].words] == pytest.approx(expected, abs=0.3)
 
 
 async def test_a_second_try_under_load_does_not_share_a_batch_with_short_units(
@@ -115,7 +198,7 @@ async def test_a_second_try_under_load_does_not_share_a_batch_with_short_units(
     await asyncio.gather(*map(base.submit, crowd))
     again = [batch for batch in batches if any(item.is_second_try for item in batch)]
     assert sum(map(len, again)) == len(crowd)
-    assert all(item.context_s == FULL_CONTEXT_S and not item.mixes_contexts for batch in again for item in batch)
+    assert all(contexts(batch) == {FULL_CONTEXT_S} for batch in again)
 
 
 async def test_a_batch_of_different_contexts_has_the_words_of_each_unit_alone(base: WhisperEngine) -> None:

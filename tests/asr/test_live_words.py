@@ -114,18 +114,20 @@ async def test_the_position_in_a_stream_does_not_change_the_words(base: WhisperE
     assert await live(base, sound.joined(stream), "ms", chunk=1_600) == " ".join([words] * 3)
 
 
-async def test_finals_use_the_full_beam_under_load(base: WhisperEngine, monkeypatch) -> None:
+async def test_finals_use_the_wide_beam_except_under_load(base: WhisperEngine, monkeypatch) -> None:
     beams: list[tuple[bool, int]] = []
     decode = Decoder.decode
 
     def noting(self: Decoder, batch, beam_size: int):
-        beams.append((batch[0].live, beam_size))
+        beams.append((any(item.live for item in batch), beam_size))
         return decode(self, batch, beam_size)
 
     monkeypatch.setattr(Decoder, "decode", noting)
     options = Options(language="ms", temperatures=FALLBACK_TEMPERATURES[:1])
+    finals = [SpeechUnit(audio=SHORT, options=options, live=True, admitted=True) for _ in range(2 * BUSY_CALLERS)]
+    await asyncio.gather(*map(base.submit, finals))
+    assert set(beams) == {(True, settings.VOICE_ASR_BEAM)}
+    beams.clear()
     files = [SpeechUnit(audio=MALAY, options=options) for _ in range(2 * BUSY_CALLERS)]
-    final = SpeechUnit(audio=SHORT, options=options, live=True, admitted=True)
-    await asyncio.gather(*map(base.submit, [*files, final]))
-    assert {beam for is_live, beam in beams if is_live} == {settings.VOICE_ASR_BEAM}
-    assert settings.VOICE_ASR_BUSY_BEAM in {beam for is_live, beam in beams if not is_live}
+    await asyncio.gather(*map(base.submit, [*files, finals[0]]))
+    assert {beam for is_live, beam in beams if is_live} == {settings.VOICE_ASR_BUSY_BEAM}

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from asr import tuning, tuning_measurements
-from asr.checkpoint import BUNDLED, configured
+from asr.checkpoint import BUNDLED, CONTEXTS_S, MARGIN_S, Checkpoint, configured
 from asr.units import SpeechUnit
 from asr.whisper_engine import WhisperEngine
 from inference import processor
@@ -62,6 +62,16 @@ def test_the_bundled_model_has_a_table_of_its_own() -> None:
 def test_a_table_for_another_model_or_device_is_ignored(state: Path, other: dict[str, object]) -> None:
     (state / "asr-tuning.json").write_text(json.dumps(table(batches={"30": 5}) | other))
     assert tuning.tuning(configured(), "cpu", 7).batches != {30: 5}
+
+
+@pytest.mark.parametrize(("batches", "is_used"), [({7: 4, 9: 3, 15: 2, 30: 1}, True), ({7: 4, 8: 3, 30: 1}, False)])
+def test_a_table_may_lack_some_of_the_models_contexts(state: Path, batches: dict[int, int], is_used: bool) -> None:
+    """So a table stays in use when a new version adds contexts. It cannot have a context that the model lacks."""
+    stock = Checkpoint("whisper-base", "whisper-base", contexts_s=CONTEXTS_S, margin_s=MARGIN_S)
+    tuning.Tuning("whisper-base", "cpu", "int8", batches, margin_s=MARGIN_S).write(state / "asr-tuning.json")
+    found = tuning.tuning(stock, "cpu", 2)
+    assert found.contexts_s == (tuple(batches) if is_used else CONTEXTS_S)
+    assert [found.context_s(seconds) for seconds in (5.0, 5.5, 11.0)] == ([7, 9, 15] if is_used else [7, 9, 13])
 
 
 async def test_the_engine_follows_the_table(state: Path) -> None:

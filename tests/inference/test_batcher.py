@@ -105,6 +105,21 @@ async def test_only_units_with_the_same_key_share_a_batch(batcher: Batcher[Numbe
     assert model.batches == [[0], [1, 3], [2, 4]]
 
 
+async def test_the_key_may_change_until_the_batch_is_taken(model: Model) -> None:
+    is_busy = threading.Event()
+    batcher: Batcher[Number, int] = Batcher(
+        "numbers", model.run, key=lambda unit: "any" if is_busy.is_set() else unit.kind
+    )
+    batcher.start()
+    first = await blocked(batcher, model)
+    tasks = await submit(batcher, *(Number(value=value, kind="ab"[value % 2]) for value in range(1, 5)))
+    is_busy.set()
+    model.free.set()
+    assert await asyncio.gather(first, *tasks) == [0, 2, 4, 6, 8]
+    assert model.batches == [[0], [1, 2, 3, 4]]
+    await asyncio.to_thread(batcher.close)
+
+
 async def test_live_units_go_first(batcher: Batcher[Number, int], model: Model) -> None:
     first = await blocked(batcher, model)
     tasks = await submit(batcher, Number(value=1), Number(value=2, kind="b", live=True))

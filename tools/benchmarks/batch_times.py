@@ -61,6 +61,7 @@ async def measure(seconds: float) -> dict[str, Engine]:
     from django.conf import settings
 
     from asr.checkpoint import configured
+    from asr.encoding import LONGEST_MIXED_CONTEXT_S
     from asr.tuning import cores_here, device_here, parallelism, tuning
     from asr.units import Options, SpeechUnit
     from asr.whisper_engine import NAME, whisper
@@ -79,7 +80,7 @@ async def measure(seconds: float) -> dict[str, Engine]:
     heard = [SpeechUnit(audio=_speech(file, checkpoint), options=Options(language="ms")) for file in files]
     silence_s = statistics.fmean(lengths) - statistics.fmean(unit.duration_s for unit in heard)
     context_s = table.context_s(heard[0].duration_s)
-    # Only units of the same context can be in one batch.
+    # Units of one context share batches whether or not the engine is busy.
     heard = [unit for unit in heard if table.context_s(unit.duration_s) == context_s]
     spoken = [Sentence(text=text, voice=voice) for text in _texts()]
     recogniser: Any = whisper()
@@ -100,6 +101,7 @@ async def measure(seconds: float) -> dict[str, Engine]:
                 threads=threads if device_here() == "cpu" else 1,
                 queue=settings.VOICE_ASR_QUEUE,
                 margin_s=table.margin_s - silence_s,
+                longest_mixed=LONGEST_MIXED_CONTEXT_S if recogniser.mixes_contexts else 0,
             ),
             tuple(lengths),
             await _shares_asr(checkpoint, recogniser._features),

@@ -44,8 +44,9 @@ class BatchTime:
     ``batch_units``: the maximum number of units in a batch.
     ``batch_cost``: the maximum total cost of a batch; None if only ``batch_units`` limits it.
     ``buckets``: allowed costs in ascending order. A unit costs the smallest bucket that holds it, and is batched only
-    with units of the same bucket. If empty, a unit costs ``unit_cost`` and its own size, and is batched with any other
-    unit.
+    with units of the same bucket, unless both buckets are mixed. If empty, a unit costs ``unit_cost`` and its own size,
+    and is batched with any other unit.
+    ``longest_mixed``: the largest bucket whose units are batched with those of smaller buckets; 0: none.
     ``workers``: how many batches run in parallel.
     ``queue``: how many units may wait.
     ``margin_s``: seconds added to the size of a unit before its bucket is chosen.
@@ -63,6 +64,7 @@ class BatchTime:
     margin_s: float = 0.0
     threads: int = 1
     unit_cost: float = 0.0
+    longest_mixed: float = 0.0
 
     def seconds(self, cost: float) -> float:
         """Return the time of a batch with this total cost, in seconds."""
@@ -75,8 +77,12 @@ class BatchTime:
         needed = size + self.margin_s
         return next((bucket for bucket in self.buckets if bucket >= needed), self.buckets[-1])
 
+    def together(self, cost: float, other: float) -> bool:
+        """Return True if units with these two costs may share a batch."""
+        return not self.buckets or cost == other or max(cost, other) <= self.longest_mixed
+
     def limit(self, cost: float) -> int:
-        """Return how many units of this cost a batch may hold."""
+        """Return how many units a batch may hold if its first unit has this cost."""
         if self.batch_cost is None:
             return self.batch_units
         return max(1, min(self.batch_units, int(self.batch_cost // cost)))

@@ -87,7 +87,7 @@ def brute_force(arrivals: list[tuple[float, float]], time: BatchTime) -> list[fl
         now = max(now, arrivals[waiting[0]][0])
         there = [each for each in waiting if arrivals[each][0] <= now]
         cost = time.cost(arrivals[there[0]][1])
-        same = [each for each in there if not time.buckets or time.cost(arrivals[each][1]) == cost]
+        same = [each for each in there if time.together(time.cost(arrivals[each][1]), cost)]
         batch = same[: time.limit(cost)]
         now += time.fixed_s + time.per_cost_s * sum(time.cost(arrivals[each][1]) for each in batch)
         ends |= dict.fromkeys(batch, now)
@@ -98,7 +98,8 @@ def brute_force(arrivals: list[tuple[float, float]], time: BatchTime) -> list[fl
 @pytest.mark.parametrize("seed", range(20))
 def test_batches_equal_those_of_a_brute_force_simulation(seed: int) -> None:
     chance = random.Random(seed)
-    time = chance.choice([SIMPLE, replace(SIMPLE, buckets=(5.0, 10.0, 30.0), batch_cost=30.0)])
+    bucketed = replace(SIMPLE, buckets=(5.0, 10.0, 30.0), batch_cost=30.0)
+    time = chance.choice([SIMPLE, bucketed, replace(bucketed, longest_mixed=10.0)])
     arrivals = []
     at = 0.0
     for _ in range(300):

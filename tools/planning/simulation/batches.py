@@ -3,7 +3,8 @@
 It follows the same rules as the real batcher:
 
 - A batch starts with the oldest unit, where units of live streams count as ``LIVE_LEAD_S`` older than they are. Other
-  units of the same bucket join the batch, up to its limit and the worker's share of all units.
+  units of the same bucket, or of another mixed bucket, join the batch, up to its limit and the worker's share of all
+  units. Unlike the real recogniser, the simulation mixes buckets even if it is not busy.
 - While other workers are busy, a worker waits a moment for more units.
 - The length of the queue is limited. A unit is refused if it would probably not start before its deadline. Its wait is
   estimated as the queued cost times the smoothed seconds per unit of cost.
@@ -134,7 +135,7 @@ class BatchServer:
 
     def _take(self) -> list[Waiting]:
         first = self._queue[0]
-        along = [item for item in self._queue if not self._time.buckets or item.cost == first.cost]
+        along = [item for item in self._queue if self._time.together(item.cost, first.cost)]
         batch = along[: self._most()]
         taken = {item.number for item in batch}
         self._queue = [item for item in self._queue if item.number not in taken]

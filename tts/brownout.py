@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 NEURAL = "kokoro"
 FALLBACK = "espeak-ng"
 _LOG_EVERY_S = 30.0
-LEAST_SHARE = 0.1  # share of the cores that a reply is assumed to get at least
+MIN_SHARE = 0.1  # share of the cores that a reply is assumed to get at least
 
 
 class Reason(StrEnum):
@@ -61,7 +61,7 @@ def is_browned_out(cost: float = 0.0) -> bool:
         return False
     engines = _sharing_cores()
     others_share = max((stats.utilisation for name, stats in engines.items() if name != NEURAL), default=0.0)
-    ready_s = cost * engines[NEURAL].seconds_per_cost / max(1 - others_share, LEAST_SHARE)
+    ready_s = cost * engines[NEURAL].seconds_per_cost / max(1 - others_share, MIN_SHARE)
     ready_s += sum(max(stats.estimated_wait_s, stats.backlog_s) for stats in engines.values())
     if ready_s <= settings.VOICE_TTS_BROWNOUT_S or _is_alone(engines.values()):
         return False

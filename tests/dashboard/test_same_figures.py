@@ -136,7 +136,7 @@ def test_tiles_and_tables_have_the_same_figures(pages: Client, quarter: date, da
     for one in shown.tiles:
         assert f"<b>{one.value}</b>" in html, one.name
     of_day = rows_of("active-users", shown)[-1]
-    column = "users_7_days" if days == "7" else "users_30_days"
+    column = {1: "users", 7: "users_7_days"}.get(len(shown.span.days), "users_30_days")  # 1: the month's first day
     assert tile("Active users", shown) == f"{int(of_day[column]):,}"
     [week] = [step.users for step in shown.adoption.steps if step.name == "Used it in 7 days"]
     assert week == int(of_day["users_7_days"])

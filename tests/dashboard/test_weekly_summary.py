@@ -170,15 +170,16 @@ def test_a_week_without_use_and_unusual_characters(db: None) -> None:
 class TestMargins:
     def test_margin_is_revenue_less_cost(self, used: date) -> None:
         Plan.objects.update(included_characters=0, micros_per_1000_characters=2_000_000)
-        month = month_of(timezone.now())
+        last = used - timedelta(days=1)  # a finished day, so that the month has use on its first day too
+        month = last.replace(day=1)
         draft_month(month)
         InfrastructureCost.objects.all().delete()
         InfrastructureCost.objects.create(
             resource="t4", price_micros=90_000_000, per="month", starts_at=timezone.now() - timedelta(days=200)
         )
         ExchangeRate.objects.create(day=month, ringgit="4.25", source="the central bank")
-        found = board(used, used)
-        rows = {row["client"]: row for row in table("margins", used, used)}
+        found = board(last, last)
+        rows = {row["client"]: row for row in table("margins", last, last)}
         for name in ("chat-android", "chat-web"):
             row = rows[name]
             statement = Statement.objects.get(client__name=name, user="", month=month)

@@ -132,9 +132,9 @@ def make_day(now: datetime) -> None:
         [ActiveUsers(day=today - timedelta(weeks=week), users=round(2_310 * 0.94**week)) for week in range(13)],
         ignore_conflicts=True,
     )
-    for number in range(1, today.day):
+    for number in range(1, 31):
         ProbeDay.objects.get_or_create(
-            day=today.replace(day=number), defaults={"probes": 5_760, "failures": 12 if number == 3 else 0}
+            day=today - timedelta(days=number), defaults={"probes": 5_760, "failures": 12 if number == 3 else 0}
         )
 
 

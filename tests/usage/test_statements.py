@@ -26,11 +26,12 @@ from usage.ledger_posting import write
 from usage.models import CreditNote, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
 from usage.period import month_before, month_of, start_of
 from usage.statement_generation import draft_client, draft_month, finalise, finalise_month, overcharged_sen
-from usage.statements import StatementError
+from usage.statements import SETTLING, StatementError
 
 
 def last_month() -> date:
-    return month_before(month_of(timezone.now()))
+    """Return the first day of the latest month whose statements can be final."""
+    return month_before(month_of(timezone.now() - SETTLING))
 
 
 def moment(month: date, day: int = 5) -> datetime:

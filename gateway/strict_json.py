@@ -22,6 +22,10 @@ class JsonParser(JSONParser):
             data = super().parse(stream, media_type, parser_context)
         except RecursionError as error:  # caused by half a megabyte of "[", for example
             raise ParseError("JSON parse error - nested too deeply") from error
+        except ParseError as error:
+            if "digits" in str(error):  # Python's own words about a number of more than 4,300 digits
+                raise ParseError("JSON parse error - a number has too many digits") from error
+            raise
         if not isinstance(data, dict):
             raise ParseError("JSON parse error - the body must be an object")
         return data

@@ -203,6 +203,13 @@ async def test_bodies_that_are_not_an_object(api: httpx.AsyncClient, body: bytes
     assert response.json()["error"]["code"] in {"invalid_value", "missing_field"}
 
 
+async def test_a_number_with_too_many_digits_is_refused_in_our_own_words(api: httpx.AsyncClient) -> None:
+    body = b'{"input": "ya", "speed": ' + b"9" * 5000 + b"}"
+    response = await api.post("/v1/audio/speech", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == "JSON parse error - a number has too many digits"
+
+
 @pytest.mark.parametrize("text", ["a" * 4096, "\x01\x02 ya", "ö" * 300, "\u202eapa khabar", "你好 apa khabar"])
 async def test_odd_text_is_spoken(api: httpx.AsyncClient, text: str) -> None:
     body = json.dumps({"input": text}).encode()

@@ -239,6 +239,7 @@ class Tier:
             estimated_wait_s=sum(one.estimated_wait_s for one in fresh) / max(1, len(fresh)),
             backlog_s=sum(one.backlog_s for one in fresh) / max(1, len(fresh)),
             seconds_per_cost=sum(one.seconds_per_cost for one in fresh) / max(1, len(fresh)),
+            utilisation=sum(one.utilisation for one in fresh) / max(1, len(fresh)),
         )
 
     def growth(self, name: str) -> float:

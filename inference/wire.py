@@ -35,7 +35,7 @@ LONGEST_ID = 512
 INT16_SCALE = np.float32(32768)
 # Fields of ``EngineStats`` that API processes of version 0.3.0 do not know. These processes reject a reading with
 # unknown fields, so the fields are sent outside the reading. Later versions ignore unknown fields.
-LATER_FIELDS = frozenset({"backlog_s", "seconds_per_cost"})
+LATER_FIELDS = frozenset({"backlog_s", "seconds_per_cost", "utilisation"})
 
 Fields = Mapping[str, Any]
 U = TypeVar("U", bound=Unit)

@@ -174,9 +174,9 @@ class LiveConsumer(SocketConsumer):
         return self.session
 
     async def decode(self, data: bytes) -> Samples:
-        """Decode the audio of one message to samples, float32 (n,) at 16 kHz.
+        """Decode one audio message, and return the samples that are ready: float32 (n,) at 16 kHz.
 
-        Raise ``ApiError`` 400 if the data is not audio.
+        Raise ``ApiError`` 400 for an invalid Opus packet.
         """
         return await in_pool(self.line.decode, data) if len(data) > DECODE_IN_POOL_BYTES else self.line.decode(data)
 

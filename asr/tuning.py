@@ -119,7 +119,10 @@ def tuning(checkpoint: Checkpoint, device: str, cores: int) -> Tuning:
 
 
 def table_path() -> Path:
-    """Return the path of the table that the operator has measured. The file need not exist."""
+    """Return the path where ``manage.py tune_asr`` writes this installation's tuning table.
+
+    The file may not exist yet.
+    """
     return Path(settings.VOICE_ASR_TUNING or settings.VOICE_STATE_DIR / "asr-tuning.json")
 
 

@@ -74,7 +74,10 @@ class Readings:
     traffic: Traffic = Traffic()
 
     def of(self, rule: Rule) -> float | None:
-        """Return the value of the rule's metric, or None without enough data (``Rule.least_requests``)."""
+        """Return the value of the rule's metric.
+
+        Return None if there is no data or, for errors and response times, fewer than ``Rule.least_requests`` requests.
+        """
         match Metric(rule.metric):
             case Metric.USERS:
                 return self.users

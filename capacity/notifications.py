@@ -60,7 +60,10 @@ def _put(alert: Alert | None, subject: str, text: str, due_at: datetime) -> list
 
 
 def send_test(now: datetime, by: str) -> list[Delivery]:
-    """Send a test notification to every receiver now, without the queue. Return the deliveries with their outcomes."""
+    """Queue a test notification for every receiver and attempt each delivery at once. Return the deliveries.
+
+    Their state is that after the attempt. A failed delivery stays in the queue and is retried like any other.
+    """
     text = f"A test of the voice service's notifications, sent by {by} at {_time(now)}. Nothing is wrong."
     deliveries = _put(None, "[voice] Test notification", text, now)
     for one in deliveries:

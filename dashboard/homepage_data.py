@@ -201,7 +201,10 @@ def curve(now: datetime, first_step: int = 0) -> dict[str, Any]:
 
 
 def chart(now: datetime) -> dict[str, Any]:
-    """Return the data for the chart of concurrent users: today, yesterday and the alert levels."""
+    """Return the data for the chart of concurrent users: today, yesterday and the levels.
+
+    The levels are those of the alerts, and the number of users that the service is designed for.
+    """
     today = timezone.localdate(now)
     levels = figures.levels()
     before = figures.day_curve(today - timedelta(days=1))

@@ -115,7 +115,7 @@ class Replica:
 class DeploymentUnitHandler:
     """A ``UnitHandler`` that runs units in replicas of Serve deployments, and stores each replica's latest state.
 
-    ``handles``: handles of the deployments, by name of the engine that the deployment has.
+    ``handles``: deployment handles, by the name of the engine that each deployment runs.
     """
 
     def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:

@@ -55,7 +55,9 @@ def plain_pieces(piece: str, language: str) -> list[str]:
 
     ``piece``: a piece from ``spoken_text.sentences``.
 
-    A table results in one text per row. A rule, a reference or a blank line results in none, any other piece in one.
+    A table yields one text for each row below its head, with the column names before the cells. If it has only a head,
+    it yields the head. If it has no delimiter row, it yields all its rows, without column names. Empty rows are left
+    out. A rule, a reference or a blank line yields none. Any other piece yields one.
     """
     first = piece.split("\n", 1)[0]
     kind = line_kind(first)

@@ -15,8 +15,8 @@ from core.error_codes import ErrorCode
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Refuses a request whose head (request line and headers) is too large or too slow, and closes the connection.
 
-    - The head is larger than ``VOICE_HEAD_BYTES``: 431.
-    - The head is not complete ``VOICE_HEAD_S`` seconds after the connection was made or the head began: 408.
+    A head larger than ``VOICE_HEAD_BYTES`` is answered with status 431. A head that is not complete ``VOICE_HEAD_S``
+    seconds after it began is answered with 408; so is a new connection on which no head begins within that time.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -31,9 +31,9 @@ SENTENCES_OF_A_REPLY = 3
 
 
 async def first_audio(text: str, voice: Voice) -> tuple[float, float]:
-    """Synthesise a text, and return the seconds until its first audio and the longest gap in seconds during playback.
+    """Synthesise a text. Return the time to its first audio and the longest gap during playback, both in seconds.
 
-    A gap occurs if all audio so far has been played before the next audio is ready.
+    A gap occurs when playback has used up all audio so far and the next chunk is not ready.
     """
     started = time.monotonic()
     first_s = heard_until = gap_s = 0.0

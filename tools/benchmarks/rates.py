@@ -145,10 +145,10 @@ class LoadRun:
     """The results of one run under load.
 
     ``result``: the latencies and the number of failures.
-    ``used``: CPU seconds of the service, by role of the thread.
+    ``used``: CPU seconds of the service, by thread role.
     ``client_s``: CPU seconds of the load generator.
     ``batches``: engine, units and seconds of each batch.
-    ``cores``: how many cores were idle or used by the run. The other cores were used by other programs.
+    ``cores``: the average number of cores available to the run, that is, not used by other programs.
     """
 
     result: Result

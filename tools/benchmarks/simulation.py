@@ -96,7 +96,10 @@ async def one(service: measuring.Observed, call: Call, rates: Rates, told: Predi
 
 
 async def check(seconds: float, loads: list[str]) -> list[Check]:
-    """Predict all loads, then run them; return one comparison for each load and number of callers."""
+    """Predict the results of all loads, then run them.
+
+    Return one comparison per combination of load and number of callers.
+    """
     engines = await batch_times.measure(measuring.BATCH_SHARE * seconds)
     with measuring.observed() as service:
         rates = await measuring.loaded(service, seconds, engines)

@@ -53,9 +53,9 @@ def is_browned_out(cost: float = 0.0) -> bool:
     ``cost``: cost of the text that the listener of the new reply waits for.
 
     The estimate covers all work that waits or runs, at the engines' last measured speed. It includes the recogniser's
-    work in this process, because that uses the same cores: what waits or runs now, and, while the reply is synthesised,
-    as large a share of the cores as lately. If nobody else is served, the neural voice always speaks,
-    because a single reply is synthesised faster than it is played.
+    work in this process, because that uses the same cores: what waits or runs now and, while the reply is synthesised,
+    as large a share of the cores as lately. If nobody else is served, the neural voice always speaks, because a single
+    reply is synthesised faster than it is played.
     """
     if not settings.VOICE_TTS_BROWNOUT:
         return False

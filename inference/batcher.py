@@ -204,8 +204,9 @@ class Batcher(Generic[U, R]):
         return min(1.0, self._utilisation * math.exp((self._utilisation_at - time.monotonic()) / UTILISATION_WINDOW_S))
 
     def _note_work(self, seconds: float) -> None:
-        """Add the duration of a batch to the utilisation."""
-        self._utilisation = self._recent_utilisation() + seconds / (UTILISATION_WINDOW_S * self._workers)
+        """Add a batch that has just ended to the utilisation."""
+        share = 1 - math.exp(-seconds / UTILISATION_WINDOW_S)  # of the weights, in the time that the batch ran
+        self._utilisation = self._recent_utilisation() + share / self._workers
         self._utilisation_at = time.monotonic()
 
     def _backlog(self) -> float:

@@ -238,10 +238,11 @@ def test_the_utilisation_is_the_recent_share_of_busy_time(
     assert batcher.stats().utilisation == pytest.approx(0.5 / workers, rel=0.15)
     now += 60
     assert batcher.stats().utilisation < 0.01
-    for _ in range(60):
-        now += 1
-        batcher._note_work(seconds=5.0)
-    assert batcher.stats().utilisation == 1.0
+    for _ in range(workers):
+        batcher._note_work(seconds=30.0)
+    assert batcher.stats().utilisation == pytest.approx(0.95, abs=0.01)
+    now += 10
+    assert batcher.stats().utilisation == pytest.approx(0.35, abs=0.01)
 
 
 async def test_a_failure_does_not_change_the_measured_speed() -> None:

@@ -127,7 +127,9 @@ async def test_it_speaks(engine: KokoroEngine) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
-async def test_its_threads_have_a_lower_priority_than_the_recognisers(engine: KokoroEngine) -> None:
+async def test_its_threads_have_a_lower_priority_than_the_recognisers(kokoro: Path) -> None:
+    engine = KokoroEngine(kokoro, workers=1)
+    await engine.load()
     await engine.submit(unit())
     threads = [int(thread.name) for thread in os.scandir("/proc/self/task")]
     assert thread_priority.NICE < thread_priority.VERY_NICE
@@ -135,6 +137,7 @@ async def test_its_threads_have_a_lower_priority_than_the_recognisers(engine: Ko
     nice = {thread: os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
     assert {nice[thread] for thread in workers if thread in nice} == {thread_priority.VERY_NICE}
     assert thread_priority.VERY_NICE in {nice[thread] for thread in set(threads) - set(workers)}  # onnxruntime's
+    await engine.close()
 
 
 async def test_a_voice_speaks_other_languages_and_empty_text(engine: KokoroEngine) -> None:

@@ -1,9 +1,10 @@
-"""Brown-out: decide when eSpeak NG speaks instead of the neural engine (Kokoro), and in which of its voices.
+"""Brown-out: decide when eSpeak NG speaks instead of the neural engine (Kokoro), and with which of its voices.
 
 - If the neural engine is too busy when a reply begins, eSpeak NG speaks the whole reply (``is_browned_out``).
 - If the neural engine did not load, eSpeak NG speaks every reply.
 
-``tts.reply_voice`` asks once for each reply. It also falls back to eSpeak NG if the neural engine fails at a sentence.
+``tts.reply_voice`` calls ``why_not_neural`` once for each reply. If the neural engine fails in the middle of a reply,
+``tts.reply_voice`` also switches to eSpeak NG.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ logger = logging.getLogger(__name__)
 NEURAL = "kokoro"
 FALLBACK = "espeak-ng"
 _LOG_EVERY_S = 30.0
-MIN_SHARE = 0.1  # share of the cores that a reply is assumed to get at least
+MIN_SHARE = 0.1  # a reply is assumed to get at least this share of the cores
 
 
 class Reason(StrEnum):
-    """Why a reply has another voice than the requested one."""
+    """Why eSpeak NG speaks a reply instead of the requested neural voice."""
 
     BUSY = "busy"  # brown-out
-    FAILED = "failed"
+    FAILED = "failed"  # the neural engine did not load, or failed at a sentence
 
 
 def why_not_neural(cost: float) -> Reason | None:
@@ -48,14 +49,17 @@ def why_not_neural(cost: float) -> Reason | None:
 
 
 def is_browned_out(cost: float = 0.0) -> bool:
-    """Return True if the neural engine is so busy that a new reply would be late, or would make others late.
+    """Return True if the neural engine is so busy that a new reply would start late or would delay other replies.
 
-    ``cost``: cost of the text that the listener of the new reply waits for.
+    ``cost``: cost of the text that must be synthesised before the new reply starts to play (``tts.units.speech_cost``).
 
-    The estimate covers all work that waits or runs, at the engines' last measured speed. It includes the recogniser's
-    work in this process, because that uses the same cores: what waits or runs now and, while the reply is synthesised,
-    as large a share of the cores as lately. If nobody else is served, the neural voice always speaks, because a single
-    reply is synthesised faster than it is played.
+    A reply is late if its audio would be ready only after ``VOICE_TTS_BROWNOUT_S`` seconds. This time is estimated, at
+    the engines' last measured speeds, as the sum of
+
+    - the time for all work that waits or runs in the engines on the same cores, including speech recognition;
+    - the time to synthesise the new text with the share of the cores that the other engines have lately left free.
+
+    If this process serves nobody else, return False, because a single reply is synthesised faster than it is played.
     """
     if not settings.VOICE_TTS_BROWNOUT:
         return False
@@ -70,7 +74,7 @@ def is_browned_out(cost: float = 0.0) -> bool:
 
 
 def _sharing_cores() -> dict[str, EngineStats]:
-    """Return the stats of the neural engine and of all engines that compete with it for CPU cores."""
+    """Return the stats, by engine name, of the neural engine and of all engines that compete with it for CPU cores."""
     engines = {NEURAL: runtime.engine(NEURAL).stats()}
     if not settings.VOICE_INFERENCE_URL:
         engines |= {name: stats for name, stats in runtime.status().items() if name not in (NEURAL, FALLBACK)}
@@ -78,9 +82,11 @@ def _sharing_cores() -> dict[str, EngineStats]:
 
 
 def _is_alone(engines: Iterable[EngineStats]) -> bool:
-    """Return True if this process serves at most one end user, speaks at most one reply, and has no unit waiting.
+    """Return True if this process serves at most one end user, speaks at most one reply, and no work waits.
 
-    All requests of a client that names no end users count as one user.
+    ``engines``: the engines in which no work may wait.
+
+    If a client does not name its end users, all its requests count as one user.
     """
     here = leases()
     is_only_one = here.users_here <= 1 and here.speaking_here <= 1
@@ -88,9 +94,9 @@ def _is_alone(engines: Iterable[EngineStats]) -> bool:
 
 
 def fallback_unit(unit: SpeechUnit) -> SpeechUnit:
-    """Return a copy of the unit with an eSpeak NG voice; the unit itself if no such voice speaks its language.
+    """Return a copy of the unit with an eSpeak NG voice, or the unit itself if no such voice speaks its language.
 
-    If possible, the new voice has the same sex and the same OpenAI name.
+    If possible, the new voice has the same sex and the same OpenAI name as the old voice.
     """
     able = [one for one in catalogue().all() if one.engine == FALLBACK and one.speaks(primary(unit.language))]
     if not able:
@@ -101,7 +107,7 @@ def fallback_unit(unit: SpeechUnit) -> SpeechUnit:
 
 
 class _LogGate:
-    """Limits a message to one log entry per ``_LOG_EVERY_S`` seconds. A brown-out would repeat it for every reply."""
+    """Allows one log entry per ``_LOG_EVERY_S`` seconds, because a brown-out repeats the same message for every reply."""
 
     def __init__(self) -> None:
         self._last = -_LOG_EVERY_S

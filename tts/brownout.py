@@ -107,7 +107,7 @@ def fallback_unit(unit: SpeechUnit) -> SpeechUnit:
 
 
 class _LogGate:
-    """Allows one log entry per ``_LOG_EVERY_S`` seconds, because a brown-out repeats the same message for every reply."""
+    """Allows one log entry per ``_LOG_EVERY_S`` seconds, because every reply of a brown-out repeats the message."""
 
     def __init__(self) -> None:
         self._last = -_LOG_EVERY_S

@@ -130,7 +130,9 @@ class Activity:
 
 
 def note(what: Iterable[Served]) -> None:
-    """Update ``UserWeek`` rows and the counts. Call this inside the transaction that writes the ledger rows.
+    """Record the days on which people were served: update the ``UserWeek`` rows and the counts of people.
+
+    Call this inside the transaction that writes the ledger rows.
 
     ``what``: keys from ``served``.
     """
@@ -152,7 +154,7 @@ def note(what: Iterable[Served]) -> None:
 
 
 def mark(what: Iterable[Served]) -> None:
-    """Update ``UserWeek`` rows but not the counts. A rebuild calls this, and recounts afterwards.
+    """Do the same as ``note``, but do not update the counts. A rebuild calls ``recount`` afterwards.
 
     ``what``: keys from ``served``.
     """
@@ -276,7 +278,7 @@ class PeopleFilter:
 
     @property
     def rows(self) -> Q:
-        """A query condition that selects the rows with these counts."""
+        """The condition for rows of ``DailyActive`` or ``CohortWeek`` that count these people."""
         found = Q(feature=self.feature, language=self.language)
         return found if self.client_id is None else found & Q(client_id=self.client_id)
 
@@ -312,9 +314,10 @@ def active_by_client(last: date, which: PeopleFilter = EVERYBODY) -> dict[int, A
 
 
 def cohorts(first: date, last: date, which: PeopleFilter = EVERYBODY) -> dict[date, dict[date, int]]:
-    """Return numbers of people by the week in which they were first served, and by each week in which they were served.
+    """Return how many people of each cohort were served in each week, from the week of ``first`` to that of ``last``.
 
-    Weeks are represented by their Monday. They range from the week of ``first`` to the week of ``last``.
+    A cohort consists of the people who were first served in the same week. The outer key is the Monday of that week,
+    and the inner key is the Monday of a week in which some of these people were served.
     """
     found: dict[date, dict[date, int]] = defaultdict(dict)
     rows = CohortWeek.objects.filter(which.rows, first__gte=week_of(first), week__lte=week_of(last))

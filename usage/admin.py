@@ -1,7 +1,7 @@
-"""Admin pages of the ledger, quotas, roll-ups, feedback and costs.
+"""Admin pages of the ledger, quotas, daily sums, feedback and costs.
 
-Most pages are read-only. Staff can write a counter-entry to a ledger row after a confirmation page. The pages of plans
-and statements are in ``usage.plan_admin`` and ``usage.statement_admin``.
+Most pages are read-only. On a ledger row's page, staff can take the row back: after a confirmation, a counter-entry is
+added to the ledger. The pages of plans and statements are in ``usage.plan_admin`` and ``usage.statement_admin``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ReadOnlyAdmin(ReadOnly, LargeTableAdmin):
 
 
 class Outcome(admin.SimpleListFilter):
-    """List filter by outcome of the request, that is, by a range of HTTP statuses.
+    """List filter by the outcome of a request. Each outcome is a range of HTTP statuses.
 
     The choices are fixed, because finding the statuses in use would scan the whole ledger.
     """

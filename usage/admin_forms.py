@@ -1,4 +1,4 @@
-"""Forms of confirmation pages that change the ledger or statements, for example for an amount and a reason."""
+"""Forms on the confirmation pages of actions that change the ledger or statements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MonthForm(forms.Form):
 
 
 class CorrectionForm(forms.Form):
-    """A form that asks for the reason of a counter-entry or a credit note, which keeps the reason."""
+    """Base form that asks why a counter-entry or a credit note is written. The reason is stored in it."""
 
     why = reason_field(max_length=200, help_text="")
 

@@ -1,8 +1,8 @@
 """Compute a month's charges by end user and kind of work, from the daily roll-ups and the plans.
 
-The plan that an end user has at the end of the month applies to the whole month. The plan's included units are used up
-by the kinds of work in the order of ``Kind``. Usage beyond them is charged at the plan's price. Each charge is rounded
-half up to a millionth of a ringgit.
+The plan that an end user has at the end of the month applies to the whole month. The kinds of work draw on the plan's
+included usage one after the other, in the order of ``Kind``. Usage beyond it is charged at the plan's price. Each
+charge is rounded half up to a millionth of a ringgit.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ HOURS_A_MONTH = 730
 
 
 class InfrastructureCost(Audited):
-    """Cost of running a number of units of one resource during a period, at a fixed price.
+    """The number and the price of the units of one resource, such as GPUs, that run during a period.
 
     When the number or the price changes, staff set the end of this row and add a new row.
     """
@@ -69,7 +69,7 @@ class InfrastructureCost(Audited):
             raise ValidationError({"ends_at": "The end must be after the start."})
 
     def cost_micros(self, start: datetime, end: datetime) -> int:
-        """Return the cost from ``start`` to ``end``, which must be in the same month or at its end."""
+        """Return the cost from ``start`` to ``end``. Both must be in the same month; ``end`` may be the month's end."""
         first = max(start, self.starts_at)
         last = min(end, self.ends_at or end)
         seconds = max(0, round((last - first).total_seconds()))
@@ -86,7 +86,7 @@ class MonthCost:
 
     ``until``: time up to which costs are counted.
     ``spent_micros``: total cost up to ``until``.
-    ``forecast_micros``: cost of the whole month according to the rows entered so far.
+    ``forecast_micros``: cost of the whole month if the resources run as entered so far.
     ``run_rate_micros_per_day``: cost per day of the resources that run at ``until``.
     ``speech_to_text_micros``: part of ``spent_micros`` for speech to text.
     ``text_to_speech_micros``: part of ``spent_micros`` for text to speech.
@@ -147,14 +147,14 @@ class MonthlyRates:
     """Monthly cost of the resources that run at a given time.
 
     ``total_micros``: cost of all these resources.
-    ``one_micros``: price of one unit, by resource.
+    ``one_micros``: monthly price of one unit of each resource.
     """
 
     total_micros: int
     one_micros: Mapping[str, int]
 
     def of(self, resource: str) -> int:
-        """Return the monthly price of one unit of ``resource``; 0 if the resource does not run (price unknown)."""
+        """Return the monthly price of one unit of ``resource``; 0 if it does not run, so that its price is unknown."""
         return self.one_micros.get(resource, 0)
 
 

@@ -48,7 +48,7 @@ class Entry:
     ``status``: HTTP status of the response; 499 if the client disconnected.
     ``is_live``: True for a stream. Its ``total_ms`` depends on how long people talk, and is not a response time.
     ``reservation``: key of the quota reserved for this work, or "". The quota is freed when the row is written.
-    ``settlement``: id of which the ledger accepts only one row, so that a repeated write has no effect; None: no check.
+    ``settlement``: id that only one row of the ledger can have, so that a repeated write has no effect; None: no check.
     """
 
     request_id: str

@@ -1,8 +1,8 @@
 """Write to the ledger and reserve quota, in one thread per event loop.
 
 The thread keeps one database connection open. Requests that begin or end at the same time share a transaction
-(``usage.group_commit``). While the database is unavailable, rows are written to the spool (``usage.spool``), and copied
-to the database when it is back.
+(``usage.group_commit``). While the database is unavailable, rows are written to files on disk, the spool
+(``usage.spool``), and copied to the database when it is back.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class LedgerWriter:
             await self.keep(SpooledEntry(entry, timezone.now()), error)
 
     def note(self, entry: Entry) -> None:
-        """Queue a row, which ``drain`` will write. Use this if no request waits for the row.
+        """Queue a row for ``drain`` to write. Use this if no request waits for the row.
 
         If the database and the disk both fail for a long time, the oldest rows in the queue are dropped.
         """
@@ -224,7 +224,7 @@ def _settled(kept: Sequence[SpooledEntry]) -> set[str | None]:
 
 @transaction.atomic
 def free_settled(entry: Entry) -> bool:
-    """Return True if the ledger already has the entry's settlement id. If so, also free the entry's reservation."""
+    """If the ledger already has a row with the entry's settlement id, free the entry's reservation, and return True."""
     has = entry.settlement is not None and LedgerEntry.objects.filter(settlement=entry.settlement).exists()
     if has and entry.reservation:
         release(entry.reservation)

@@ -1,4 +1,4 @@
-"""Usage tables: an append-only ledger with one row per request, and users' feedback on the results.
+"""Usage tables: the append-only ledger with one row per request, open streams, users' feedback, and chat users.
 
 The app's other models are in separate modules, for example ``usage.plans`` and ``usage.rollups``.
 """
@@ -72,10 +72,10 @@ class NotTheirRequest(DomainError):
 
 class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
     async def found(self, request_id: str, *kinds: Kind, caller: Caller) -> LedgerEntry:
-        """Return the newest successful request with this id and one of these kinds by the caller's end user.
+        """Return the newest successful request of the caller's end user that has this id and one of these kinds.
 
-        Raise ``NotTheirRequest`` if only other end users have made such a request, and ``NoSuchRequest`` if there is no
-        such request at all.
+        Raise ``NotTheirRequest`` if only other end users have made a successful request with this id and kind, and
+        ``NoSuchRequest`` if nobody has.
         """
         rows = self.filter(request_id=request_id, kind__in=kinds, status=200)
         mine = await rows.of(caller).afirst()
@@ -112,11 +112,11 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
 
 
 class LedgerEntry(AppendOnlyModel):
-    """One request for speech work, whatever its outcome. ``usage.entry.Entry`` describes the fields.
+    """One request for speech recognition or synthesis, whatever its outcome. ``usage.entry.Entry`` lists the fields.
 
-    The amounts of a row are never changed. A counter-entry (``usage.counter_entry``) corrects a mistake: a row with a
-    negative amount, which has the same time as the row that it ``counters``, so that the totals of every period are
-    right.
+    The amounts of a row are never changed. To correct a mistake, staff add a counter-entry (``usage.counter_entry``): a
+    row with a negative amount, whose ``counters`` field refers to the original row. Both rows have the same time, so
+    the totals of every period are correct.
     """
 
     # The id is not unique, because a caller may send the same id twice.
@@ -183,9 +183,9 @@ class LedgerEntry(AppendOnlyModel):
 
 
 class OpenStream(models.Model):
-    """The checkpoint of an open stream: its usage so far (see ``usage.checkpoints``).
+    """A checkpoint: the usage so far of a stream that is still open (see ``usage.checkpoints``).
 
-    ``entry``: the fields of ``usage.entry.Entry``.
+    ``entry``: this usage, as the fields of ``usage.entry.Entry``.
     """
 
     key = models.CharField(max_length=32, primary_key=True)
@@ -225,7 +225,7 @@ class Rating(models.Model):
 
 
 class ChatUsers(models.Model):
-    """The number of chat users of a client application on one day, which staff enter.
+    """The number of a client application's chat users on one day, as entered by staff.
 
     The service cannot count all chat users itself, because it sees only those who use voice. Rows are never changed, to
     keep a history. A wrong row is deleted.
@@ -246,6 +246,6 @@ class ChatUsers(models.Model):
 
     @classmethod
     def known_on(cls, day: date) -> dict[int, ChatUsers]:
-        """Return the newest row on or before ``day`` of each client application, by the application's id."""
+        """Return each client application's newest row on or before ``day``, keyed by the application's id."""
         rows = cls.objects.filter(day__lte=day).select_related("client").order_by("day", "pk")
         return {row.client_id: row for row in rows}

@@ -2,13 +2,13 @@
 
 A pseudonym replaces the end user's id:
 
-- In old rows, the pseudonym is derived from the id, so it is always the same. It can be traced back to the end user
-  only with the service's secret key.
-- An erasure uses a random pseudonym, which cannot be traced back.
+- ``prune`` derives the pseudonym from the id, so it is always the same. It can be traced back to the end user only with
+  the service's secret key.
+- ``erase`` uses a random pseudonym, which cannot be traced back.
 
-In the rows that are changed, request ids are emptied, because callers choose them. Notes of counter-entries keep only
-the day and the author. Ids that begin with ``key:`` stand for an API key and not for a person, so old rows keep them.
-Amounts are not changed, so totals need no recount.
+Both also empty the request ids of the changed rows, because callers choose these ids and may put a name in them, and
+shorten the notes of counter-entries to the day and the author. Amounts are not changed, so totals need no recount. Ids
+that begin with ``key:`` stand for an API key and not for a person, so ``prune`` leaves them unchanged.
 """
 
 from __future__ import annotations

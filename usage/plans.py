@@ -47,7 +47,7 @@ UNLIMITED = {
 
 
 class Plan(Audited):
-    """Included usage, limits and prices, per end user and month.
+    """A plan: the included usage, the limits and the prices that apply to each end user in each month.
 
     The fields for audio apply to speech to text, and the fields for characters to text to speech.
     """

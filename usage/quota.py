@@ -1,19 +1,20 @@
-"""Monthly quotas: reserve units before the work, and settle them with the work's ledger row.
+"""Enforce monthly quotas: reserve quota before the work, and count the actual usage when its ledger row is written.
 
     await quota.check(caller, user, Kind.SPEECH)            # raises QuotaExceeded if the quota is used up
     held = quota.Reservation(Kind.SPEECH)
     await held.reserve(caller, user, units=len(text))       # before the work, and again if more units are needed
     Entry(..., reservation=held.key)                        # writing the entry frees the reservation and counts usage
 
-``gateway.error_mapping`` answers ``QuotaExceeded`` with 429.
+Quotas are counted in units: milliseconds of audio or characters of text. A quota is full when the used and the reserved
+units together reach the plan's hard limit. If the amount of work is not known in advance, as for a stream, reserve a
+few units at first, and more as the work goes on.
 
 ``check`` uses the plan and the usage that this process has cached for at most ``REMEMBERED_S`` seconds. ``reserve``
-queries the database (``usage.reservations``) and is exact. A quota is full when used and reserved units reach the
-plan's hard limit. If the amount of work is not known in advance, as for a stream, reserve a few units first and then
-more.
+queries the database (``usage.reservations``) and is exact. ``gateway.error_mapping`` turns ``QuotaExceeded`` into a
+response with HTTP status 429.
 
-While the database is unavailable, the last usage known to this process decides, for at most ``VOICE_DATABASE_OUTAGE_S``
-seconds. ``OfflineQuota`` counts the units that are granted during this time.
+While the database is unavailable, the process uses the last usage that it has read, for at most
+``VOICE_DATABASE_OUTAGE_S`` seconds. ``OfflineQuota`` counts the units that are granted during this time.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from usage.reservations import Claim, free_stale, release
 
 REMEMBERED_S = 2.0
 REMEMBERED_ACCOUNTS = 20_000
-MARGIN_S = 60.0  # a reservation expires this long after the deadline of its work, by when its process must have died
+MARGIN_S = 60.0  # time from the work's deadline to the expiry of its reservation; expiry means that the process died
 RETRY_WHEN_HELD_S = 2.0  # Retry-After if other requests have reserved the missing units and will soon release them
 
 _NAMES = {Measure.AUDIO: ("Audio-Seconds", 1000), Measure.CHARACTERS: ("Characters", 1)}
@@ -63,7 +64,7 @@ class QuotaExceeded(DomainError):
 
 @dataclass(frozen=True)
 class QuotaStatus:
-    """The state of an end user's quota for one measure in a month. Units are milliseconds or characters.
+    """The state of an end user's quota for one measure in a month. Units are milliseconds of audio, or characters.
 
     ``used``: number of used units.
     ``reserved``: number of units reserved by work under way.
@@ -104,10 +105,13 @@ class QuotaStatus:
     def refusal(
         self, units: int = 1, *, held: int = 0, held_in_used: int = 0, now: datetime | None = None
     ) -> QuotaExceeded:
-        """Return the error for work that needs ``units`` units while fewer remain.
+        """Return the error for work that needs ``units`` units in total, but cannot reserve them.
 
-        ``held``: how many of these units are reserved for the work already.
-        ``held_in_used``: how many of the held units count as used.
+        Its ``retry_after_s`` is short if only other requests' reservations are in the way. Otherwise it lasts until the
+        month's end.
+
+        ``held``: how many of the units are already reserved for this work.
+        ``held_in_used``: how many of the held units are included in ``used``.
         """
         now = now or timezone.now()
         if self.terms.hard is not None and self.used - held_in_used + units <= self.terms.hard:
@@ -183,7 +187,7 @@ def _plan_and_counts(
 
 
 class OfflineQuota:
-    """Grants units while the database is unavailable, up to the number that remained in the last known status."""
+    """Grants units while the database is unavailable, up to the number that remained when it was last read."""
 
     def __init__(self) -> None:
         self._granted: TTLCache[tuple[int, str, Measure], tuple[QuotaStatus, int]]
@@ -278,7 +282,7 @@ class Reservation:
         await self._claim(caller, user, max(units, self._units), self._month, status)
 
     async def let_go(self) -> None:
-        """Free the reserved units without a ledger row."""
+        """Free the reserved units without writing a ledger row."""
         key = self.key
         self.key = ""
         self._units = self._granted_offline = 0
@@ -315,7 +319,7 @@ class Reservation:
         _tell(status)
 
     def _is_short_lived(self) -> bool:
-        """Return True if less than half of the reservation's lifetime is left. Long work then renews it in time."""
+        """Return True if less than half of the reservation's lifetime is left, so that long work renews it in time."""
         half = timedelta(seconds=(settings.VOICE_DEADLINE_S + MARGIN_S) / 2)
         return self._expires_at is not None and timezone.now() > self._expires_at - half
 

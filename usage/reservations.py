@@ -1,7 +1,7 @@
 """Reserve quota for work under way.
 
-One conditional SQL statement on the end user's row for the month checks the limit and reserves the units. So concurrent
-requests can never reserve more units than are left.
+One conditional SQL statement on the end user's ``Consumption`` row for the month checks the limit and reserves the
+units. So concurrent requests can never reserve more units than are left.
 """
 
 from __future__ import annotations

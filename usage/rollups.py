@@ -1,6 +1,6 @@
-"""Roll-ups of the ledger: by day, by end user and month, and by person and week.
+"""Roll-ups: tables of sums of ledger rows, by day, by end user and month, and by person and week.
 
-Roll-ups are updated in the transactions that write ledger rows, and can be rebuilt from the ledger (``usage.rebuild``).
+The transactions that write ledger rows also update the roll-ups. ``usage.rebuild`` can rebuild them from the ledger.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class UserWeek(ByFeatureAndLanguage):
 
 
 class DailyActive(ByFeatureAndLanguage):
-    """The number of people served on a day, and that day's changes of the 7-day and 30-day active people.
+    """The number of people served on a day, and the day's changes in the numbers of people active in 7 and 30 days.
 
     The sum of ``change_7`` over all days up to a day is the number of people served in the 7 days that end on that day.
     ``change_30`` is the same for 30 days.
@@ -157,7 +157,7 @@ class DailyActive(ByFeatureAndLanguage):
 
 
 class CohortWeek(ByFeatureAndLanguage):
-    """The number of people who were first served in the week ``first``, and who were served in the week ``week``."""
+    """The number of people who were first served in the week ``first`` and were (also) served in the week ``week``."""
 
     first = models.DateField(help_text="Its Monday")
     week = models.DateField(help_text="Its Monday")
@@ -173,7 +173,10 @@ class CohortWeek(ByFeatureAndLanguage):
 
 
 class Consumption(models.Model):
-    """The units of an end user's monthly quota that are used, and those that are reserved by work under way."""
+    """The numbers of used units, and of units reserved for work under way, in an end user's quota for a month.
+
+    Units are milliseconds of audio or characters of text, depending on ``measure``.
+    """
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
     user = models.CharField(max_length=200)
@@ -193,15 +196,18 @@ class Consumption(models.Model):
 
     @classmethod
     def serves_many(cls, client_id: int) -> bool:
-        """Return True if any request of the client application has named an end user.
+        """Return True if the client application has named an end user in any of its requests.
 
-        If so, its API key is taken to serve many end users, so a request for a browser's token must say for whom it is.
+        Its API key is then assumed to serve many end users, so a request for a browser token must name the end user.
         """
         return cls.objects.filter(client_id=client_id).exclude(user__startswith="key:").exists()
 
 
 class ReservedQuota(models.Model):
-    """Quota reserved by work under way. It is freed when the work's ledger row is written, at the latest on expiry."""
+    """Quota reserved for work under way.
+
+    It is freed when the work's ledger row is written. If no row is written, it may be freed after ``expires_at``.
+    """
 
     key = models.CharField(max_length=32, primary_key=True)
     consumption = models.ForeignKey(Consumption, on_delete=models.CASCADE, related_name="reservations")

@@ -31,7 +31,7 @@ COLUMNS = [
 
 
 def page(statement: Statement) -> dict[str, Any]:
-    """Return the context of the template ``admin/usage/statement.html``."""
+    """Return the context for the printable page, the template ``admin/usage/statement.html``."""
     return {
         "statement": statement,
         "lines": [

@@ -1,7 +1,7 @@
 """Statements of a month's charges, for one end user or for all end users of a client application.
 
 A draft may be recalculated at any time (``usage.statement_generation``). Database triggers (``usage.triggers``) refuse
-any change of a final statement and its lines. Overcharges that are found afterwards are refunded with credit notes.
+changes to a final statement and its lines. Overcharges that are found afterwards are refunded with credit notes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from usage.period import end_of_month
 from usage.plans import CHARACTERS_PER_PRICE, MS_PER_MINUTE
 
 CURRENCY = "MYR"
-SETTLING = timedelta(hours=1)  # wait after the end of the month, until work under way at that time has its ledger row
+SETTLING = timedelta(hours=1)  # time after the month's end for work still under way to get its ledger row
 
 PER = {Measure.AUDIO: MS_PER_MINUTE, Measure.CHARACTERS: CHARACTERS_PER_PRICE}
 

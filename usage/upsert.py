@@ -23,8 +23,8 @@ def add(model: type[models.Model], rows: Amounts) -> None:
 
     Rows are locked in the order of their keys, so two calls cannot deadlock.
 
-    ``rows``: amounts by key. A key holds the values of the fields in the unique constraint, and the amounts are the
-    values of all other fields, both in the order of the model's fields.
+    ``rows``: amounts by key. A key holds the values of the unique constraint's fields, in the constraint's order. The
+    amounts are the values of the model's other fields, in the model's order, without the primary key.
     """
     table = quoted(model._meta.db_table)
     sums = ", ".join(f"{c} = {table}.{c} + EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
@@ -43,7 +43,10 @@ def unite(model: type[models.Model], rows: Amounts) -> None:
 
 
 def _inserts(model: type[models.Model], rows: Amounts) -> Iterator[tuple[str, list[Any]]]:
-    """Yield INSERT statements of at most ``MAX_ROWS`` rows, up to "DO UPDATE SET", each with its parameters."""
+    """Yield INSERT statements that end with "DO UPDATE SET", each with its parameters. The caller completes them.
+
+    Each statement inserts at most ``MAX_ROWS`` rows.
+    """
     keys = key_fields(model)
     amounts = amount_fields(model)
     ordered = sorted(rows.items())

@@ -1,4 +1,4 @@
-"""Add a default plan whose limits only abuse reaches, and example costs. Operators should replace both in the admin."""
+"""Add example costs, and a default plan with limits that only abuse would reach. Operators should replace both."""
 
 from django.db import migrations
 

@@ -13,7 +13,7 @@ DID_NOT_LOAD = (
 
 
 def models_offered() -> list[ModelCard]:
-    """Return the text-to-speech models that a request may name, the default first."""
+    """Return the text-to-speech models that a request may name. The default model comes first."""
     # Imported here because the training scripts import ``tts.espeak`` without Django.
     from django.conf import settings
 

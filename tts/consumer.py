@@ -46,7 +46,7 @@ class StartSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class SpeechConsumer(SocketConsumer):
-    """One connection to ``/ws/tts``. Without a ``start`` message, it begins with the default voice and settings."""
+    """One connection to ``/ws/tts``. If the first message is not ``start``, the default voice and settings apply."""
 
     kind = Kind.SPEECH
     splittable = frozenset(["text"])

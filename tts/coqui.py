@@ -1,7 +1,7 @@
-"""Coqui models: describe a model, load it and speak batches of sentences with it.
+"""Describe a Coqui model without loading it, load it, and speak batches of sentences with it.
 
-``torch`` and Coqui are imported only when a model loads, because the base installation has neither.
-Threads: only one thread at a time uses a ``CoquiModel``, because its batcher has a single worker.
+- ``torch`` and Coqui are imported only when a model loads, because the base installation has neither.
+- Threads: only one thread at a time uses a ``CoquiModel``, because its batcher has a single worker.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ModelSource:
     """What is known of a configured Coqui model before it is loaded.
 
     ``source``: the model's name in Coqui's list, or its folder, as written in the settings.
-    ``commercial_use``: whether the licence allows it; None if unknown.
+    ``commercial_use``: whether the licence allows commercial use; None if unknown.
     """
 
     id: str
@@ -115,7 +115,12 @@ def commercial_use(license_name: str | None) -> bool | None:
 
 
 class CoquiModel:
-    """A loaded model. ``speakers`` is empty if it has a single speaker, ``languages`` if it has a single language."""
+    """A loaded Coqui model.
+
+    ``speakers``: names of the speakers; empty if the model has only one.
+    ``languages``: language tags as the model spells them; empty if the model has only one language.
+    ``sample_rate``: in Hz.
+    """
 
     def __init__(self, source: ModelSource, tts: TTS) -> None:
         self._source = source

@@ -23,7 +23,7 @@ _BUCKET_CHARACTERS = 80
 class CoquiEngine:
     """Runs all configured Coqui models.
 
-    A unit for a model that did not load raises ``EngineUnavailable`` with the reason.
+    ``submit`` raises ``EngineUnavailable``, with the reason, if the unit's model has not loaded.
     """
 
     def __init__(

@@ -133,9 +133,11 @@ def speak(text: str, voice: str = "ms", *, rate: int = NORMAL_RATE, pitch: int =
 
 
 def phonemes(text: str, voice: str = "ms") -> str:
-    """Return the IPA of ``text`` in a voice's pronunciation, with stress marks and without punctuation.
+    """Return the pronunciation of a text by a voice, in IPA with stress marks and without punctuation.
 
-    Where eSpeak NG changes to the rules of another language, the IPA holds that language in brackets, such as "(en)".
-    Raise ``EspeakError`` for an unknown voice.
+    Where eSpeak NG switches to the rules of another language, the result contains the code of that language in
+    brackets, such as "(en)".
+
+    Raise ``EspeakError`` if the voice is unknown.
     """
     return _library().phonemes(text, voice)

@@ -53,7 +53,9 @@ class EspeakEngine:
 
 
 def espeak_rate(speed: float) -> tuple[int, float]:
-    """Return eSpeak NG's rate for a speed, in words per minute, and the tempo factor to apply to the audio.
+    """Return eSpeak NG's rate in words per minute for a speed, and the factor by which to change the audio's tempo.
+
+    ``speed``: factor; 1 is normal.
 
     The tempo factor is 1 unless eSpeak NG cannot speak that slowly or that fast.
     """
@@ -66,7 +68,7 @@ def _run(units: list[SpeechUnit]) -> list[Speech | Exception]:
 
 
 def speak_unit(unit: SpeechUnit) -> Speech | Exception:
-    """Speak one unit. Return eSpeak NG's error instead of raising it."""
+    """Return the speech for one unit, or the ``EspeakError`` if eSpeak NG fails."""
     parameters = unit.voice.parameters
     own_pace = int(parameters.get("rate", NORMAL_RATE)) / NORMAL_RATE
     rate, tempo = espeak_rate(unit.speed * own_pace)

@@ -1,7 +1,8 @@
-"""Kokoro-82M on onnxruntime: read the model's files and the voices' style packs, and speak sentences.
+"""Run the speech model Kokoro-82M on onnxruntime: read its files and its voices, and speak sentences.
 
-Threads: several threads may use a ``KokoroModel`` at once. An onnxruntime session is thread-safe, and the packs are
-only read.
+- Each voice is a style pack: a table with one style vector for each length of sentence.
+- Threads: several threads may use a ``KokoroModel`` at once. An onnxruntime session is thread-safe, and packs are never
+  changed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Pack = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 24_000
 STYLE_VALUES = 256
-FULL_ROWS = 510  # rows of a published pack: one for each number of symbols in a sentence
+FULL_ROWS = 510  # rows of a published pack: one for each possible number of symbols in a sentence
 MODEL_FILE = "model.onnx"
 VOCABULARY_FILE = "vocab.json"
 PACKS = Path(__file__).with_name("packs")
@@ -97,9 +98,9 @@ def read_pack(path: Path) -> Pack:
 
 
 def style(pack: Pack, count: int) -> Pack:
-    """Return the style vector for a sentence of ``count`` symbols, shape (1, 256).
+    """Return the style vector for a sentence of ``count`` symbols: float32, shape (1, 256).
 
-    If the pack has fewer than 510 rows, the vector is interpolated between two of them.
+    If the pack has fewer than 510 rows, the vector is interpolated between two rows.
     """
     if len(pack) == 1:
         return pack
@@ -123,7 +124,7 @@ def pack_of(name: str) -> Pack:
 
 
 def first_pack() -> Pack:
-    """Return any bundled pack, for the warm-up, in which the voice does not matter."""
+    """Return the alphabetically first of the bundled packs, for the warm-up, which may use any voice."""
     return pack_of(min(path.stem for path in PACKS.glob("*.f16")))
 
 
@@ -138,6 +139,7 @@ class KokoroModel:
         """Speak phonemes. Return float32 mono samples at ``SAMPLE_RATE``, shape (n,), trimmed of silence.
 
         ``ipa``: the phonemes in IPA, with punctuation.
+        ``pack``: the voice's style pack, float32, shape (rows, 256).
         ``speed``: from ``MIN_SPEED`` to ``MAX_SPEED``; 1 is normal.
 
         If nothing can be pronounced, the result is ``NOTHING_S`` seconds of silence.

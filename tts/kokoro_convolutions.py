@@ -1,4 +1,4 @@
-"""Write an int8 convolution of an ONNX graph in another way: as a matrix product, or as a float convolution."""
+"""Replace an int8 convolution of an ONNX graph with a matrix product or with a float convolution."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ _UNSIGNED_TO_SIGNED = 128
 
 @dataclass(frozen=True)
 class Convolution:
-    """An int8 convolution along one axis, as onnxruntime's dynamic quantisation writes it.
+    """An int8 convolution along one axis: the group of nodes that onnxruntime's dynamic quantisation writes for it.
 
-    ``conv``: its node ``ConvInteger``.
-    ``nodes``: all its nodes. Other nodes may use the results of some of them.
+    In ONNX, a name identifies the value that one node computes and other nodes read.
+
+    ``conv``: the node ``ConvInteger`` of the group.
+    ``nodes``: all nodes of the group. Nodes outside the group may also read some of their results.
     ``source``: the name of the input, float32 (batch, channels, length).
-    ``rounded``: the names of the rounded input, of its scale and of its zero point.
-    ``weights``: the constant uint8 (outputs, channels, taps).
+    ``rounded``: the names of the quantised input, of its scale and of its zero point.
+    ``weights``: the constant with the quantised weights, uint8 (outputs, channels, taps).
     ``weight_scale``: the name of the weights' scale.
     ``weight_zero``: the constant with the weights' zero point, uint8.
-    ``scale``: the name of the scale of the sums: of the rounded input times the weights.
+    ``scale``: the name of the scale of the integer result, which is the input's scale times the weights' scale.
     ``bias``: the name of the bias, float32 (outputs,), or None.
     ``rounded_bias``: the name of the bias divided by ``scale`` and rounded, float32 (outputs,), or None.
     ``result``: the name of the result, float32 (batch, outputs, length).
@@ -62,10 +64,13 @@ class Replacement:
         return name
 
     def windows(self, rows: str, prefix: str, *, taps: int, dilation: int = 1, stride: int = 1) -> str:
-        """Add nodes that gather the windows of an array along its axis 1. Return the result's name.
+        """Add nodes that gather the sliding windows of an array along its axis 1. Return the name of the result.
 
-        The result has the axes (batch, windows, taps, ...). Both the array's length and the number of windows are known
-        only when the model runs.
+        ``rows``: the name of the array, with the axes (batch, length, ...).
+        ``prefix``: what the names of the new nodes and constants begin with.
+
+        The result has the axes (batch, windows, taps, ...). The length, and so the number of windows, is known only
+        when the model runs.
         """
         reach = self.constant(f"{prefix}_reach", dilation * (taps - 1))
         first, every = self.constant(f"{prefix}_first", 0), self.constant(f"{prefix}_every", stride)
@@ -81,7 +86,10 @@ class Replacement:
 
 
 def as_float(found: Convolution) -> Replacement:
-    """Return the convolution with its input as float32. onnxruntime computes the float weights once, at loading."""
+    """Return the convolution as a float32 convolution, whose input is not rounded.
+
+    onnxruntime converts the weights to float32 once, when it loads the model.
+    """
     name = found.conv.name
     made = Replacement()
     weights = made.add(
@@ -97,13 +105,14 @@ def as_float(found: Convolution) -> Replacement:
 
 
 def as_product(found: Convolution, *, is_fine: bool) -> Replacement | None:
-    """Return the convolution as a product of a matrix of its input's windows and a matrix of its weights.
+    """Return the convolution as the product of a matrix of its input's sliding windows and a matrix of its weights.
 
-    ``is_fine``: give it an input of 16 bits instead of 8: round also what the first rounding leaves, multiply it by the
-    same weights, and add the two products.
+    ``is_fine``: whether the input has 16 bits instead of 8. The error of the 8-bit rounding is then itself rounded to 8
+    bits and multiplied by the same weights, and the two products are added.
 
-    With 8 bits, the result is the same as before, up to the rounding of float32. Return None if the convolution has
-    groups, runs along two axes, or has weights of another type.
+    With 8 bits, the result equals that of the convolution, except for rounding errors of float32.
+
+    Return None if the convolution has groups, runs along two axes, or has weights of another type.
     """
     shape = _Shape.of(found.conv)
     weights, zero = array_of(found.weights), array_of(found.weight_zero)
@@ -129,9 +138,10 @@ def as_product(found: Convolution, *, is_fine: bool) -> Replacement | None:
 
 
 class _Products:
-    """Adds products of a convolution's weights and rounded inputs to a ``Replacement``, ``made``.
+    """Builds the matrix products that replace a convolution.
 
-    ``weights``: int8 (outputs, channels, taps).
+    ``made``: the ``Replacement`` to which the nodes and constants are added.
+    ``weights``: the quantised weights, int8 (outputs, channels, taps).
     ``zero``: the weights' zero point.
     """
 
@@ -147,9 +157,9 @@ class _Products:
         self._rows_shape = self.made.constant(f"{name}_shape", [0, -1, len(matrix)])
 
     def add(self, rounded: tuple[str, str, str], prefix: str, bias: str | None) -> str:
-        """Add one product. Return its name: float32 (batch, length, outputs).
+        """Add the product of an input and the weights. Return its name: float32 (batch, length, outputs).
 
-        ``rounded``: the names of a rounded input, of its scale and of its zero point.
+        ``rounded``: the names of a quantised input, of its scale and of its zero point.
         ``prefix``: what the names of the new nodes begin with.
         ``bias``: the name of a bias to add, or None.
         """
@@ -168,7 +178,11 @@ class _Products:
 
 @dataclass(frozen=True)
 class _Shape:
-    """The shape of a convolution along one axis. ``pads``: the zeros before and after its input."""
+    """The shape of a convolution along one axis.
+
+    ``taps``: length of the kernel.
+    ``pads``: number of zeros added before and after the input.
+    """
 
     taps: int
     dilation: int
@@ -177,7 +191,7 @@ class _Shape:
 
     @classmethod
     def of(cls, conv: Message) -> _Shape | None:
-        """Return the shape of a node, or None if it has groups, two axes or automatic padding."""
+        """Return the shape of a convolution node, or None if it has groups, two axes or automatic padding."""
         attributes = {one.name: one for one in conv.attribute}
 
         def values(name: str, default: list[int]) -> list[int]:

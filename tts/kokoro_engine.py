@@ -130,7 +130,7 @@ class KokoroEngine:
 
 
 def _seconds_per_cost(model: KokoroModel) -> float:
-    """Measure the seconds that a warm, idle model needs for a cost of 1 (``tts.units.speech_cost``)."""
+    """Measure and return the seconds that a warm, idle model takes for a cost of 1 (``tts.units.speech_cost``)."""
     began = time.perf_counter()
     model.speak(_WARM_UP, kokoro.first_pack())
     return (time.perf_counter() - began) / speech_cost(_WARM_UP_TEXT)

@@ -1,18 +1,18 @@
 """Edit Kokoro's graph when it is loaded, so that the model speaks faster and with less noise.
 
-The model's file is an int8 export by onnxruntime's dynamic quantisation. It has rounded weights, and while the model
-speaks, it also rounds the input of each convolution: to 256 levels between the lowest and the highest value of the
-whole sentence. Three things are changed (docs/voice-measurements.md says what each of them gains):
+The model file was exported with onnxruntime's dynamic int8 quantisation. Its weights are rounded to 8 bits. While the
+model speaks, the graph also rounds the input of each convolution, to 256 levels between the lowest and the highest
+value in the whole sentence. The following is changed (docs/voice-measurements.md gives the gains):
 
 - **Convolutions.** onnxruntime computes ``ConvInteger`` without the processor's instructions for 8-bit products (VNNI,
-  AMX), so it takes as long as a float convolution. A matrix product uses these instructions, so each convolution is
-  written as one (``tts.kokoro_convolutions``). Its weights must be signed. That is exact only on processors with
-  these instructions, because on others the intermediate sums overflow. There, the convolutions stay as they are.
-- **Rounding.** It is heard from the convolutions that ``FINE_INPUTS`` names. Their input gets 16 bits in a matrix
-  product, and otherwise stays float32.
-- **Slow operators** (``tts.kokoro_operators``).
+  AMX), so an int8 convolution takes as long as a float convolution. A matrix product does use these instructions, so
+  each convolution is replaced by a matrix product with signed weights (``tts.kokoro_convolutions``). On processors
+  without these instructions, intermediate sums of such a product overflow, so the convolutions stay as they are.
+- **Rounding.** The rounding of the inputs is audible only in the convolutions that match ``FINE_INPUTS``. Their inputs
+  get 16 bits if the convolution becomes a matrix product, and stay float32 otherwise.
+- **Slow operators** are replaced by faster ones (``tts.kokoro_operators``).
 
-The file and its hash stay the same, because the graph is edited in memory.
+The graph is edited in memory, so the file and its hash stay the same.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from tts.onnx_graph import Message, read_model
 
 logger = logging.getLogger(__name__)
 
-# Names of the convolutions whose rounding is heard: the residual blocks of the vocoder's last stage. What they add up
-# to is nearly the waveform. Rounding in the earlier stages is not heard.
+# Names of the convolutions whose rounding is audible: the residual blocks of the vocoder's last stage. Their sum is
+# nearly the waveform. Rounding in the earlier stages is inaudible.
 FINE_INPUTS = re.compile(r"/decoder/generator/resblocks\.[345]/")
 
 EXACT_PRODUCTS = {"avx512_vnni", "avx_vnni"}  # processor flags
-# onnxruntime's optimisers to switch off for matrix products. They would move the products' transpositions to places
-# where onnxruntime then computes means along another axis, which takes twenty times as long.
+# onnxruntime's optimisers that are switched off for matrix products. They would move the products' transpositions, and
+# onnxruntime would then compute means along another axis, which takes twenty times as long.
 TRANSPOSE_OPTIMIZERS = ["TransposeOptimizer", "TransposeOptimizer_CPUExecutionProvider"]
 
 
 def has_exact_products() -> bool:
-    """Whether this processor multiplies unsigned by signed 8-bit numbers without an overflow, and fast."""
+    """Return True if this processor has fast instructions that multiply unsigned by signed bytes without overflow."""
     return not EXACT_PRODUCTS.isdisjoint(processor.flags())
 
 
 def edited(path: Path, *, products: bool, fine: re.Pattern[str] = FINE_INPUTS) -> bytes | None:
-    """Return the model in a file, edited.
+    """Read a model file. Return the edited model as the bytes of an ONNX file.
 
-    ``products``: whether to write the int8 convolutions as matrix products.
+    ``products``: whether to replace the int8 convolutions with matrix products.
     ``fine``: matches the names of the convolutions whose input gets more than 8 bits.
 
-    Return None if the file is no ONNX model, or has no int8 convolution that can be edited, for example because it is
-    another export of Kokoro. It should then be loaded as it is.
+    Return None if the file is not an ONNX model, or if it contains no int8 convolution that can be edited, for example
+    because it is another export of Kokoro. The caller should then load the file as it is.
     """
     model = read_model(path)
     if model is None:
@@ -73,9 +73,9 @@ class _Graph:
                 self._users.setdefault(name, []).append(node)
 
     def convolution(self, conv: Message) -> Convolution | None:
-        """Return the int8 convolution that a node ``ConvInteger`` belongs to.
+        """Return the int8 convolution to which a node ``ConvInteger`` belongs.
 
-        Return None if its neighbours are not those that onnxruntime's dynamic quantisation writes.
+        Return None if the nodes around it are not those that onnxruntime's dynamic quantisation writes.
         """
         rounding = self._maker.get(conv.input[0])
         if rounding is None or rounding.op_type != "DynamicQuantizeLinear" or len(conv.input) != 4:
@@ -121,7 +121,10 @@ class _Graph:
         return users[0] if len(users) == 1 else None
 
     def _bias_chain(self, name: str) -> Iterator[Message]:
-        """Yield the nodes that round a bias, from the last to the first, which divides it by its scale."""
+        """Yield the nodes that round a bias, from last to first. The first node divides the bias by its scale.
+
+        ``name``: the name of the rounded bias.
+        """
         while (node := self._maker.get(name)) is not None and node.op_type in ("Reshape", "Cast", "Floor", "Div"):
             yield node
             if node.op_type == "Div":
@@ -169,11 +172,11 @@ def _in_place_of(node: Message, replacements: Mapping[str, Replacement]) -> list
 
 
 def _without_unused(nodes: list[Message], candidates: set[str], results: set[str]) -> list[Message]:
-    """Return the nodes without those of which no output is used.
+    """Return the nodes without those that have become superfluous, because nothing uses their outputs.
 
     ``nodes``: in the order of computation.
-    ``candidates``: the outputs of the nodes that may be left out.
-    ``results``: the outputs of the graph.
+    ``candidates``: names of the outputs of the nodes that may be left out.
+    ``results``: names of the outputs of the graph.
     """
     used = set(results)
     kept: list[Message] = []

@@ -1,4 +1,4 @@
-"""Write single operators of Kokoro's graph in a way that onnxruntime computes faster, and at least as exactly."""
+"""Replace single operators of Kokoro's graph with others that onnxruntime computes faster and no less accurately."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from tts.kokoro_convolutions import Replacement
 from tts.onnx_graph import Message, array_of
 
-_ROUNDING_ERROR = 1e-9  # what a computed sine or cosine of exactly 0 may have
-# Kokoro reads the angles of a spectrum. In the lowest and the highest bin, the imaginary part is exactly 0, and a
-# negative number should have the angle π, as when Kokoro was trained. The exported graph gives it -π unless the
+_ROUNDING_ERROR = 1e-9  # a sine or cosine whose exact value is 0 may differ from 0 by up to this much when computed
+# Kokoro uses the angles of a spectrum. In the lowest and the highest bin, the imaginary part is exactly 0. If the real
+# part is negative, the angle should be π, as when Kokoro was trained. The exported graph computes -π unless the
 # imaginary part is above 0. (onnxruntime's own operator has rounding errors there, which give π or -π at random.)
 _ABOVE_ZERO = 1e-20
 
 
 def faster(node: Message, constants: Mapping[str, Message]) -> Replacement | None:
-    """Return the replacement for a node, or None if there is no faster way.
+    """Return the replacement for a node, or None if this module has no faster one.
 
     ``constants``: the graph's constants by name.
     """
@@ -29,7 +29,10 @@ def faster(node: Message, constants: Mapping[str, Message]) -> Replacement | Non
 
 
 def _square(node: Message, constants: Mapping[str, Message]) -> Replacement | None:
-    """Return ``x * x`` for ``x`` to the power of 2. onnxruntime computes powers on one thread."""
+    """Return ``x * x`` as the replacement for ``x`` to the power of 2, or None if the exponent is not 2.
+
+    onnxruntime computes powers on a single thread.
+    """
     exponent = _values(node.input[1], constants)
     if exponent is None or exponent.size != 1 or exponent.item() != 2:
         return None
@@ -39,13 +42,13 @@ def _square(node: Message, constants: Mapping[str, Message]) -> Replacement | No
 
 
 def _fourier_transform(node: Message, constants: Mapping[str, Message]) -> Replacement | None:
-    """Return a short-time Fourier transform as a product of windows of the signal and a matrix.
+    """Return a short-time Fourier transform as the product of sliding windows of the signal and a constant matrix.
 
-    An imaginary part that is exactly 0 becomes slightly positive.
+    The signal is real, with the axes (1, samples) or (1, samples, 1). The result has the axes (1, windows, bins, 2). An
+    imaginary part that is exactly 0 becomes slightly positive (see ``_ABOVE_ZERO``).
 
-    The signal is real, with the axes (1, samples) or (1, samples, 1). The result has the axes (1, windows, bins, 2).
-    Return None if the operator's other inputs are not constant, the window is not as long as a frame, or the result is
-    two-sided.
+    Return None if the operator's other inputs are not constant, the window function is not as long as a frame, or the
+    result is two-sided.
     """
     if len(node.input) != 4:
         return None

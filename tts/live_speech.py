@@ -55,9 +55,9 @@ class SentenceStarts:
     ``index``: number of the sentence, from 0.
     ``text``: the sentence as it was received.
     ``start_ms``: position of the sentence in all audio sent on this connection.
-    ``degraded``: why another voice than the requested one speaks, or None if the requested voice speaks.
-    ``waited_s``: how long the listener waited in silence. The wait begins when the sentence was complete and the
-    previous audio had been played, whichever was later.
+    ``degraded``: why eSpeak NG speaks instead of the requested voice; None if it does not.
+    ``waited_s``: how long the listener waited in silence, in seconds. The wait begins when the sentence is complete or
+    when the previous audio has been played, whichever is later.
     """
 
     index: int
@@ -99,7 +99,7 @@ Event = SentenceStarts | Audio | Flushed | Cancelled | Ended
 
 @dataclass(frozen=True)
 class _Mark:
-    """A position in the text, with an event to send when the audio of all text before the position has been sent."""
+    """A position in the text, and the event to send once the audio of all text before it has been sent."""
 
     event: Flushed | Ended
 
@@ -144,8 +144,8 @@ class _Spoken:
 class LiveSpeech:
     """Speaks text while it arrives, for one connection.
 
-    ``tell``: awaited with every event, in order.
-    ``failed``: called with the error, usually an engine's, that ended the speaking task.
+    ``tell``: awaited with each event, in order.
+    ``failed``: called if an error, usually from an engine, ends the speaking task.
     ``language``: the language to assume for a sentence that could be in several languages.
     ``language_is_given``: whether the client has set the language (see ``sentence_language``).
     ``follows_text``: whether the voice may change with the language (see ``sentence_voice``).

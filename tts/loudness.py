@@ -1,4 +1,4 @@
-"""Bring speech to one loudness for all voices and sentences, and trim the silence around it.
+"""Bring the speech of all voices to the same loudness, and trim the silence around it.
 
 Arrays are float32 mono in [-1, 1], shape (n,).
 """

@@ -90,9 +90,12 @@ def mandarin(text: str) -> str:
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """Split text into pairs of a kind and a part: "汉" and Chinese characters, or "," and an ASCII punctuation mark.
+    """Split text into parts. Yield pairs of the kind of a part and the part.
 
-    Digits are turned into Chinese numerals. Latin letters and other characters are left out.
+    - Kind "汉": Chinese characters. Digits are turned into Chinese numerals.
+    - Kind ",": an ASCII punctuation mark and a space.
+
+    Latin letters and other characters are left out.
     """
     for found in _PART.finditer(text):
         if found["pause"]:

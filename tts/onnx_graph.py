@@ -63,7 +63,7 @@ _TYPES = {
 
 
 def read_model(path: Path) -> Message | None:
-    """Return the model in a file, or None if the file is no ONNX model."""
+    """Return the model in a file, or None if the file is not an ONNX model."""
     model = message("Model")()
     try:
         model.ParseFromString(path.read_bytes())
@@ -89,7 +89,10 @@ def node(
 
 
 def tensor(name: str, values: npt.ArrayLike) -> Message:
-    """Return a constant of a graph: float32, uint8, int8 or int64."""
+    """Return an array as a constant of a graph.
+
+    ``values``: float32, uint8, int8 or int64.
+    """
     array = np.asarray(values)
     return message("Tensor")(
         name=name,
@@ -100,9 +103,9 @@ def tensor(name: str, values: npt.ArrayLike) -> Message:
 
 
 def array_of(constant: Message) -> npt.NDArray[Any] | None:
-    """Return the values of a constant: float32, uint8, int8 or int64.
+    """Return a constant's values as an array of float32, uint8, int8 or int64.
 
-    Return None if they are of another type, or in another file.
+    Return None if the values are of another type or are stored in another file.
     """
     dtype = _NUMPY.get(constant.data_type)
     if dtype is None:

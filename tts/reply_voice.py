@@ -45,7 +45,7 @@ def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
 
 
 class ReplyVoice:
-    """Chooses the voice of one reply, and has its sentences spoken.
+    """Chooses the voice for each sentence of one reply, and has the sentences spoken.
 
     ``degraded``: why eSpeak NG speaks instead of the requested neural voice; None while it does not.
     ``fallback_voice``: the first eSpeak NG voice that has spoken instead; None before that.
@@ -61,7 +61,7 @@ class ReplyVoice:
     def begin(self, cost: float) -> None:
         """Decide whether the neural engine speaks this reply. Only the first call has an effect.
 
-        ``cost``: cost of the text that the listener waits for (``tts.units.speech_cost``).
+        ``cost``: cost of the text that must be synthesised before the reply starts to play (``tts.units.speech_cost``).
         """
         if self._begun:
             return

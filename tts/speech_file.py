@@ -65,7 +65,7 @@ class SpeechRequest:
 
 @dataclass
 class SpeechFile:
-    """The audio file for one request, complete or still to be made.
+    """The audio file for one request. It is either complete or made while ``body`` is read.
 
     ``finished``: the complete file, or None.
     ``synthesis``: makes the audio while ``body`` is read; None if the file was complete from the start.
@@ -155,7 +155,7 @@ class SpeechFile:
 
 
 async def speech_file(request: SpeechRequest) -> SpeechFile:
-    """Return the audio file for a request: complete if it is short or cached, else to be streamed with ``body``.
+    """Return the audio file for a request. A short or cached file is complete; ``body`` makes a longer one.
 
     Errors of the engine propagate.
     """
@@ -165,9 +165,9 @@ async def speech_file(request: SpeechRequest) -> SpeechFile:
 
 
 async def planned_file(request: SpeechRequest) -> SpeechFile:
-    """Return the audio file for a request, prepared: the text is split into sentences, but none is spoken yet.
+    """Prepare the audio file for a request: split the text into sentences, but do not speak them yet.
 
-    The file is already complete if it is in the cache, or if the text has nothing to say.
+    The returned file is already complete if it was in the cache, or if the text contains nothing to say.
     """
     cached = speech_cache().get(request.key)
     if cached is not None:

@@ -41,7 +41,7 @@ class Sentence:
     """A sentence or part of a sentence to speak.
 
     ``text``: speakable text.
-    ``pause_ms``: silence before it, at speed 1.
+    ``pause_ms``: milliseconds of silence before it, at speed 1.
     """
 
     text: str
@@ -94,7 +94,7 @@ def in_parts(sentences: Sequence[Sentence]) -> list[Sentence]:
 
 
 class Synthesis:
-    """Makes the audio of one reply. ``chunks`` does the work; it may be called once."""
+    """Makes the audio of one reply. Call ``chunks`` once to make it."""
 
     def __init__(
         self,

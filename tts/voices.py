@@ -52,7 +52,7 @@ class Voice:
 
     ``language``: the voice's main language (BCP 47).
     ``engine``: name of the engine that speaks it.
-    ``commercial_use``: whether the licence allows it; None if unknown.
+    ``commercial_use``: whether the licence allows commercial use; None if unknown.
     ``languages``: all languages of the voice, if there are several.
     ``openai``: names of OpenAI's voices for which this voice is used.
     ``parameters``: settings for the engine.
@@ -147,8 +147,8 @@ class Catalogue:
     def _named(self, model: str, openai_name: str | None, fallback: Voice) -> Voice | None:
         """Return the voice of a model that stands for one of OpenAI's names, or None if the model has no voices.
 
-        ``openai_name``: None asks for the model's default voice.
-        ``fallback``: the service's default voice, which is also the default voice of its model.
+        ``openai_name``: one of OpenAI's names; None means the model's default voice.
+        ``fallback``: the service's default voice, which is also the default voice of its own model.
         """
         voices = [one for one in self._voices.values() if one.model == model]
         if not voices:

@@ -1,6 +1,7 @@
 """Encode speech units and their results for transport to and from the inference tier (``inference.wire``).
 
-A unit includes all data of its voice, so the tier need not know the voice.
+The inference tier is the set of separate processes that run the models. A unit includes all data of its voice, so the
+tier does not need the catalogue of voices.
 """
 
 from __future__ import annotations
@@ -39,11 +40,14 @@ class SpeechCodec:
         return Speech(audio, int(fields["sample_rate"]), float(fields["tempo"]))
 
     def about(self) -> Fields:
-        """Return the engine's voices, for ``learn`` in another process. Some models list theirs only once loaded."""
+        """Return the engine's voices, which another process passes to ``learn``.
+
+        Some models do not list their voices until they have loaded.
+        """
         return {"voices": [_fields(voice) for voice in self._voices()]}
 
     def samples(self) -> list[SpeechUnit]:
-        """Return a one-word unit for each model, in its first voice."""
+        """Return a unit with one word for each of the engine's models, spoken by the model's first voice."""
         firsts = {voice.model: voice for voice in reversed(self._voices())}
         return [SpeechUnit(text="satu", voice=voice, language=voice.language) for voice in firsts.values()]
 

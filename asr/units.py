@@ -1,4 +1,7 @@
-"""The input and the output of the speech recognition engine."""
+"""The input and the output of the speech recognition engine.
+
+A unit is one speech segment to recognise (``SpeechUnit``). Its result is a ``Hypothesis``.
+"""
 
 from __future__ import annotations
 
@@ -27,16 +30,16 @@ FALLBACK_TEMPERATURES = (0.0, 0.4)
 class Options:
     """How to recognise a unit.
 
-    ``language``: code of the language; None to detect it.
-    ``task``: "transcribe", or "translate" for English text.
+    ``language``: code of the spoken language; None to detect it.
+    ``task``: "transcribe" to write in the spoken language, or "translate" to write in English.
     ``prompt``: text that precedes the speech, or an example of the style of writing.
     ``keywords``: names and terms to expect.
     ``temperatures``: temperature of the first attempt, and of further attempts if the text looks wrong.
     ``timestamps``: whether to time phrases.
     ``words``: whether to time words.
     ``logprobs``: whether to list the tokens with their log probabilities.
-    ``language_priors``: pairs of a language and its weight in detection; other languages have the weight 1.
-    ``candidates``: languages to detect among; empty: all on offer.
+    ``language_priors``: pairs of a language and its weight in language detection. Other languages have the weight 1.
+    ``candidates``: languages among which to detect; if empty, all languages that the service offers.
     ``greedy``: whether to decode without beam search, for a partial result that is soon replaced.
     """
 
@@ -133,14 +136,14 @@ class Hypothesis:
     ``language``: code of the language in which the unit was decoded.
     ``language_probability``: the model's probability of that language.
     ``avg_logprob``: mean log probability of the tokens.
-    ``compression_ratio``: UTF-8 bytes of the text over its deflated bytes; high if the text repeats itself.
+    ``compression_ratio``: size of the text in UTF-8 divided by its compressed size; high if the text repeats itself.
     ``no_speech_prob``: the model's own probability that the unit has no speech.
     ``temperature``: temperature of the attempt that gave the text.
     ``queued_ms``: milliseconds that the unit waited for its batches.
-    ``languages``: pairs of a candidate language and its probability before any weights, likeliest first. If the request
-    named a language, there is only one pair.
+    ``languages``: pairs of a candidate language and its probability, likeliest first. The probabilities do not include
+    ``Options.language_priors``. If the request named a language, there is only one pair.
     ``tokens``: tokens of the text; empty unless ``Options.logprobs`` is set.
-    ``text_end``: end of the text by the model's last timestamp; None if the text does not end with a timestamp.
+    ``text_end``: end of the text according to the model's last timestamp; None if the text does not end with one.
     ``tries``: number of times that the engine ran the unit.
     """
 

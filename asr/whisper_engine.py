@@ -1,4 +1,8 @@
-"""The Whisper engine of this process: loads a checkpoint, prepares units in thread pools, and runs them in batches."""
+"""Run Whisper in this process: load a checkpoint, compute audio features in thread pools, and recognise in batches.
+
+A *unit* is one speech segment to recognise (``asr.units.SpeechUnit``). Its *context* is the length of audio in seconds
+that Whisper's encoder processes for it: the segment, padded with silence.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +41,14 @@ from inference.pool import in_live_pool, in_pool
 NAME = "asr"
 WARM_UP_LEVEL = 0.1  # level of the noise, relative to full scale
 BUSY_CALLERS = 4  # with this many callers or more, the engine counts as busy
-USUAL_UNIT_S = 8.0  # a batch of different contexts has at most as many units as a batch of units of this length
+USUAL_UNIT_S = 8.0  # a batch of mixed contexts may have as many units as a batch of units of this length
 
 
 class WhisperEngine:
     """An ``Engine[SpeechUnit, Hypothesis]`` that runs faster-whisper and CTranslate2 in this process.
 
-    ``table``: how to run the model; None: ``asr.tuning`` chooses the table when the model is loaded.
+    ``table``: tuning values for the model on this machine. If None, ``asr.tuning`` chooses them when the model is
+    loaded.
     """
 
     def __init__(self, checkpoint: Checkpoint, table: Tuning | None = None) -> None:
@@ -101,9 +106,9 @@ class WhisperEngine:
         return in_order(units, self.submit, ahead=2 * settings.VOICE_ASR_BATCH)
 
     async def _mended(self, prepared: Prepared, first: Hypothesis) -> Hypothesis:
-        """Decode the unit again with the full encoder context of 30 s.
+        """Decode a unit again in the full encoder context of 30 s, because the text of the first try looks wrong.
 
-        Return the first hypothesis if the second has no text or would be too late.
+        Return the second hypothesis, or the first if the second has no text or misses the unit's deadline.
         """
         assert self._batcher is not None
         again = replace(prepared, context_s=FULL_CONTEXT_S, admitted=True, is_second_try=True)
@@ -121,35 +126,37 @@ class WhisperEngine:
         return self.table.limit(self.table.context_s(USUAL_UNIT_S) if self._mixes(item) else item.context_s)
 
     def _mixes(self, item: Prepared) -> bool:
-        """Return True if the unit may now share a batch with units that have other contexts."""
+        """Return True if the unit may share a batch with units of other context lengths at the present load."""
         return self._is_busy and self.mixes_contexts and item.context_s <= LONGEST_MIXED_CONTEXT_S
 
     @property
     def mixes_contexts(self) -> bool:
-        """Whether short units share batches under load, even if their contexts differ.
+        """Whether short units share batches under load, even if their contexts differ in length.
 
-        A context without a margin need not end with silence, so it cannot be extended. Available when the model is
-        loaded.
+        In a shared batch, shorter contexts are extended by repeating the silence at their end. So the tuning must add a
+        margin of silence to each context. Read this property only after the model is loaded.
         """
         assert self.table is not None
         return self._adapts_to_load and self.table.margin_s > 0
 
     @property
     def _is_busy(self) -> bool:
-        """Whether throughput now matters more than getting the same words at any load.
+        """Whether the engine is so busy that throughput matters more than getting the same words at any load.
 
-        If so, the beam is narrower, and short units share batches, whatever their contexts are and whether their
-        results are partial or final. Workers read this without a lock. If it changes while a worker takes a batch, the
-        batch is smaller; if it changes before the batch runs, the batch gets the other beam.
+        A busy engine uses a narrower beam. It also lets short units share a batch even if their contexts differ, or if
+        some of their results are partial and others final.
+
+        Workers read this property without a lock. If the value changes while a worker takes a batch, that batch is only
+        smaller. If the value changes between taking and running a batch, the batch runs with the new value's beam.
         """
         return self._callers >= BUSY_CALLERS and self._adapts_to_load
 
     @property
     def _adapts_to_load(self) -> bool:
-        """Whether the words may depend on the load.
+        """Whether the recognised words may depend on the load.
 
-        An operator who sets both beams to the same width wants the same words at any load. The bundled model gains
-        nothing from a narrow beam or mixed contexts, because its decoder is small.
+        They must not if the operator has set both beams to the same width. They need not with the bundled model: its
+        decoder is small, so a narrower beam or mixed contexts would save nothing.
         """
         return settings.VOICE_ASR_BUSY_BEAM != settings.VOICE_ASR_BEAM and not self.checkpoint.bundled
 
@@ -160,13 +167,15 @@ class WhisperEngine:
 
     @property
     def compute_type(self) -> str:
-        """The number format in which CTranslate2 computes, such as ``int8``. Available when the model is loaded."""
+        """The number format in which CTranslate2 computes, such as ``int8``. Read only after loading."""
         return str(self._model.model.compute_type)
 
     def time_batch(self, units: list[SpeechUnit], context_s: int) -> float:
-        """Run these units as one batch and return the seconds that it takes.
+        """Run the units as one batch, and return the time taken in seconds.
 
-        This is for measurements, and does not use the batcher.
+        This method is for measurements, and bypasses the batcher.
+
+        ``context_s``: encoder context for all units, in seconds.
         """
         batch = [replace(self._prepare(unit), context_s=context_s) for unit in units]
         started = time.perf_counter()
@@ -214,7 +223,7 @@ class WhisperEngine:
         )
 
     def _warm_up(self, workers: int) -> None:
-        """Recognise a second of noise on each worker, so that no request waits for a model's slow first calls."""
+        """Recognise a second of noise on each worker, because a model's first calls are slow."""
         noise = np.random.default_rng(0).normal(0, WARM_UP_LEVEL, SAMPLE_RATE).astype(np.float32)
         item = self._prepare(SpeechUnit(audio=noise, options=Options(temperatures=(0.0,))))
         with ThreadPoolExecutor(workers, initializer=thread_priority.lower) as pool:

@@ -1,16 +1,18 @@
 """Admission control in front of an engine: admit work that can start in time, and refuse all other work at once.
 
-Admitted work counts until it is done, whether it waits for a thread, waits in the batcher's queue, or runs in a batch.
-The wait of new work is the total cost of the admitted work divided by the service rate (Little's law).
+A piece of work is one request. Its cost is roughly proportional to the time that it takes, for example its seconds of
+audio. Admitted work counts until it is done, whether it waits for a thread, waits in the batcher's queue, or runs in a
+batch. The expected wait of new work is the total cost of the admitted work divided by the service rate, which is the
+cost that the engine completes per second (Little's law).
 
 The service rate is measured as follows:
 
-- The rate is measured while the engine is busy. An engine with little work runs small batches and seems slow. If it
-  refused work for this reason, it would get even less work. So a measurement with little work is used only if it is
-  higher than the known rate.
-- The rate is the second highest of the latest measurements. BBR uses the highest one to estimate a link's bandwidth
-  (Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016). Here, work counts only when it is done, so a
-  measurement is too high if a long file ends during it.
+- The rate is measured while the engine is busy. An engine with little work runs small batches and so seems slow. If
+  work were refused because of such a measurement, the engine would get even less work. So a measurement with little
+  work is used only if it is higher than the known rate.
+- The rate is the second highest of the latest measurements. The BBR algorithm estimates a link's bandwidth in a similar
+  way, but uses the highest measurement (Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016). Here, the
+  highest one may be wrong: work counts only when it is done, so the end of one long file makes a measurement too high.
 - An engine is slow just after its start. Before the first ``MIN_MEASUREMENTS`` measurements, the rate is unknown. Work
   is then refused only if too many pieces of work have been admitted, or if a busy engine completes nothing for too
   long.
@@ -18,10 +20,10 @@ The service rate is measured as follows:
 A refusal tells the client when to retry. Each further refusal gives a later time, so that the clients do not all retry
 at once.
 
-If the inference tier may double its replicas, for example, the limit on the wait is doubled (``growth``). So all work
-is admitted that the future replicas can do in time. The waiting work causes the tier to start the replicas
-(``inference.scaling``), and nothing is refused meanwhile. Rates are stored as if the tier had all its replicas, so the
-present rate rises as soon as a replica has started.
+The inference tier (the servers that run the models) adds replicas when work waits (``inference.scaling``). So, until
+the tier has its maximum number of replicas, work should wait instead of being refused. If the tier may double its
+replicas, for example, the limit on the wait is doubled (``growth``). Rates are stored as if the tier already had all replicas, and are
+scaled down to the present number when they are read. So the rate rises as soon as a replica has started.
 
 Threads: an ``AdmissionController`` belongs to one event loop.
 """
@@ -43,9 +45,10 @@ LONGEST_RETRY_S = 10.0  # maximum ``retry_after_s``, because longer estimates ar
 
 
 class _Window:
-    """Measures how much work is completed while the window is open.
+    """Measures how much work is completed per second while the window is open.
 
-    The first piece of work only starts the measurement, because part of it was done before the window was open.
+    The first completed piece of work is not counted, because part of it was done before the window was opened. Its
+    completion starts the measurement.
     """
 
     def __init__(self) -> None:
@@ -99,12 +102,12 @@ class AdmissionController:
     The cost of a piece of work is approximately proportional to the time that it takes: seconds of audio, for example,
     or characters.
 
-    ``longest_s``: maximum wait in seconds, beyond which work is refused; 0: no limit.
+    ``longest_s``: maximum wait in seconds. If the expected wait is longer, new work is refused. 0 means no limit.
     ``most``: maximum number of pieces of work that are admitted at the same time.
-    ``cost_per_byte``: initial estimate of a request's cost per byte. The estimate is used until a request's cost is
-    known, and adapts to known costs.
-    ``max_counted_cost``: maximum cost of one piece of work. Longer work counts with this cost, because the engine does
-    it in parts, between other work.
+    ``cost_per_byte``: initial estimate of the cost of each byte of a request. A request counts with this estimate until
+    its real cost is known. The real costs then improve the estimate.
+    ``max_counted_cost``: maximum cost with which one piece of work counts. The engine splits longer work into parts and
+    does other work in between, so new work does not wait for all of it.
     ``growth``: function that returns the factor by which the inference tier may increase its replicas.
     ``clock``: function that returns the time in seconds.
     """
@@ -129,15 +132,15 @@ class AdmissionController:
         self._cost = 0.0  # total cost of all admitted work
         # Measured rates in cost per second, as if the tier had all its replicas; the newest rate is last.
         self._rates: deque[float] = deque(maxlen=MAX_MEASUREMENTS)
-        self._working = _Window()  # open while there is any work; ``_busy`` is open while the engine is busy
+        self._working = _Window()  # open while there is any work; ``_busy`` is open only while the engine is busy
         self._busy = _Window()
         self._last_done = 0.0
         self._room_at = 0.0  # time at which the engine will have capacity for all work that has been refused
 
     def enter(self, size: int) -> Admitted:
-        """Admit a request of ``size`` bytes. The caller must call ``leave`` on the result when the work ends.
+        """Admit a request of ``size`` bytes, or raise ``OverCapacity`` if it must be refused.
 
-        Raise ``OverCapacity`` if the request is refused.
+        The caller must call ``leave`` on the result when the work ends.
         """
         self.check(size)
         if self.wait_s < self._longest_s / 2:  # the overload is over, so forget the times given to refused clients
@@ -246,7 +249,7 @@ class Admitted:
         self.is_paused = False
 
     def revise(self, cost: float) -> None:
-        """Set the cost of the work when it is known; 0 if the work needs no engine."""
+        """Replace the estimated cost of the work by its real cost. Use 0 if the work does not need the engine."""
         if self._controller is not None:
             self._controller._revise(self, cost)
 
@@ -257,7 +260,7 @@ class Admitted:
             self.is_paused = True
 
     def resume(self) -> None:
-        """Count this work again after ``pause``. Unlike new work, it is never refused.
+        """Count this work again after ``pause``. Resumed work is never refused, even if the engine is full.
 
         Do nothing if the work is not paused.
         """
@@ -266,7 +269,7 @@ class Admitted:
             self.is_paused = False
 
     def leave(self, *, done: bool) -> None:
-        """Stop counting this work for good. Further calls have no effect.
+        """Stop counting this work, because it has ended. Further calls of any method have no effect.
 
         ``done``: whether the work was completed.
         """

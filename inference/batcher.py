@@ -1,6 +1,7 @@
-"""Dynamic batching: units that arrive while a batch runs are gathered into the next batch.
+"""Dynamic batching: units of work that arrive while a batch runs are gathered into the next batch.
 
-A batch consists of the first unit in the queue and the units that may run together with it.
+A unit is one model input, such as a speech segment or a sentence (``inference.engine.Unit``). A batch consists of the
+first unit in the queue and of other waiting units that may run together with it.
 
 Threads: ``submit`` may be called on several event loops. The condition ``_changed`` guards ``_queue`` and the counters.
 Worker threads take batches, run them without the lock, and return results by ``loop.call_soon_threadsafe``. A future is
@@ -24,14 +25,14 @@ from core import tracing
 from inference.engine import EngineStats, Unit
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
 
-LIVE_LEAD_S = 2.0  # a live unit counts as this much older, so it runs earlier but cannot starve other units
+LIVE_LEAD_S = 2.0  # live units are queued as if they had arrived this much earlier, so they cannot starve others
 # Callers whose units ran in one batch submit their next units at almost the same time. After a longer gap without
 # arrivals, all of them have arrived.
 ARRIVAL_GAP_S = 0.015
 GATHER_S = 0.08  # maximum time that a free worker waits for more units
 SMOOTHING = 0.2  # weight of the newest batch in the measured time per cost
 UTILISATION_WINDOW_S = 10.0  # time constant of the average that is an engine's utilisation
-RECOVERY_S = 5.0  # time constant with which the estimated pace returns to ``fastest`` while the engine is idle
+RECOVERY_S = 5.0  # time constant with which an idle engine's estimated pace returns to ``fastest``
 
 U = TypeVar("U", bound=Unit)
 R = TypeVar("R")
@@ -59,8 +60,8 @@ class Batcher(Generic[U, R]):
 
     ``run``: runs a batch, and returns a result or an exception for each unit. If it raises an exception, all units of
     the batch fail.
-    ``key``: returns a unit's key. Units with equal keys may share a batch. Workers call it with the lock held when they
-    take a batch, so the key may depend on the load at that time.
+    ``key``: returns a unit's key. Units with equal keys may share a batch. Workers call this function with the lock
+    held each time they take a batch, so the key may depend on the load at that time.
     ``limit``: returns the maximum size of a batch whose first unit is the given unit.
     ``workers``: number of threads. Each thread runs one batch at a time.
     ``max_queue``: maximum number of waiting units. Further units are refused.
@@ -102,8 +103,9 @@ class Batcher(Generic[U, R]):
     def start(self, *, fastest: float = 0.0) -> None:
         """Start the worker threads.
 
-        ``fastest``: seconds that a cost of 1 takes on an idle engine. While the engine is idle, the estimated pace
-        returns to this value. With 0, the estimate is kept; use 0 if a batch's cost says little about its duration.
+        ``fastest``: seconds that a unit of cost 1 takes on an idle engine. While the engine is idle, the estimated pace
+        gradually returns to this value. With 0, the last estimate is kept instead. Use 0 if the duration of a batch
+        depends little on its cost.
         """
         self._closed = False
         self._fastest = fastest
@@ -190,9 +192,10 @@ class Batcher(Generic[U, R]):
         return float(cost * self._seconds_per_cost / self._workers)
 
     def _pace(self) -> float:
-        """Return the estimated time in seconds that a cost of 1 takes at present.
+        """Return the engine's estimated pace: the seconds that a unit of cost 1 takes at present.
 
-        While the engine is idle, the estimate returns from the last measured pace to the fastest pace, if it is known.
+        While the engine is idle, the estimate gradually returns from the last measured pace to the fastest pace, if the
+        fastest pace is known.
         """
         if not self._fastest or self._queue or self._running:
             return self._seconds_per_cost
@@ -200,20 +203,20 @@ class Batcher(Generic[U, R]):
         return self._fastest + (self._seconds_per_cost - self._fastest) * math.exp(-idle_s / RECOVERY_S)
 
     def _recent_utilisation(self) -> float:
-        """Return the share of time in which the workers ran batches, averaged with weights that fall with age."""
+        """Return the workers' utilisation, from 0 to 1, as a moving average that weights recent time most."""
         return min(1.0, self._utilisation * math.exp((self._utilisation_at - time.monotonic()) / UTILISATION_WINDOW_S))
 
     def _note_work(self, seconds: float) -> None:
-        """Add a batch that has just ended to the utilisation."""
-        share = 1 - math.exp(-seconds / UTILISATION_WINDOW_S)  # of the weights, in the time that the batch ran
+        """Update the utilisation after a batch that ran for ``seconds``."""
+        share = 1 - math.exp(-seconds / UTILISATION_WINDOW_S)  # the total weight of the time in which the batch ran
         self._utilisation = self._recent_utilisation() + share / self._workers
         self._utilisation_at = time.monotonic()
 
     def _backlog(self) -> float:
-        """Return by how many seconds the latest of the present units will be late, if no more units arrive.
+        """Return the estimated delay, in seconds, of the most delayed unit in the queue or in a running batch.
 
-        A unit is late if its result is ready after the time at which the result is needed. The results of running units
-        and of units without slack are needed now.
+        A unit's delay is the time between the moment at which its result is needed and the moment at which the result
+        will be ready. The results of running units and of units without slack are needed now.
         """
         now = time.monotonic()
         running = self._running_batches.values()
@@ -238,9 +241,10 @@ class Batcher(Generic[U, R]):
             self._finish(batch, results, time.monotonic() - started)
 
     def _take(self) -> list[_Waiting[U, R]]:
-        """Wait for the next batch, and return it: the first unit in the queue and the units that may run with it.
+        """Wait until units should run, and take them out of the queue as the next batch.
 
-        Return an empty list if the batcher is closed.
+        The batch has the first unit in the queue and other units with the same key. It is empty if the batcher is
+        closed.
         """
         with self._changed:
             free_since = time.monotonic()
@@ -267,11 +271,13 @@ class Batcher(Generic[U, R]):
             return batch
 
     def _patience_s(self, free_since: float) -> float:
-        """Return how many more seconds a free worker should wait for a larger batch; 0 or less: it should not wait.
+        """Return how many seconds a free worker should still wait for a larger batch, or at most 0 to start at once.
 
         A short wait pays off, because a batch of five units takes little longer than a batch of two. A worker waits
-        only while other workers run and units keep arriving. The processor is not idle meanwhile, because it reads the
-        arriving requests.
+        only while other workers are running batches and units keep arriving. The CPU is not idle meanwhile: it reads
+        and decodes the requests that arrive.
+
+        ``free_since``: time at which the worker became free, in seconds of ``time.monotonic()``.
         """
         if not self._running or not self._queue or any(item.unit.live for item in self._queue):
             return 0.0
@@ -282,9 +288,9 @@ class Batcher(Generic[U, R]):
         return until - time.monotonic()
 
     def _share(self) -> int:
-        """Return the maximum number of units for one worker: its share of all waiting and running units.
+        """Return the maximum number of units in a worker's next batch: an equal share of all waiting and running units.
 
-        If a worker took more units, other workers would have too few, and the last result would come later.
+        If one worker took more units, the others would have too few, and the last result would be ready later.
         """
         return math.ceil((len(self._queue) + self._running) / self._workers)
 
@@ -312,7 +318,7 @@ class Batcher(Generic[U, R]):
     def _note_pace(self, per_cost: float) -> None:
         """Update the estimated pace after a successful batch.
 
-        ``per_cost``: seconds that the batch took for each cost of 1.
+        ``per_cost``: duration of the batch in seconds, divided by the total cost of its units.
         """
         old = self._seconds_per_cost
         self._seconds_per_cost = per_cost if old == 0 else old + SMOOTHING * (per_cost - old)

@@ -1,7 +1,7 @@
-"""The interface of all engines, which take units of speech work and return results.
+"""The interface of all engines. An engine runs a model: it takes units of speech work, and returns their results.
 
-A unit contains everything on which its result depends. So it can share a batch with units of other requests, run on any
-machine, and run again after a failure.
+A unit, such as a speech segment or a sentence, contains everything on which its result depends. So a unit can share a
+batch with units of other requests, run on any machine, and run again after a failure.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any, Protocol, TypeVar
 class Unit:
     """One piece of speech work, such as a speech segment or a sentence.
 
-    ``deadline``: time after which the result is not needed, in seconds of ``time.monotonic()``; None: no limit.
+    ``deadline``: time after which the result is no longer needed, in seconds of ``time.monotonic()``; None if there is
+    no limit.
     ``live``: whether a user waits for the result in real time. Live units have priority.
-    ``admitted``: whether the unit's request or stream has already been accepted. Admitted units are never refused, but
-    wait.
+    ``admitted``: whether the unit's request or stream has already been accepted. Admitted units are never refused. If
+    the engine is full, they wait.
     ``slack_s``: seconds until the result is needed, for example while earlier audio is still playing. Units with less
     slack run first.
     ``queued_ms``: milliseconds that the unit waited for its batch. The batcher sets this.
@@ -37,7 +38,7 @@ class Unit:
     def cost(self) -> float:
         """The cost of this unit, in a measure that the engine chooses, such as seconds of audio.
 
-        Waiting times are estimated from costs.
+        The cost should be proportional to the time that the unit takes, because waiting times are estimated from it.
         """
         return 1.0
 
@@ -54,10 +55,10 @@ class EngineStats:
     ``largest_batch``: number of units in the largest batch so far.
     ``busy_s``: total duration of all batches in seconds.
     ``estimated_wait_s``: seconds that a unit submitted now would wait.
-    ``backlog_s``: seconds by which the latest of the present units will be late, that is, ready after its result is
-    needed.
-    ``seconds_per_cost``: seconds that a cost of 1 takes at present; 0 before the first measurement.
-    ``utilisation``: share of the last ten seconds, roughly, in which the workers ran batches, from 0 to 1.
+    ``backlog_s``: for the most delayed of the waiting and running units, the estimated seconds from the moment at which
+    its result is needed to the moment at which the result will be ready.
+    ``seconds_per_cost``: seconds that a unit of cost 1 takes at present; 0 before the first measurement.
+    ``utilisation``: fraction of roughly the last ten seconds in which the workers ran batches, from 0 to 1.
     """
 
     ready: bool
@@ -68,13 +69,13 @@ class EngineStats:
     largest_batch: int
     busy_s: float
     estimated_wait_s: float
-    backlog_s: float = 0.0  # tiers of earlier versions do not send this field and those after it
+    backlog_s: float = 0.0  # earlier versions do not send this field and the ones below
     seconds_per_cost: float = 0.0
     utilisation: float = 0.0
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> EngineStats:
-        """Create the state from the fields that a process of any version has sent. Ignore unknown fields."""
+        """Create the state from fields that another process has sent. Ignore fields that this version does not know."""
         return cls(**{one.name: told[one.name] for one in fields(cls) if one.name in told})
 
 
@@ -86,7 +87,7 @@ class Engine(Protocol[UnitT, ResultT]):
     """Runs units with one or more models, in this process or elsewhere."""
 
     async def load(self) -> None:
-        """Make the engine ready. Repeated calls, also from several tasks, do no harm.
+        """Make the engine ready. It is safe to call this repeatedly, and from several tasks at the same time.
 
         Raise ``EngineUnavailable`` if the engine cannot be made ready.
         """

@@ -1,4 +1,4 @@
-"""Errors of engines. They do not depend on HTTP; ``gateway.error_mapping`` converts them for API clients."""
+"""The errors that engines raise. ``gateway.error_mapping`` converts them to HTTP responses for API clients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class InferenceError(Exception):
 
 
 class OverCapacity(InferenceError):
-    """Raised when the engine has more work than it can do in time, so that the unit was not run.
+    """Raised when the engine refuses a unit, because it already has as much work as it can do in time.
 
     ``retry_after_s``: seconds after which a retry may succeed.
     """
@@ -19,7 +19,7 @@ class OverCapacity(InferenceError):
 
 
 class DeadlineExceeded(OverCapacity):
-    """Raised when the unit's deadline has passed before its result is ready."""
+    """Raised when the unit's deadline passes before its result is ready."""
 
 
 class EngineUnavailable(InferenceError):
@@ -27,7 +27,7 @@ class EngineUnavailable(InferenceError):
 
 
 class Draining(EngineUnavailable):
-    """Raised when the server is about to stop and takes no more units. The unit was not run."""
+    """Raised when the server refuses a unit, because it is about to stop. Another server may run the unit."""
 
 
 class UnitFailed(InferenceError):

@@ -50,9 +50,9 @@ def read() -> list[GpuReading]:
 
 
 def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
-    """Return a summary of the readings of several GPUs; None if there are no readings.
+    """Combine the readings of several GPUs into one; return None if there are no readings.
 
-    The summary has the id and the load of the busiest GPU, and the highest memory use of any GPU.
+    The result has the UUID and the load of the busiest GPU, but the highest memory use of any of the GPUs.
     """
     known = list(readings)
     if not known:
@@ -62,7 +62,7 @@ def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
 
 
 def _asked(nvml: Any) -> list[GpuReading]:
-    """Return the readings of the GPUs that report their load. A partition of a GPU (MIG) does not report its load."""
+    """Read all GPUs. Leave out those that do not report their load, such as a partition of a GPU (MIG)."""
     readings = []
     try:
         count = nvml.nvmlDeviceGetCount()

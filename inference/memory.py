@@ -1,12 +1,12 @@
 """Make glibc keep the large buffers that a model on a CPU allocates anew for each of its layers.
 
 By default, glibc gets each block above 32 MB from the kernel, and returns the block to the kernel when it is freed.
-glibc also returns free memory at the end of a large heap. The kernel must then clear each page again before its next
-use: for attention over 30 s of audio, this caused 100,000 page faults and took a third of the encoder's time. Buffers
-that glibc keeps stay mapped and are reused. Call ``give_back`` after loading or unloading a model, to return free
+glibc also returns free memory at the end of a large heap. The kernel must then clear each page before it is used again.
+For attention over 30 s of audio, this caused 100,000 page faults and took a third of the encoder's time. Buffers that
+glibc keeps are reused without page faults. Call ``give_back`` after loading or unloading a model, to return the free
 memory to the kernel.
 
-Other C libraries (musl, macOS) do not have these options, so nothing changes there.
+Other C libraries (such as musl and that of macOS) do not have these options. There, this module does nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _OPERATORS = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", 
 def keep_buffers() -> None:
     """Make glibc keep freed buffers in this process from now on. Change nothing if the operator has configured malloc.
 
-    Call this before the model is loaded, because a thread keeps the heap (arena) that it already uses.
+    Call this before the model is loaded. It makes all threads share one heap (arena), but a thread that already uses
+    another heap keeps it.
     """
     if sys.platform != "linux" or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return

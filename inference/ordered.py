@@ -15,8 +15,8 @@ async def in_order(
 ) -> AsyncGenerator[R, None]:
     """Run ``work`` on at most ``ahead`` items at the same time, and yield the results in the order of the items.
 
-    A result is yielded as soon as it is ready and all earlier results have been yielded, even if no further item has
-    arrived. If an item fails or the reader stops, all other items are cancelled.
+    Each result is yielded as soon as it is ready and all earlier results have been yielded. It does not wait for the
+    next item to arrive. If ``work`` raises an exception or the consumer stops iterating, all other items are cancelled.
     """
     room = asyncio.Semaphore(ahead)
     started: asyncio.Queue[asyncio.Future[R] | None] = asyncio.Queue()

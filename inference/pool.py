@@ -3,11 +3,12 @@
 There are several pools, so that urgent work does not wait for other work:
 
 - ``first``: the first steps of a request (parsing, decoding audio, finding speech).
-- ``cpu``: the later steps (computing features, encoding audio). If both shared a pool and a hundred requests arrived
-  together, all of them would be decoded before the first was recognised, and the engine would be idle meanwhile.
+- ``cpu``: the later steps of a request (computing features, encoding audio). These steps do not share a pool with the
+  first ones. Otherwise, if a hundred requests arrived together, the audio of all of them would be decoded before the
+  first could be recognised, and the engine would be idle meanwhile.
 - ``live``: work for open streams.
-- ``ahead``: work whose result is needed only later. This pool has half as many threads, so that the speech for a
-  ten-minute text, for example, does not delay another user's first sentence.
+- ``ahead``: work whose result is needed only later, such as the rest of a long text that is being spoken. This pool has
+  half as many threads as the others, so that a ten-minute text does not delay another user's first sentence.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def _pool(name: str) -> ThreadPoolExecutor:
 
 
 def _submit(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-    """Submit ``function`` to the named pool. The function runs with the caller's language, for translated messages."""
+    """Run ``function`` in the pool ``name``. Keep the caller's language active, so that messages are translated."""
     language = translation.get_language()
 
     def run() -> R:
@@ -52,15 +53,15 @@ async def in_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -
 
 
 async def in_first_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run ``function`` in the ``first`` pool, for the first steps of a request. Otherwise like ``in_pool``."""
+    """Do the same as ``in_pool``, but in the ``first`` pool, which is for the first steps of a request."""
     return await asyncio.wrap_future(_submit("first", function, *args, **kwargs))
 
 
 async def in_live_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run ``function`` in the ``live`` pool, for short work of open streams. Otherwise like ``in_pool``."""
+    """Do the same as ``in_pool``, but in the ``live`` pool, which is for short pieces of work of open streams."""
     return await asyncio.wrap_future(_submit("live", function, *args, **kwargs))
 
 
 async def in_ahead_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run ``function`` in the ``ahead`` pool, for work that is needed only later. Otherwise like ``in_pool``."""
+    """Do the same as ``in_pool``, but in the ``ahead`` pool, which is for results that are needed only later."""
     return await asyncio.wrap_future(_submit("ahead", function, *args, **kwargs))

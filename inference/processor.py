@@ -1,4 +1,4 @@
-"""What this machine's processor can do."""
+"""Find out which instruction sets this machine's processor supports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 def flags() -> frozenset[str]:
-    """Return the processor's flags as Linux names them, such as "avx512f". Empty on other systems, and on Arm."""
+    """Return the processor's flags as Linux names them, such as "avx512f"; an empty set on other systems and on Arm."""
     if not CPU_INFO.exists():
         return frozenset()
     line = next((line for line in CPU_INFO.read_text().splitlines() if line.startswith("flags")), "")

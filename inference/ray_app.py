@@ -1,15 +1,17 @@
-"""The inference tier on Ray Serve: ``serve run inference.ray_app:app``, or KubeRay with this import path.
+"""The inference tier on Ray Serve. Start it with ``serve run inference.ray_app:app``, or with KubeRay and this path.
+
+The inference tier is the group of servers that run the models for all API processes:
 
     API process ── HTTP ──► units (ingress, no model) ── handle ──► asr, tts (replicas with models)
 
-The deployment ``units`` runs the same ``UnitServer`` as ``manage.py serve_inference``, but its handler passes each
-frame to a replica of the deployment that has the engine. Serve's router chooses the less busy of two random replicas.
-At most ``max_queued_requests`` requests wait; further requests are refused with 503 over_capacity. The number of
-replicas depends on how long work waits (``inference.scaling``).
+The deployment ``units`` runs the same ``UnitServer`` as ``manage.py serve_inference``. But its handler passes each unit
+of work to a replica of the deployment that runs the unit's engine. Serve's router chooses the less busy of two random
+replicas. At most ``max_queued_requests`` requests wait. Further requests are refused with status 503 and the code
+``over_capacity``. The number of replicas depends on how long work waits (``inference.scaling``).
 
-A replica counts as started when its models have run a unit. Ray restarts a replica whose engines are no longer ready. A
-replica finishes its units before it is removed. The settings ``VOICE_RAY_…`` give the sizes; a Serve config file can
-override them for each deployment, by name.
+A replica counts as started when its models have run a unit. Ray restarts a replica if one of its engines is no longer
+ready. A replica finishes its units before it is removed. The settings ``VOICE_RAY_…`` determine the number of replicas
+and their CPUs and GPUs. A Serve config file can override these options of each deployment, by the deployment's name.
 
 API processes do not need Ray, so only requirements-cluster.txt lists it.
 """
@@ -65,9 +67,9 @@ LOST = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError, Task
 
 
 class Replica:
-    """One process of the tier, which runs the engines ``names``.
+    """One process of the inference tier, which runs the engines ``names``.
 
-    When the constructor returns, the engines are loaded and have run a unit.
+    The constructor loads the engines and runs sample units on each of them. So the replica is ready when it returns.
     """
 
     async def __init__(self, names: list[str]) -> None:  # type: ignore[misc]  # Serve awaits constructors
@@ -113,7 +115,9 @@ class Replica:
 
 
 class DeploymentUnitHandler:
-    """A ``UnitHandler`` that runs units in replicas of Serve deployments, and stores each replica's latest state.
+    """A ``UnitHandler`` that runs units in replicas of Serve deployments.
+
+    It keeps the latest state that each replica has reported.
 
     ``handles``: deployment handles, by the name of the engine that each deployment runs.
     """
@@ -142,8 +146,8 @@ class DeploymentUnitHandler:
     async def status(self) -> TierStatus:
         """Return the state of the inference tier.
 
-        A deployment is asked only if its last reading is older than a second. A replica that is too busy to answer is
-        still included, with the state from its last reply to a unit.
+        Ask a deployment only if it has not reported within the last second. A replica that is too busy to
+        answer is included with the state from its last reply to a unit, if that is at most ``READING_FRESH_S`` old.
         """
         new = {name for name in self._handles if self._fresh(name, READING_NEW_S)}
         quiet = {handle.deployment_name: name for name, handle in self._handles.items() if name not in new}
@@ -204,9 +208,10 @@ class ReplicaCounts:
         self._wanted_since: dict[str, float] = {}
 
     async def read(self) -> dict[str, Fields]:
-        """Return the latest counts by deployment; {} if the controller has not answered for ``COUNTS_KEPT_S`` seconds.
+        """Return the latest counts of each deployment, by its name. They are at most ``COUNTS_KEPT_S`` seconds old.
 
-        A count has the fields ``running`` (number of running replicas) and ``most`` (maximum number of replicas).
+        The counts have the fields ``running`` (number of running replicas) and ``most`` (maximum number of replicas).
+        Return an empty dictionary if the controller has not answered for a longer time.
         """
         if time.monotonic() - self._asked_at < COUNTS_NEW_S:
             return self._known
@@ -236,7 +241,7 @@ class ReplicaCounts:
 
 @serve.ingress()
 class Ingress:
-    """The deployment that receives units over HTTP and passes them to the replicas with the engines."""
+    """The deployment that receives units over HTTP and passes them to the replicas that run the engines."""
 
     def __init__(self, handles: dict[str, DeploymentHandle]) -> None:
         self._server = UnitServer(DeploymentUnitHandler(handles))
@@ -259,9 +264,9 @@ def _export_batches() -> None:
 
 
 def _replicas(wanted: str) -> dict[str, Any]:
-    """Return Serve's options for a number of replicas.
+    """Return the options that set the number of replicas of a Serve deployment.
 
-    ``wanted``: value of the setting: ``2`` for exactly two replicas; ``1-4`` for one to four, as the work requires.
+    ``wanted``: value of a setting: ``2`` for exactly two replicas, or ``1-4`` for one to four, depending on the work.
     """
     least, _, most = wanted.partition("-")
     if not most:
@@ -294,7 +299,7 @@ def _deployment(name: str, replicas: str, *, cpus: float, gpus: float, max_queue
 
 
 def build() -> Any:
-    """Return the Serve application, built according to the settings."""
+    """Build the Serve application according to the settings."""
     speech = [name for name in runtime.names() if name != ASR]
     asr = _deployment(
         ASR,

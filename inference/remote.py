@@ -1,16 +1,18 @@
-"""An engine whose model runs in the inference tier: it sends units over HTTP, and returns the results.
+"""An engine whose model runs in the inference tier. It sends units of work to the tier over HTTP.
 
-A unit can safely be sent again. This is done in three cases, which the tier's ``RetryBudget`` limits:
+The inference tier is the group of servers that run the models, at one or more addresses. A unit, such as a speech
+segment or a sentence, can safely be sent again. This is done in three cases. The tier's ``RetryBudget`` limits these
+retries:
 
-- The unit is lost, because a replica has died or an address is gone.
-- It takes much longer than usual. It is then sent to a second address too, and the first result is used.
+- The unit is lost, because a replica has died or its address no longer answers.
+- The unit takes much longer than usual. It is then sent to a second address too, and the first result is used.
 - The address has no capacity for the first unit of a request. The unit is then sent to another address.
 
-If a server that is stopping refuses a unit, or if the tier has no capacity for a later unit of a request, sending the
-unit again does not use the budget, because the unit was no work for the tier.
+Two other retries do not use the budget, because the refused unit caused no work in the tier: after a refusal by a
+server that is stopping, and after the tier had no capacity for a later unit of a request.
 
-If no address answers, the first unit of a request fails at once. The later units of a request wait up to
-``PATIENCE_S``, because the tier may be back by then. They are sent again for as long if only stopping servers answer.
+The first unit of a request fails at once if no address answers. Later units (``Unit.admitted``) wait for the tier to
+return for up to ``PATIENCE_S``. If only stopping servers answer, they are sent again for up to ``PATIENCE_S``.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ units_again = Counter("voice_units_again", "Units sent to the inference tier ano
 
 
 class Pace:
-    """An estimate of how long units take: a smoothed mean and mean deviation, as TCP keeps for round-trip times."""
+    """Estimates how long units take: a smoothed mean and mean deviation, like TCP's estimate of round-trip times."""
 
     def __init__(self) -> None:
         self._number = 0
@@ -86,9 +88,9 @@ class RemoteEngine(Generic[U, R]):
         self._has_learnt = False
 
     async def load(self) -> None:
-        """Connect to the tier and fetch the description of its models.
+        """Connect to the tier, and fetch the information about its models.
 
-        Raise ``EngineUnavailable`` if the tier does not answer.
+        Raise ``EngineUnavailable`` if the tier does not answer, or if it does not have this engine ready.
         """
         await self._tier.start(self._name)
         if not self._tier.is_up(self._name):
@@ -171,7 +173,7 @@ class RemoteEngine(Generic[U, R]):
                 units_again.labels(self._name, "full").inc()
 
     async def _returned(self, patience_s: float) -> Endpoint | None:
-        """Wait for an address that can run the engine. Return the address; None after ``patience_s`` seconds."""
+        """Wait up to ``patience_s`` seconds for an address where the engine is ready. Return None if there is none."""
         until = time.monotonic() + patience_s
         while (left_s := until - time.monotonic()) > 0:
             await self._tier.change(left_s)
@@ -182,9 +184,9 @@ class RemoteEngine(Generic[U, R]):
     async def _hedged(
         self, packed: PackedUnit, endpoint: Endpoint, *, is_retry: bool
     ) -> tuple[Mapping[str, Any], bytes]:
-        """Send a unit to ``endpoint``. If this address is slow, send the unit to another address too.
+        """Send a unit to ``endpoint``. If there is no reply in time, send the unit to another address too.
 
-        Return the first result. If all attempts fail, raise the error of the attempt that ended last.
+        Return the header and the payload of the first result. If both attempts fail, raise the error of the later one.
         """
         tries = {asyncio.ensure_future(self._try(packed, endpoint, is_retry=is_retry))}
         try:
@@ -220,5 +222,5 @@ def _unavailable() -> InferenceError:
 
 @cache
 def shared_tier() -> Tier:
-    """Return the inference tier at ``VOICE_INFERENCE_URL``. All engines of this process share it."""
+    """Return the client of the inference tier at ``VOICE_INFERENCE_URL``, which all engines of this process share."""
     return Tier(settings.VOICE_INFERENCE_URL)

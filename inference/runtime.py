@@ -1,8 +1,8 @@
-"""The engines of this process, by name. They are created on first use, loaded at start-up, and closed at shutdown.
+"""A registry of the engines of this process. They are created on first use, loaded at start-up, closed at shutdown.
 
-Apps register a factory in ``AppConfig.ready``, so that slow imports happen only when an engine is used. If
-``VOICE_INFERENCE_URL`` is set, this process loads no models: its engines send units to the inference tier
-(``inference.remote``).
+Each app registers a factory for its engines in ``AppConfig.ready``, so that slow imports happen only when an engine is
+used. If ``VOICE_INFERENCE_URL`` is set, this process loads no models. Its engines then send their work to the inference
+tier, which is the group of servers that run the models (``inference.remote``).
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def register(
     ``factory``: function that creates the engine.
     ``codec``: packs and unpacks the engine's units and results for the inference tier.
     ``has_fallback``: whether another engine takes over if this engine fails to load.
-    ``warm_up``: function that prepares this process, so that the first request need not wait. It runs in a thread
-    while the engine is loaded, even if the engine runs in the inference tier.
+    ``warm_up``: function that does slow preparations in this process, so that the first request need not wait for
+    them. It runs in a thread while the engine is being loaded, even if the engine runs in the inference tier.
     """
     _factories[name] = factory
     _codecs[name] = codec
@@ -67,7 +67,7 @@ def engine(name: str) -> AnyEngine:
 def local(name: str) -> AnyEngine:
     """Return the engine ``name`` with its model in this process, even if ``VOICE_INFERENCE_URL`` is set.
 
-    The inference tier itself uses this function.
+    The servers of the inference tier use this function.
     """
     if name not in _engines:
         _engines[name] = _factories[name]()
@@ -85,7 +85,10 @@ def _remote(name: str) -> AnyEngine:
 
 
 def growth(name: str) -> float:
-    """Return the factor by which the inference tier may increase the engine's replicas; 1 without a tier."""
+    """Return the engine's maximum number of replicas in the inference tier, divided by the present number.
+
+    Return 1 if there is no inference tier.
+    """
     if not settings.VOICE_INFERENCE_URL:
         return 1.0
     from inference.remote import shared_tier
@@ -103,14 +106,14 @@ def gpus() -> list[GpuReading]:
 
 
 def fall_back(name: str) -> bool:
-    """Record that the engine failed to load. Return True if another engine does its work from now on."""
+    """Record that the engine ``name`` failed to load. Return True if another engine does its work from now on."""
     if name in _has_fallback:
         _replaced_by_fallback.add(name)
     return name in _has_fallback
 
 
 def uses_fallback(name: str) -> bool:
-    """Return True if the engine failed to load and another engine does its work."""
+    """Return True if the engine ``name`` failed to load and another engine does its work."""
     return name in _replaced_by_fallback
 
 
@@ -119,9 +122,9 @@ def names() -> list[str]:
 
 
 async def load(name: str) -> None:
-    """Load the engine ``name``, and warm up this process for its requests.
+    """Load the engine ``name``, and run its warm-up function at the same time.
 
-    Raise the engine's errors. If the warm-up fails, only log the error.
+    Raise the engine's error if it cannot be loaded. If only the warm-up fails, log the error.
     """
     warm_up = asyncio.create_task(asyncio.to_thread(_warm_ups.get(name, lambda: None)))
     try:
@@ -155,7 +158,10 @@ def status() -> dict[str, EngineStats]:
 
 
 def observe_batches(observer: BatchObserver) -> None:
-    """Call ``observer(engine name, batch size, seconds)`` after each batch, in the worker's thread."""
+    """Register a function to be called after each batch with the engine's name, the batch's size and its seconds.
+
+    It is called in the thread that has run the batch.
+    """
     _observers.append(observer)
 
 

@@ -1,12 +1,13 @@
-"""Decide how many replicas an engine of the inference tier should have, depending on how long work waits.
+"""Decide how many replicas an engine should have in the inference tier, depending on how long work waits.
 
-Each replica measures its throughput (units completed per second) and its capacity (units completed per second while it
-always has work). ``replicas_wanted``, a policy for Ray Serve's autoscaler, returns the larger of two numbers:
+The inference tier is the group of servers that run the models. A replica is one process that runs a copy of an engine.
+Each replica measures two rates: its throughput (units completed per second) and its capacity (units completed per
+second while it is busy). ``replicas_wanted``, a policy for Ray Serve's autoscaler, returns the larger of two numbers:
 
-- the number of replicas at which no replica has more units than it can complete within an acceptable wait. This wait is
-  half the wait that admission control allows, so that replicas are added before requests are refused;
-- the number of replicas at which each replica is busy for at most ``UTILISATION`` of its time. So a replica is removed
-  only if the others can do its work.
+- The number of replicas that can complete all running and waiting units within an acceptable wait. This wait is half
+  the wait that admission control allows, so that replicas are added before requests are refused.
+- The number of replicas that can sustain the present throughput while each is busy for at most ``UTILISATION`` of its
+  time. Because of this number, a replica is removed only if the others can do its work.
 
 The capacity of a replica is unknown until it has been busy for a second. Until then, only the number of units counts.
 
@@ -37,7 +38,7 @@ WAIT = "wait_s"
 
 
 class WorkMeter:
-    """Measures the work of one replica. Call ``begin`` and ``end`` for each unit.
+    """Measures the throughput and the capacity of one replica. Call ``begin`` and ``end`` for each unit.
 
     ``longest_s``: maximum wait that admission control allows, in seconds; 0: no limit.
     """
@@ -66,7 +67,10 @@ class WorkMeter:
             self._since = None
 
     def stats(self) -> dict[str, float]:
-        """Return the measurements that ``replicas_wanted`` needs, by name."""
+        """Return the values that ``replicas_wanted`` needs, by name.
+
+        They are the capacity and the throughput in units per second, and the acceptable wait in seconds.
+        """
         now = self._clock()
         while self._recent and self._recent[0] < now - RECENT_S:
             self._recent.popleft()
@@ -76,7 +80,7 @@ class WorkMeter:
     def _measure(self, now: float) -> None:
         if self._under_way < BUSY:
             return
-        if self._since is None:  # the first unit only starts the measurement, because part of it was done before
+        if self._since is None:  # the first unit is not counted, because part of it was done earlier
             self._since = now
             self._done_since = 0
             return
@@ -99,7 +103,7 @@ class Context(Protocol):
     """The part of Ray's ``AutoscalingContext`` that this module reads.
 
     ``total_num_requests``: number of running and waiting requests in all replicas.
-    ``raw_metrics``: recent measurements of each replica, by name of the metric and then by replica.
+    ``raw_metrics``: recent values of each metric, by the metric's name and then by replica.
     ``config``: autoscaling configuration of the deployment.
     """
 
@@ -111,8 +115,8 @@ class Context(Protocol):
 def replicas_wanted(context: Context) -> tuple[float, dict[str, Any]]:
     """Return the number of replicas that a deployment should have. This is an autoscaling policy for Ray Serve.
 
-    Ray rounds the number up, and applies delays and limits. The second value is state that Ray would keep between
-    calls; this policy has none.
+    Ray rounds the number up, and applies its own delays and limits. The second value is the state that a policy can
+    keep between calls. This policy needs no state, so the dictionary is empty.
     """
     rates = [rate for rate in _newest(context, RATE) if rate > 0]
     if not rates:

@@ -1,8 +1,8 @@
-"""Give the event loop priority over the threads of models if there are more threads than cores.
+"""Lower the priority of the threads that run models, so that they do not delay the event loop.
 
-A model's threads compute for a long time without running Python code. At the same priority, they delay the event loop:
-on two busy cores, it waited for half a second before it could answer. On Linux, each thread has its own priority, which
-the threads that it starts inherit. On other systems, this module does nothing.
+A model's threads compute for a long time. If there are more of them than cores, and all threads have the same priority,
+the event loop gets too little time: on two busy cores, a reply was delayed by half a second. On Linux, each thread has
+its own priority, which is inherited by the threads that it starts. On other systems, this module does nothing.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import sys
 import threading
 
 NICE = 10
-#: For a model whose users wait less: speech is played while the rest is synthesised, but a transcript is awaited whole.
+#: For speech synthesis, which may be slower: speech is played while the rest is synthesised, but a transcript is needed
+#: as a whole.
 VERY_NICE = 15
 
 
 def lower(nice: int = NICE) -> None:
     """Lower the priority of the current thread and of the threads that it starts.
 
-    ``nice``: the new priority; the kernel gives threads with a larger number less time.
+    ``nice``: the new nice value. A thread with a larger value gets less time.
 
-    The priority cannot be raised again, so call this in a thread that ends when its work is done.
+    An unprivileged process cannot raise the priority again, so call this only in a thread of its own.
     """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

@@ -1,12 +1,13 @@
-"""An API process's view of the inference tier: its addresses, which of them answer, and how busy they are.
+"""The client of the inference tier. It knows which of the tier's addresses answer and how busy they are.
 
-About once a second, a probe asks each address for its status. So no units are sent to an address that is gone, and an
-address that is back is used again within seconds. An address counts as gone if it refuses a connection, or if it has
-answered neither ``MAX_MISSES`` probes in a row nor any unit meanwhile.
+The inference tier is the group of servers that run the models for the API processes. About once a second, a probe asks
+each address of the tier for its status. So units of work are not sent to an address that is gone, and an address that
+is back is used again within seconds. An address counts as gone if it refuses a connection. It also counts as gone after
+``MAX_MISSES`` probes in a row without an answer, unless it returned the result of a unit in between.
 
-An address may belong to a load balancer. A kept connection then leads to the server that the balancer chose when the
-connection was opened, even if this server is about to stop. So probes and retries use new connections. If a stopping
-server answers a probe, the address is asked again at once, because its other servers may be ready.
+An address may belong to a load balancer. A connection that is kept open leads to the server that the balancer chose
+when the connection was opened, even if that server is about to stop. So probes and retries use new connections. If a
+stopping server answers a probe, the address is probed again at once, because its other servers may be ready.
 
 Threads: everything here belongs to one event loop, except ``Tier.gpus``.
 """
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 2.0
 MAX_MISSES = 3
-MAX_STOPPING = 5  # number of times that an address is asked at once, while each time a stopping server answers
+MAX_STOPPING = 5  # maximum number of requests of one probe, if a stopping server answers each of them
 # What a probe raises if the address gives no usable answer.
 NO_ANSWER = (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError, InferenceError)
 CONNECT_TIMEOUT_S = 2.0
@@ -55,7 +56,7 @@ class Lost(Exception):
 
 
 class RetryBudget:
-    """A token bucket that limits retries, so that they do not overload an inference tier in trouble.
+    """A token bucket that limits retries, so that they do not overload an inference tier that has lost servers.
 
     Each unit adds ``RETRIES_PER_UNIT`` tokens, and each retry takes one.
     """
@@ -68,7 +69,7 @@ class RetryBudget:
         self._saved = min(RETRIES_SAVED, self._saved + RETRIES_PER_UNIT)
 
     def take(self) -> bool:
-        """Take a token for one retry. Return False if no token is left; the retry is then not allowed."""
+        """Take a token for one retry. Return False if no token is left, that is, if the retry is not allowed."""
         if self._saved < 1:
             return False
         self._saved -= 1
@@ -81,8 +82,8 @@ class Endpoint:
 
     ``ready``: names of the engines that are ready at this address.
     ``under_way``: number of units that were sent to this address and have not been answered.
-    ``misses``: number of probes without an answer since the last answer to a probe or a unit.
-    ``gone``: future that is done when the address counts as gone. Its unanswered units are then lost.
+    ``misses``: number of unanswered probes since the address last answered a probe or returned a result.
+    ``gone``: future that is done when the address counts as gone. The units that it has not answered are then lost.
     """
 
     url: str
@@ -98,7 +99,7 @@ class Endpoint:
 class Tier:
     """The addresses of the inference tier, and the HTTP session that reaches them.
 
-    Call ``start`` on the event loop that uses the tier. When the last user calls ``leave``, the tier is closed.
+    Call ``start`` on the event loop that uses the tier. When the last user calls ``leave``, the session is closed.
 
     ``budget``: limits the retries to all addresses together.
     """
@@ -118,7 +119,7 @@ class Tier:
         self._gpus: dict[str, tuple[float, GpuReading]] = {}
 
     async def start(self, user: str) -> None:
-        """Open the tier for ``user``, the name of an engine. Return after the first probe of every address."""
+        """Start using the tier as ``user``, the name of an engine. Return after the first probe of every address."""
         self._users.add(user)
         if self._session is None:
             self._session = _session(aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S))
@@ -153,9 +154,11 @@ class Tier:
         return any(endpoint.is_up(name) for endpoint in self._endpoints)
 
     def pick(self, name: str, avoid: frozenset[str] = frozenset()) -> Endpoint | None:
-        """Return the less busy of two random addresses where the engine ``name`` is ready; None if there are none.
+        """Choose two random addresses where the engine ``name`` is ready, and return the less busy of them.
 
-        ``avoid``: addresses to choose only if there are no others.
+        Return None if the engine is not ready anywhere.
+
+        ``avoid``: URLs of addresses that are chosen only if there are no others.
         """
         able = [endpoint for endpoint in self._endpoints if endpoint.is_up(name)]
         able = [endpoint for endpoint in able if endpoint.url not in avoid] or able
@@ -164,7 +167,7 @@ class Tier:
         return min(random.sample(able, min(2, len(able))), key=lambda endpoint: endpoint.under_way)
 
     async def change(self, timeout_s: float) -> None:
-        """Wait until an address appears, disappears or changes its engines, but at most ``timeout_s`` seconds."""
+        """Wait until the engines that are ready at any address change, but for at most ``timeout_s`` seconds."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
@@ -200,7 +203,7 @@ class Tier:
         return body
 
     async def about(self, name: str) -> Mapping[str, Any] | None:
-        """Return the tier's description of the models of the engine ``name``; None if no address answers."""
+        """Return the tier's information about the models of the engine ``name``; None if no address answers."""
         endpoint = self.pick(name)
         if endpoint is None:
             return None
@@ -221,7 +224,8 @@ class Tier:
     def stats(self, name: str) -> EngineStats:
         """Return the state of the engine ``name``, combined from all processes that have reported recently.
 
-        Counts are summed, except the size of the largest batch. Waiting times and paces are averaged.
+        Counts and ``busy_s`` are summed, except for ``largest_batch``, which is the maximum. Waiting times, paces and
+        utilisations are averaged.
         """
         since = time.monotonic() - READINGS_FRESH_S
         known = self._readings.get(name, {})
@@ -243,12 +247,12 @@ class Tier:
         )
 
     def growth(self, name: str) -> float:
-        """Return the factor by which the tier may increase the engine's replicas; 1 if the tier does not report it."""
+        """Return the engine's maximum number of replicas, divided by the present number; 1 if they are unknown."""
         at, running, most = self._replicas.get(name, (float("-inf"), 1, 1))
         return most / running if time.monotonic() - at < READINGS_FRESH_S and most > running > 0 else 1.0
 
     def gpus(self) -> list[GpuReading]:
-        """Return the recent readings of the tier's GPUs. Thread-safe."""
+        """Return the recent readings of the tier's GPUs. This method may be called in any thread."""
         since = time.monotonic() - READINGS_FRESH_S
         return [reading for at, reading in list(self._gpus.values()) if at >= since]
 
@@ -317,7 +321,7 @@ class Tier:
             self._note_ready(endpoint, frozenset(ready))
 
     async def _status(self, endpoint: Endpoint) -> dict[str, Any]:
-        """Return the status of a server at ``endpoint``, of a stopping one only if no other server has answered."""
+        """Return the status of a server at ``endpoint``. If a stopping server answers, try to reach another one."""
         status = await self._get(endpoint, "status")
         for _ in range(MAX_STOPPING - 1):
             if not status["draining"]:
@@ -325,7 +329,7 @@ class Tier:
             try:
                 status = await self._get(endpoint, "status")
             except NO_ANSWER:
-                break  # what the stopping server has said is known
+                break  # use the status of the stopping server
         return status
 
     def _note_gone(self, endpoint: Endpoint) -> None:

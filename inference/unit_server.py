@@ -1,8 +1,8 @@
-"""The inference tier's server: an ASGI application that receives units as frames, and returns results.
+"""The server of the inference tier: an ASGI application that receives units of work, and returns their results.
 
-``inference.wire`` describes the frames. ``manage.py serve_inference`` runs the application in one process, and
-``inference.ray_app`` runs it in Ray Serve's ingress. A ``UnitHandler`` runs the units, either in this process
-(``LocalUnitHandler``) or in replicas (``DeploymentUnitHandler``).
+``inference.wire`` describes the binary frames in which units and results are sent. ``manage.py serve_inference`` runs
+this application in one process, and ``inference.ray_app`` runs it in Ray Serve's ingress. A ``UnitHandler`` runs the
+units, either in this process (``LocalUnitHandler``) or in replicas (``DeploymentUnitHandler``).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ logger = logging.getLogger(__name__)
 class TierStatus:
     """The state of the inference tier.
 
-    ``engines``: for each engine, the state in each process that answered: its id (``process``) and the fields of
-    ``EngineStats``.
+    ``engines``: for each engine, its state in each process that answered. A state has the process's id (``process``)
+    and the fields of ``EngineStats``.
     ``gpus``: the fields of ``GpuReading`` for each GPU.
     ``replicas``: for each engine, the present (``running``) and the maximum (``most``) number of replicas; empty if the
     tier is a single process, or if the numbers are unknown.
@@ -55,7 +55,10 @@ class TierStatus:
 
 
 class UnitHandler(Protocol):
-    """Runs units in engines. ``answer`` raises ``KeyError`` if there is no engine ``name``."""
+    """Runs the units that ``UnitServer`` receives.
+
+    ``answer`` runs the unit in a frame on the engine ``name``, and raises ``KeyError`` if there is no such engine.
+    """
 
     async def answer(self, name: str, frame: bytes) -> Reply: ...
 
@@ -130,8 +133,9 @@ class LocalUnitHandler:
 class UnitServer:
     """The ASGI application of the inference tier.
 
-    ``draining``: if True, new units are refused, so that clients send them elsewhere, and running units are finished.
-    Each reply then closes its connection, because a load balancer may pass the next connection to another server.
+    ``draining``: set this to True when the server is about to stop. It then finishes the running units, and refuses new
+    units, so that clients send them elsewhere. It also closes the connection after each reply, because a load balancer
+    may pass the client's next connection to another server.
     """
 
     def __init__(self, handler: UnitHandler) -> None:
@@ -174,7 +178,7 @@ class UnitServer:
         return _json({"status": "ready" if is_ready else "not ready"}, 200 if is_ready else 503)
 
     async def _unit(self, name: str, receive: Any) -> Reply | None:
-        # The body is read in any case. If the connection were closed before, the client might lose the reply.
+        # The body is read even while draining. If the connection were closed earlier, the client might lose the reply.
         frame = await _body(receive)
         if frame is None:
             return None
@@ -193,10 +197,10 @@ class UnitServer:
 
 
 def _status_fields(status: TierStatus) -> Fields:
-    """Convert a status to plain fields.
+    """Convert a status to fields that can be sent as JSON.
 
-    The field ``later`` contains, for each engine and process, the fields that older clients would not accept in an
-    engine's state (``wire.LATER_FIELDS``).
+    Older clients reject an engine's state if it has fields that they do not know (``wire.LATER_FIELDS``). So these
+    fields are moved to the field ``later``, by engine and process.
     """
     engines: dict[str, list[Fields]] = {name: [] for name in status.engines}
     later: dict[str, dict[str, Fields]] = {name: {} for name in status.engines}
@@ -208,9 +212,9 @@ def _status_fields(status: TierStatus) -> Fields:
 
 
 async def _live(receive: Any, send: Any) -> None:
-    """Answer ASGI's lifespan events.
+    """Answer ASGI's lifespan events without doing anything.
 
-    There is nothing to start or stop here, because the code that creates the handler also loads and closes it.
+    The code that creates the handler also loads and closes it.
     """
     for event in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
         await receive()

@@ -1,15 +1,20 @@
-"""The protocol between an API process and the inference tier: binary frames over HTTP, version 1.
+"""The protocol between an API process and the inference tier, version 1. Binary frames are sent over HTTP.
+
+A unit is one piece of speech work, such as a speech segment. A request's frame contains a unit, and a reply's frame
+contains the unit's result:
 
     4 bytes   length of the header, big-endian
     header    JSON, UTF-8
     payload   samples, little-endian: int16 if this is lossless, else float32
 
-    POST /units/v1/<engine>   one unit; the response contains its result, or the reason why there is no result
-    GET  /units/v1/status     state of the engines in all known processes behind this address
-    GET  /units/v1/about      information about the models that API processes need
+The server has these endpoints:
 
-A deadline is sent as the number of seconds left, so clocks need not agree. If the client disconnects, its unit is not
-run. Each app has a ``Codec`` for its units.
+    POST /units/v1/<engine>   run a unit; the reply contains its result, or an error in JSON
+    GET  /units/v1/status     return the state of the engines in all known processes behind this address
+    GET  /units/v1/about      return the information about the models that API processes need
+
+A deadline is sent as the number of seconds left, so that clocks need not agree. If the client disconnects while its
+unit waits, the unit is not run. Each app provides a ``Codec``, which converts its units and results.
 """
 
 from __future__ import annotations
@@ -33,8 +38,8 @@ CONTENT_TYPE = "application/vnd.voice.unit"
 LARGEST_FRAME = 8_388_608  # bytes; a unit of 30 s of audio has at most 2 MB
 LONGEST_ID = 512
 INT16_SCALE = np.float32(32768)
-# Fields of ``EngineStats`` that API processes of version 0.3.0 do not know. These processes reject a reading with
-# unknown fields, so the fields are sent outside the reading. Later versions ignore unknown fields.
+# Fields of ``EngineStats`` that API processes of version 0.3.0 do not know. Those processes reject an engine's state if
+# it has unknown fields, so these fields are sent separately. Later versions ignore unknown fields.
 LATER_FIELDS = frozenset({"backlog_s", "seconds_per_cost", "utilisation"})
 
 Fields = Mapping[str, Any]
@@ -61,23 +66,23 @@ class Codec(Protocol[U, R]):
     def unpack_result(self, fields: Fields, payload: bytes) -> R: ...
 
     def about(self) -> Fields:
-        """Return the information about the models that API processes need, because they load no model.
+        """Return what API processes need to know about the models, because they do not load the models themselves.
 
-        Called in the inference tier.
+        This method is called in the inference tier.
         """
 
     def samples(self) -> list[U]:
-        """Return sample units that warm up the engine after it has been loaded. Called in the inference tier."""
+        """Return sample units that warm up a newly loaded engine. This method is called in the inference tier."""
 
     def learn(self, about: Fields) -> None:
-        """Use the information that ``about`` has returned in the inference tier. Called in an API process."""
+        """Store the information that ``about`` returned in the inference tier. This is called in an API process."""
 
 
 @dataclass(frozen=True)
 class Reply:
     """An HTTP response of the inference tier.
 
-    ``retry_after_s``: value of the Retry-After header in seconds; None: no header.
+    ``retry_after_s``: value of the Retry-After header in seconds, or None to send no such header.
     """
 
     status: int
@@ -87,7 +92,7 @@ class Reply:
 
 
 def frame(header: Fields, payload: bytes = b"") -> bytes:
-    """Return a frame with this header and payload."""
+    """Encode a header and a payload as a frame."""
     head = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return b"".join([struct.pack(">I", len(head)), head, payload])
 
@@ -105,7 +110,10 @@ def parse(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 class PackedUnit:
-    """A unit that is packed once and may be sent several times. Each frame has the time left until the deadline."""
+    """A unit that is packed only once, but can be sent several times.
+
+    Each frame contains the time that is left until the unit's deadline when the frame is created.
+    """
 
     def __init__(self, codec: Codec[Any, Any], unit: Unit) -> None:
         fields, self._payload = codec.pack_unit(unit)
@@ -143,18 +151,20 @@ def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
 
 
 def _origin(told: Any) -> dict[str, str]:
-    """Return the origin (request and trace) of a unit that another process has sent.
+    """Return the origin of a unit, that is, its request and trace, as another process has sent it.
 
-    Leave out values that are not short strings, because the sender may be an unknown program.
+    Ignore values that are not short strings, because the sender may be an unknown program.
     """
     pairs = told.items() if isinstance(told, dict) else ()
     return {name: value for name, value in pairs if isinstance(value, str) and len(value) <= LONGEST_ID}
 
 
 def result_reply(codec: Codec[Any, R], result: R, unit: Unit, process: str, stats: EngineStats) -> Reply:
-    """Return a reply with a result and the state of the engine.
+    """Return a reply with the result of a unit and the engine's state.
 
-    Each reply contains the state, so that clients know the tier's load without asking for it.
+    The state tells clients how busy the tier is, so that they need not ask for it.
+
+    ``process``: id of the process that has run the unit.
     """
     fields, payload = codec.pack_result(result)
     reading, later = split_reading(asdict(stats))
@@ -163,13 +173,13 @@ def result_reply(codec: Codec[Any, R], result: R, unit: Unit, process: str, stat
 
 
 def split_reading(reading: Fields) -> tuple[Fields, Fields]:
-    """Split the fields of an engine's state into the fields that every version knows and the ``LATER_FIELDS``."""
+    """Split the fields of an engine's state into those that every version knows, and the ``LATER_FIELDS``."""
     known = {name: value for name, value in reading.items() if name not in LATER_FIELDS}
     return known, {name: value for name, value in reading.items() if name in LATER_FIELDS}
 
 
 def failure_reply(error: InferenceError | WireError) -> Reply:
-    """Return the reply that reports an error to the client. ``failure`` converts it to an ``InferenceError`` there."""
+    """Return the reply that reports an error. The client converts it back to an ``InferenceError`` with ``failure``."""
     retry_after_s = error.retry_after_s if isinstance(error, OverCapacity) else None
     match error:
         case DeadlineExceeded():
@@ -188,7 +198,7 @@ def failure_reply(error: InferenceError | WireError) -> Reply:
             status = 500
             code = "unit_failed"
     told = {"code": code, "message": str(error), "retry_after_s": retry_after_s}
-    if isinstance(error, Draining):  # a field of its own, because earlier versions do not know another code
+    if isinstance(error, Draining):  # a separate field, because earlier versions do not know any other code
         told["draining"] = True
     body = {"error": told}
     return Reply(status, json.dumps(body).encode(), retry_after_s)
@@ -218,11 +228,11 @@ def failure(status: int, body: bytes) -> InferenceError:
 
 
 def pack_samples(audio: npt.NDArray[np.float32]) -> tuple[str, bytes]:
-    """Return the type of the packed samples, "int16" or "float32", and their bytes.
+    """Pack samples as int16 if this is lossless, else as float32. Return the type, "int16" or "float32", and the bytes.
 
-    Almost all audio comes from int16 samples, so int16 is usually lossless.
+    Almost all audio was decoded from int16 samples, so int16 is usually lossless and halves the size.
 
-    ``audio``: float32 (n,).
+    ``audio``: float32 within [-1, 1], shape (n,).
     """
     scaled = audio * INT16_SCALE
     whole = np.round(scaled)
@@ -232,11 +242,11 @@ def pack_samples(audio: npt.NDArray[np.float32]) -> tuple[str, bytes]:
 
 
 def unpack_samples(kind: str, payload: bytes) -> npt.NDArray[np.float32]:
-    """Return the samples of a payload, float32 (n,).
+    """Return the samples of a payload, float32, shape (n,).
 
     ``kind``: type of the packed samples, "int16" or "float32".
 
-    Raise ``WireError`` if ``kind`` is unknown or the payload's length does not fit it.
+    Raise ``WireError`` if ``kind`` is unknown or the payload does not consist of whole samples.
     """
     types = {"int16": "<i2", "float32": "<f4"}
     if kind not in types or len(payload) % np.dtype(types[kind]).itemsize:

@@ -22,8 +22,9 @@ at once.
 
 The inference tier (the servers that run the models) adds replicas when work waits (``inference.scaling``). So, until
 the tier has its maximum number of replicas, work should wait instead of being refused. If the tier may double its
-replicas, for example, the limit on the wait is doubled (``growth``). Rates are stored as if the tier already had all replicas, and are
-scaled down to the present number when they are read. So the rate rises as soon as a replica has started.
+replicas, for example, the limit on the wait is doubled (``growth``). Rates are stored as if the tier already had all
+replicas, and are scaled down to the present number when they are read. So the rate rises as soon as a replica has
+started.
 
 Threads: an ``AdmissionController`` belongs to one event loop.
 """

@@ -1,7 +1,7 @@
-"""Measure the values for the alert rules in all processes: the month's cost, and the others over the last 5 minutes.
+"""Measure the values that the alert rules compare with thresholds: the month's cost, and use in the last 5 minutes.
 
-Response times and errors are read from the ledger, which has every request of every process exactly once. This takes a
-few indexed queries every 15 s. Requests are not slowed down.
+Response times and errors are read from the ledger, which records every request of every process exactly once. This
+takes a few indexed queries every 15 s, and does not slow down requests.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Responses:
 
 @dataclass(frozen=True)
 class Traffic:
-    """The requests of the last 5 minutes, without those of ``NOT_COUNTED``."""
+    """The requests of the last 5 minutes, without those whose status is in ``NOT_COUNTED``."""
 
     requests: int = 0
     failures: int = 0
@@ -60,7 +60,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Readings:
-    """The values for the alert rules. None means no data.
+    """The measured values that alert rules compare with thresholds. None means no data.
 
     ``users``: most concurrent users in the last 5 minutes.
     ``gpu_percent``: mean utilisation of the busiest GPU in the last 5 minutes.
@@ -93,7 +93,7 @@ class Readings:
 
 
 def traffic(now: datetime) -> Traffic:
-    """Return the requests of the 5 minutes before ``now``, from the ledger."""
+    """Summarise the requests of the 5 minutes before ``now``, from the ledger."""
     rows = LedgerEntry.objects.filter(created_at__gt=now - WINDOW, created_at__lte=now, counters=None)
     rows = rows.exclude(status__in=NOT_COUNTED)
     counts = rows.order_by().aggregate(requests=Count("id"), failures=Count("id", filter=FAILED))
@@ -116,7 +116,7 @@ def _responses(rows: QuerySet[LedgerEntry]) -> Responses:
 
 
 def take_sample(now: datetime, presence: Presence | None) -> Readings:
-    """Store a sample, and return the values for the alert rules.
+    """Store the measured values as a sample, and return the values for the alert rules.
 
     ``presence``: the end users at the busiest instant since the last sample; None if unknown.
     """

@@ -7,7 +7,7 @@
                         deleted
 
 - Between the clear level and the threshold the state does not change (hysteresis).
-- The state is in the database, so a new leader continues where the last one stopped.
+- The state is in the database, so a new leading watcher (``capacity.watch``) continues where the last one stopped.
 - After ``UNWATCHED`` without an evaluation, the times ``pending_for`` and ``clear_for`` start again.
 """
 
@@ -134,7 +134,7 @@ def _tell_late_or_again(alert: Alert, now: datetime) -> None:
     """Send the first notification of a firing alert if it is still due, or a reminder.
 
     The first notification is still due if the rule was silenced or no receiver was configured when the alert fired.
-    Reminders are sent only for critical alerts. An acknowledged alert causes neither.
+    Reminders are sent only for critical alerts. Nothing is sent for an acknowledged alert.
     """
     if alert.acknowledged_at is not None:
         return

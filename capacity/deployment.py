@@ -1,9 +1,9 @@
-"""The deployed growth phase, which can change without a restart, and the history of deployed versions.
+"""The deployed growth phase (``capacity.phases``), and the history of deployed versions.
 
 Two settings belong to the phase: ``VOICE_PHASE`` and ``VOICE_MAX_CONCURRENT_USERS``. If ``VOICE_PHASE_DIR`` names a
 directory, a file in it with the name of a setting takes precedence over that setting. On Kubernetes the directory is a
-mounted ConfigMap, which the kubelet keeps up to date. The files are read again every few seconds, so a change of phase
-restarts no process and interrupts no stream.
+mounted ConfigMap, which the kubelet keeps up to date. The files are read again every few seconds, so the phase can
+change without restarting a process or interrupting a stream.
 
 All functions are thread-safe.
 """
@@ -57,7 +57,7 @@ def _in_file(path: str, _period: float) -> int | None:
 
 
 def note_version(now: datetime) -> bool:
-    """Record the running version in the audit trail, unless it is the last recorded one. Return True if recorded.
+    """Record the running version in the audit trail, unless it was the last one recorded. Return True if recorded.
 
     The leading watcher calls this function.
     """

@@ -71,7 +71,7 @@ def now_served() -> Users | None:
 
 
 def latest(now: datetime) -> Sample | None:
-    """Return the newest sample, or None if it is older than ``FRESH``, as when no watcher runs."""
+    """Return the newest sample, or None if it is older than ``FRESH``, for example because no watcher is running."""
     return Sample.objects.filter(at__gt=now - FRESH, at__lte=now).first()
 
 

@@ -1,7 +1,7 @@
 """Fit a line or an exponential curve to past measurements, and predict when it reaches a level.
 
 The line is fitted to the measurements and the exponential curve to their logarithms, both by least squares. The better
-fit is the one that explains more of the variance of the measurements. Times are in days since any fixed day.
+fit is the one that explains more of the variance of the measurements. Times are in days from an arbitrary fixed day.
 """
 
 from __future__ import annotations

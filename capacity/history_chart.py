@@ -61,7 +61,7 @@ def _chart(title: str, values: list[tuple[str, float]], unit: str = "") -> list[
 
 
 def of_samples(now: datetime) -> list[Chart]:
-    """Chart the most concurrent users in each of the last ``HOURS`` hours. Return no chart without data."""
+    """Chart the most concurrent users in each of the last ``HOURS`` hours. Return [] if there is no data."""
     rows = Sample.objects.filter(at__gt=now - timedelta(hours=HOURS)).exclude(users=None).order_by()
     hours = rows.annotate(hour=TruncHour("at")).values("hour").annotate(most=Max("users")).order_by("hour")
     values = [(f"{timezone.localtime(row['hour']):%-d %b, %H:00}", float(row["most"])) for row in hours]
@@ -69,7 +69,7 @@ def of_samples(now: datetime) -> list[Chart]:
 
 
 def of_peaks(now: datetime) -> list[Chart]:
-    """Chart the most concurrent users on each of the last ``DAYS`` days. Return no chart without data."""
+    """Chart the most concurrent users on each of the last ``DAYS`` days. Return [] if there is no data."""
     today = timezone.localdate(now)
     days = figures.peaks_by_day(today - timedelta(days=DAYS - 1), today)
     values = [(f"{day:%-d %b}", float(users.together)) for day, users in days]
@@ -77,7 +77,7 @@ def of_peaks(now: datetime) -> list[Chart]:
 
 
 def of_active_users(now: datetime) -> list[Chart]:
-    """Chart the counts of active users of the last ``4 * DAYS`` days. Return no chart without data."""
+    """Chart the counts of active users of the last ``4 * DAYS`` days. Return [] if there is no data."""
     today = timezone.localdate(now)
     rows = ActiveUsers.objects.filter(day__gt=today - timedelta(days=4 * DAYS)).order_by("day")
     values = [(f"{day:%-d %b %Y}", float(users)) for day, users in rows.values_list("day", "users")]
@@ -85,9 +85,9 @@ def of_active_users(now: datetime) -> list[Chart]:
 
 
 def of_uptime(now: datetime) -> list[Chart]:
-    """Chart the uptime on each of the last ``DAYS`` days. Return no chart without data.
+    """Chart the uptime on each of the last ``DAYS`` days. Return [] if there is no data.
 
-    The scale begins at 90 %, because on a scale from 0 failures would be invisible.
+    The scale begins at 90 %, because failures would be invisible on a scale that begins at 0.
     """
     today = timezone.localdate(now)
     rows = ProbeDay.objects.filter(day__gt=today - timedelta(days=DAYS), probes__gt=0).order_by("day")

@@ -11,7 +11,10 @@ WARM_UP_SHARE = 1 / 3  # fraction of a load test, at its start, in which caches 
 
 
 class Workload(StrEnum):
-    """The kinds of work. For the live ones, the response time is the end user's wait, not the duration of speech."""
+    """The kinds of work whose response times are measured.
+
+    For live recognition and live speech, the response time is how long the user waits, not how long the speech lasts.
+    """
 
     ASR = "asr"
     TTS = "tts"

@@ -1,6 +1,6 @@
-"""Store load-test runs, and find the run that proves a growth phase.
+"""Store load-test runs, and find the runs that prove how many concurrent users the service can serve.
 
-Such a run passed with at least as many concurrent users as the phase allows.
+A run proves a growth phase if it passed with at least as many concurrent users as the phase's upper limit.
 """
 
 from __future__ import annotations

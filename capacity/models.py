@@ -1,11 +1,11 @@
 """Capacity tables: leases of processes, samples, peaks, active users, uptime and load tests.
 
-The tables of alert rules and alerts are in ``capacity.rules``, and that of growth phases in ``capacity.phases``. Who
-writes:
+The tables of alert rules and alerts are in ``capacity.rules``, and that of growth phases in ``capacity.phases``. The
+tables are written by:
 
-- every process: its own ``ProcessLease``, only without Redis;
-- every watcher: ``Leadership``, only without Redis;
-- the leading watcher: everything that is measured, alerts and notifications;
+- every process: its own ``ProcessLease``, unless Redis is configured;
+- every watcher (``capacity.watch``): ``Leadership``, unless Redis is configured;
+- the leading watcher: all measurements, alerts and notifications;
 - operators, in the admin: rules, phases, acknowledgements and silences;
 - ``manage.py loadtest``: ``LoadTestRun``.
 """
@@ -150,8 +150,7 @@ class LoadTestRun(models.Model):
       ``failures``, ``refusals`` and ``hung``, and ``rps``, ``p50_s``, ``p95_s``, ``p99_s`` and ``longest_s``.
     - ``timeline``: for each time step ``at_s`` (from the start), ``users``, ``rps`` and, by kind of work, ``p95_s``.
     - ``criteria``: for each criterion ``name``, ``limit``, ``measured`` and ``verdict``.
-    - ``recordings``: the recordings that were sent: ``source``, ``number`` and ``mean_s``; runs before this field was
-      added have none.
+    - ``recordings``: the recordings that were sent: ``source``, ``number`` and ``mean_s``. Old runs lack this field.
     - ``memory``: for each process of the server ``mib`` (pairs of seconds and MiB) and ``cores`` (CPU cores in use).
     """
 

@@ -60,9 +60,9 @@ def _put(alert: Alert | None, subject: str, text: str, due_at: datetime) -> list
 
 
 def send_test(now: datetime, by: str) -> list[Delivery]:
-    """Queue a test notification for every receiver and attempt each delivery at once. Return the deliveries.
+    """Queue a test notification for every receiver, and attempt each delivery immediately. Return the deliveries.
 
-    Their state is that after the attempt. A failed delivery stays in the queue and is retried like any other.
+    Their states show the results of the attempts. A failed delivery stays in the queue and is retried like any other.
     """
     text = f"A test of the voice service's notifications, sent by {by} at {_time(now)}. Nothing is wrong."
     deliveries = _put(None, "[voice] Test notification", text, now)

@@ -91,9 +91,10 @@ def measured_use(now: datetime) -> MeasuredUse:
 
 
 def _active_now(first: date, today: date) -> int | None:
-    """Return the active users from the weekly counts that the dashboard uses, which include today.
+    """Return the number of users active in the last 30 days, from the counts that the dashboard uses.
 
-    Directly after an update of the service these counts may be missing. Then return the last daily count, if any.
+    These counts include today, but may be missing just after an update of the service. In this case, return the newest
+    ``ActiveUsers`` count since ``first``, or None.
     """
     if active := sum(one.month for one in activity.active_by_client(today).values()):
         return active
@@ -104,7 +105,8 @@ def _active_now(first: date, today: date) -> int | None:
 def expected_peak(users: int) -> int:
     """Return the peak of concurrent users to expect with ``users`` voice users.
 
-    The peak is interpolated between the limits of the growth phase for that number; 0 if there are no phases.
+    The peak is interpolated between the limits of the growth phase for this number of users. If there are no phases,
+    return 0.
     """
     phase = phase_of(MeasuredUse(users, None))
     if phase is None:

@@ -1,4 +1,4 @@
-"""Which end users are being served, by this process and, as reported in leases, by all processes.
+"""The end users who are being served by this process or, according to the processes' leases, by all processes.
 
 An end user is identified by ``client:id``, because client applications choose their users' ids independently.
 """

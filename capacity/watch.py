@@ -43,7 +43,7 @@ Clock = Callable[[], datetime]
 
 
 def read_presence() -> Presence | None:
-    """Return the end users that all processes serve, and the load of the busiest GPU, this machine's GPUs included.
+    """Return the end users that all processes serve, and the load of the busiest GPU, including this machine's GPUs.
 
     Return None if the leases cannot be read.
     """
@@ -56,14 +56,14 @@ def read_presence() -> Presence | None:
 
 
 class Watch:
-    """Collects the presences that the leading watcher reads at each tick, and evaluates the rules every 15 s."""
+    """Collects the end users being served at each tick of the leading watcher, and evaluates the rules every 15 s."""
 
     def __init__(self) -> None:
         self._busiest: Presence | None = None
         self._evaluated_at: datetime | None = None
 
     def tick(self, now: datetime, presence: Presence | None) -> bool:
-        """Note the end users being served. If the last evaluation was 15 s ago or more, evaluate and return True."""
+        """Note the end users being served. If the last evaluation was at least 15 s ago, evaluate and return True."""
         self._note(presence)
         if self._evaluated_at is not None and now - self._evaluated_at < EVALUATE_EVERY:
             return False

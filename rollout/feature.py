@@ -1,7 +1,6 @@
-"""Names of the features that are rolled out.
+"""Names of the features that are rolled out: voice as a whole, and its parts.
 
-There is a flag for voice as a whole, and one for each part of voice. An end user has a part only if both flags are on
-for this end user.
+Each has a flag. An end user can use a part only if both the part's flag and the flag for voice are on for this user.
 """
 
 from __future__ import annotations

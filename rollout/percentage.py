@@ -30,7 +30,7 @@ def queue_position(user: str, queue: str = QUEUE) -> int:
 
 
 def is_within(user: str, percent: Decimal, queue: str = QUEUE) -> bool:
-    """Return True if the end user is among the first ``percent`` (rounded down to two decimals) of the queue."""
+    """Return True if the end user is within the first ``percent`` % (rounded down to two decimals) of the queue."""
     hundredths = int(percent * 100)
     return queue_position(user, queue) * 10_000 < hundredths * QUEUE_LENGTH
 

@@ -1,8 +1,8 @@
 """Decide whether voice is on for an end user, by rules in memory that are at most ``FRESH_S`` seconds old.
 
-Each process keeps all rules in memory, so a decision costs only a hash and a few look-ups. A change takes effect in
-every process within about ``FRESH_S``, which matters most for the kill switch. The lists may be long, so they are read
-again only if the audit trail has grown, or after ``LISTS_FRESH_S``.
+Each process keeps all rules in memory, so a decision costs only a hash and a few look-ups. A change, such as setting
+the kill switch, takes effect in every process within about ``FRESH_S`` seconds. Allow-lists, deny-lists and cohorts may
+be long, so they are read again only if the audit trail has grown, or after ``LISTS_FRESH_S`` seconds.
 
 While the database is unavailable, the last rules apply for at most ``VOICE_DATABASE_OUTAGE_S`` seconds. Nobody can
 change the rules during that time.
@@ -191,7 +191,7 @@ class PartRules:
     def kept(self, client_id: int) -> Decimal:
         """Return the percentage of this client application's end users whom the part's earlier queue selects.
 
-        The result is never more than ``reach``, so it falls too if voice or the part is lowered below it.
+        The result is never more than ``reach``, so lowering the percentage of voice or of the part can lower it too.
         """
         return min(self.part.share(client_id).kept, self.reach(client_id))
 
@@ -220,7 +220,7 @@ class Rules:
         return part.decide(client_id, user) if part else Decision(False, Reason.OFF)
 
     def with_percent(self, name: str, percent: Decimal) -> Rules:
-        """Return a copy of these rules in which the flag ``name`` has another percentage."""
+        """Return a copy of these rules in which the flag ``name`` has the percentage ``percent``."""
         rules = dict(self.rules)
         if rule := rules.get(name):
             flag = copy(rule.flag)
@@ -266,7 +266,7 @@ def reach(rules: Rules, client_id: int) -> Reach:
 
 
 def load(known: Rules | None = None) -> Rules:
-    """Return the current rules from the database. If no list can have changed, take the lists from ``known``."""
+    """Return the current rules from the database. If the audit trail shows no change, take the lists from ``known``."""
     # Rows of the audit trail may be committed out of order, so the last id alone does not reveal every change.
     trail = Change.objects.aggregate(last=Max("id"), number=Count("id"))
     version = (trail["last"] or 0, trail["number"])

@@ -1,7 +1,8 @@
 """Guarded ramps: raise a flag's percentage step by step, as long as no critical alert fires.
 
-The process that evaluates the alerts calls ``tick`` after each evaluation, with the critical alerts that fire. A step's
-hold time elapses only while this process runs, because nobody would notice harm done by the step at other times.
+The process that evaluates the alert rules calls ``tick`` after each evaluation, with the critical alerts that are
+firing. A step's hold time elapses only while this process is running, because at other times no alert would show that
+the step does harm.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class RampError(DomainError):
 
 
 def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS) -> Ramp:
-    """Create and return a draft ramp. Each step is a percentage, and the time for which the percentage is held."""
+    """Create and return a draft ramp. Each step consists of a percentage and the time for which it is held."""
     with transaction.atomic():
         ramp = Ramp.objects.create(flag=flag)
         RampStep.objects.bulk_create([RampStep(ramp=ramp, percent=percent, hold=hold) for percent, hold in steps])
@@ -95,7 +96,10 @@ def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """End a ramp for good, and return it. The flag stays as it is. Raise ``RampError`` if it has ended already."""
+    """End a ramp before its last step is done, and return it. The flag keeps its percentage.
+
+    Raise ``RampError`` if the ramp has already ended.
+    """
     with transaction.atomic():
         ramp, _flag = _locked(ramp_id)
         _expect(ramp, State.DRAFT, State.RUNNING, State.PAUSED)
@@ -106,11 +110,11 @@ def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
-    """Move each running ramp to its next step if the hold time is over. If a critical alert fires, roll all ramps back.
+    """Move each running ramp to its next step if its hold time is over. If an alert is firing, roll all of them back.
 
-    Return the ramps that were changed. One process is enough to call this, but calls by several processes do no harm.
+    Return the ramps that were changed. It is enough that one process calls this, but calls by several do no harm.
 
-    ``critical_alerts``: descriptions of the critical alerts that fire now.
+    ``critical_alerts``: descriptions of the critical alerts that are firing.
     """
     if critical_alerts:
         return roll_back("Critical: " + "; ".join(critical_alerts), now)
@@ -124,7 +128,7 @@ def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
 
 
 def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
-    """Set the flag of each running ramp back to its last good percentage, and end the ramp. Return these ramps.
+    """Set the flag of each running ramp back to the percentage ``last_good``, and end the ramp. Return these ramps.
 
     ``reason``: text to record with each ramp.
     """
@@ -146,7 +150,7 @@ def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
 
 
 def last_good(ramp: Ramp) -> Decimal:
-    """Return the last percentage that was held for its full time, or else the percentage before the ramp."""
+    """Return the last percentage that the ramp held for its full time, or else the percentage before the ramp."""
     base = ramp.base_percent or Decimal(0)
     if ramp.step is None:
         return base

@@ -52,8 +52,8 @@ class RunningRamp:
 class FeatureState:
     """The state of the roll-out of one feature.
 
-    ``percent``: effective percentage of end users who have the feature: 0 or 100 if the kill switch or "everyone" says
-    so, and for a part of voice at most the percentage of voice.
+    ``percent``: percentage of end users who have the feature. It is 0 if the kill switch is on, and 0 or 100 if
+    ``Flag.everyone`` is set. For a part of voice, it is at most the percentage of voice.
     ``ramp``: the ramp that is running or paused, or None.
     ``ended``: the last ramp that ended within ``LATELY``, or None.
     """

@@ -1,4 +1,4 @@
-"""Store in each alert the rule's severity, metric and threshold. Existing alerts get the present ones of their rule.
+"""Store the rule's severity, metric and threshold in each alert. Existing alerts get their rule's present values.
 
 The new columns have defaults in the database, so that processes of the previous version can still insert alerts.
 """

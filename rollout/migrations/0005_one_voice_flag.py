@@ -44,7 +44,10 @@ def _had(part):
 
 
 def _share(apps, voice, parts):
-    """Set each client's percentages: the largest for voice, 100 for a part that had it, others unchanged."""
+    """Set the percentages of each client application that has percentages of its own.
+
+    Voice gets the largest percentage of the parts. Parts with that percentage get 100 %, and the others are unchanged.
+    """
     ClientShare = apps.get_model("rollout", "ClientShare")
     own = {(row.flag_id, row.client_id): row for row in ClientShare.objects.all()}
     for client_id in {client_id for _flag_id, client_id in own}:
@@ -78,7 +81,10 @@ def _name(apps, voice, parts):
 
 
 def _ramp(apps, voice, parts):
-    """Turn ramps of the largest parts into ramps of voice. Of those under way, keep the one at the highest step."""
+    """Turn ramps of the parts with the largest percentage into ramps of voice.
+
+    Only one ramp of voice can be under way: the one at the highest step goes on, and the others are aborted.
+    """
     Ramp = apps.get_model("rollout", "Ramp")
     moved = [part.pk for part in parts if part.percent is None]
     Ramp.objects.filter(flag__in=moved, state="draft").update(flag=voice)

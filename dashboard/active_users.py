@@ -98,7 +98,7 @@ class Funnel:
 class Step:
     """One step of the funnel.
 
-    ``share``: ``users`` as a fraction of the chat users; None if their number is unknown.
+    ``share``: ``users`` as a fraction of the chat users; None if the number of chat users is unknown.
     """
 
     name: str
@@ -119,9 +119,9 @@ class Step:
 class Adoption:
     """Adoption of voice among chat users.
 
-    ``steps``: the funnel.
+    ``steps``: the steps from all chat users down to daily voice users.
     ``eligible``: chat users as in ``Funnel``; None if no number has been reported.
-    ``rate``: share of the chat users who were active in the last 30 days; None if their number is unknown.
+    ``rate``: share of the chat users who used voice in the last 30 days; None if the number of chat users is unknown.
     ``verdict``: the rate compared with its target.
     ``untold``: names of client applications with active users but no reported number of chat users.
     ``by_client``: adoption by client application.
@@ -340,7 +340,7 @@ class Retention:
 def retention(span: DateRange, filters: Filters) -> Retention:
     """Compute the retention by week of first use, for the weeks of the range.
 
-    A short range is extended backwards to ``MIN_COHORTS`` weeks. Of a long range, the last ``MAX_COHORTS`` weeks count.
+    A short range is extended backwards to ``MIN_COHORTS`` weeks. A long range is cut to its last ``MAX_COHORTS`` weeks.
     """
     last = activity.week_of(span.last)
     first = max(

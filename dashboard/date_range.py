@@ -127,7 +127,7 @@ def preset(name: str, now: datetime) -> DateRange:
 def asked(query: Mapping[str, str], now: datetime) -> DateRange:
     """Return the date range that the query parameters select. Raise ``BadQuery`` if they are invalid.
 
-    ``query``: has either ``range`` (a preset), or ``from`` and ``to`` (days), or none of them.
+    ``query``: has either ``range`` (a preset), or ``from`` and ``to`` (days), or none of them (the preset ``DEFAULT``).
     """
     own = {field: query.get(field, "").strip() for field in ("from", "to")}
     if not any(own.values()):

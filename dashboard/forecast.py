@@ -1,7 +1,7 @@
-"""Forecast the effects of a change of a flag's percentage: end users added, peak, machines and cost.
+"""Forecast the effects of changing a flag's percentage: end users, peak of concurrent users, machines and cost.
 
-The forecast is proportional to the use measured in the last 30 days. Without measurements, it follows the growth
-phases.
+The forecast peak is proportional to the peak measured in the last 30 days. Without measurements, it is taken from the
+growth phases (``capacity.phases``).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ SLOW_PARTS = ("cost", "phase", "timeline")
 
 @dataclass(frozen=True)
 class PagePermissions:
-    """The permissions of the viewer: which parts of the page to show, and which buttons."""
+    """The viewer's permissions, which decide what parts and buttons of the page are shown."""
 
     capacity: bool
     rollout: bool
@@ -65,7 +65,7 @@ def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 @require_safe
 def fresh(request: HttpRequest) -> JsonResponse:
-    """Return, as JSON, parts of the page as HTML and the end of the day's curve.
+    """Return JSON with parts of the page as HTML, and with the last steps of today's curve of concurrent users.
 
     Query parameters:
 

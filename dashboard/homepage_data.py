@@ -93,7 +93,7 @@ def limits() -> dict[str, Limits]:
 def live(now: datetime) -> dict[str, Any]:
     """Return the data that change within seconds: the newest sample, concurrent users and firing alerts.
 
-    ``sample`` is None if the watcher does not run.
+    ``sample`` is None if the watcher is not running.
     """
     sample = figures.latest(now)
     known = limits()
@@ -190,7 +190,7 @@ def _reading(name: str, value: float | None, form: str, known: Limits, why_none:
 
 
 def curve(now: datetime, first_step: int = 0) -> dict[str, Any]:
-    """Return today's numbers of concurrent users, one per ``CURVE_STEP``, up to now.
+    """Return the most concurrent users in each ``CURVE_STEP`` of today, up to now.
 
     ``first_step``: index of the step to begin with; 0 is midnight.
     """

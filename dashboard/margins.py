@@ -50,8 +50,8 @@ class Margins:
 
     ``months``: first days of the months covered.
     ``rate``: exchange rate on the last day of the range; None if no rate is known.
-    ``by_client``: margin by client application id. The key None has the cost of speech to text, and of text to speech,
-    in months in which nobody used it.
+    ``by_client``: margin by client application id. If nobody used speech to text in a month, its cost has the key None.
+    The same applies to text to speech.
     ``drafts``: whether any statement is still a draft.
     """
 
@@ -103,7 +103,7 @@ def _months(span: DateRange) -> tuple[date, ...]:
 def _cost(months: Sequence[date], span: DateRange) -> dict[tuple[date, int | None], int]:
     """Return the cost in millionths of a US dollar, by month and client application id.
 
-    The id is None for the cost of speech to text, or of text to speech, in a month in which nobody used it.
+    If nobody used speech to text in a month, its cost has the id None. The same applies to text to speech.
     """
     last = min(month_after(months[-1]) - timedelta(days=1), day_of(span.now))
     days = [months[0] + timedelta(days=number) for number in range((last - months[0]).days + 1)]

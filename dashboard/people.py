@@ -94,11 +94,11 @@ def busiest(span: DateRange, filters: Filters, link: Callable[[str], str], limit
 
 
 def find(client: ClientApplication, digits: str) -> list[str]:
-    """Return the ids that the ledger has for the end user with a pseudonym; [] if there is no such user.
+    """Return the user ids that stand for the end user with a given pseudonym; [] if there is no such user.
+
+    The result has the original id, or the pseudonym itself if it has replaced the id in old entries, or both.
 
     ``digits``: all hexadecimal digits of the pseudonym.
-
-    The result has the original id, the pseudonym itself if entries have been anonymised, or both.
     """
     if len(digits) != PSEUDONYM_DIGITS or set(digits) - set("0123456789abcdef"):
         return []

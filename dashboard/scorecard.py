@@ -1,4 +1,4 @@
-"""The score for each metric: its target, its value, and whether the value is known well enough."""
+"""The scorecard: for each metric, the measured value, the target, and whether the target is met."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""``manage.py send_weekly_summary``: mail the summary of a week. Run it by cron on Mondays.
+"""``manage.py send_weekly_summary``: mail the summary of a week. Run it from cron on Mondays.
 
-Recipients who have the summary already get it again only with ``--again``.
+Recipients who already have the summary get it again only with ``--again``.
 """
 
 from __future__ import annotations

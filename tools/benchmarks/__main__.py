@@ -2,9 +2,16 @@
 
     python -m tools.benchmarks [seconds for each figure] [part ...]
 
-The parts are asr, tts, recorded, plain, goodput and live. By default all of them run, which takes about ten minutes.
-The part "recorded" needs a folder of recorded human speech, named by the environment variable ``BENCH_RECORDINGS``.
-Both figures of a ratio are measured in the same run.
+The parts are:
+
+- asr, tts: the throughput of HTTP requests, compared with that of direct engine calls;
+- recorded: this service compared with a plain faster-whisper server, on recorded human speech. The environment variable
+  ``BENCH_RECORDINGS`` names the folder of the recordings;
+- plain: the same comparison on synthetic speech;
+- goodput: the number of requests that are answered in time under overload;
+- live: live recognition and live speech.
+
+By default all parts run, which takes about ten minutes. Figures that are compared are measured in the same run.
 """
 
 from __future__ import annotations
@@ -32,7 +39,7 @@ from tools.benchmarks.report import Row, table  # noqa: E402
 
 CONCURRENCY = (1, 10, 50, 100, 200)
 PARTS = ("asr", "tts", "recorded", "plain", "goodput", "live")
-OF_STRAIGHT = 0.9  # target: throughput through HTTP over that of direct calls
+OF_STRAIGHT = 0.9  # target: throughput of HTTP requests, divided by that of direct calls
 PROMISED = 100  # target: this many requests at once are all served
 P95_S = {"asr": ASR_P95_S, "tts": TTS_P95_S}
 

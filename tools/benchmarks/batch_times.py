@@ -1,8 +1,9 @@
 """Measure how long batches of different sizes take on the engines of this process, with no other load.
 
-Batches of the same cost (see ``tools.planning.rates``) are run several times, and only the fastest run counts, because
-other programs may have disturbed the slower ones. In the given time, a slow model completes only the small batches,
-while a fast model runs every size several times.
+A batch consists of units, each a speech segment or a sentence. ``tools.planning.rates`` defines what a unit costs.
+Batches of the same cost are run several times, and only the fastest run counts, because other programs may have
+disturbed the slower ones. In the given time, a slow model completes only the small batches, while a fast model runs
+every size several times.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Engine:
     ``model``: the model's name.
     ``batch``: batch times and limits.
     ``sizes``: sizes of the benchmark's requests, in seconds of audio or in characters.
-    ``stages``: the share of the audio pool's time that each of its jobs takes, in the order of the jobs.
+    ``stages``: the share of the time in the audio thread pool that each job of a request takes. The jobs are in the
+    order in which they run.
     """
 
     name: str
@@ -250,9 +252,9 @@ def _timed(work: Callable[[], Any]) -> float:
 
 
 async def _shares_asr(checkpoint: Any, features: Callable[[Any], Any]) -> tuple[float, ...]:
-    """Return the share of the audio pool's time that each ASR job takes, in the order of the jobs.
+    """Return the share of the time in the audio thread pool that each job of an ASR request takes.
 
-    The jobs are:
+    The jobs are, in this order:
 
     - decode the file;
     - find the first speech segment;
@@ -276,9 +278,9 @@ async def _shares_asr(checkpoint: Any, features: Callable[[Any], Any]) -> tuple[
 
 
 def _shares_tts(voice: Any) -> tuple[float, ...]:
-    """Return the share of the audio pool's time that each TTS job takes, in the order of the jobs.
+    """Return the share of the time in the audio thread pool that each job of a TTS request takes.
 
-    The jobs are:
+    The jobs are, in this order:
 
     - split the text into sentences;
     - after the engine, finish the audio;

@@ -13,7 +13,7 @@ async def measure(direction: str, *, concurrency: int, seconds: float) -> Result
 
     ``direction``: "asr" or "tts".
     ``concurrency``: how many calls run at once.
-    ``seconds``: how long the calls go on.
+    ``seconds``: how long to keep calling.
     """
     from inference import runtime
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def prepare() -> None:
-    """Set up Django with a temporary state folder, unless it is set up already.
+    """Set up Django with a temporary state folder, unless Django is set up already.
 
-    If it is, nothing changes: a test that imports a benchmark keeps its environment variables, which the services that
-    it starts inherit.
+    In a test that imports a benchmark, Django is set up already. Its environment variables must stay as they are,
+    because the services that the test starts inherit them.
     """
     from django.apps import apps
 

@@ -9,7 +9,7 @@ Goodput is the number of requests per second that succeed within ``load.IN_TIME_
 - An open loop: requests arrive at random times and do not slow down when the server does. Their rate is one, two and
   four times the best goodput of the closed loop.
 
-The output has each goodput, and its ratio to the best one.
+The output shows each goodput, and its ratio to the highest one.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python -m tools.benchmarks.live_recognition [--model MODEL] [--recordings DIRECTORY] [streams ...]
 
 Each stream sends synthetic sentences with pauses, or the recordings of a directory that has a manifest as for
-``evaluate_asr``. For each number of streams the output has:
+``evaluate_asr``. For each number of streams, the output shows:
 
 - the time from the start of an utterance to its first partial result;
 - the time from the end of the silence that ends an utterance to its final result;

@@ -2,7 +2,7 @@
 
     python -m tools.benchmarks.live_speech
 
-The output has the time from the end of the first sentence's text to its first audio, and the time from a cancellation
+The output shows the time from the end of the first sentence's text to its first audio, and the time from a cancellation
 to its confirmation. The server has no other load.
 """
 

@@ -1,4 +1,4 @@
-"""Load from well-behaved callers: after a refusal, they wait as long as ``Retry-After`` says before they ask again."""
+"""Simulated callers, who wait after a refusal as long as ``Retry-After`` says before they send another request."""
 
 from __future__ import annotations
 
@@ -87,9 +87,10 @@ async def one(ask: Ask, number: int, outcome: Outcome) -> float:
 
 
 async def closed(asks: list[Ask], *, seconds: float) -> Outcome:
-    """Run a closed loop and return its outcome. Each item of ``asks`` is one caller, who waits for each answer.
+    """Run a closed loop for ``SETTLE_S`` plus ``seconds``, and return its outcome.
 
-    After a refusal, the caller also waits for the seconds in ``Retry-After``, or 1 s if there is none.
+    Each item of ``asks`` is the function with which one caller sends requests. The caller waits for the answer before
+    the next request. After a refusal, the caller also waits as long as ``Retry-After`` says, or 1 s if it is missing.
     """
     outcome = Outcome(seconds)
 

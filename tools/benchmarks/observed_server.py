@@ -2,8 +2,9 @@
 
     python -m tools.benchmarks.observed_server DESCRIPTOR
 
-For each line read from standard input, one line of JSON is written to the file descriptor. This line has the time, the
-CPU seconds used so far by the threads of each role (loop, pool, engine, ledger), and the batches since the last report.
+Each line read from standard input asks for a report, which is written as one line of JSON to the file descriptor. A
+report has the time, the batches since the last report, and the CPU seconds used so far by the threads of each role: the
+event loop, the audio thread pools, the engines, and the ledger writer.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python -m tools.benchmarks.overload [seconds] [callers]
 
 By default 500 callers run for two minutes. Two thirds of them use speech to text, the others text to speech. The output
-has:
+shows:
 
 - the number of answers by HTTP status, and of requests without an answer;
 - the goodput (successes within ``load.IN_TIME_S``, per second), compared with that of 50 callers on the same server;

@@ -4,8 +4,8 @@
 
 The pages are found automatically:
 
-- for each model of the admin: the list (also sorted, searched, filtered, for a month, and its last page), one row, and
-  the form that adds a row;
+- for each model of the admin: the list of rows (plain, sorted, searched, filtered, for one month, and its last page),
+  the page of one row, and the form that adds a row;
 - every other address below /admin/ or /dashboard/ that takes no argument;
 - the pages that these pages link to.
 
@@ -264,7 +264,8 @@ def _routes() -> Iterator[str]:
 def _chosen(client: Any) -> list[str]:
     """Return addresses of the dashboard for 90 days and for a year.
 
-    There is one address for each single filter, and one with all filters combined.
+    For each of these two periods, there is one address for every value of every filter, and one that combines the first
+    value of each filter.
     """
     page = _body(client.get("/dashboard/?range=90")).decode()
     fields = {

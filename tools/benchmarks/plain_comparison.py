@@ -1,9 +1,10 @@
-"""Compare this service with ``plain_server``, with the same weights, clips and number of callers.
+"""Compare this service with ``plain_server``, a minimal FastAPI server that calls faster-whisper for each request.
 
     python -m tools.benchmarks.plain_comparison [seconds]
 
-The two run one after the other. The plain server gets the numbers of threads and workers that were fastest in a short
-trial. Word error rates are compared on the clips that both servers transcribed.
+Both get the same weights, clips and number of callers, one after the other. The plain server gets the numbers of
+threads and workers that were fastest in a short trial. Word error rates are compared on the clips that both servers
+transcribed.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def met(reached: bool) -> str:
 def plain_server(model: str, threads: int, workers: int) -> Iterator[str]:
     """Start the plain server and yield its URL when it is ready.
 
-    ``model``: the checkpoint.
+    ``model``: the Whisper model, as a name or folder that faster-whisper accepts.
     ``threads``, ``workers``: faster-whisper's ``cpu_threads`` and ``num_workers``.
     """
     port = free_port()

@@ -4,7 +4,7 @@
 
 Environment variables:
 
-- ``PLAIN_MODEL``: the checkpoint.
+- ``PLAIN_MODEL``: the Whisper model, as a name or folder that faster-whisper accepts.
 - ``PLAIN_COMPUTE_TYPE``: CTranslate2's compute type.
 - ``PLAIN_THREADS``: faster-whisper's ``cpu_threads``.
 - ``PLAIN_WORKERS``: faster-whisper's ``num_workers``.

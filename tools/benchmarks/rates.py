@@ -147,7 +147,7 @@ class LoadRun:
     ``result``: the latencies and the number of failures.
     ``used``: CPU seconds of the service, by thread role.
     ``client_s``: CPU seconds of the load generator.
-    ``batches``: engine, units and seconds of each batch.
+    ``batches``: for each batch, the engine's name, the number of units, and the duration in seconds.
     ``cores``: the average number of cores available to the run, that is, not used by other programs.
     """
 
@@ -158,7 +158,7 @@ class LoadRun:
     cores: float
 
     def each(self, role: str) -> float:
-        """Return the CPU seconds per successful request of the threads with this role."""
+        """Return the CPU seconds that threads with this role used per successful request."""
         return self.used.get(role, 0.0) / len(self.result.latencies_s)
 
     def mean_batch(self, engine: str) -> float:
@@ -220,7 +220,8 @@ async def live(service: Observed, streams: int, seconds: float) -> Result:
 def _spread(alone: Result, size_cv: float) -> float:
     """Return the coefficient of variation of a single caller's latencies, minus the part that request sizes explain.
 
-    It is estimated from the 50th and 95th percentile, because a single outlier would distort the standard deviation.
+    The variation of the latencies is estimated from their 50th and 95th percentiles, because a single outlier would
+    distort their standard deviation.
 
     ``alone``: a closed-loop run with one caller.
     ``size_cv``: coefficient of variation of the request sizes.

@@ -2,6 +2,8 @@
 
     BENCH_RECORDINGS=folder python -m tools.benchmarks.recorded_speech [seconds]
 
+``plain_server`` is a minimal FastAPI server that calls faster-whisper for each request.
+
 The project contains no recordings of human speech. ``BENCH_RECORDINGS`` names a folder with a ``manifest.jsonl``, each
 line of which has ``audio``, ``language`` and ``text``.
 
@@ -106,8 +108,8 @@ def clean_clips(whole: Sequence[Clip]) -> list[tuple[sound.Audio, str]]:
 def hard_clips(clips: Sequence[tuple[sound.Audio, str]]) -> list[tuple[sound.Audio, str]]:
     """Return a harder variant of each clip, with its language.
 
-    Every third clip is followed by another clip, as by a second speaker, if both together are at most ``LONGEST_S``
-    long. The other clips get noise or music in the background.
+    Every third clip is followed by another clip, like a second speaker, if both together are at most ``LONGEST_S``
+    seconds long. The other clips get noise or music in the background.
     """
     hard: list[tuple[sound.Audio, str]] = []
     for number, (audio, language) in enumerate(clips):
@@ -209,9 +211,9 @@ async def main(seconds: float) -> None:
 
 
 def words(whole: Sequence[Clip], plain: Sequence[str], ours: Sequence[str]) -> str:
-    """Return a line that compares the word error rates of the two servers.
+    """Return a line of text that compares the word error rates of the two servers.
 
-    The line also has the difference between the rates, with a 95 % interval by bootstrap over the recordings, and the
+    The line also gives the difference between the rates with its 95 % interval (bootstrap over the recordings), and the
     number of this service's transcripts that contain a repetition loop.
 
     ``whole``: the recordings with their reference texts.

@@ -2,10 +2,11 @@
 
     python -m tools.benchmarks.simulation [seconds] [--loads ASR TTS both]
 
-A temporary service is started, and its rates are measured with 1 and 24 callers. From these rates, the 95th percentile
-of the latency is predicted for 10, 50 and 100 callers before any of these loads is run. Callers ask again as soon as
-they are answered. They share the machine's cores with the service, both in the simulation and in the measurement. A run
-should last several times as long as its slowest answer: 8 s for the bundled model, 20 s for Whisper base.
+A temporary service is started, and its rates (the machine time per request) are measured with 1 and 24 callers. From
+these rates, the 95th percentile of the latency is predicted for 10, 50 and 100 callers, before any of these loads is
+run. Each caller sends the next request as soon as the last one is answered. The callers share the machine's cores with
+the service, both in the simulation and in the measurement. A run should last several times as long as its slowest
+answer: 8 s for the bundled model, 20 s for Whisper base.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ SOUNDS = {
     "h at the end": re.compile(r"h$"),
     "diphthong": re.compile(r"(?:ai|au|oi)$"),
 }
-PEPET = "e pepet"
-TALING = "e taling"
+PEPET = "e pepet"  # the letter e, pronounced as a schwa
+TALING = "e taling"  # the letter e, pronounced as in "café"
 KINDS = (PEPET, TALING, *SOUNDS)
 _E = re.compile(r"[eé]")
 

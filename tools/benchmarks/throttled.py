@@ -1,12 +1,12 @@
-"""An engine with a fixed speed. It replaces the recogniser, so that tests of the inference tier need no model.
+"""An engine with a fixed speed. It replaces the speech recogniser, so that tests of the inference tier need no model.
 
-With ``DJANGO_SETTINGS_MODULE=tools.benchmarks.throttled_settings`` this app comes last, so its engine replaces the real
-one. It ignores the audio and returns the same text for every unit. The codec, the batcher, the replicas and the metrics
-are the real ones.
+With ``DJANGO_SETTINGS_MODULE=tools.benchmarks.throttled_settings``, this Django app comes last, so its engine replaces
+the real one. The engine ignores the audio and returns the same text for every unit (speech segment). The codec, the
+batcher, the replicas and the metrics are the real ones.
 
 Environment variables:
 
-- ``THROTTLED_UNITS_S``: units per second of one replica.
+- ``THROTTLED_UNITS_S``: how many units one replica handles per second.
 - ``THROTTLED_GPU``: two percentages such as "92 40": the utilisation and the memory use that a simulated GPU reports.
   If unset, no GPU is simulated.
 """

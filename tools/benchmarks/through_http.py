@@ -39,9 +39,9 @@ async def measure(direction: str, folder: Path, *, concurrency: int, seconds: fl
 
 
 def succeeds(ask: Ask) -> Call:
-    """Return a call that makes the request and returns whether it succeeded.
+    """Return a function that sends a request with ``ask`` and returns True if the request succeeded.
 
-    After a failure, the call waits for the seconds in the response's ``Retry-After`` before it returns.
+    After a failure, the function waits for the seconds in the response's ``Retry-After`` before it returns.
     """
 
     async def call(number: int) -> bool:
@@ -54,9 +54,9 @@ def succeeds(ask: Ask) -> Call:
 
 
 def asr(client: Client) -> Ask:
-    """Return a function that sends the transcription request of a clip.
+    """Return a function that sends a request to transcribe a clip.
 
-    The argument of the function is a number. The clips are used in turn.
+    The argument of the function is the number of the request. The clips are used in turn.
     """
     forms = [form(clip, {"model": "whisper-1", "language": "ms"}) for clip in clips()]
     requests = [
@@ -66,9 +66,9 @@ def asr(client: Client) -> Ask:
 
 
 def tts(client: Client) -> Ask:
-    """Return a function that sends the speech request of a sentence.
+    """Return a function that sends a request to speak a sentence.
 
-    The argument of the function is a number. The sentences are used in turn.
+    The argument of the function is the number of the request. The sentences are used in turn.
     """
     headers = {"Content-Type": "application/json"}
     bodies = [

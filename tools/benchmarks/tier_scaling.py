@@ -1,11 +1,11 @@
-"""Measure how the inference tier scales with the load, and how long callers wait meanwhile.
+"""Measure how the inference tier (the speech engines on Ray Serve) scales, and how long callers wait meanwhile.
 
     VOICE_TEST_CLUSTER_PYTHON=.venv-cluster/bin/python .venv/bin/python -m tools.benchmarks.tier_scaling
 
 The benchmark starts Ray with 1 to 3 replicas of known speed (``tools.benchmarks.throttled``), and an API process in
-front of it. The load first exceeds the capacity of one replica and then falls. Requests are sent at fixed times,
-whether or not earlier ones have been answered, and are not repeated. A summary is printed; ``--plots`` also draws a
-chart.
+front of it. The load is first below the capacity of one replica, then exceeds it, and then falls again. Requests are
+sent at fixed times, whether or not earlier ones have been answered, and are not repeated. A summary is printed;
+``--plots`` also draws a chart.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests import sound  # noqa: E402
 from tests.cluster.tier import PYTHON, ray_tier  # noqa: E402
 from tests.services import Served, served  # noqa: E402
 
-UNITS_S = 8.0  # units per second of one replica
+UNITS_S = 8.0  # speech segments per second that one replica handles
 MOST = 3
 # Parts of the load: requests per second, seconds. Two replicas can just handle the second part, without any reserve.
 PLAN = ((4.0, 20.0), (16.0, 100.0), (2.0, 60.0))

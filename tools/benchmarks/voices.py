@@ -3,8 +3,8 @@
     python -m tools.benchmarks.voices [voice ...] [--sentences N] [--held-out | --english] [--sounds] [--save DIR]
                                       [--mix NAME=RECIPE ... --packs DIR [--pace PERCENT]]
 
-Needs Kokoro and Whisper base (``manage.py models install --default``). Text and transcript are normalised before they
-are compared (``spoken_text.error_rate``). For example, "15 peratus" equals "lima belas peratus".
+This needs Kokoro and Whisper base (``manage.py models install --default``). Text and transcript are normalised before
+they are compared (``spoken_text.error_rate``), so that "15 peratus" equals "lima belas peratus".
 
 --held-out  read sentences that were not used to choose or tune voices
 --english   read Malay sentences that contain English words, and count the English words that are not recognised
@@ -54,7 +54,7 @@ _HEARING_RATE = 16_000
 
 @dataclass(frozen=True)
 class Reader:
-    """A voice that reads the sentences: one from the catalogue, or a mixture of voice packs to try."""
+    """A voice that reads the sentences: one from the catalogue, or an experimental mixture of Kokoro's voice packs."""
 
     name: str
     voice: Voice

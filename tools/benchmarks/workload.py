@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from tests import sound
 from tools.benchmarks.report import Result
 
-Call = Callable[[int], Awaitable[bool]]  # makes the call with this number; True if it succeeded
+Call = Callable[[int], Awaitable[bool]]  # makes the call with this number, and returns True if it succeeded
 
 _SUBJECTS = ["saya mahu pergi ke", "kami akan sampai di", "mereka pulang dari", "ibu membeli ikan di", "dia bekerja di"]
 _PLACES = ["kuala lumpur", "pulau pinang", "johor bahru", "kota kinabalu", "shah alam"]
@@ -31,9 +31,9 @@ def clips() -> list[bytes]:
 
 
 async def closed_loop(call: Call, *, concurrency: int, seconds: float) -> Result:
-    """Run a closed loop and return its result.
+    """Run a closed loop for ``seconds`` and return its result.
 
-    For ``seconds``, each of ``concurrency`` callers asks again as soon as it is answered.
+    Each of ``concurrency`` callers sends its next request as soon as the last one is answered.
     """
     result = Result()
     numbers = iter(range(10**9))

@@ -1,4 +1,4 @@
-"""Describe the assumptions of a plan. Every plan prints them. Otherwise readers could take them for measurements."""
+"""Describe the assumptions of a plan as text. Every plan prints them, so that nobody takes them for measurements."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from tools.planning.simulation.load import Stay, simulate, simulate_crowd
 MILLION = 1_000_000
 SCALE = (20_000, 50_000, 100_000, 200_000, 350_000, 500_000, 700_000, MILLION)
 EVENING = (18.0, 24.0)
-# A rush in minutes: RUSH_BASE people are there all the time. The others arrive from 5 to 15 and leave from 35 to 45.
+# The times of a rush, in minutes. RUSH_BASE people are present all the time. The others arrive from minute 5 to minute
+# 15 and leave from minute 35 to minute 45. The simulation ends at minute 65.
 RUSH_MINUTES = (5, 15, 35, 45, 65)
 RUSH_BASE = 50
 
@@ -26,7 +27,7 @@ def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folde
 
     Some charts take a minute to simulate.
 
-    ``asked``: the plan that was asked for.
+    ``asked``: the plan for the demand that the arguments of the command describe.
     ``comparisons``: the phases of growth compared with the plan; if empty, the charts of a rush and of the phases are
     left out.
     """
@@ -69,7 +70,7 @@ def draw_steps(planner: Planner, runs: Mapping[str, Run], folder: Path) -> list[
 
 
 def shape(planner: Planner, gpus: int) -> Shape:
-    """Return a cluster with ``gpus`` GPUs and autoscaled pods that start at the lowest allowed number.
+    """Return a cluster with ``gpus`` GPUs, and autoscaled deployments that start with the fewest pods allowed.
 
     As in the manifests, a pod may use more CPU than it requests.
     """

@@ -46,7 +46,7 @@ HOURS = (
 class Curve:
     """The activity over a day, relative to its mean. It is interpolated linearly between the middles of the hours.
 
-    ``peak_factor``: the activity of the busiest hour divided by the mean. None uses that of ``HOURS``.
+    ``peak_factor``: the activity of the busiest hour divided by the mean; None for the peak factor of ``HOURS``.
     """
 
     peak_factor: float | None = None

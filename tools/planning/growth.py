@@ -1,4 +1,7 @@
-"""Compare the plan with the phases of growth: whether their machines and their budgets are enough."""
+"""Check whether the machines and the budget of each phase of growth are enough, by comparing them with the plan.
+
+A phase of growth is a range of numbers of users, with the machines and the monthly budget that are meant for it.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ class PhaseLimits:
 class Comparison:
     """A phase of growth compared with the plan for its upper limits.
 
+    ``phase``: the phase.
     ``limits``: the upper limits of the phase.
     ``by_users``: the plan for the highest number of voice users.
     ``by_crowd``: the plan for the highest number of concurrent users.
@@ -85,7 +89,7 @@ def phase_limits(phases: list[Phase]) -> list[PhaseLimits]:
 
 
 def compare(planner: Planner, phase: Phase, limits: PhaseLimits) -> Comparison:
-    """Plan for the upper limits of a phase; return the plan's comparison with the phase's machines and budget.
+    """Plan for the upper limits of a phase, compare the plan with the phase's machines and budget, and return both.
 
     Raise ``NoFeasiblePlan`` if no plausible number of machines is enough.
     """
@@ -155,11 +159,11 @@ def estimates(planner: Planner, limits: PhaseLimits) -> list[Estimate]:
 
 @dataclass(frozen=True)
 class UnitCost:
-    """One of the scorecard's unit costs: of an hour of audio or of 1000 characters, in US dollars.
+    """One of the scorecard's two unit costs in US dollars: that of an hour of audio, or that of 1000 characters.
 
     ``name``: the name of the metric.
     ``value``: the cost of a unit; None without monthly use.
-    ``floor``: the cost of the machine time alone, at the highest allowed utilisation.
+    ``floor``: the cost of the machine time of a unit alone, at the highest allowed utilisation.
     ``target``: the scorecard's target.
     ``verdict``: whether the value meets the target.
     ``needed``: how many units per month the same machines must serve to meet the target; None if they cannot.

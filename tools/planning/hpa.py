@@ -113,7 +113,7 @@ API = Specification(
 
 @dataclass(frozen=True)
 class PodReading:
-    """The metrics of one pod at a sync.
+    """The metrics of one pod, as the controller reads them each time it runs.
 
     ``ready``: whether the pod has taken requests for at least one metric window.
     ``percent``: CPU use in percent of the request; None if there is no reading.

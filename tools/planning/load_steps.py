@@ -91,7 +91,7 @@ def by_step(run: Run, users: Sequence[int]) -> list[Step]:
 
 
 def in_words(runs: dict[str, Run], users: Sequence[int]) -> Iterator[str]:
-    """Yield for each autoscaler a table of the second half of each step, then the changes that it made."""
+    """Yield lines of text for each autoscaler: a table of the second half of each step, then the changes it made."""
     for name, run in runs.items():
         yield f"The autoscaler {name}"
         heads = "".join(

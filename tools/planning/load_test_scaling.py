@@ -1,4 +1,7 @@
-"""Scale rates to a stored load test, assuming that the test used its machines fully."""
+"""Scale the rates (the machine time of requests) so that they match the throughput of a stored load test.
+
+The load test is assumed to have used its machines fully.
+"""
 
 from __future__ import annotations
 

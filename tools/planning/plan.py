@@ -2,7 +2,7 @@
 
 The first estimate follows from the work in the busiest hour: no pod and no GPU may exceed the utilisation target.
 The service is then simulated at the request rate of that hour, because no good formula exists for a GPU that serves
-batches. Machines are added until the latency targets are met and few enough requests are refused.
+batches. Machines are added until the latency targets are met and at most ``REFUSED_SHARE`` of the requests are refused.
 
 The time that requests wait for an API pod is estimated with an M/G/c queue over the cores of the pod (Allen–Cunneen).
 Each pod gets a random share of the requests.
@@ -29,7 +29,8 @@ P95_S = {ASR: ASR_P95_S, TTS: TTS_P95_S}
 REFUSED_SHARE = 0.01  # allowed by the success rate that the scorecard requires at launch
 MAX_GPUS = 500
 MAX_PODS = 2000
-# If the worst figure stays above GAIN times the best one so far for PATIENCE steps, more machines do not help.
+# Adding machines helps if it lowers the worst ratio of latency to target to less than GAIN times the lowest value so
+# far. After PATIENCE steps in a row that do not help, the search ends without a plan.
 GAIN = 0.97
 PATIENCE = 3
 EVENTS = 8_000  # arrivals that a steady simulation aims for; the next two constants bound its length
@@ -235,7 +236,7 @@ class Planner:
         return Case(name, rate, demand, machines, experience, self.money(rate, demand, use, machines))
 
     def _more(self, machines: Machines, experience: Experience, late: list[str]) -> Machines:
-        """Return the machines, with a tenth (at least one) more of those that cause the latency: either pods or GPUs.
+        """Return the machines, with a tenth more (at least one) of those that cause the latency: either pods or GPUs.
 
         ``late``: the deployments that miss their latency targets.
         """
@@ -297,7 +298,7 @@ class Planner:
             raise NoFeasiblePlan(f"{pods:,} API pods are more than anyone would believe")
         return pods
 
-    # --- What users feel ---------------------------------------------------------------------------------------------
+    # --- What users experience ---------------------------------------------------------------------------------------
     def experience(self, rate: RequestRate, use: Demand, machines: Machines) -> Experience:
         """Simulate a constant request rate on these machines, and return what users experience."""
         per_second = rate.asr + rate.tts + rate.streams * use.stream_s * self.rates.live.units_per_s

@@ -73,7 +73,7 @@ def caption(figure: Figure, title: str, note: str) -> None:
 
 
 def phases(comparisons: Sequence[Comparison], note: str) -> Figure:
-    """Return a figure of the machines and cost of each phase, beside those that the plan needs at its upper limits."""
+    """Return a figure that compares the machines and cost that each phase provides with those that its limits need."""
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):

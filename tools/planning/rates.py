@@ -1,10 +1,10 @@
 """How long batches take, and how much CPU time a request takes, as measured by ``manage.py measure_rates``.
 
-Functions read, write and scale these rates.
+This module also reads, writes and scales these rates.
 
-A batch takes ``fixed_s + per_cost_s · cost`` seconds. The cost is in seconds of encoder context for speech to text, and
-in characters for text to speech, where each unit also has a fixed cost. ``Processor`` holds the CPU seconds of
-one request.
+A batch consists of units, each a speech segment or a sentence. It takes ``fixed_s + per_cost_s · cost`` seconds, where
+the cost is the sum over its units. For speech to text, a unit costs the seconds of its encoder context. For text to
+speech, it costs its number of characters plus a fixed amount. ``Processor`` holds the CPU seconds of one request.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class BatchTime:
     ``per_cost_s``: additional seconds for each unit of cost.
     ``batch_units``: the maximum number of units in a batch.
     ``batch_cost``: the maximum total cost of a batch; None if only ``batch_units`` limits it.
-    ``buckets``: allowed costs in ascending order. A unit costs the smallest bucket that holds it, and is batched only
-    with units of the same bucket, unless both buckets are mixed. If empty, a unit costs ``unit_cost`` and its own size,
-    and is batched with any other unit.
-    ``longest_mixed``: the largest bucket whose units are batched with those of smaller buckets; 0: none.
+    ``buckets``: the allowed costs of a unit in ascending order. A unit costs the smallest bucket that holds it, and is
+    batched only with units of the same bucket, unless both buckets are at most ``longest_mixed``. Without buckets, a
+    unit costs ``unit_cost`` plus its own size, and is batched with any other unit.
+    ``longest_mixed``: the largest bucket whose units may share a batch with units of other buckets; 0 if none may.
     ``workers``: how many batches run in parallel.
     ``queue``: how many units may wait.
     ``margin_s``: seconds added to the size of a unit before its bucket is chosen.
@@ -161,8 +161,8 @@ class KindRates:
 class LiveRates:
     """The work for one open stream of live recognition, per second of audio.
 
-    ``units_per_s``: units that the engine gets.
-    ``api_s_per_s``: CPU seconds of the API pod.
+    ``units_per_s``: how many units the engine gets.
+    ``api_s_per_s``: how many CPU seconds the API pod uses.
     """
 
     units_per_s: float

@@ -45,7 +45,7 @@ class Axis:
         return minutes if self.in_minutes else self.run.start_h + minutes / 60
 
     def at(self, seconds: float) -> float:
-        """Return the position on the axis of a time in seconds since the start."""
+        """Return where a time, given in seconds since the start, is on the axis."""
         return seconds / 60 if self.in_minutes else self.run.start_h + seconds / SECONDS_PER_HOUR
 
     def bins(self) -> list[list[Interval]]:

@@ -1,7 +1,8 @@
-"""Speak the held-out sentences into a folder whose accuracy ``manage.py evaluate_asr`` can measure.
+"""Speak the held-out sentences into a folder of recordings, from which ``manage.py evaluate_asr`` measures accuracy.
 
 ``python -m tools.training.heldout var/heldout`` uses the default voice at normal speed and pitch. ``--all-voices``
-draws random voices, speeds, pitches, noise and echo, as training does. The folder also gets a ``manifest.jsonl``.
+draws random voices, speeds, pitches, noise and echo, as training does. A ``manifest.jsonl`` lists the recordings and
+their texts.
 """
 
 from __future__ import annotations

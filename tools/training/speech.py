@@ -1,4 +1,4 @@
-"""Generate training audio: synthetic speech, distortions as by rooms and telephone lines, and sounds without speech."""
+"""Generate training audio: synthetic speech, distortions of rooms and telephone lines, and sounds without speech."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Voice:
 def draw_voice(rng: random.Random) -> Voice:
     """Draw a random voice.
 
-    Often it is the default voice. Otherwise variant, speed (0.6 to 1.4 times the default) and pitch are random.
+    Often it is the default voice. Otherwise the variant, speed (0.6 to 1.4 times the default) and pitch are random.
     """
     if rng.random() < 0.45:
         return Voice()

@@ -37,7 +37,7 @@ class Trainer:
     ``minutes``: how long to train, including earlier runs.
     ``peak_rate``: the highest learning rate.
     ``frames``: frames per batch, including padding.
-    ``start``: a checkpoint whose weights to start from; None for random weights.
+    ``start``: the checkpoint that provides the initial weights; None for random weights.
     """
 
     def __init__(self, folder: Path, minutes: float, peak_rate: float, frames: int, start: Path | None) -> None:

@@ -67,7 +67,7 @@ class Graph:
     def layer(self, source: str, weight: np.ndarray, bias: np.ndarray) -> str:
         """Add a convolution with ReLU as one matrix product.
 
-        ``source``: rows with the inputs of each tap one after the other.
+        ``source``: the input. Each row holds the values that all taps of the convolution see, one tap after the other.
         ``weight``: the weight of the convolution, shape (out, in, taps).
         ``bias``: the bias of the convolution, shape (out,).
         """

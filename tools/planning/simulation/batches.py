@@ -2,13 +2,16 @@
 
 It follows the same rules as the real batcher:
 
-- A batch starts with the oldest unit, where units of live streams count as ``LIVE_LEAD_S`` older than they are. Other
-  units of the same bucket, or of another mixed bucket, join the batch, up to its limit and the worker's share of all
-  units. Unlike the real recogniser, the simulation mixes buckets even if it is not busy.
+- A batch starts with the oldest unit. Units of live streams count as ``LIVE_LEAD_S`` seconds older than they are.
+- Other waiting units join the batch if their costs allow it (``BatchTime.together``). A batch holds no more units than
+  its limit (``BatchTime.limit``), and no more than an even share of all units for each worker.
 - While other workers are busy, a worker waits a moment for more units.
 - The length of the queue is limited. A unit is refused if it would probably not start before its deadline. Its wait is
   estimated as the queued cost times the smoothed seconds per unit of cost.
 - A unit whose deadline has passed is dropped and not run.
+
+There is one difference: the real recogniser batches units of different contexts only when it is busy, whereas the
+simulation always does so.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ SLOW_READER_S = 0.25  # if sending a chunk takes longer, the request does not co
 
 
 def _controllers() -> dict[Feature, AdmissionController]:
-    """Return new admission controllers by feature. The realtime feature has none."""
+    """Return a new admission controller for each feature except realtime, which has none."""
     return {
         Feature.ASR: AdmissionController(
             longest_s=settings.VOICE_ASR_WAIT_S,
@@ -63,7 +63,8 @@ def _controllers() -> dict[Feature, AdmissionController]:
 def _speech_growth() -> float:
     """Return the factor by which the inference tier may increase the replicas of the text-to-speech engines.
 
-    The tier runs these engines in one deployment, so the largest factor applies to all. Without such engines, it is 1.
+    The inference tier is the set of processes that run the models. It runs these engines in one deployment, so the
+    largest factor applies to all of them. If there are no such engines, the factor is 1.
     """
     return max((runtime.growth(name) for name in runtime.names() if name != ASR), default=1.0)
 

@@ -94,7 +94,8 @@ class _Response:
     async def fail(self, error: Exception) -> None:
         """Send the error response for an exception.
 
-        Send nothing if the response has already begun. The client then notices the failure by the missing end.
+        Send nothing if the response has already begun. The client then notices the failure, because the end of the
+        response is missing.
         """
         answer = report(error)
         if self.status is None:

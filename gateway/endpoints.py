@@ -1,4 +1,4 @@
-"""The endpoints that do speech work, with the kind of work of each endpoint and the roll-out feature of each kind."""
+"""The endpoints that do speech work (recognition or synthesis): the kind of work of each, and its roll-out feature."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FEATURES = {
     Kind.SPEECH: Feature.TTS,
     Kind.REALTIME: Feature.REALTIME,
 }
-# The kind of work to check for each feature while the endpoint is not yet known.
+# The kind of work that is checked for each feature if the endpoint is not known yet.
 TYPICAL_KINDS = {Feature.ASR: Kind.TRANSCRIPTION, Feature.TTS: Kind.SPEECH, Feature.REALTIME: Kind.REALTIME}
 
 _kinds: dict[str, Kind] = {}
@@ -23,5 +23,5 @@ def register(path: str, kind: Kind) -> None:
 
 
 def kind_of(path: str) -> Kind | None:
-    """Return the kind of speech work of POST requests to ``path``; None if these do no speech work."""
+    """Return the kind of speech work that POST requests to ``path`` do, or None if they do no speech work."""
     return _kinds.get(path)

@@ -1,4 +1,4 @@
-"""The gate in front of every endpoint that does speech work.
+"""The gate in front of every endpoint that does speech work (recognition or synthesis).
 
     async with request_gate(caller_of(request), Kind.SPEECH) as work:
         await work.admit(body.get("user"))
@@ -7,9 +7,9 @@
         await work.reserve()
         return await work.stream(chunks, content_type="audio/mpeg")
 
-The gate admits the end user, measures the work and settles the usage. Whether the block succeeds or fails, exactly one
-ledger row is committed (or spooled while the database is unavailable) before the response is complete. A streamed
-response keeps the gate open until its last chunk.
+The gate admits the end user, measures the work and settles the usage, that is, records it in the ledger. Whether the
+block succeeds or fails, exactly one ledger row is committed before the response is complete. While the database is
+unavailable, the row is written to a spool file instead. A streamed response keeps the gate open until its last chunk.
 
 To admit an end user, the gate checks three conditions in this order: voice is enabled for the user (roll-out), the user
 has quota left, and the service has capacity for another user. If a header or a token names the end user, the gate

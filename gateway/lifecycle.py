@@ -43,7 +43,7 @@ class Lifecycle:
 
     @property
     def loaded(self) -> bool:
-        """Whether loading has ended, and every engine has been loaded or replaced by its fallback."""
+        """True if loading has ended and every engine has been loaded or replaced by its fallback."""
         return self._loading is not None and self._loading.done() and not self.failures
 
     def start_loading(self) -> asyncio.Task[None]:

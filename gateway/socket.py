@@ -280,7 +280,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._main.cancel()
 
     def _stop_handling(self) -> None:
-        """Cancel the consumer: a handler that still waits for an engine would keep the process from stopping."""
+        """Cancel the consumer, because a handler that still waits for an engine would keep the process running."""
         if self._main is not None:
             self._is_cut = True
             self._main.cancel()

@@ -97,7 +97,7 @@ async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISend
 
 
 async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """Start to load the engines when the server starts, and release all resources when it stops."""
+    """Start loading the engines when the server starts, and release all resources when it stops."""
     await receive()
     sys.setswitchinterval(SWITCH_S)
     tracing.start("voice-api")

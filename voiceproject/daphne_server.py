@@ -1,8 +1,8 @@
 """Daphne with the same limits, startup and shutdown as the uvicorn server in ``voiceproject.server``.
 
-By itself Daphne does not run the ASGI lifespan, trusts ``X-Forwarded-For`` from any client, writes large bodies to disk
-and stops without waiting for running requests. This module and ``daphne_protocol`` change that. docs/kubernetes.md
-lists the differences that remain.
+Unmodified, Daphne does not run the ASGI lifespan, trusts ``X-Forwarded-For`` from any client, writes large bodies to
+disk and stops without waiting for running requests. This module and ``daphne_protocol`` change that. docs/kubernetes.md
+lists the differences from uvicorn that remain.
 
 Importing this module installs Twisted's reactor on a new asyncio loop, so only ``manage.py serve --server daphne``
 imports it.
@@ -37,7 +37,7 @@ reactor: Any = _reactor  # type checkers see a module here, but at run time Twis
 
 
 class DaphneServer(Daphne):
-    """Daphne with the interface of ``voiceproject.server.Server``."""
+    """Daphne with the same constructor arguments and ``run`` method as ``voiceproject.server.Server``."""
 
     def __init__(self, on_started: Callable[[], None], on_stopping: Callable[[int], None]) -> None:
         from voiceproject.asgi import application

@@ -1,4 +1,4 @@
-"""Reads settings from the environment.
+"""Read settings from the environment.
 
 A setting with an invalid value gets its default, and the problem is recorded. ``manage.py check`` can therefore report
 all problems at once. No server starts while there is a problem.

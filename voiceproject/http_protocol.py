@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with limits on the size and duration of a request's head. uvicorn itself has none."""
+"""uvicorn's HTTP protocol, with limits that uvicorn lacks: on the size and the duration of a request's head."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from core.error_codes import ErrorCode
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Refuses a request whose head (request line and headers) is too large or too slow, and closes the connection.
 
-    A head larger than ``VOICE_HEAD_BYTES`` is answered with status 431. A head that is not complete ``VOICE_HEAD_S``
-    seconds after it began is answered with 408; so is a new connection on which no head begins within that time.
+    - The head is larger than ``VOICE_HEAD_BYTES``: 431.
+    - The head is not complete ``VOICE_HEAD_S`` seconds after it began, or no head begins on a new connection within
+      that time: 408.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

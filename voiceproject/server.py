@@ -22,7 +22,7 @@ CANCEL_S = 5  # the time to cancel and settle requests that are still running af
 class Server(uvicorn.Server):
     """uvicorn with callbacks at its start and at its shutdown.
 
-    ``on_started()``: called when the server accepts connections.
+    ``on_started()``: called once the server accepts connections.
     ``on_stopping(running)``: called at the first SIGINT or SIGTERM, with the number of running requests.
 
     At a second signal the server stops without waiting for the running requests.

@@ -1,4 +1,4 @@
-"""Serves static files with WhiteNoise, straight from ``static/`` and the installed packages.
+"""Serve static files with WhiteNoise, directly from ``static/`` and the installed packages.
 
 ``collectstatic`` is not needed.
 """
@@ -82,9 +82,10 @@ _cache: LRUCache[tuple[str, str], bytes] = LRUCache(maxsize=8_388_608, getsizeof
 
 
 def _compressed(path: str, changed: str, read: Callable[[], bytes]) -> bytes:
-    """Return the content of the file compressed with gzip, from the cache if possible.
+    """Return the content of a file, compressed with gzip. Use the cache if possible.
 
-    ``changed``: when the file was last modified (``Last-Modified``). A new value means that the file is read again.
+    ``changed``: when the file was last modified (``Last-Modified``). If it has changed, the file is read again.
+    ``read``: reads the file.
 
     Two threads may compress the same file at the same time, which is harmless.
     """

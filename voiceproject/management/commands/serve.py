@@ -87,8 +87,8 @@ class Command(BaseCommand):
     def _install_models(self) -> None:
         """Download the default models that are missing, then restart the program.
 
-        The restart is necessary because this process has already chosen its engines, by the models that were
-        installed when it started. If the download fails, the service runs with the fallback models.
+        The restart is necessary because this process chose its engines when it started, from the models that were
+        installed then. If the download fails, the service runs with the fallback models.
         """
         if settings.VOICE_INFERENCE_URL or not any(chosen(task).is_fallback for task in Task):
             return

@@ -1,6 +1,6 @@
-"""``manage.py serve_inference``: run the inference tier in one process, without Ray.
+"""``manage.py serve_inference``: run the speech models for API processes, in one process without Ray.
 
-API processes use it if their ``VOICE_INFERENCE_URL`` is its URL.
+API processes send their speech work to this process if its URL is in their ``VOICE_INFERENCE_URL``.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Command(BaseCommand):
 
 
 class Application:
-    """The unit server as an ASGI application, with ``/metrics``.
+    """The ASGI application of this command: the unit server, which runs speech work, and ``/metrics``.
 
-    Its lifespan loads the models before the server accepts connections, and closes the engines at the end.
+    The models are loaded before the server accepts connections. The engines are closed when the server stops.
     """
 
     def __init__(self, handler: LocalUnitHandler) -> None:

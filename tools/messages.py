@@ -25,7 +25,7 @@ CODE = ("asr", "capacity", "core", "dashboard", "gateway", "model_store", "rollo
 TEMPLATES = ("playground.html", "dashboard")  # the admin's pages are in English only
 # The index of the argument that is the message, by function. Messages of the last three are translated when shown.
 MARKS = {"_": 0, "gettext": 0, "gettext_noop": 0, "invalid": 0, "UnusableAudio": 1, "MetricTargets": 1}
-# Messages in modules that do not import Django.
+# Messages in modules that do not import Django, so they cannot be marked there.
 ELSEWHERE = tuple(fault.value for fault in Fault)
 # Files with voices' names, which are translated part by part. The number is how many leading parts are skipped because
 # they are personal names.
@@ -117,7 +117,7 @@ def _in_code(tree: ast.AST) -> Iterator[Message]:
 def _in_template(source: str, origin: str) -> Iterator[Message]:
     """Yield the messages of a template.
 
-    ``templatize`` turns these into gettext calls and blanks out everything else.
+    Django's ``templatize`` turns the messages into gettext calls and blanks out everything else.
     """
     for function, arguments in _CALL.findall(templatize(source, origin=origin)):
         if message := Message.of(function, [ast.literal_eval(text) for text in _TEXT.findall(arguments)]):

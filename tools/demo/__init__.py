@@ -1,8 +1,8 @@
-"""Demo data: three months of plausible use (the demo quarter), for trying the pages.
+"""Demo data for trying out the admin and the dashboard: three months of plausible use, called the demo quarter.
 
-Only ``manage.py seed_demo`` writes them.
+Only ``manage.py seed_demo`` writes these data.
 
-Modules that decide what happens are pure functions of a seed:
+Some modules decide at random what happens in the quarter. Their results depend only on their arguments and a seed:
 
 - ``narrative``: the decisions and incidents, and their times;
 - ``rhythm``: how use varies over the day and the week;

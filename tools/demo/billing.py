@@ -41,7 +41,7 @@ class Statements:
 def make_plans(quarter: Quarter, clients: list[ClientApplication], people: Iterable[Person], scale: int) -> int:
     """Assign the plan ``basic`` to all clients and ``plus`` to some users; return the number of assignments.
 
-    ``scale``: the factor by which the plans' amounts are multiplied.
+    ``scale``: the factor by which the plans' included amounts and limits are multiplied.
     """
     basic, plus = (_plan(plan, scale) for plan in (BASIC, PLUS))
     start = start_of(quarter.first.replace(day=1))
@@ -78,9 +78,8 @@ def _plan(plan: DemoPlan, scale: int) -> Plan:
 def make_costs(quarter: Quarter) -> bool:
     """Replace the infrastructure costs that a migration has written with those of the demo quarter, and return True.
 
-    The costs start in the quarter's first month. They change when the full GPU is relieved (see ``narrative``), if the
-    number of machines changes then. Return False, and change nothing, if the costs are no longer those of the
-    migration.
+    The costs start in the quarter's first month. If machines are added when the GPU is full (see ``narrative``), the
+    costs rise on that day. Return False, and change nothing, if the costs are no longer those of the migration.
     """
     rows = {row.resource: row for row in InfrastructureCost.objects.all()}
     first = {Resource.T4: 1, Resource.API_POD: 2, Resource.OTHER: 1}
@@ -115,7 +114,7 @@ def make_costs(quarter: Quarter) -> bool:
 
 
 def make_exchange_rate(quarter: Quarter) -> None:
-    """Set an exchange rate if there is none yet. It is a round number, because it must not look like a real rate."""
+    """Set an exchange rate if there is none yet. It is a round number, so that nobody takes it for a real rate."""
     if not ExchangeRate.objects.exists():
         ExchangeRate.objects.create(
             day=quarter.first.replace(day=1), ringgit=RINGGIT_FOR_A_DOLLAR, source="made up for the demo"
@@ -125,7 +124,7 @@ def make_exchange_rate(quarter: Quarter) -> None:
 def make_statements(quarter: Quarter) -> Statements:
     """Make final statements of past months, one of them with a credit note, and drafts of the current month.
 
-    A past month that has not settled yet also gets drafts. Return what was made.
+    A past month that ended so recently that its statements cannot be final yet also gets drafts. Return what was made.
     """
     this_month = month_of(quarter.now)
     month = quarter.first.replace(day=1)
@@ -149,8 +148,9 @@ def _latest_final(this_month: date) -> date | None:
 def _credit(final_month: date | None) -> CreditNote | None:
     """Credit one user for a long reply that was read aloud twice by mistake; return the credit note.
 
-    ``final_month``: the month of the statement; None if there is none.
-    Return None if no statement of that month was charged enough for speech.
+    ``final_month``: the month of the statement; None if no month has final statements.
+
+    Return None if there is no such month, or if no user's charge for speech in that month is high enough.
     """
     if final_month is None:
         return None

@@ -1,4 +1,4 @@
-"""Write the capacity data of the demo quarter as the watcher would have: samples, hourly peaks, uptime and alerts."""
+"""Write the samples, hourly peaks, uptime and alerts that the watcher would have recorded in the demo quarter."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _sample(minute: Minute, quarter: Quarter, cost: float | None) -> Sample:
 
 
 def write_uptime(quarter: Quarter) -> None:
-    """Write the probes of each day, and the outages."""
+    """Write each day's number of availability probes and of failed probes, and the outages."""
     per_probe = watch.PROBE_EVERY_S
     days = []
     for index in range(quarter.days):
@@ -132,8 +132,8 @@ def stopping_words(quarter: Quarter) -> str:
 def write_alerts(quarter: Quarter) -> int:
     """Write the alerts of the quarter with their notifications; return the number of alerts.
 
-    One more alert is firing at the end of the quarter. The notifications are recorded as sent to an address that does
-    not exist.
+    One of the alerts is still firing at the end of the quarter. The notifications are recorded as sent to an address
+    that does not exist.
     """
     written = 0
     for incident in incidents(quarter):

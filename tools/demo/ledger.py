@@ -1,4 +1,4 @@
-"""Write the requests of the demo quarter into the ledger, with roll-ups and quotas as the service would write them."""
+"""Write the requests of the demo quarter into the ledger, and update usage totals and quotas as the service does."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _write_feedback(requests: list[Request], counts: Counts) -> None:
 
 
 def _date_feedback(since: datetime) -> None:
-    """Backdate corrections and ratings of demo requests made from ``since`` on to the time of their request."""
+    """Give corrections and ratings the time of their request. Only demo requests from ``since`` on are included."""
     made = LedgerEntry.objects.filter(pk=OuterRef("entry_id")).order_by().values("created_at")[:1]
     ours = {"entry__client__description__endswith": MADE_BY, "entry__created_at__gte": since}
     corrections = Correction.objects.filter(**ours).values("pk")

@@ -1,8 +1,8 @@
 """Draw the load of the service over the quarter, as its watcher would have recorded it.
 
-The demo ledger has only some hundred end users, so hardly any two of them are active at the same time. The concurrent
-users are therefore not counted from the ledger. They are drawn as for a real service in the same phase of growth, with
-the same days and hours of use.
+The demo ledger has only some hundred end users, so hardly any two of them are active at the same time. Therefore, the
+number of concurrent users is not counted from the ledger but drawn at random. Its peak is that of a real service in the
+same phase of growth, and it rises and falls with the days and hours of use in the demo quarter.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STEP = timedelta(minutes=1)
 COARSE_STEP = timedelta(minutes=10)
 FINE_DAYS = 10  # the last days, with one value for each STEP; of earlier days only hourly peaks are kept
 PER_USER_5_MIN = 11  # requests in five minutes for each concurrent user
-ASR_SHARE = 0.62  # both shares sum to more than 1, because some users do both
+ASR_SHARE = 0.62  # the two shares sum to more than 1, because some users do both
 TTS_SHARE = 0.47
 STEADY = 0.93  # correlation of the random deviation from one step to the next
 

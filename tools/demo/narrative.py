@@ -1,8 +1,8 @@
-"""The decisions and incidents of the demo quarter, in the order of their times.
+"""The decisions and incidents of the demo quarter, in chronological order.
 
 1. A pilot starts.
 2. Voice is on for 1 % of end users.
-3. A ramp to 5 % is stopped by slow answers.
+3. A ramp (an automatic increase) to 5 % is stopped because answers are slow.
 4. A second ramp to 5 % succeeds.
 5. The full GPU is relieved: by one more GPU if the growth phase has several, otherwise by a quantised model that needs
    half the work.
@@ -54,7 +54,7 @@ STEPS: dict[Feature, tuple[tuple[float, int], ...]] = {
 }
 
 GPU_RELIEVED = 0.58
-GPU_FULL = 0.555  # the alerts that led to GPU_RELIEVED
+GPU_FULL = 0.555  # when the alerts fire that lead to GPU_RELIEVED
 OUTAGE = 0.47
 OUTAGE_LENGTH = timedelta(minutes=34)
 SHORT_OUTAGE = 0.82

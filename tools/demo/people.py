@@ -21,7 +21,8 @@ class Person:
 
     ``user``: the end user's id.
     ``client``: the index of the client application in ``CLIENTS``.
-    ``place``: the user's position in the roll-out, as a percentage: the user has voice at any higher percentage.
+    ``place``: the user's position in the roll-out, from 0 to 100: the user has voice once the roll-out's percentage is
+    higher.
     ``is_pilot``: whether the user is in the pilot. Users in the pilot always have voice.
     ``joined``: index of the day on which the user first uses voice.
     ``left``: index of the first day after the user's last use.

@@ -13,6 +13,7 @@ from itertools import accumulate
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
 
+# The intensity of use in each hour, from midnight on.
 _WEEKDAY = (
     0.22,
     0.13,
@@ -65,7 +66,7 @@ _RESTDAY = (
     1.50,
     0.90,
 )
-_OF_WEEK = (1.05, 1.08, 1.06, 1.04, 0.95, 0.74, 0.68)  # Monday first
+_OF_WEEK = (1.05, 1.08, 1.06, 1.04, 0.95, 0.74, 0.68)  # factor of each day of the week, Monday first
 _OF_HOLIDAY = 0.55
 FRIDAY = 4
 SATURDAY = 5
@@ -132,7 +133,7 @@ class Rhythm:
         return before + part * (after - before)
 
     def moment(self, share: float) -> float:
-        """Return the time by which this share of the day's requests has come; inverse of ``share_before``."""
+        """Return the time by which this share of the day's requests has come (the inverse of ``share_before``)."""
         hour = min(bisect_right(self._until, share) - 1, 23)
         before = self._until[hour]
         after = self._until[hour + 1]

@@ -119,7 +119,8 @@ def _stop(at: datetime, why: str) -> None:
 def _held(at: datetime, hold: timedelta) -> None:
     """Complete the current step of the running ramp.
 
-    A single tick records that the step was watched for its whole time. The watcher would have made thousands of ticks.
+    One check (tick) records that the metrics were watched during the whole step. The watcher process would have made
+    thousands of checks.
     """
     Ramp.objects.filter(state=Ramp.State.RUNNING).update(watched_s=hold.total_seconds(), ticked_at=at)
     with _then(at):
@@ -128,7 +129,7 @@ def _held(at: datetime, hold: timedelta) -> None:
 
 @contextmanager
 def _then(at: datetime, who: str = "watcher", why: str = "") -> Iterator[None]:
-    """Within this context, let everything that is recorded have the time ``at``.
+    """Record everything within this context as if it happened at the time ``at``.
 
     ``who``, ``why``: the author and the reason to record in the audit trail.
     """

@@ -1,4 +1,4 @@
-"""Draw the requests of the demo quarter: user, time, kind, duration, error and feedback of each."""
+"""Draw the requests of the demo quarter at random: the user, time, kind, duration, error and feedback of each."""
 
 from __future__ import annotations
 
@@ -57,19 +57,20 @@ class Request(NamedTuple):
 
 
 def limit_scale(rows: int, users: int, days: int) -> int:
-    """Return the factor for the plans' amounts, which grows with the number of requests per user and day.
+    """Return the factor by which the plans' amounts are multiplied.
 
-    With constant amounts, most requests of a busy demo would exceed the limits.
+    It grows with the number of requests per user and day. With constant amounts, most requests of a busy demo would
+    exceed the plans' limits.
     """
     return max(1, round(30 * rows / max(1, users * days) / 40))
 
 
 class Traffic:
-    """Draws exactly ``rows`` requests of these people for the quarter.
+    """Draws the requests of the quarter at random: exactly ``rows`` requests, made by ``people``.
 
     Call ``day`` for each day in order, because quotas are used up in the course of a month.
 
-    ``scale``: the factor of the plans' limits.
+    ``scale``: the factor by which the plans' limits are multiplied.
     """
 
     def __init__(self, seed: int, rows: int, people: list[Person], quarter: Quarter, scale: int = 1) -> None:
@@ -106,7 +107,7 @@ class Traffic:
         return self._within_quotas(requests)
 
     def _cells(self, index: int) -> Iterator[tuple[Person, float]]:
-        """Yield each end user of a day, with a weight that is proportional to the expected number of requests."""
+        """Yield each person who uses voice on a day, with a weight that is proportional to their number of requests."""
         rng = Random(f"{self._seed} day {index}")
         quarter = self._quarter
         rhythm = self._rhythms[index]
@@ -209,9 +210,9 @@ class Traffic:
 
 
 def growth(sizes: list[float], weights: list[float], quarter: Quarter) -> list[float]:
-    """Return the use per GPU on each day, scaled to a maximum of 1.
+    """Return the use per GPU on each day, scaled so that the highest value is 1.
 
-    The value is the mean of the last seven days, without the effects of weekdays and holidays.
+    Each value is the mean of the seven days up to that day. The effects of weekdays and holidays are removed.
 
     ``sizes``: the total weight of each day's requests.
     ``weights``: the weight that ``Rhythm`` gives to each day.

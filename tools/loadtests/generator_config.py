@@ -46,7 +46,7 @@ class GeneratorConfig:
     ``language``: the language of the clips.
     ``voice``: the TTS voice.
     ``clips``: the recordings to recognise.
-    ``clips_from``: who spoke them, for the report.
+    ``clips_from``: who spoke the clips, for the report.
     ``timeout_s``: seconds after which a request counts as hung.
     """
 

@@ -1,7 +1,7 @@
 """Decide from memory readings whether a process has a memory leak.
 
-A service under load takes memory and gives it back. Memory leaks if it is never given back, so only the lowest readings
-count:
+A service under load allocates memory and frees it again. A leak is memory that is never freed, so only the lowest
+readings count:
 
 1. After a warm-up, the readings are divided into blocks, and the lowest reading of each block is taken.
 2. The trend of these values is the Theil–Sen slope: the median of the slopes of all pairs of points. Outliers hardly
@@ -10,8 +10,8 @@ count:
    Statistical Association 63).
 
 Two slopes are compared with the growth that is normal for memory allocators: the lower end of the confidence interval,
-and the slope of the later half. There is a leak if both exceed it. The later half counts because a leak continues. A
-single step, such as from the first large batch, does not.
+and the slope of the later half. There is a leak if both exceed it. The later half counts because a leak continues,
+whereas a single step, such as the memory for the first large batch, does not.
 """
 
 from __future__ import annotations

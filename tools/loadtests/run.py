@@ -132,7 +132,7 @@ def locust_is_missing() -> bool:
 
 
 class Run:
-    """One run against a service.
+    """One run of the load generator against a service.
 
     ``options``: the options of the run.
     ``target``: the service.

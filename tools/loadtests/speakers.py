@@ -28,8 +28,7 @@ from tts.loudness import level
 from tts.phonemes import phonemes
 
 LANGUAGE = "ms"
-# Packs of the voices that take turns: the four Malay voices that are named first, and an English one, whose Malay has
-# an accent.
+# The voice packs that take turns: four Malay voices, and an English voice that speaks Malay with an accent.
 PACKS = ("aisyah", "hafiz", "melati", "azlan", "heart")
 KOKORO = "kokoro-82m"
 THREADS = 2
@@ -65,13 +64,13 @@ class Espeak:
 
 
 class Kokoro:
-    """Speaks with Kokoro's voices in turn. Each sentence is synthesised once and then kept in a folder.
+    """Speaks with Kokoro's voices in turn. Each sentence is synthesised once and then cached in a folder.
 
-    The model and the code that prepares it may change. So a reference sentence is synthesised anew for each ``Kokoro``,
-    and sentences are kept for as long as it sounds the same.
+    Cached sentences must not outlive a change of the model or of the code that runs it. Each ``Kokoro`` object
+    therefore synthesises a reference sentence, whose samples are part of every cache key.
 
     ``directory``: the folder of the model's files.
-    ``cache``: the folder in which sentences are kept.
+    ``cache``: the folder of the cached sentences.
     """
 
     name = "Kokoro"
@@ -90,9 +89,9 @@ class Kokoro:
             return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
 
     def _key(self, ipa: str, name: str, speed: float) -> str:
-        """Return a digest of everything on which the speech depends.
+        """Return a cache key: a digest of everything on which the speech depends.
 
-        It has the phonemes instead of the text, so a changed pronunciation gives a new key.
+        The digest is made from the phonemes instead of the text, so a changed pronunciation gives a new key.
         """
         digest = hashlib.sha256(f"{ipa}\0{speed:.3f}".encode())
         digest.update(kokoro.pack_of(name).tobytes())
@@ -123,7 +122,7 @@ def best_speaker(models: Path, cache: Path) -> Speaker:
     """Return Kokoro if it is installed, else eSpeak NG.
 
     ``models``: the folder in which models are installed.
-    ``cache``: the folder in which sentences are kept.
+    ``cache``: the folder in which Kokoro caches sentences.
     """
     try:
         choice = choose(Task.SPEECH, KOKORO, models)

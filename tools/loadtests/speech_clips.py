@@ -19,7 +19,7 @@ from tts import encoding
 from tts.encoding import AudioFormat, encode
 
 MAX_CLIPS = 240
-MAX_SPOKEN = 60  # clips to make; speaking more would take minutes, and recognition caches nothing
+MAX_SPOKEN = 60  # speaking more would take minutes; repeated clips do no harm, because transcripts are not cached
 SEED = 1
 SPEEDS = (0.85, 1.2)
 LONGEST_S = 30.0  # of an operator's recording
@@ -42,8 +42,8 @@ class UnusableClips(Exception):
 def spoken(folder: Path, number: int, speaker: Speaker) -> Iterator[Clip]:
     """Speak clips of one or two sentences, each with different words and at a different speed.
 
-    The clips are the same in every run, so that runs can be compared and the speaker can keep what it has spoken. Half
-    of them are WAV files. The others are Opus, the format that browsers record.
+    The clips are the same in every run, so that runs can be compared and the speaker's cache can be used. Half of them
+    are WAV files. The others are Opus files, the format in which browsers record.
 
     ``folder``: where the files are written.
     ``number``: how many clips to make.

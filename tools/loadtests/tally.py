@@ -12,7 +12,7 @@ from capacity.latency_targets import Workload
 from core.percentiles import percentile
 from tools.loadtests.events import Outcome, Pulse, RequestEvent
 
-POINTS = 120  # the most points of a curve
+POINTS = 120  # maximum number of points of a curve
 RECENT_S = 10.0
 
 

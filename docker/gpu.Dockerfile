@@ -1,5 +1,5 @@
 # The image of the inference tier: Whisper on CTranslate2, and Coqui's voices, in Ray Serve replicas on NVIDIA GPUs.
-# The models are part of the image. So the tag of the image is also their version, and the previous tag restores them.
+# The models are part of the image, so going back to the previous tag also brings back the previous models.
 #   docker build -f docker/gpu.Dockerfile --build-context models=DIRECTORY -t voice-gpu:VERSION .
 # MODELS are ids that `manage.py models` lists. They are installed, and their hashes are checked. DIRECTORY contains other
 # models: a Coqui checkpoint in `coqui/`, and your own Whisper models. A listed model that DIRECTORY contains as `ID/` is

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs those of the named Debian packages that are missing. Users other than root are told what to run instead.
+# Installs the named Debian packages that are missing. If it does not run as root, it prints the command to run and fails.
 set -euo pipefail
 
 missing=()

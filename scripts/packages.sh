@@ -2,8 +2,8 @@
 # `new_environment PYTHON FOLDER` makes a virtual environment with pip. Both use uv, which takes a tenth of the time. They
 # use pip and venv if uv is not installed or fails, for example because only pip is configured for the package index.
 
-# use_pip_settings PYTHON: lets uv use the package index that pip is configured for. Fails if pip may use none, or if there
-# is no uv.
+# use_pip_settings PYTHON: lets uv use the package index that pip is configured for. Fails if pip is configured to use no
+# index, or if uv is not installed.
 use_pip_settings() {
     local settings index certificates
     settings=$("$1" -m pip config list 2>/dev/null) || settings=

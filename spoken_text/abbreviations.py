@@ -1,4 +1,4 @@
-"""Rules that write out abbreviations, such as titles ("Dr."), parts of addresses ("Jln.") and "dll."."""
+"""Rules that write out abbreviations, such as titles ("Dr."), parts of addresses ("Jln.") and "etc."."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spoken_text.rules import Rule, pick, rule, words
 
 
 def _table(text: str) -> dict[str, tuple[str, str]]:
-    """Parse lines "abbreviation=Malay" or "abbreviation=Malay=English" into {abbreviation: (Malay, English)}.
+    """Parse lines "abbreviation=Malay" or "abbreviation=Malay=English". Return {abbreviation: (Malay, English)}.
 
     If a line has no English form, the Malay form is used for both languages.
     """

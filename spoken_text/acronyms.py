@@ -1,4 +1,4 @@
-"""Rules for acronyms: some are spelled letter by letter ("SPM"), others are said as a word ("UMNO")."""
+"""Rules for acronyms. Some are spelled letter by letter ("SPM"), others are said as a word ("UMNO")."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ _UNSAYABLE = re.compile(
 
 
 def spell(letters: str, language: str) -> str:
-    """Return letters one by one, each after a LETTER_MARK: "SPM" as "es pi em" in Malay, "S P M" in English."""
+    """Return how letters are spelled, each after a LETTER_MARK: "SPM" as "es pi em" in Malay, "S P M" in English."""
     names = (MALAY_LETTERS.get(char.lower(), char) if language == "ms" else char.upper() for char in letters)
     return " ".join(LETTER_MARK + name for name in names if not name.isspace())
 

@@ -68,7 +68,7 @@ def without_emoticons(text: str) -> str:
 
 
 def plain_characters(text: str) -> str:
-    """Replace special characters by plain ones.
+    """Replace special characters with plain ones.
 
     - Emoji and invisible characters are removed.
     - Digits of any script and full-width letters become ASCII.
@@ -136,7 +136,7 @@ _LEADING = re.compile(r"^[\s,:.?!\-]+")
 def tidy(text: str) -> str:
     """Turn brackets, dashes and other punctuation into commas or full stops, and tidy the spaces.
 
-    Only ``, . ? ! :`` remain, and hyphens and apostrophes inside words.
+    The only marks that remain are ``, . ? ! :``, and hyphens and apostrophes inside words.
     """
     text = _latin(text).translate(_WIDE_MARKS).replace("\n", " ")
     text = _QUOTES.sub("", _QUOTED.sub(r"\1", text))

@@ -1,4 +1,4 @@
-"""Rules for the abbreviations of chat messages, mostly Malay, such as "yg", "x", "kata2" and "xde"."""
+"""Rules that write out the abbreviations of chat messages, mostly Malay: "yg" becomes "yang", "xde" "tak ada"."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _in_address(match: re.Match[str]) -> bool:
 
 
 def _not(match: re.Match[str], language: str) -> str:
-    """Replace a lone x in Malay text by "tak" (not). In algebra the x is kept."""
+    """Replace a lone x in Malay text with "tak" (not). In algebra the x is kept."""
     before = match.string[: match.start()].split()[-1:]
     after = match[1].lower() if match[1] else ""
     if language != "ms" or after in _NO_X_AFTER or (before and before[0].lower() in _NO_X_BEFORE):

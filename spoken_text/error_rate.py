@@ -168,8 +168,8 @@ def compare(reference: str, hypothesis: str, language: str = "ms") -> Errors:
 def alike(reference: str, hypothesis: str, language: str = "ms") -> tuple[str, str]:
     """Return both texts in the form in which they are compared.
 
-    Both are normalised (see ``normalise``) with the same language. If one text writes as one word what the other writes
-    as two ("lebuhraya", "lebuh raya"), both get the one word.
+    Both texts are normalised (see ``normalise``) with the same language. If only one of them writes a compound as a
+    single word ("lebuhraya", not "lebuh raya"), both get the single word.
     """
     spoken = _language(f"{reference} {hypothesis}", language)
     said, heard = (_words(text, spoken) for text in (reference, hypothesis))
@@ -217,7 +217,7 @@ def _words(text: str, language: str) -> list[str]:
 
 
 def _spoken_numbers(text: str) -> str:
-    """Replace number words by digits. Words on both sides of a punctuation mark are not joined into one number."""
+    """Replace number words with digits. Words on both sides of a punctuation mark are not joined into one number."""
     out: list[str] = []
     phrase: list[str] = []
     for chunk in text.split():

@@ -47,7 +47,7 @@ def _unit_number(match: re.Match[str], language: str) -> str:
 def _street(match: re.Match[str], language: str) -> str:
     """Put a street number into words: "Jalan 13/4" becomes "Jalan tiga belas per empat".
 
-    Letters, as in "SS2/24", are spelled.
+    Letters, such as "SS" in "SS2/24", are spelled one by one.
     """
     slash = f" {pick(language, 'per', 'slash')} "
     return match[1] + slash.join(_parts(part, language) for part in (match[2] + match[3]).split("/"))

@@ -85,7 +85,7 @@ _IGNORED_ARGUMENT = frozenset("begin end label tag color hspace vspace".split())
 
 
 def without_latex(text: str) -> str:
-    """Replace the LaTeX formulas in a text by plain symbols. Prices ("$5 and $6") are not taken for formulas."""
+    """Replace the LaTeX formulas in a text with plain symbols. Prices ("$5 and $6") are not taken for formulas."""
     if "$" not in text and "\\" not in text:
         return text
     return _DELIMITED.sub(_formula, text)

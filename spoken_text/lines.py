@@ -1,4 +1,4 @@
-"""Classify lines of Markdown: heading, list item, table row, plain text and others."""
+"""Classify lines of Markdown as headings, list items, table rows, plain text and other kinds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import re
 
 
 class LineKind(enum.Enum):
-    """The kinds of Markdown lines. RULE includes underlines of headings and the row below the head of a table."""
+    """The kinds of Markdown lines.
+
+    RULE is a horizontal rule, the underline of a heading, or the row below the head of a table (``|---|---|``).
+    """
 
     BLANK = "blank"
     RULE = "rule"

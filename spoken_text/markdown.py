@@ -55,9 +55,12 @@ def plain_pieces(piece: str, language: str) -> list[str]:
 
     ``piece``: a piece from ``spoken_text.sentences``.
 
-    A table yields one text for each row below its head, with the column names before the cells. If it has only a head,
-    it yields the head. If it has no delimiter row, it yields all its rows, without column names. Empty rows are left
-    out. A rule, a reference or a blank line yields none. Any other piece yields one.
+    - Table: one text for each row below its head, with the name of its column before each cell. Empty rows are left
+      out. If there is only a head, return the head. If there is no row ``|---|---|`` below the head, return one text
+      for each row, without column names.
+    - Code block: a short sentence that says that the code is not read.
+    - Horizontal rule, link reference or blank line: no text.
+    - Any other piece: one text.
     """
     first = piece.split("\n", 1)[0]
     kind = line_kind(first)

@@ -1,7 +1,7 @@
 """Turn number words into digits: "dua puluh satu" into 21, "nineteen fifty-seven" into 1957, "三十六" into 36.
 
-This is the inverse of ``numbers_ms``, ``numbers_en`` and ``numbers_zh``; the error rate uses it. Malay and English
-number words are recognised at the same time, so no language needs to be given.
+This module is the inverse of ``numbers_ms``, ``numbers_en`` and ``numbers_zh``. ``error_rate`` uses it to compare
+texts. Malay and English number words are recognised at the same time, so no language needs to be given.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class _Found(NamedTuple):
 
 
 def with_digits(words: Sequence[str]) -> list[str]:
-    """Replace the number words in a text by digits.
+    """Replace the number words in a text with digits. Return the new list of words.
 
     ``words``: words in lower case.
 
-    Return the words; each number is one item, without thousands separators. Adjacent numbers become one number if
-    together they have at least three digits: digits read one by one, or a year read as two numbers ("nineteen
+    In the result, each number is one item, without thousands separators. Adjacent numbers become one number if together
+    they have at least three digits, such as digits read one by one, or a year read as two numbers ("nineteen
     fifty-seven").
     """
     words = _decades_split(words)
@@ -134,9 +134,9 @@ def _with_tail(words: Sequence[str], value: str, index: int) -> _Found:
 
 
 def _decimals(words: Sequence[str], index: int) -> _Found | None:
-    """Return the digits that follow a spoken decimal point, or None if words[index] is not one of them.
+    """Return the decimals that begin at words[index], after a spoken decimal point, or None if there are none.
 
-    The speaker may say them one by one ("one four") or as numbers below a hundred ("fourteen").
+    Decimals may be digits read one by one ("one four") or numbers below a hundred ("fourteen").
     """
     text = ""
     while index < len(words) and (part := _small_part(words, index)) is not None:
@@ -285,7 +285,7 @@ _HAN_PART = re.compile(r"\d+(?:\.\d+)?|.")
 
 
 def han_with_digits(text: str) -> str:
-    """Replace Chinese numerals by digits: "三十六" becomes "36", "百分之六" becomes "6 %"."""
+    """Replace Chinese numerals with digits: "三十六" becomes "36", "百分之六" becomes "6 %"."""
     if not _HAN_NUMBER.search(text):
         return text
     percent = text.replace("百分之", _PERCENT)

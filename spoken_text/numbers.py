@@ -113,7 +113,7 @@ _AFTER_HOUSES = re.compile(
 
 
 def scale(text: str, language: str) -> str:
-    """Return a scale in words: "k" becomes "ribu" or "thousand". ``text`` is a match of SCALE."""
+    """Return a scale (thousand, million, …) in words: "k" becomes "ribu" or "thousand". ``text`` matches SCALE."""
     return pick(language, *_SCALES[text if text in _SCALES else text.lower()])
 
 

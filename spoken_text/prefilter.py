@@ -1,8 +1,9 @@
 """Find characters that a text must contain for a regular expression to match.
 
-There are more than three hundred rules, and a sentence needs only a few of them. A rule is skipped without a search if
-the text lacks these characters. Python's own regular-expression parser, ``re._parser``, finds the characters. The
-module is private. In a Python version without it, no rule is skipped.
+There are more than three hundred rules (``spoken_text.rules``), and a sentence needs only a few of them. A rule is
+skipped, without a search, if the text lacks the characters that its pattern needs. Python's own regular-expression
+parser, ``re._parser``, finds these characters. The parser is a private module. In a Python version without it, no rule
+is skipped.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _MAX_SETS = 3
 
 
 def needed_characters(pattern: re.Pattern[str]) -> tuple[Characters, ...]:
-    """Return sets of characters, the rarest set first. A text can match only if it has a character of each set.
+    """Return sets of characters, with the rarest set first. A text can match only if it has a character of each set.
 
     Lookarounds are taken into account. ``\\d`` counts as the ASCII digits, because all other digits have been replaced
     before rules are applied.

@@ -1,4 +1,4 @@
-"""Rules that replace text by how it is spoken, and the function that applies them.
+"""Rules that replace written forms with the words to speak, and the function that applies the rules.
 
 Nearly all repeats in the patterns are bounded (``{1,15}`` instead of ``+``), and most patterns start at the edge of a
 word. Therefore the time that ``apply`` takes is at most proportional to the length of the text.
@@ -27,7 +27,7 @@ class Rule(NamedTuple):
     """A pattern, and a function that returns its replacement.
 
     ``say``: called with a match and a language ("ms" or "en"); returns the words to speak.
-    ``needs``: sets of characters. A text without a character of each set cannot match and is not searched.
+    ``needs``: sets of characters. A text that lacks all characters of one set cannot match, and is not searched.
     """
 
     pattern: re.Pattern[str]

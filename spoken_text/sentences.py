@@ -45,7 +45,7 @@ def split_sentences(text: str) -> list[str]:
 
 
 def split_pieces(text: str) -> list[Piece]:
-    """Split a complete text like ``split_sentences``, but return ``Piece`` objects instead of strings."""
+    """Split a complete text as ``split_sentences`` does, but return ``Piece`` objects instead of strings."""
     blocks = _Blocks()
     return blocks.feed(text) + blocks.close()
 
@@ -271,9 +271,9 @@ class _Sentences:
             self._reset(self._text[end:].lstrip())
 
     def _scan(self, final: bool) -> int | None:
-        """Search for the end of the sentence, from ``_scanned`` on. Return the index after it.
+        """Search for the end of the sentence, from ``_scanned`` on. Return the index after the end.
 
-        Return None if no sentence certainly ends in the text so far.
+        Return None if the text so far contains no certain end of a sentence.
 
         ``final``: whether no more text will arrive.
         """
@@ -335,7 +335,7 @@ class _Sentences:
     def _joins(self, cut: int) -> bool:
         """Return True if the text must not be cut at this index.
 
-        That is so inside a link or code span, beside a number, and where no new word begins.
+        No cut may be inside a link or code span, beside a number, or where no new word begins.
         """
         if any(start < cut < after for start, after, _ in self._spans):
             return True
@@ -348,7 +348,7 @@ class _Sentences:
 
 
 def _ends(text: str, at: int, stop: int, after: int) -> bool | None:
-    """Return True if the punctuation text[at:stop] ends a sentence, or None if that depends on text still to come.
+    """Return whether the punctuation text[at:stop] ends a sentence, or None if that depends on text still to come.
 
     ``after``: index after any closing quotes or brackets that follow the punctuation.
     """

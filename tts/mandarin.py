@@ -111,7 +111,7 @@ def _run(text: str) -> str:
 
 
 def _digits(digits: str) -> str:
-    """Replace each digit by its Chinese numeral. Digits are rare here, because speakable text has numbers in words."""
+    """Replace each digit with its Chinese numeral. Digits are rare, because speakable text has numbers in words."""
     return "".join(_NUMERALS[int(digit)] for digit in digits)
 
 

@@ -1,6 +1,6 @@
 """Turn words into phonemes.
 
-A lexicon and rules pronounce Malay words. A function that the caller passes pronounces English words.
+Malay words are pronounced by a lexicon and rules, English words by a function that the caller passes.
 """
 
 from spoken_text.pronunciation.letters import LETTER_MARK

@@ -43,9 +43,9 @@ def _is_inflected(word: str, words: frozenset[str], depth: int = 2) -> bool:
 
 
 def _takes(stem: str, ending: str, words: frozenset[str]) -> bool:
-    """Return True if stem and ending are the correct spelling of an inflected word of the list.
+    """Return True if ``stem`` and ``ending`` together are the correct spelling of an inflected word of the list.
 
-    For "stopp-ing" and "mak-ing" it is True, for "stop-ing" False.
+    "stopp" with "ing" and "mak" with "ing" are correct, "stop" with "ing" is not.
     """
     if ending[0] not in "ei" or _is_compound(stem, words):
         return stem in words or _is_compound(stem, words)

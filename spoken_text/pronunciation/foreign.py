@@ -1,4 +1,7 @@
-"""Handle other scripts than Latin: transliterate Jawi, recognise Chinese and Tamil, and find what no voice can read."""
+"""Handle scripts other than Latin: transliterate Jawi, recognise Chinese and Tamil, and find unreadable scripts.
+
+Jawi is the Arabic script of Malay. A script is unreadable if no voice can speak it.
+"""
 
 from __future__ import annotations
 
@@ -146,9 +149,9 @@ def _glide(char: str, before: list[str], rest: str) -> str:
 
 
 def _with_vowels(spelled: str) -> str:
-    """Insert a vowel ("a", or "e" for [ə]) between two consonants where Jawi leaves it out.
+    """Insert a vowel ("a", or "e" for [ə]) between two consonants where Jawi leaves the vowel out.
 
-    That is at the beginning of a word, between its last two letters, and before a third consonant.
+    Jawi leaves it out at the beginning of a word, between the last two letters, and before a third consonant.
     """
     units = re.findall(r"ng|ny|sy|kh|gh|[a-z']", spelled)
     out: list[str] = []

@@ -177,9 +177,9 @@ def _weaken_final_a(sounds: list[_Sound], morphemes: list[str], stem: int) -> No
 
 
 def _lax_last_syllable(sounds: list[_Sound], stem: int) -> None:
-    """Make i and u lax in the last syllable of the stem if a consonant closes it.
+    """Make i and u lax in the last syllable of the stem if a consonant closes this syllable.
 
-    That is so in "putih" and "puluh-nya", but not in "tulis-an".
+    A consonant closes it in "putih" and "puluh-nya", but not in "tulis-an".
     """
     of_stem = [index for index, sound in enumerate(sounds) if sound.morpheme == stem]
     vowels = [index for index in of_stem if sounds[index].vowel]
@@ -196,7 +196,7 @@ def _lax_last_syllable(sounds: list[_Sound], stem: int) -> None:
 def _glottal_k(sounds: list[_Sound], stem: int, loan: bool) -> None:
     """Turn k after a vowel into a glottal stop where it ends a syllable, unless the word is a loanword.
 
-    It ends a syllable at the end of a word, before m, n, ny, w and y, and at the end of a morpheme before a consonant.
+    A k ends a syllable at the end of a word, before m, n, ny, w and y, and at the end of a morpheme before a consonant.
     """
     for index, sound in enumerate(sounds):
         if sound.ipa != "k" or index == 0 or not sounds[index - 1].vowel or loan:
@@ -222,7 +222,7 @@ def _part_vowels(sounds: list[_Sound]) -> None:
 def _stressed(sounds: list[_Sound]) -> str:
     """Return the IPA of a word with its stress mark.
 
-    The stress is on the last syllable but one. If that syllable has [ə], the stress is on the last.
+    The stress is on the second-to-last syllable or, if that syllable has [ə], on the last.
     """
     vowels = [index for index, sound in enumerate(sounds) if sound.vowel]
     if not vowels:

@@ -42,7 +42,7 @@ def _malay_ipa(word: str) -> str:
 def respelling(word: str) -> str:
     """Return the respelling of a Malay word (see ``malay``).
 
-    It is taken from the lexicon, or made from a stem in the lexicon and affixes, or predicted by rules.
+    The respelling is from the lexicon, or composed of affixes and a stem in the lexicon, or predicted by rules.
     """
     table = lexicon()
     if word in table.respellings:
@@ -85,7 +85,7 @@ def word_language(word: str, names: list[str], index: int, language: str) -> str
 def in_english(letter: str, names: list[str], index: int) -> bool:
     """Return True if a single letter ("a", "i", or "n" for "and") should be read as English.
 
-    This is so if the next word is English only, and longer than one letter.
+    The letter is English if the next word is only English, not also Malay, and longer than one letter.
 
     ``names``, ``index``: see ``word_language``.
     """

@@ -1,4 +1,4 @@
-"""Speech to text. ``models_offered`` returns this app's entries for the list of models."""
+"""Speech to text. ``models_offered`` returns this app's entry for the list of models (``GET /v1/models``)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Find the time of each word and the probability of each token in a recognised text.
 
-CTranslate2's ``align`` derives the times from the attention of the model's alignment heads. Words are split as in
-faster-whisper's ``find_alignment``.
+CTranslate2's ``align`` derives the times from the attention weights of the model's alignment heads. Tokens are grouped
+into words in the same way as in faster-whisper's ``find_alignment``.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def align(
 
     ``encoded``: the encoder's output, one row per text.
     ``tokenizer``: the tokenizer for the language of all texts.
-    ``texts``: the text tokens of each row; no row may be empty.
-    ``frames``: number of feature frames in each row that are not padding.
-    ``durations_s``: length of each row's audio in seconds; word times are limited to it.
+    ``texts``: the text token ids of each row; no list may be empty.
+    ``frames``: for each row, the number of feature frames that are not padding.
+    ``durations_s``: length of each row's audio in seconds. No word ends later.
     """
     results = model.align(encoded, tokenizer.sot_sequence, texts, frames)
     return [
@@ -91,9 +91,10 @@ def _words(result: Any, tokenizer: Tokenizer, text: list[int], duration_s: float
 
 
 def whole_characters(tokens: list[int], tokenizer: Tokenizer) -> list[int]:
-    """Return the tokens, without the tokens of incomplete UTF-8 characters.
+    """Remove the tokens of incomplete UTF-8 characters, and return the other tokens.
 
-    Whisper's word splitting would drop all text after an incomplete character.
+    A token can hold only some of a character's bytes. Whisper's word splitting would drop all text after a character
+    that stays incomplete.
     """
     while "\ufffd" in str(tokenizer.decode(tokens)):
         pieces = [_piece(tokenizer, token) for token in tokens]
@@ -114,7 +115,7 @@ def whole_characters(tokens: list[int], tokenizer: Tokenizer) -> list[int]:
 def _piece(tokenizer: Tokenizer, token: int) -> bytes:
     """Return the bytes that the token stands for.
 
-    In the vocabulary (GPT-2's byte-level BPE), a printable character stands for each byte.
+    Whisper's vocabulary is GPT-2's byte-level BPE, which writes each byte as one printable character.
     """
     spelt = tokenizer.tokenizer.id_to_token(token) or ""
     return bytes(_byte_of()[character] for character in spelt if character in _byte_of())

@@ -1,4 +1,4 @@
-"""Configuration of the ``asr`` app: registers the speech recognition engine, its models and endpoints at start-up."""
+"""Configuration of the ``asr`` app. At start-up, it registers the recognition engine, its models and its endpoints."""
 
 from __future__ import annotations
 

@@ -51,10 +51,11 @@ class Recording:
 
 
 def decode(data: bytes, *, max_duration_s: float) -> Recording:
-    """Decode an audio file to a ``Recording``.
+    """Decode the bytes of an audio file to a ``Recording``.
 
-    If the file has several tracks, decode the default track, or the loudest if the default track is inaudible. Stop as
-    soon as the audio is longer than ``max_duration_s``, which limits the memory that a long file takes.
+    If the file has several tracks, decode the default track, or the loudest track if the default one is inaudible.
+    Decoding stops as soon as the audio is longer than ``max_duration_s`` seconds. This limits the memory for long
+    files.
 
     Raise ``EngineUnavailable`` if no decoder process can be started, and ``ApiError`` with one of these codes:
 
@@ -94,7 +95,7 @@ def _decoded(data: bytes, max_duration_s: float) -> Recording:
 
 
 def _plain_wav(data: bytes, layout: WavLayout, max_duration_s: float) -> Recording:
-    """Return the samples of a WAV file that contains 16 kHz mono PCM16, without starting a decoder.
+    """Return the samples of a WAV file that already contains 16 kHz mono PCM16, so that no decoder is needed.
 
     Many speech clients send this format.
     """

@@ -1,7 +1,10 @@
 """Select the Whisper checkpoint to load, and describe its properties.
 
-A checkpoint directory may contain ``voice.json`` beside the weights. This file states properties that the service needs
-and that CTranslate2 does not provide. A checkpoint without this file is treated as a stock Whisper model.
+The directory of a checkpoint may contain a file ``voice.json``, which states properties that the service needs and that
+CTranslate2 does not provide. A checkpoint without this file is treated as a stock Whisper model.
+
+A *context* is the length of audio, in seconds, that Whisper's encoder processes for one segment of speech. A stock
+model always uses 30 s. This service also uses shorter contexts for short segments, because they take less time.
 """
 
 from __future__ import annotations
@@ -22,17 +25,17 @@ from model_store.choice import AUTO, chosen
 
 BUNDLED = Path(__file__).parent / "bundled"
 FULL_CONTEXT_S = 30
-#: Lengths of encoder context, in seconds, for a model that was not trained for short contexts. Such a model repeats
-#: itself too often in less than 6 s. The shortest context, 7 s, is long enough for a question of 5 s and the margin.
-#: The encoder's time grows with the context, so there is one for each second of a usual length. Under load, units with
+#: Lengths of encoder context, in seconds, for a model that was not trained for short contexts. In less than 6 s, such a
+#: model repeats itself too often. The shortest context, 7 s, has room for a question of 5 s and the margin. The
+#: encoder's time grows with the context, so the usual lengths have a context for each second. Under load, units with
 #: contexts of up to 15 s share batches (``asr.encoding``).
 CONTEXTS_S = (7, *range(9, 16), 17, 20, 25, FULL_CONTEXT_S)
 TRAINED_SEGMENT_S = 10  # longest segment for a model trained for short contexts; a file's segments run in parallel
-MARGIN_S = 1.8  # context left after a segment and its 0.2 s of final silence; with less, a stock model repeats itself
+MARGIN_S = 1.8  # context needed after a segment and its final 0.2 s of silence; with less, a stock model repeats itself
 #: Longest segment for a stock model, which was trained on 30 s and recognises a word better after more speech.
 LONGEST_SEGMENT_S = FULL_CONTEXT_S - math.ceil(MARGIN_S)
-#: Longest pause within a segment, measured between padded spans of speech: a recording is cut where a live turn would
-#: end.
+#: Longest pause within a segment, measured between padded spans of speech. With this value, a recording is cut at the
+#: same pauses that would end a turn of live speech.
 MAX_PAUSE_S = (TURN_SILENCE_MS - 2 * SPEECH_PADDING_MS) / 1000
 
 
@@ -42,15 +45,15 @@ class Checkpoint:
 
     ``source``: directory or Hugging Face hub id to load the model from.
     ``name``: name of the model in the API.
-    ``contexts_s``: lengths of encoder context that the model may be given, in seconds, ascending.
+    ``contexts_s``: lengths of encoder context that suit the model, in seconds, ascending.
     ``margin_s``: seconds by which a context must be longer than the speech.
-    ``languages``: codes of the languages that the model understands; empty: all of Whisper's languages.
+    ``languages``: codes of the languages that the model understands; empty for all of Whisper's languages.
     ``plain``: whether the model writes only lower-case words without punctuation.
     ``longest_pause_s``: longest pause within a segment, at most ``MAX_PAUSE_S``; longer pauses harm recognition.
     ``prompt_tokens``: number of tokens in the longest prompt that the model can use.
     ``timestamps``: whether the model's own timestamps are reliable; if not, each segment is one phrase.
     ``translates``: whether the model can translate speech into English.
-    ``lexicon``: path of a word list that is used to correct spaces (``asr.lexicon``); None: no correction.
+    ``lexicon``: path of a word list with which spaces are corrected (``asr.lexicon``); None for no correction.
     ``bundled``: whether this is the small model that comes with the service.
     """
 
@@ -69,10 +72,9 @@ class Checkpoint:
 
     @property
     def segment_s(self) -> int:
-        """The length of the longest segment to cut for this model, in seconds.
+        """The length of the longest speech segment to cut for this model, in seconds.
 
-        With only the full encoder context, any segment up to 30 s takes the same time, so segments may then be 30 s
-        long.
+        It is 30 s if the model has only the full context, because a shorter segment would then take as long.
         """
         if self.contexts_s == (FULL_CONTEXT_S,):
             return FULL_CONTEXT_S
@@ -80,9 +82,10 @@ class Checkpoint:
 
 
 def configured() -> Checkpoint:
-    """Return the checkpoint that the inference tier has reported, or else the checkpoint that the settings name.
+    """Return the checkpoint that the inference tier uses, or else the checkpoint that the settings name.
 
-    ``VOICE_ASR_CONTEXT`` overrides the contexts of the checkpoint that the settings name.
+    The inference tier's checkpoint is known once ``adopt`` has been called. ``VOICE_ASR_CONTEXT`` overrides the
+    contexts of a checkpoint that the settings name.
 
     Raise ``ModelNotInstalled`` if the checkpoint that the settings name is not installed.
     """
@@ -96,11 +99,12 @@ def _source() -> str:
 
 
 def adopt(about: Mapping[str, Any]) -> None:
-    """Make the inference tier's checkpoint the one that ``configured`` returns in this process.
+    """Make ``configured`` return the inference tier's checkpoint in this process.
 
     ``about``: the fields of the tier's ``Checkpoint``.
 
-    ``longest_pause_s`` is limited to ``MAX_PAUSE_S`` here too, because this process decides where a live turn ends.
+    Limit ``longest_pause_s`` to this process's ``MAX_PAUSE_S``, because this process decides where a turn of live
+    speech ends.
     """
     global _adopted
     tuples = {name: tuple(about[name]) for name in ("contexts_s", "languages")}

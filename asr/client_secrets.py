@@ -47,7 +47,7 @@ class IssuedSecretSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class ClientSecretView(ApiView):
-    """Issue a short-lived token with which one end user's browser can open a WebSocket."""
+    """Issue a short-lived token with which the browser of one end user can open a WebSocket."""
 
     @extend_schema(
         operation_id="create_client_secret",

@@ -1,13 +1,13 @@
 """``/ws/asr``: the service's own WebSocket protocol for live recognition.
 
-Messages of the client, and the answers of the service:
+These are the client's messages (``->``) and the service's answers (``<-``):
 
     -> {"type": "start", "sample_rate": 16000, "language": "ms", ...}    <- ready
     -> binary messages: audio                   <- speech_started, partial, speech_stopped, final
     -> {"type": "commit"}, {"type": "clear"}
     -> {"type": "stop"}                         <- final, usage, done
 
-After an invalid message, the service sends an ``error`` that names the mistake, and closes the connection.
+After an invalid message, the service sends an ``error`` message that names the mistake, and closes the connection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gateway.strict_json import StrictCharField
 
 
 class State(StrEnum):
-    """The state of a connection, which decides which messages of the client are allowed."""
+    """The state of a connection. It determines which messages the client may send."""
 
     NEW = "waiting for start"
     STREAMING = "streaming"

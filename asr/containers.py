@@ -1,7 +1,7 @@
-"""Decode audio files with FFmpeg. The result is chunks of 16 kHz mono samples, timed by the container's clock.
+"""Decode audio files with FFmpeg to chunks of 16 kHz mono samples, timed by the file's own timestamps.
 
-Rates, channel counts, sizes and times that a file declares are checked before memory is allocated for them. This module
-does not need Django, so it can run in a child process (``asr.decoder_process``).
+The sample rates, channel counts, sizes and times that a file declares are checked before memory is allocated for them.
+This module does not need Django, so it can run in a child process (``asr.decoder_process``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_CHANNELS = 16
 MAX_FRAME_S = 30.0  # maximum length of a decoded frame; the longest FLAC frame, at 4 kHz, lasts 16 s
 MAX_FRAME_VALUES = 4_000_000  # maximum number of samples times channels of a decoded frame
 MAX_DAMAGED_PACKETS = 100
-MAX_LATE_START_S = 60.0  # with a later first timestamp, the file is part of a stream whose clock started earlier
+MAX_LATE_START_S = 60.0  # a file with a later first timestamp is part of a stream whose clock started earlier
 _CLOCK_TOLERANCE_S = 0.2  # a smaller gap is ignored: timestamps are rounded, and clocks drift
 _BLOCK_S = 0.25  # length of audio to resample at a time
 _TRACKS_COMPARED = 4
@@ -59,9 +59,9 @@ class UnusableAudio(Exception):
 
 
 def invalid(template: str, **values: int | float) -> UnusableAudio:
-    """Return the error for an invalid file.
+    """Return the error to raise for an invalid file.
 
-    ``template``: the message, with placeholders for ``values``.
+    ``template``: untranslated message, with placeholders for ``values``.
     """
     return UnusableAudio(ErrorCode.INVALID_AUDIO, template, **values)
 
@@ -98,10 +98,10 @@ class Chunk:
 
 
 def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
-    """Decode an audio file and yield its audio in chunks, in ascending order of position.
+    """Decode the bytes of an audio file, and yield the audio in chunks, in ascending order of position.
 
-    If the file has several tracks, decode the default track, or the loudest if the default track is inaudible. A gap
-    between two chunks is a pause in the recording.
+    If the file has several tracks, decode the default track, or the loudest track if the default one is inaudible. A
+    gap between the positions of two chunks is a pause in the recording.
 
     Raise ``UnusableAudio`` with one of these codes:
 
@@ -166,7 +166,7 @@ def _chosen_track(container: av.container.InputContainer) -> int:
 
 
 def _loudness(container: av.container.InputContainer, streams: list[av.AudioStream]) -> list[float]:
-    """Return the level of each track in dB, measured over the first minutes of the file."""
+    """Return the level of each track in dB relative to full scale, measured over the first minutes of the file."""
     energy = {stream.index: 0.0 for stream in streams}
     heard_s = dict.fromkeys(energy, 0.0)
     for packet in container.demux(*streams):
@@ -226,7 +226,7 @@ def _check_format(sample_rate: int, channels: int) -> None:
 
 
 def _origin(container: av.container.InputContainer, stream: av.AudioStream) -> float:
-    """Return the timestamp, in seconds, at which the recording starts on the container's clock."""
+    """Return the container's timestamp at which the recording starts, in seconds."""
     starts = [float(s.start_time * s.time_base) for s in container.streams if s.start_time is not None and s.time_base]
     first = min(starts, default=0.0)
     own = float(stream.start_time * stream.time_base) if stream.start_time is not None and stream.time_base else first
@@ -236,7 +236,7 @@ def _origin(container: av.container.InputContainer, stream: av.AudioStream) -> f
 
 
 class _Timeline:
-    """Places decoded frames on the recording's clock and converts them to chunks."""
+    """Converts decoded frames to chunks, and computes their positions in the recording from the frames' timestamps."""
 
     def __init__(self, origin_s: float, max_duration_s: float, *, clocked: bool) -> None:
         self.position = 0  # samples yielded so far, including pauses
@@ -265,10 +265,10 @@ class _Timeline:
         yield from self._flush()
 
     def _start_s(self, frame: av.AudioFrame) -> float:
-        """Return the time at which the frame starts on the recording's clock, in seconds.
+        """Return the time at which the frame starts, in seconds from the start of the recording.
 
-        This is the frame's timestamp if there is a gap after the previous frame, and otherwise the previous frame's
-        end.
+        If there is a gap after the previous frame, this is the frame's timestamp. Otherwise it is the end of the
+        previous frame.
         """
         if not self._clocked or frame.time is None:
             return self._clock_s
@@ -286,7 +286,7 @@ class _Timeline:
 
 
 class _Resampler:
-    """Mixes frames down to mono and resamples them to ``SAMPLE_RATE``, block by block."""
+    """Mixes frames of one format down to mono, and resamples them to ``SAMPLE_RATE`` in blocks."""
 
     def __init__(self, sample_rate: int, channels: int) -> None:
         self._sample_rate = sample_rate
@@ -321,7 +321,7 @@ class _Resampler:
 
 
 def _values(frame: av.AudioFrame) -> Channels:
-    """Return the frame's samples, float32 (channels, n), within [-1, 1].
+    """Return the frame's samples as float32 within [-1, 1], shape (channels, n).
 
     Raise ``UnusableAudio`` if the frame's sample rate, number of channels or size exceeds the limits.
     """

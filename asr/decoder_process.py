@@ -1,13 +1,17 @@
 """Run FFmpeg in child processes with limited memory, so that a malicious file cannot harm the service.
 
-A child reads a file, writes the decoded chunks, and waits for the next file. On Linux, the kernel limits each child to
-``MEMORY_BYTES`` more memory than it has at its start. If a child crashes, or writes nothing for ``SILENCE_S`` seconds,
-it is killed, and its file is reported as undecodable.
+A child process reads a file, writes the decoded chunks, and waits for the next file. On Linux, the kernel limits the
+memory that each child can allocate after its start to ``MEMORY_BYTES``. If a child crashes, or writes nothing for
+``SILENCE_S`` seconds, it is killed, and its file is reported as undecodable.
 
-    request   8 bytes length, 8 bytes float64 longest duration in seconds, the file
-    answers   1 byte kind, 8 bytes position, 4 bytes length, the payload; the last one has the kind DONE or REFUSED
+The parent sends requests to the child's standard input, and reads the answers from its standard output:
 
-Threads: each child serves one thread at a time; ``_lock`` guards ``_idle``.
+    request   length of the file (8 bytes), longest duration in seconds (float64), the file
+    answers   kind (1 byte), position (8 bytes), length of the payload (4 bytes), the payload
+
+The last answer to a request has the kind ``DONE`` or ``REFUSED``.
+
+Threads: each child serves one thread at a time. ``_lock`` guards the list ``_idle``.
 """
 
 from __future__ import annotations
@@ -48,7 +52,7 @@ class DecoderUnavailable(Exception):
 
 
 class _Crashed(Exception):
-    """Raised when the child process has died or stopped answering."""
+    """Raised when the child process has died or no longer answers."""
 
 
 def decoded(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
@@ -197,7 +201,7 @@ def _bound_memory() -> None:
 
 
 def _write(file: IO[bytes], data: bytes) -> None:
-    """Write all of the data to an unbuffered file, whose ``write`` may write only a part of the data at a time."""
+    """Write all of the data to an unbuffered file. One call of the file's ``write`` may write only a part of it."""
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]

@@ -1,16 +1,18 @@
-"""Decode a batch of audio features to hypotheses, by Whisper's own rules.
+"""Decode a batch of units (speech segments) to text, by Whisper's own rules.
 
-The rules (suppressed tokens, first timestamp, scores) are those of faster-whisper's ``WhisperModel.transcribe``; a test
-checks that the words are the same. Implausible text is handled differently, because a unit shares its batch with
-other units:
+The rules (suppressed tokens, first timestamp, scores) are those of faster-whisper's ``WhisperModel.transcribe``, and a
+test checks that the words are the same. But implausible text is handled differently, because each unit shares its batch
+with other units:
 
-- Each unit is encoded once per context length. A second try at a higher temperature uses the same encoder output.
-- The length of the audio limits the number of tokens, which stops an endless repetition early.
+- Each unit is encoded once per context, that is, per length of audio that the encoder processes. A second try at a
+  higher temperature uses the same encoder output.
+- The length of the audio limits the number of tokens. This stops an endless repetition early.
 - A text that only repeats one phrase is cut after the first occurrence of the phrase (``asr.retries``).
-- A text that is doubtful for another reason goes back to the engine, which decodes the unit again in the full context.
-  If the text is still implausible, it is decoded once more, at a higher temperature.
-- A low log probability alone does not make a text doubtful. It is normal in languages that the model knows badly. But
-  if two languages are nearly as likely, such a text is also decoded in the second one, and the likelier text is kept.
+- If a text is doubtful for another reason, the engine decodes the unit again in the full context of 30 s. If the text
+  is still implausible, it is decoded once more, at a higher temperature.
+- A low log probability alone does not make a text doubtful, because it is normal in languages that the model knows
+  badly. But if two languages are about equally likely, the unit is also decoded in the second language, and the
+  likelier text is kept.
 
 Threads: several threads may call a ``Decoder``. It keeps no state between calls except caches, which the GIL protects.
 """
@@ -41,8 +43,8 @@ COMPRESSION_RATIO_THRESHOLD = 2.4
 LOGPROB_THRESHOLD = -1.0
 NO_SPEECH_THRESHOLD = 0.6
 BEST_OF = 2
-WEAK_LOGPROB = -0.7  # a text with a lower mean log probability is weak; frequent in Malay, so no proof by itself
-CLOSE_CALL = 0.25  # the second language is nearly as likely if it has at least this share of the first's probability
+WEAK_LOGPROB = -0.7  # a text with a lower mean log probability is weak; frequent in Malay, so no proof of an error
+CLOSE_CALL = 0.25  # the second language is nearly as likely if its probability is above this share of the first's
 LATEST_FIRST_TIMESTAMP = 50  # maximum of the first timestamp, in steps of 20 ms
 
 
@@ -52,7 +54,7 @@ class _Languages:
 
     ``code``: the language to decode in.
     ``probability``: the model's probability of that language.
-    ``ranked``: pairs of a language and its probability, likeliest first; empty if no language was detected.
+    ``ranked``: pairs of a language and its probability, likeliest first; empty if detection was not needed.
     """
 
     code: str
@@ -61,22 +63,22 @@ class _Languages:
 
     @property
     def is_close_call(self) -> bool:
-        """Whether the likeliest language was chosen and the second one is nearly as likely."""
+        """Whether the likeliest language was chosen, but the second language is nearly as likely."""
         if len(self.ranked) < 2 or self.code != self.ranked[0][0]:
             return False
         return self.ranked[1][1] > CLOSE_CALL * self.ranked[0][1]
 
     def swapped(self) -> _Languages:
-        """Return the same languages with the first two exchanged, so that the second one is chosen."""
+        """Exchange the first two languages, so that the second one is chosen."""
         (first, likelier), (second, unlikelier), *rest = self.ranked
         return _Languages(second, likelier, ((second, likelier), (first, unlikelier), *rest))
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The result for one unit.
+    """The result of decoding one unit.
 
-    ``is_doubtful``: whether the unit should be decoded again with the full encoder context of 30 s.
+    ``is_doubtful``: whether the unit should be decoded again in the full encoder context of 30 s.
     """
 
     hypothesis: Hypothesis
@@ -90,7 +92,8 @@ class Decoder:
         self._model = model
         self._checkpoint = checkpoint
         self._encoder = Encoder(model, checkpoint)
-        # A stock model sometimes mistakes Malay for Indonesian or Javanese, so only languages on offer are candidates.
+        # A stock model sometimes mistakes Malay for Indonesian or Javanese, so only the offered languages are
+        # candidates.
         self._languages = [code for code in languages if not checkpoint.languages or code in checkpoint.languages]
         self._lexicon = Lexicon.read(checkpoint.lexicon) if checkpoint.lexicon else None
         self.tokenizer = lru_cache(maxsize=64)(self._tokenizer)
@@ -99,7 +102,7 @@ class Decoder:
     def decode(self, batch: list[Prepared], beam_size: int) -> list[Decoded]:
         """Return one result for each item of the batch. All items must have the same ``key`` or ``mixed_key``.
 
-        ``beam_size``: width of the beam search. If all items ask for greedy decoding, the width is 1.
+        ``beam_size``: width of the beam search. If all items request greedy decoding, a width of 1 is used instead.
         """
         encoded = self._encoder.encode(batch)
         languages = self._languages_of(batch, encoded)
@@ -117,9 +120,9 @@ class Decoder:
         ]
 
     def prompt(self, unit: SpeechUnit) -> tuple[int, ...]:
-        """Return the token ids of the unit's keywords and prompt; () if it has neither.
+        """Return the token ids of the unit's keywords and prompt; () if the unit has neither.
 
-        If they exceed the model's ``prompt_tokens``, the beginning of the prompt is left out first.
+        If there are more than the model's ``prompt_tokens``, the beginning of the prompt is left out first.
         """
         options = unit.options
         hints = self._as_written(", ".join(options.keywords))
@@ -160,10 +163,11 @@ class Decoder:
         ]
 
     def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
-        """Choose the likeliest of the allowed languages: those that the request names, or else all on offer.
+        """Choose the likeliest of the allowed languages.
 
-        A language that the model detects but that is not allowed counts as its relative in ``RELATIVES``. For example,
-        Indonesian counts as Malay. If the model detects no allowed language, choose among all languages.
+        The allowed languages are those that the request names as candidates, or else all that the service offers. If
+        the model detects another language, its probability is added to that of its relative in ``RELATIVES``, as for
+        Indonesian to that of Malay. If the model detects no allowed language, choose among all languages.
         """
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
         summed = dict.fromkeys(item.unit.options.candidates or self._languages, 0.0)
@@ -200,10 +204,10 @@ class Decoder:
         beam_size: int,
         drafts: list[Draft],
     ) -> None:
-        """Decode weak texts again in the second likeliest language, and keep the likelier text of the two.
+        """Decode units with a weak text again in the second likeliest language, and keep the likelier text.
 
-        Do this only if the second language is nearly as likely as the first. (A model that is told the wrong language
-        translates the speech badly.) Change ``languages`` and ``drafts`` in place.
+        The first language may be wrong, and a model that is told the wrong language translates the speech badly. Do
+        this only if the second language is nearly as likely as the first. Change ``languages`` and ``drafts`` in place.
         """
         unsure = [
             index
@@ -277,9 +281,9 @@ class Decoder:
         encoded: ctranslate2.StorageView,
         drafts: list[Draft],
     ) -> list[Aligned]:
-        """Align the items that request word times or log probabilities; other items get an empty result.
+        """Align the items that request word times or log probabilities. Other items get an empty result.
 
-        Items are grouped by language, because ``align`` takes the texts of one language.
+        The items are aligned in groups by language, because ``align`` takes the texts of only one language.
         """
         aligned = [Aligned()] * len(batch)
         rows_by_language: dict[str, list[int]] = {}
@@ -331,10 +335,10 @@ class Decoder:
 
 
 def _is_last_try(item: Prepared) -> bool:
-    """Return True if the item's text must be complete, because it is not decoded again with more context.
+    """Return True if the item will not be decoded again, so that its text must be complete.
 
-    A text that reaches the lower token limit is decoded again if the request allows several temperatures. A partial
-    result need not be complete, because it is soon replaced.
+    In an earlier try, the token limit is lower. If the text reaches it, the item is decoded again in the full context,
+    unless the request allows only one temperature. A partial result need not be complete, because it is soon replaced.
     """
     options = item.unit.options
     return item.context_s >= FULL_CONTEXT_S or (len(options.temperatures) == 1 and not options.greedy)

@@ -1,8 +1,8 @@
 """Mix several audio channels into one, without cancelling out any speech.
 
-The plain mean of a stereo recording is silence if one channel has inverted polarity. So a channel that correlates
-negatively with the others is inverted first. The sum is scaled by the channels' levels, so that a silent channel does
-not make the others quieter.
+If one channel of a stereo recording has inverted polarity, the mean of both channels is silence. So a channel that
+correlates negatively with the reference channel (the first audible one) is inverted before the channels are added. The
+sum is scaled by the channels' levels, so that a silent channel does not make the other channels quieter.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-_OPPOSED = -0.3  # correlation below which a channel is inverted; it is near 0 for unrelated channels, higher for stereo
-_AUDIBLE = 0.1  # share of the loudest channel's power from which a channel can be the reference for the others
-_MEMORY_S = 5.0  # age at which audio counts half in the channels' correlation
+_OPPOSED = -0.3  # a channel with a lower correlation is inverted; unrelated channels have about 0, stereo channels more
+_AUDIBLE = 0.1  # a channel needs at least this share of the loudest channel's power to be the reference
+_MEMORY_S = 5.0  # half-life of the audio in the channels' correlation
 
 Channels = npt.NDArray[np.float32]
 
@@ -28,7 +28,7 @@ class Downmix:
         self._covariance: npt.NDArray[np.float64] | None = None
 
     def __call__(self, channels: Channels) -> Channels:
-        """Mix channels, float32 (channels, n), into one, float32 (n,) within [-1, 1]."""
+        """Mix the next samples, float32 (channels, n), into one channel, float32 (n,) within [-1, 1]."""
         if len(channels) == 1:
             return np.asarray(channels[0], np.float32)
         self._learn(channels)

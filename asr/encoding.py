@@ -1,4 +1,7 @@
-"""Encode a batch of audio features with Whisper's encoder.
+"""Encode the audio features of a batch of units (speech segments) with Whisper's encoder.
+
+The *context* of a unit is the length of audio, in seconds, that the encoder processes for it: the unit, padded with
+silence.
 
 Threads: several threads may call an ``Encoder``. It keeps no state between calls.
 """
@@ -22,10 +25,11 @@ if TYPE_CHECKING:
 
 FRAMES_PER_SECOND = 100  # of the features
 OUTPUT_FRAMES_PER_SECOND = 50
-#: Only units with a context of at most this many seconds share batches with other contexts. A longer context would make
-#: the decoder read much more for each short unit than a larger batch saves.
+#: Only units with a context of at most this many seconds share batches with units of other contexts. With a longer
+#: context in the batch, the decoder would have to read much more for each short unit, which costs more than a larger
+#: batch saves.
 LONGEST_MIXED_CONTEXT_S = 15
-DYNAMIC_RANGE = 2.0  # difference between the loudest value and silence in normalised log-mel features
+DYNAMIC_RANGE = 2.0  # difference between the highest value and that of silence in normalised log-mel features
 
 
 @dataclass(kw_only=True)
@@ -50,16 +54,16 @@ class Prepared(Unit):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The key for batching: units with equal keys have the same context, and are decoded in the same way."""
+        """The key for batching. Units with equal keys have the same context, and are decoded in the same way."""
         options = self.unit.options
         own = (self.context_s, options.timestamps, options.temperatures, options.greedy)
         return *own, *self.mixed_key
 
     @property
     def mixed_key(self) -> tuple[object, ...]:
-        """The key for batching under load: contexts may differ, and partial results share batches with final ones.
+        """The key for batching under load. Contexts may differ, and partial results share batches with final results.
 
-        Only the first temperatures must be equal, because others are used only in the full context.
+        Of the temperatures, only the first must be equal, because the others are used only in the full context.
         """
         options = self.unit.options
         return options.task, options.temperatures[:1], len(self.prompt)
@@ -75,12 +79,12 @@ class Encoder:
     def encode(self, batch: list[Prepared]) -> ctranslate2.StorageView:
         """Return the encoder's output for the batch, float32 (units, frames / 2, width).
 
-        On a CPU, the units are encoded one by one. This is as fast for a single unit and faster for a batch: encoding
-        eight units of 15 s together took 1.9 s instead of 0.9 s, and 600 MB more memory. The attention of a batch needs
-        buffers that are larger than malloc keeps, so most of the extra time was spent on page faults.
+        On a CPU, the units are encoded one by one, which is faster: together, eight units of 15 s took 1.9 s instead of
+        0.9 s, and 600 MB more memory. The attention of a batch needs buffers that are larger than malloc keeps, so most
+        of the extra time was spent on page faults.
 
-        If the contexts of a batch differ, a CPU encodes each unit in its own context and extends the output with
-        ``extended``. A GPU encodes all units in the longest of the contexts.
+        If the contexts of a batch differ, each unit is encoded on a CPU in its own context, and its output is
+        lengthened with ``extended``. On a GPU, all units are encoded in the longest of their contexts.
         """
         longest_s = max(item.context_s for item in batch)
         if self._model.model.device != "cpu":
@@ -95,7 +99,7 @@ class Encoder:
         return ctranslate2.StorageView.from_array(np.stack(rows))
 
     def _padded(self, item: Prepared, context_s: int) -> npt.NDArray[np.float32]:
-        """Return the item's features, padded to a context of this length in seconds, float32 (mels, frames)."""
+        """Return the item's features, padded to a context of ``context_s`` seconds, float32 (mels, frames)."""
         frames = context_s * FRAMES_PER_SECOND
         width = min(frames, item.features.shape[1])
         padded = np.full((item.features.shape[0], frames), self._silence(item), np.float32)
@@ -105,21 +109,21 @@ class Encoder:
     def _silence(self, item: Prepared) -> float:
         """Return the value with which to pad the item's features.
 
-        The value is zero, as in faster-whisper and in the training of the bundled model. But a stock model with a
-        shorter context than it was trained for works better if the padding has the value of silence.
+        The value is zero, as in faster-whisper and in the training of the bundled model. But if a stock model gets a
+        shorter context than it was trained for, it works better with the value of silence.
         """
         is_as_trained = item.context_s == FULL_CONTEXT_S or not self._checkpoint.margin_s
         return 0.0 if is_as_trained else float(item.features.max()) - DYNAMIC_RANGE
 
 
 def extended(output: npt.NDArray[np.float32], context_s: int, duration_s: float) -> npt.NDArray[np.float32]:
-    """Extend a unit's encoder output to the length of a longer context, by repeating its end, which is silence.
+    """Extend a unit's encoder output to a longer context, by repeating the silence at its end.
 
-    The end is repeated backwards and forwards in turn, so that neighbouring frames stay similar.
+    The silence is repeated backwards and forwards in turn, so that neighbouring frames stay similar.
 
     ``output``: float32 (frames, width).
     ``context_s``: length of the result, in seconds.
-    ``duration_s``: length of the unit's speech; what follows in ``output`` is silence.
+    ``duration_s``: length of the unit's speech, in seconds. The frames after it in ``output`` are silence.
     """
     frames = context_s * OUTPUT_FRAMES_PER_SECOND
     missing = frames - len(output)
@@ -131,6 +135,6 @@ def extended(output: npt.NDArray[np.float32], context_s: int, duration_s: float)
 
 
 def rows_of(encoded: ctranslate2.StorageView, rows: list[int]) -> ctranslate2.StorageView:
-    """Return the given rows of the encoder's output."""
+    """Return a copy of the given rows of the encoder's output, in the memory of the CPU."""
     here = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
     return ctranslate2.StorageView.from_array(np.ascontiguousarray(np.array(here)[rows]))

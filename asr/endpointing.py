@@ -1,8 +1,8 @@
 """Detect the start and the end of speech while the audio arrives.
 
-``FrameVad`` runs Silero VAD frame by frame. It keeps the network's state and the preceding samples between calls, so
-its probabilities are the same as those of one call for the whole recording. (faster-whisper's function starts from
-scratch at each call.) ``Endpointer`` finds the start and the end of turns in the probabilities.
+``FrameVad`` runs Silero VAD (voice activity detection) frame by frame. Unlike faster-whisper's function, it keeps the
+network's state between calls, so its probabilities are the same as those of one call for the whole recording.
+``Endpointer`` uses the probabilities to find the turns, that is, the stretches of speech that a longer silence ends.
 
 Threads: a ``FrameVad`` belongs to one stream and is called from one thread at a time. All instances share one ONNX
 Runtime session, which may run in several threads at once. ``Endpointer`` is plain arithmetic.
@@ -21,7 +21,7 @@ from asr.voice_activity import SPEECH, network
 
 FRAME = 512  # samples (32 ms); the network was trained on frames of this length
 FRAME_MS = 1000 * FRAME / SAMPLE_RATE
-_LOOK_BACK = 64  # samples of the previous frame that the network sees with each frame
+_LOOK_BACK = 64  # number of samples of the previous frame that the network gets with each frame
 _STATE = (1, 1, 128)
 
 HYSTERESIS = 0.15  # speech starts above the threshold, and ends below the threshold minus this, as in Silero's rules
@@ -32,7 +32,7 @@ MIN_SPEECH_MS = SPEECH.min_speech_duration_ms  # anything shorter is a click
 class TurnDetection:
     """Settings that decide when a turn starts and ends, as in OpenAI's ``server_vad``.
 
-    ``threshold``: probability of speech from which a frame counts as speech.
+    ``threshold``: minimum probability with which a frame counts as speech.
     ``prefix_padding_ms``: length of the audio before the start of speech that belongs to the utterance.
     ``silence_duration_ms``: length of the silence that ends the utterance.
     ``eagerness``: setting of ``semantic_vad`` that determined ``silence_duration_ms``; None for ``server_vad``.
@@ -65,7 +65,7 @@ class FrameVad:
 
 
 class Turn(Enum):
-    """An event that a frame can cause: a turn starts or stops."""
+    """An event in a stream: a turn has started or stopped."""
 
     STARTED = auto()
     STOPPED = auto()
@@ -74,9 +74,9 @@ class Turn(Enum):
 class Endpointer:
     """Detects the turns of one stream. Call ``feed`` for each frame, in order.
 
-    A turn starts when ``MIN_SPEECH_MS`` of speech have arrived. Speech starts at a frame above the threshold, and ends
-    at a frame below the threshold minus ``HYSTERESIS``. ``asr.segmenting`` has the same rules, so a turn ends where a
-    recording would be cut.
+    A turn starts when ``MIN_SPEECH_MS`` of speech have arrived, and stops after ``silence_duration_ms`` of silence.
+    Speech starts at a frame above the threshold, and ends at a frame below the threshold minus ``HYSTERESIS``. The same
+    rules apply in ``asr.segmenting``, so a turn ends where a recording would be cut.
 
     ``started_at``: number of the frame in which the speech of the latest turn began.
     """
@@ -89,7 +89,7 @@ class Endpointer:
         self._silence_from: int | None = None  # number of the first frame of the current silence
 
     def feed(self, probability: float) -> Turn | None:
-        """Take the probability of speech in the next frame. Return the event that the frame causes, or None."""
+        """Process the probability of speech in the next frame. Return the event that the frame causes, if any."""
         frame = self._frame
         self._frame += 1
         threshold = self.detection.threshold
@@ -116,5 +116,5 @@ class Endpointer:
         return None
 
     def reset(self) -> None:
-        """Discard the open turn. Call this if something else has ended the turn, such as a commit."""
+        """Discard the open turn. Call this if the turn was ended in another way, for example by the client's commit."""
         self._speaking = False

@@ -26,7 +26,7 @@ from core.errors import ApiError
 from spoken_text.error_rate import Errors, alike, compare
 
 MANIFESTS = ("manifest.jsonl", "manifest.csv")
-DURATIONS_S = (3.0, 10.0, 30.0)  # limits between the groups that ``by_duration`` makes
+DURATIONS_S = (3.0, 10.0, 30.0)  # durations that separate the groups of ``by_duration``
 _AUDIO_KEYS = ("audio", "audio_path", "audio_filepath", "path", "file")
 _TEXT_KEYS = ("text", "sentence", "transcript", "transcription")
 _LOOP = re.compile(r"(?<!\S)(\S.{0,80}?)(?: \1){2,}(?!\S)")  # the same words at least three times in a row
@@ -69,14 +69,15 @@ class ClipResult:
 
 @dataclass(frozen=True)
 class Score:
-    """The comparison of one recording's recognised text with its reference text.
+    """The comparison of one recording's recognised text with its reference text, and the time that recognition took.
 
     ``said``: the reference text, normalised for comparison.
     ``recognised``: the recognised text, normalised for comparison.
     ``errors``: the word errors.
     ``character_errors``: number of wrong characters.
     ``characters``: number of characters in the reference text, without spaces.
-    ``loops``: number of phrases that the recognised text, but not the reference, repeats three times or more.
+    ``loops``: number of phrases that occur at least three times in a row in the recognised text, but not in the
+    reference text.
     ``fallbacks``: number of segments that were decoded more than once.
     ``audio_s``: length of the recording in seconds.
     ``took_s``: seconds that recognition took.
@@ -99,9 +100,9 @@ class Score:
 class Rate:
     """A ratio over all recordings, such as a word error rate, with its 95 % confidence interval.
 
-    The interval comes from bootstrap samples of the recordings.
+    The interval is estimated from bootstrap samples of the recordings.
 
-    ``value``: sum of the numerators over sum of the denominators.
+    ``value``: sum of all numerators divided by the sum of all denominators.
     ``low``: lower limit of the interval.
     ``high``: upper limit of the interval.
     """
@@ -122,7 +123,7 @@ class Transcriber(Protocol):
 
 
 class ServiceTranscriber:
-    """Recognises a recording as the service does."""
+    """Recognises recordings with the same code as the service."""
 
     def __init__(self, engine: Recogniser, checkpoint: Checkpoint, options: Options) -> None:
         self._engine = engine
@@ -144,9 +145,9 @@ class ServiceTranscriber:
 
 
 class PlainTranscriber:
-    """Recognises a recording with faster-whisper's own ``transcribe`` on the same weights, for comparison.
+    """Recognises recordings with faster-whisper's own ``transcribe`` and the same weights, for comparison.
 
-    Compare its text rather than its speed. In this process it may be faster than on its own, because
+    The text is comparable, but the speed is not: in this process, faster-whisper may run faster than usual, because
     ``asr.tuning.allow_avx512`` enables wider vector instructions.
     """
 
@@ -188,7 +189,7 @@ class PlainTranscriber:
 
 
 def read_manifest(path: Path) -> list[Reference]:
-    """Read a manifest: JSON lines, or CSV with a header. Audio paths are relative to the manifest.
+    """Read a manifest, which is a file of JSON lines or a CSV file with a header. Its audio paths are relative to it.
 
     ``path``: the manifest, or a directory that contains it.
 
@@ -223,9 +224,9 @@ def _reference(path: Path, number: int, row: dict[str, str]) -> Reference:
 
 
 async def scores(references: Sequence[Reference], transcriber: Transcriber) -> AsyncIterator[Score]:
-    """Recognise the recordings one after another and yield their scores.
+    """Recognise the recordings one after another, and yield their scores.
 
-    Each recording runs alone, so the real-time factor is that of a single request.
+    No two recordings run at the same time, so the measured speed is that of a single request on an idle service.
 
     Raise ``BadManifest`` for a recording that cannot be decoded, or a reference text without words.
     """
@@ -243,7 +244,7 @@ async def scores(references: Sequence[Reference], transcriber: Transcriber) -> A
 
 
 def score(reference: Reference, result: ClipResult, took_s: float) -> Score:
-    """Return the comparison of a recording's recognised text with its reference text.
+    """Compare a recording's recognised text with its reference text.
 
     ``took_s``: seconds that recognition took.
 
@@ -274,20 +275,20 @@ def word_error_rate(results: Sequence[Score]) -> Rate:
 
 
 def character_error_rate(results: Sequence[Score]) -> Rate:
-    """Return the character error rate, ignoring spaces: a word that is written as two words is not an error."""
+    """Return the character error rate. Spaces are ignored, so a word that is written as two words is not an error."""
     return _rate([(score.character_errors, score.characters) for score in results])
 
 
 def real_time_factor(results: Sequence[Score]) -> Rate:
-    """Return the real-time factor: seconds of processing per second of audio. Below 1 is faster than real time."""
+    """Return the real-time factor: seconds of processing per second of audio. A smaller factor is faster."""
     return _rate([(score.took_s, score.audio_s) for score in results])
 
 
 def difference(before: Sequence[Score], after: Sequence[Score]) -> Rate:
     """Return the word error rate of ``after`` minus that of ``before``.
 
-    Both must contain scores of the same recordings in the same order. The bootstrap draws the two scores of a recording
-    together, so a recording that is hard for both models does not widen the confidence interval.
+    Both lists must contain scores of the same recordings in the same order. The bootstrap samples contain pairs of the
+    two scores of a recording. So a recording that is hard for both models does not widen the confidence interval.
     """
     pairs = [(b.errors.count, a.errors.count, a.errors.words) for b, a in zip(before, after, strict=True)]
     return _bootstrap(pairs, lambda some: sum(a - b for b, a, _ in some) / sum(words for _, _, words in some))

@@ -1,9 +1,9 @@
 """Check each hypothesis against its audio, and remove text that the model invented.
 
-For silence, noise and music, Whisper models write phrases that end subtitles ("Terima kasih kerana menonton"), or
-repeat themselves or the prompt. Voice activity detection keeps most of this audio from the model; the rules here catch
-the rest. People say the same phrases, so no text is removed for its words alone: the audio must show that nobody said
-it.
+Given silence, noise or music, Whisper models write phrases from the end of subtitles ("Terima kasih kerana menonton",
+"thank you for watching"), repeat themselves, or repeat the prompt. Voice activity detection keeps most of such audio
+from the model, and the rules here remove the remaining inventions. People also say these phrases. So no text is removed
+for its words alone: the audio must show that nobody said it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FASTEST_LETTERS_PER_S = 25.0
 SLOWEST_LETTERS_PER_S = 3.0
 CAPTION_NO_SPEECH = 0.4
 CAPTION_LOGPROB = -1.2
-CAPTION_PAUSES_S = 2.0  # maximum total of the pauses of somebody who says a caption; otherwise its text is invented
+CAPTION_PAUSES_S = 2.0  # maximum total of the pauses of a person who says a caption; otherwise the text is invented
 INAUDIBLE_DBFS = -62.0
 
 #: Phrases that end subtitles and video captions.
@@ -47,7 +47,7 @@ _REPEATED = re.compile(r"\b(.{1,60}?)(?:[\s,.!?]+\1\b){3,}", re.IGNORECASE)
 
 
 def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Options, before: str = "") -> list[Part]:
-    """Return the parts without invented text. Leave out parts that have no other text.
+    """Remove invented text from the parts of a recording or stream. Leave out parts that have no other text.
 
     ``audio``: function that returns the samples [start, end) of the recording or stream.
     ``options``: the options with which the parts were recognised.
@@ -69,12 +69,12 @@ def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Optio
 def checked(
     hypothesis: Hypothesis, *, audio: Samples, speech_s: float, hints: str = "", repeats: bool = False
 ) -> Hypothesis | None:
-    """Return the hypothesis without invented text; None if nothing is left.
+    """Remove invented text from a hypothesis. Return None if no text is left.
 
-    ``audio``: the unit's samples, float32 (n,).
-    ``speech_s``: seconds of the audio that voice activity detection took for speech.
+    ``audio``: the unit's samples, float32 (n,) at 16 kHz.
+    ``speech_s``: seconds of the audio that voice activity detection classified as speech.
     ``hints``: the prompt and keywords that the model was given.
-    ``repeats``: whether the segment before had the same text.
+    ``repeats``: whether the previous segment had the same text.
     """
     if not any(map(str.isalnum, hypothesis.text)):
         return None
@@ -97,7 +97,8 @@ def _is_silence(hypothesis: Hypothesis) -> bool:
 def _is_impossible(hypothesis: Hypothesis, speech_s: float) -> bool:
     """Return True if nobody can say this text in ``speech_s`` seconds.
 
-    Half a second is added for short answers. If the text repeats one phrase, only the first occurrence counts.
+    Allow half a second more, for the sake of short answers. If the text repeats one phrase, consider only the text up
+    to the end of its first occurrence.
     """
     text = hypothesis.text
     if hypothesis.compression_ratio > COMPRESSION_RATIO_THRESHOLD and (loop := _REPEATED.search(text)):
@@ -120,9 +121,9 @@ def _words(text: str) -> list[str]:
 
 
 def _is_music(hypothesis: Hypothesis, audio: Samples, speech_s: float) -> bool:
-    """Return True for a short sound that contains hardly any voice, such as a note of music.
+    """Return True if the audio is a short sound that contains hardly any voice, such as a note of music.
 
-    Voice activity detection took the sound for speech, but the model's no-speech probability is high.
+    Voice activity detection has classified the sound as speech, but the model's no-speech probability is high.
     """
     if hypothesis.no_speech_prob <= DOUBTFUL_NO_SPEECH or speech_s > BRIEF_SPEECH_S:
         return False
@@ -142,7 +143,10 @@ def voice_s(audio: Samples) -> float:
 def _without_captions(
     hypothesis: Hypothesis, audio: Samples, speech_s: float, *, hints: str, repeats: bool
 ) -> Hypothesis | None:
-    """Drop captions and echoes of the hints, unless the audio shows that they were said; None if no text is left."""
+    """Remove captions and echoes of the hints, unless the audio shows that they were said.
+
+    Return None if no text is left. The parameters are those of ``checked``.
+    """
     if len(hypothesis.phrases) < 2:
         invented = _is_invented(hypothesis, hypothesis.text, audio, speech_s, repeats=repeats)
         return None if invented else hypothesis
@@ -171,7 +175,7 @@ def _is_invented(hypothesis: Hypothesis, text: str, audio: Samples, speech_s: fl
 
 
 def _with_phrases(hypothesis: Hypothesis, phrases: list[Phrase]) -> Hypothesis | None:
-    """Return the hypothesis with only the given phrases and their words; None if there are no phrases."""
+    """Return the hypothesis reduced to the given phrases and their words; None if there are no phrases."""
     if not phrases:
         return None
     text = " ".join(phrase.text for phrase in phrases)

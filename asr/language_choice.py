@@ -1,9 +1,9 @@
-"""Choose the language of each segment of a recording if the request names no language.
+"""Choose the language of each segment of a recording, if the request does not name a language.
 
 A model can recognise the language of five seconds of speech, but hardly that of half a second. So the languages of the
-neighbouring segments count too, and they count more for a shorter segment. An "okay" in the middle of a Malay call
-counts as Malay, but a whole English sentence counts as English. The choices depend only on the recording, not on the
-order in which its segments are recognised.
+neighbouring segments count too, and the shorter a segment is, the more they count. An "okay" in the middle of a Malay
+call counts as Malay, but a whole English sentence counts as English. The choices depend only on the recording, not on
+the order in which its segments are recognised.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FOLLOWING = 2  # number of later segments that count as neighbours; all earlier 
 _MIN_PRIOR = 0.05  # minimum prior of a language, so that neighbours never rule it out
 _MIN_PROBABILITY = 1e-3
 _UNKNOWN_S = 1.0  # the prior starts as if this much speech had been spread evenly over all languages
-_BALANCE_S = 1.5  # in a segment with this much speech, its own evidence counts as much as its neighbours
+_BALANCE_S = 1.5  # with this much speech in a segment, its own evidence counts as much as its neighbours
 _MAX_PRIOR_WEIGHT = 1.5
 
 
@@ -27,7 +27,7 @@ class Evidence:
     """The evidence in one segment for the language that is spoken in it.
 
     ``speech_s``: seconds of speech in the segment.
-    ``languages``: pairs of a language on offer and the model's probability of it, from this segment's audio alone.
+    ``languages``: pairs of a language and the model's probability of it, based on the audio of this segment alone.
     """
 
     speech_s: float
@@ -45,9 +45,9 @@ class Evidence:
 
 
 def is_sure(own: Evidence) -> bool:
-    """Return True if no neighbouring segments could change the choice of language.
+    """Return True if the segment's own evidence is so strong that no neighbours could change the choice of language.
 
-    The language of such a segment is final before later segments are recognised.
+    The language of the segment is then final, even if later segments have not been recognised yet.
     """
     ranked = sorted((_log(probability) for _, probability in own.languages), reverse=True)
     if len(ranked) < 2:

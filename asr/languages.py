@@ -1,4 +1,4 @@
-"""Names of languages: those that clients write, and those that OpenAI's API returns."""
+"""Convert between Whisper's language codes, the names that clients send, and the names that OpenAI's API returns."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ _CODES |= {"bahasa melayu": "ms", "melayu": "ms", "bahasa malaysia": "ms", "baha
 
 
 def name(code: str) -> str:
-    """Return OpenAI's name of a language, such as ``malay`` for ``ms``; the code itself if it is unknown."""
+    """Return the name that OpenAI's API uses for a language, such as ``malay`` for ``ms``.
+
+    Return the code itself if it is unknown.
+    """
     return NAMES.get(code, code)
 
 
@@ -77,13 +80,13 @@ def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str,
 
 
 def chosen(language: str, candidates: Sequence[str], checkpoint: Checkpoint) -> tuple[str | None, tuple[str, ...]]:
-    """Return the language to recognise, and the languages among which to detect the language.
+    """Return the language to recognise, and the languages among which to detect it.
 
-    The first value is None if the language is to be detected. The second value is empty if the language is given, or if
-    all languages on offer are allowed.
+    The first value is None if the language must be detected. The second value is empty if the language is known, or if
+    the client does not restrict the detection.
 
     ``language``: the language that the client names, or "".
-    ``candidates``: the languages that the client allows in detection; empty: all on offer.
+    ``candidates``: the languages to which the client restricts the detection; empty for no restriction.
 
     Raise ``ApiError`` 400 if a language is unknown or not understood, or if ``language`` is not among ``candidates``.
     """

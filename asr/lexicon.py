@@ -1,9 +1,9 @@
 """Correct the spaces in the text of a small model, which recognises letters well but the ends of words badly.
 
-Speech has no pauses that distinguish "bunga api" from "bungaapi". A large model knows the words; a small model guesses.
-So a checkpoint may include ``lexicon.txt``, a list of words with their counts. The likeliest division of the text's
-letters into words (Viterbi over a unigram model) then replaces the model's division, unless the model's division is
-nearly as likely. Letters are never changed.
+Speech has no pause that distinguishes "bunga api" from "bungaapi". A large model knows which one is right, but a small
+model guesses. So a checkpoint may include ``lexicon.txt``, a list of words with their counts. The text's letters are
+divided into words again, in the way that is likeliest according to these counts (the Viterbi algorithm with a unigram
+model). The model's own division is kept if it is nearly as likely. Letters are never changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from asr.units import Word
 
 LONGEST_WORD = 24
-OWN_CUT = 5.0  # nats by which a division must be likelier than the model's own, for each boundary that it changes
+OWN_CUT = 5.0  # nats by which another division must be likelier, for each boundary that it changes
 UNKNOWN = 9.0  # nats that an unlisted word costs, in addition to ``UNKNOWN_LETTER`` for each of its letters
 UNKNOWN_LETTER = 2.0
 SUFFIXED = 3.0  # nats that a suffix adds to the cost of a known word
@@ -24,7 +24,7 @@ SUFFIXED = 3.0  # nats that a suffix adds to the cost of a known word
 class Lexicon:
     """A list of words and their counts, with which the spaces in a text are corrected.
 
-    ``counts``: how often each word occurs in the text that the list was made from.
+    ``counts``: for each word, the number of its occurrences in the corpus from which the list was made.
     ``suffixes``: endings that a listed word may have, such as "nya" in "bukunya".
     """
 
@@ -37,7 +37,7 @@ class Lexicon:
     def read(cls, path: Path) -> Lexicon:
         """Read a lexicon file.
 
-        A line holds either a word, a space and the word's count, or a hyphen and a suffix.
+        Each line contains either a word, a space and the word's count, or a hyphen and a suffix.
         """
         lines = path.read_text("utf-8").splitlines()
         suffixes = [line[1:] for line in lines if line.startswith("-")]
@@ -91,7 +91,8 @@ def retimed(words: Sequence[Word], text: str) -> tuple[Word, ...]:
 
     ``words``: timed words with the same letters as ``text``, but other boundaries.
 
-    The time of a word is shared equally among its letters. If ``text`` has more letters, return ``words`` unchanged.
+    The time of each word is divided equally among its letters. If ``text`` has more letters than ``words``, return
+    ``words`` unchanged.
     """
     starts: list[float] = []
     ends: list[float] = []

@@ -1,7 +1,7 @@
 """Compute Whisper's log-mel features.
 
-The values are those of faster-whisper's ``FeatureExtractor``, but computed in a third of the time: all arithmetic is in
-float32, and only the frames that are used are transformed.
+The values are the same as those of faster-whisper's ``FeatureExtractor``, but take a third of the time to compute: all
+arithmetic is in float32, and only frames that are used are transformed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ class LogMel:
         self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 
     def __call__(self, audio: Array) -> Array:
-        """Return the log-mel features, float32 (mels, frames), of the audio, float32 (n,) at 16 kHz.
+        """Return the log-mel features of the audio, float32 (mels, frames).
 
         There is one frame for each whole ``HOP`` of samples.
+
+        ``audio``: float32 (n,) at 16 kHz.
         """
         half = WINDOW // 2
         padded = np.pad(np.pad(audio, (0, HOP)), half, mode="reflect")

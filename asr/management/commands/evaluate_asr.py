@@ -22,7 +22,7 @@ from inference.errors import EngineUnavailable
 from model_store.errors import ModelNotInstalled
 
 PLAIN = "plain"
-WORDS_STAY_THE_SAME = 0.005  # a WER difference up to this is noise, not a reason to keep the full context
+WORDS_STAY_THE_SAME = 0.005  # a smaller increase of the WER is noise, and no reason to keep the full context
 
 
 class Command(BaseCommand):

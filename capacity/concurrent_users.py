@@ -149,7 +149,10 @@ def store() -> Store:
 
 
 def now_served() -> Presence:
-    """Return the end users served by all processes, as of their last heartbeats. Errors of the store propagate."""
+    """Return the end users served by all processes, as of their last heartbeats.
+
+    If the leases cannot be read, raise the error of Redis or of the database.
+    """
     return merged(store().read().values())
 
 
@@ -224,7 +227,7 @@ class Leases:
             except Exception:
                 logger.warning("the concurrent users cannot be published", exc_info=True)
                 if time.monotonic() - self._published_at > settings.VOICE_LEASE_S:
-                    self._elsewhere = frozenset()  # too old to refuse end users by
+                    self._elsewhere = frozenset()  # too old for a decision to refuse end users
                 continue
             if not self._is_published and not self._served.people:
                 self._elsewhere = frozenset()

@@ -1,4 +1,4 @@
-"""Capacity figures for the admin and the dashboard: present and past concurrent users, peaks, and alert levels."""
+"""Capacity figures for the admin and the dashboard: current and past concurrent users, peaks, and alert levels."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Levels:
-    """The numbers of concurrent users that charts mark for comparison. Each is None without such a rule or phase.
+    """The numbers of concurrent users that charts mark for comparison. Each is None if there is no such rule or phase.
 
     ``warning``: the lowest threshold of the warning rules.
     ``critical``: the lowest threshold of the critical rules.

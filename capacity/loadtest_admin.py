@@ -14,7 +14,7 @@ from capacity.models import LoadTestRun
 from core.admin_base import ReadOnly, found
 
 VERDICT_COLOURS = {"Passed": "success", "Failed": "danger", "No verdict": "warning", "Incomplete": "warning"}
-# A report needs only its inline styles. Forbid the browser to load anything else, even if the report refers to it.
+# A report needs only its inline styles. Forbid the browser from loading anything else, even if the report refers to it.
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )

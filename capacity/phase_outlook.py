@@ -1,4 +1,4 @@
-"""Find the present growth phase from measured use, and predict when the next phase will be reached."""
+"""Find the current growth phase from measured use, and predict when the next phase will be reached."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class MeasuredUse:
 
 @dataclass(frozen=True)
 class Crossing:
-    """A prediction of when a measure of use will exceed the upper limit of the present phase.
+    """A prediction of when a measure of use will exceed the upper limit of the current phase.
 
     ``measure``: name of the measure.
-    ``now``: the measure's present value; None if not measured yet.
+    ``now``: the measure's current value; None if not measured yet.
     ``limit``: the phase's upper limit.
     ``fit``: curve fitted to the measure's history; None if the history is too short.
     ``day``: predicted day; None if it is more than two years away or unknown.
@@ -63,10 +63,10 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Outlook:
-    """The present phase, and when use is expected to exceed its limits.
+    """The current phase, and when use is expected to exceed its limits.
 
     ``use``: the measured use.
-    ``phase``: the present phase.
+    ``phase``: the current phase.
     ``following``: the next phase; None if this is the last one.
     ``crossings``: predictions, one for each measure for which the phase has an upper limit.
     """
@@ -128,7 +128,7 @@ def phase_of(use: MeasuredUse) -> Phase | None:
 
 
 def outlook(now: datetime) -> Outlook | None:
-    """Return the present phase and the predictions for it, or None if there are no phases."""
+    """Return the current phase and the predictions for it, or None if there are no phases."""
     use = measured_use(now)
     phase = phase_of(use)
     if phase is None:
@@ -161,7 +161,7 @@ def _active_history(now: datetime) -> list[Point]:
 
 
 def _peak_history(now: datetime) -> list[Point]:
-    """Return the peak of each week, because shorter periods vary with the time of day and with weekends."""
+    """Return each week's peak of concurrent users, because peaks of shorter periods vary with weekday and hour."""
     weeks: dict[int, int] = {}
     rows = HourlyPeak.objects.filter(hour__gt=now - timedelta(days=HISTORY_DAYS), hour__lte=now)
     for hour, users in rows.values_list("hour", "users"):

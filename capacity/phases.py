@@ -1,4 +1,4 @@
-"""The table of growth phases. ``capacity.phase_outlook`` finds the present one and predicts the next."""
+"""The table of growth phases. ``capacity.phase_outlook`` finds the current one and predicts the next."""
 
 from __future__ import annotations
 

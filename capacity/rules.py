@@ -226,13 +226,13 @@ class Alert(models.Model):
 
     @classmethod
     def of(cls, rule: Rule, **values: Any) -> Alert:
-        """Return an unsaved alert with the rule's present settings."""
+        """Return an unsaved alert with the rule's current settings."""
         alert = cls(rule=rule, **values)
         alert.follow(rule)
         return alert
 
     def follow(self, rule: Rule) -> None:
-        """Copy the rule's present settings. Do not call this after the alert has fired."""
+        """Copy the rule's current settings. Do not call this after the alert has fired."""
         self.severity = rule.severity
         self.metric = rule.metric
         self.threshold = rule.level

@@ -62,7 +62,7 @@ def record(now: datetime, failure: str) -> None:
         ProbeDay.objects.filter(day=day).update(probes=F("probes") + 1, failures=F("failures") + int(bool(failure)))
         outage = Outage.objects.filter(ended_at=None).first()
         if outage is not None and now - outage.seen_at > UNWATCHED:
-            outage.ended_at = outage.seen_at  # later, the state is unknown
+            outage.ended_at = outage.seen_at  # the state after that is unknown
             outage.save(update_fields=["ended_at"])
             outage = None
         if failure and outage is None:

@@ -74,7 +74,10 @@ class Watch:
         return True
 
     def _note(self, presence: Presence | None) -> None:
-        """Keep the largest sets of end users since the last evaluation. Sets of different ticks are not merged."""
+        """Keep the largest sets of end users since the last evaluation.
+
+        Sets of different ticks are not merged, because these users were not served at the same time.
+        """
         if presence is None:
             return
         known = self._busiest or presence
@@ -191,7 +194,7 @@ class Watcher:
     def _probe(self) -> None:
         failure = uptime.probe(uptime.url())
         if self._stopping.is_set():
-            return  # the probe may have failed because the service stops, too
+            return  # the probe may have failed because the service is stopping too
         now = self._clock()
         uptime.record(now, failure)
         if self._counted_at is None or now - self._counted_at >= COUNT_EVERY:

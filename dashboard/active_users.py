@@ -57,7 +57,7 @@ def active_by_day(span: DateRange, filters: Filters) -> Table:
 
 
 def enabled_by_client(clients: Iterable[int]) -> dict[int, Reach]:
-    """Return the share of end users who have voice under the present roll-out, by client application id."""
+    """Return the share of end users who have voice under the current roll-out, by client application id."""
     rules = policy.load_percentages()
     return {client_id: policy.reach(rules, client_id) for client_id in clients}
 
@@ -67,7 +67,7 @@ class Funnel:
     """Numbers of end users, from all chat users down to daily voice users. Each group contains the next one.
 
     ``eligible``: the reported number of chat users, or ``enabled`` if that is larger.
-    ``enabled``: users who have any part of voice (with a feature filter: that part) under the present roll-out, or
+    ``enabled``: users who have any part of voice (with a feature filter: that part) under the current roll-out, or
     ``month`` if that is larger.
     ``month``: users active in the last 30 days.
     ``week``: users active in the last 7 days.
@@ -85,7 +85,7 @@ class Funnel:
         """Return the funnel of one client application.
 
         ``chat_users``: the reported number of chat users.
-        ``reach``: share (0 to 1) of the client application's users who are enabled under the present roll-out.
+        ``reach``: share (0 to 1) of the client application's users who are enabled under the current roll-out.
         """
         enabled = max(min(round(chat_users * reach), chat_users), active.month)
         return cls(max(chat_users, enabled), enabled, active.month, active.week, active.day)

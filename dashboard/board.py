@@ -286,7 +286,7 @@ OF_A_CLIENT: dict[str, Callable[[Board], Table]] = {"people": lambda board: boar
 
 
 def csv_of(name: str, board: Board) -> Iterator[bytes]:
-    """Yield a table as CSV. Tables in ``OF_A_CLIENT`` require a filter for one client application."""
+    """Yield the table ``name`` as CSV. Tables in ``OF_A_CLIENT`` require a filter for one client application."""
     if name in OF_A_CLIENT:
         return OF_A_CLIENT[name](board).lines()
     if name == EVERYTHING:

@@ -40,7 +40,7 @@ class BadQuery(ValueError):
 class DateRange:
     """The days from ``first`` to ``last`` inclusive, in the service's time zone.
 
-    ``now``: the present time; decides which days are over.
+    ``now``: the current time; decides which days are over.
     ``preset``: name in ``PRESETS``; "" for a custom range.
     """
 
@@ -81,12 +81,12 @@ class DateRange:
 
     @property
     def unfinished(self) -> date | None:
-        """The present day if it is in the range, else None."""
+        """The current day if it is in the range, else None."""
         return self.last if self.includes_today else None
 
     @property
     def unfinished_week(self) -> date | None:
-        """The Monday of the present week if the present day is in the range, else None."""
+        """The Monday of the current week if the current day is in the range, else None."""
         return week_of(self.last) if self.includes_today else None
 
     @property

@@ -87,7 +87,7 @@ def _people(flag: Flag, before: Population, after: Population) -> Effect:
 
 
 def _peaks(use: phase_outlook.MeasuredUse, before: Population, after: Population) -> tuple[int | None, int, str]:
-    """Return the present peak of concurrent users, the expected peak, and the basis of the forecast as text."""
+    """Return the current peak of concurrent users, the expected peak, and the basis of the forecast as text."""
     if use.peak_concurrent and before.share > 0:
         at = math.ceil(use.peak_concurrent * after.share / before.share)
         return use.peak_concurrent, at, "in proportion to the last 30 days"

@@ -172,7 +172,7 @@ def readings(sample: Sample | None, known: dict[str, Limits]) -> list[Reading]:
 
 
 def _reading(name: str, value: float | None, form: str, known: Limits, why_none: str, more: str = "") -> Reading:
-    """Return one reading.
+    """Return a reading whose note names the thresholds and whose tone compares the value with them.
 
     ``form``: format string for the value, with the unit at its end.
     ``why_none``: note to show if there is no value.

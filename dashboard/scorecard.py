@@ -148,7 +148,7 @@ def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: st
     ``per``: ``one.done`` is divided by this number for display, for example by the milliseconds of an hour.
     ``basis``: format string with the fields ``spent``, ``done`` and ``needed``.
 
-    ``needed`` is the amount of work that would meet the target at the present total cost. That cost would not rise,
+    ``needed`` is the amount of work that would meet the target at the current total cost. That cost would not rise,
     because machines cost the same at any load.
     """
     targets = TARGETS_OF[metric]

@@ -40,7 +40,7 @@ class TimelineEvent:
 
     ``what``: the event in words.
     ``why``: the recorded reason; for an alert that fires, who was notified.
-    ``who``: the user or the ramp that caused it; "" if neither did.
+    ``who``: the user or the ramp that caused the event; "" if neither did.
     ``tone``: ``BAD``, ``GOOD`` or ``PLAIN``; decides the colour.
     ``link``: URL of the admin page about the event.
     """

@@ -107,7 +107,7 @@ def _choices(board: Board) -> list[tuple[str, str, str, list[tuple[str, str]]]]:
 
 @for_the_product_team
 def person(request: HttpRequest, client: str, digits: str) -> HttpResponseBase:
-    """Show one end user under a pseudonym."""
+    """Show the page of one end user, identified only by a pseudonym."""
     now = timezone.now()
     problem = None
     try:

@@ -182,7 +182,7 @@ class ClientShare(Audited):
 
 
 class ListedUser(Audited):
-    """An end user on a flag's allow-list or deny-list, for whom the feature is on or off whatever the percentage."""
+    """An end user on a flag's allow-list or deny-list. The feature is on or off for this user at any percentage."""
 
     class List(models.TextChoices):
         ALLOW = "allow", "Allow"

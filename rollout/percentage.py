@@ -15,8 +15,8 @@ from decimal import Decimal
 from rollout.feature import Feature
 
 QUEUE_LENGTH = 1 << 64
-# Before there was one flag for voice, each part had its own queue. All parts now use this one, so that its users keep
-# their places.
+# Before there was one flag for voice, each part had its own queue. All parts now use the queue of speech to text, so
+# that its users keep their places.
 QUEUE = Feature.ASR
 
 

@@ -109,7 +109,7 @@ class Share:
     """Percentages of end users whom a flag selects.
 
     ``percent``: percentage in the queue that all parts of voice share.
-    ``kept``: percentage in the part's own earlier queue (``Reason.KEPT``).
+    ``kept``: percentage in the queue that the part had before all parts shared one (``Reason.KEPT``).
     """
 
     percent: Decimal
@@ -134,7 +134,7 @@ class _Rule:
         return self.shares.get(client_id) or Share(self.flag.reach, self.flag.kept_percent or Decimal(0))
 
     def refuses(self, client_id: int, user: str) -> Reason | None:
-        """Return why the feature is off for this end user whatever the other rules say; None if it may be on."""
+        """Return why the feature is off for this end user regardless of all other rules; None if it may be on."""
         if self.flag.killed:
             return Reason.KILLED
         if self.flag.everyone is False:
@@ -142,7 +142,7 @@ class _Rule:
         return None if self.lists.denied.isdisjoint({(client_id, user), (None, user)}) else Reason.DENIED
 
     def names(self, client_id: int, user: str) -> Reason | None:
-        """Return why the feature is on for this end user whatever the percentage; None if the percentage decides."""
+        """Return why the feature is on for this end user at any percentage; None if the percentage decides."""
         if self.flag.everyone:
             return Reason.EVERYONE
         if not self.lists.allowed.isdisjoint({(client_id, user), (None, user)}):

@@ -33,7 +33,7 @@ State = Ramp.State
 
 
 class RampError(DomainError):
-    """Raised when the ramp's present state does not allow an action. The message tells the operator the reason."""
+    """Raised when the ramp's current state does not allow an action. The message tells the operator the reason."""
 
 
 def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS) -> Ramp:
@@ -45,7 +45,7 @@ def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS)
 
 
 def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Start the ramp at its first step above the flag's present percentage, and return the ramp.
+    """Start the ramp at its first step above the flag's current percentage, and return the ramp.
 
     Raise ``RampError`` if the ramp is not a draft, if it would have no effect, or if another ramp of the flag is
     running or paused.
@@ -79,7 +79,7 @@ def pause(ramp_id: int, why: str = "") -> Ramp:
 
 
 def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Resume a paused ramp, and return it. The hold time of the present step starts again from zero.
+    """Resume a paused ramp, and return it. The hold time of the current step starts again from zero.
 
     Raise ``RampError`` if the ramp is not paused, or if the flag has been changed by hand.
     """
@@ -110,7 +110,7 @@ def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
-    """Move each running ramp to its next step if its hold time is over. If an alert is firing, roll all of them back.
+    """Move each running ramp whose hold time is over to its next step. If critical alerts are firing, roll all back.
 
     Return the ramps that were changed. It is enough that one process calls this, but calls by several do no harm.
 

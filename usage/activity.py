@@ -3,8 +3,8 @@
 A person was served on a day if at least one of the person's requests succeeded. The same user id in two client
 applications stands for two people.
 
-Rows identify a person by a number, which is derived from the pseudonym that ``usage.personal_data`` gives old rows. So
-the rows contain no user id, and the number stays the same when a pseudonym replaces the id in the ledger.
+The rows of ``UserWeek`` identify a person by a number instead of the user id. The number is derived from the user's
+pseudonym, so it stays the same when the pseudonym replaces the id in old ledger rows (``usage.personal_data``).
 
 People are counted overall, and by feature and language (``usage.rollups.ByFeatureAndLanguage``). The counts by feature
 cannot be added up, because somebody who used two features would count twice.
@@ -48,7 +48,7 @@ def pseudonym(client_id: int, user: str) -> str:
 
     The same user always gets the same pseudonym. It can be traced back only with the service's secret key.
     """
-    # The salt must never change: the same users would get other pseudonyms.
+    # The salt must never change, because the same users would then get other pseudonyms.
     digest = salted_hmac("usage.personal", f"{client_id}\0{user}", algorithm="sha256").hexdigest()
     return f"{PSEUDONYM}{digest[:PSEUDONYM_DIGITS]}"
 
@@ -65,7 +65,7 @@ def person(client_id: int, user: str) -> int:
 
 
 def served(day: date, client_id: int, user: str, kind: str, language: str) -> Iterator[Served]:
-    """Yield the keys of all counts to which a successful request adds: overall, by feature, by language, by both.
+    """Yield the keys of all counts that a successful request can raise: overall, by feature, by language, by both.
 
     In a key, "" as the feature means all features, and "" as the language means all languages.
     """
@@ -85,7 +85,7 @@ def bit(day: date) -> int:
 
 
 class Activity:
-    """Computes, without access to the database, how counts change when people are served on further days.
+    """Computes how the counts change when people are served on more days. Does not access the database.
 
     ``active``: amounts to add to ``DailyActive`` rows, as [users, change_7, change_30] by key.
     ``cohorts``: amounts to add to ``CohortWeek`` rows, as [users] by key.
@@ -154,7 +154,7 @@ def note(what: Iterable[Served]) -> None:
 
 
 def mark(what: Iterable[Served]) -> None:
-    """Do the same as ``note``, but do not update the counts. A rebuild calls ``recount`` afterwards.
+    """Record the days on which people were served in ``UserWeek`` only. A rebuild then calls ``recount``.
 
     ``what``: keys from ``served``.
     """
@@ -172,7 +172,7 @@ def _by_person(what: Iterable[Served]) -> dict[PersonKey, set[date]]:
 
 
 def _known(people: Iterable[PersonKey], weeks: Iterable[date] | None = None) -> dict[PersonKey, list[date]]:
-    """Return the days on which each person was served, in ascending order, by person.
+    """Return, for each person, the days on which the person was served, in ascending order.
 
     ``weeks``: Mondays of the weeks to include; None: all weeks.
     """
@@ -302,7 +302,7 @@ def active_by_day(first: date, last: date, which: PeopleFilter = EVERYBODY) -> d
 
 
 def active_by_client(last: date, which: PeopleFilter = EVERYBODY) -> dict[int, Active]:
-    """Return the numbers of active people on the day ``last``, by id of the client application."""
+    """Return the numbers of active people on the day ``last``, keyed by client application id."""
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by().values_list("client_id")
     return {
         client_id: Active(*amounts)

@@ -1,7 +1,7 @@
 """Save the usage of open streams at intervals, so that little usage is lost if the process is killed.
 
-While a stream is open, an ``OpenStream`` row (its checkpoint) stores the usage so far. Settling the stream deletes the
-checkpoint and adds the ledger row in one transaction, so a stream normally has one ledger row.
+While a stream is open, an ``OpenStream`` row (its checkpoint) stores the usage so far. When the stream ends, it is
+settled: one transaction deletes the checkpoint and adds the ledger row. So a stream normally has one ledger row.
 
 If a process is killed, its checkpoints become stale. Every process calls ``recover`` at its start and then regularly.
 ``recover`` replaces each stale checkpoint with a ledger row. Usage after the last checkpoint is lost, but no usage is
@@ -40,7 +40,7 @@ RECOVERY_S = 60.0
 class UsageCheckpoint:
     """Writes the checkpoints and the ledger row of one piece of work.
 
-    Without a call of ``note``, there is no checkpoint, and ``settle`` writes only the ledger row.
+    If ``note`` is never called, there is no checkpoint, and ``settle`` only writes the ledger row.
     """
 
     def __init__(self) -> None:
@@ -74,9 +74,10 @@ class UsageCheckpoint:
         self._noted = entry
 
     async def settle(self, entry: Entry) -> None:
-        """Write the ledger row, or spool it if the database is unavailable. Raise ``DatabaseError`` if both fail.
+        """Write the ledger row, or spool it (``usage.spool``) if the database is unavailable.
 
-        The checkpoint is deleted in the transaction that writes the row.
+        The checkpoint is deleted in the transaction that writes the row. Raise ``DatabaseError`` if the row can neither
+        be written nor be spooled.
 
         ``entry``: the complete usage.
         """
@@ -121,7 +122,7 @@ def _settle(key: str, entry: Entry, rest: Entry) -> None:
 
 
 def recover(stale_s: float = STALE_S) -> int:
-    """Settle streams whose last checkpoint is older than ``stale_s`` seconds. Return the number of settled streams."""
+    """Replace each checkpoint older than ``stale_s`` seconds with a ledger row. Return the number of checkpoints."""
     recovered = 0
     for stream in OpenStream.objects.filter(noted_at__lt=timezone.now() - timedelta(seconds=stale_s)):
         with transaction.atomic():

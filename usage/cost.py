@@ -171,7 +171,7 @@ def monthly_rates(now: datetime) -> MonthlyRates:
 
 
 def running_at(now: datetime) -> dict[str, int]:
-    """Return how many units of each resource run at ``now``, by resource."""
+    """Return the number of units of each resource that run at ``now``, keyed by resource."""
     rows = InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now).order_by()
     return dict(rows.values_list("resource").annotate(Sum("quantity")))
 

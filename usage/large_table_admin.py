@@ -65,8 +65,8 @@ class MonthFilter(admin.SimpleListFilter):
 class LargeTableAdmin(ModelAdmin):
     """Base class of the admins for large tables.
 
-    If all search fields begin with "=", a search matches whole values. Unlike in Django, it is case-sensitive, so that
-    it can use an index.
+    If all search fields begin with "=", a search matches whole values. Unlike Django's search, it is case-sensitive, so
+    that it can use an index.
     """
 
     show_full_result_count = False  # counting all rows of a large table would take longer than showing a page

@@ -42,7 +42,7 @@ def post_entries(entries: Sequence[Entry], times: Sequence[datetime] | None = No
 
 
 def write(rows: list[LedgerEntry], reservations: Sequence[str] = ()) -> None:
-    """Do the same as ``post_entries``, for ledger rows that have been created but not saved.
+    """Insert new ledger rows, update the roll-ups, and free reservations. Call this inside a transaction.
 
     ``reservations``: keys of the reservations to free.
     """
@@ -119,7 +119,10 @@ def _row(entry: Entry, now: datetime) -> LedgerEntry:
 
 
 def _freed(keys: Iterable[str]) -> list[tuple[tuple[Any, ...], int]]:
-    """Delete the existing reservations with these keys. Return each one's consumption key and reserved units."""
+    """Delete the reservations with these keys.
+
+    Return, for each of them, the key of its consumption row (``key_of``) and the number of units that it held.
+    """
     held = list(
         ReservedQuota.objects.select_for_update(of=("self",))
         .filter(key__in=keys)

@@ -170,7 +170,7 @@ class LedgerWriter:
         await self.run(lambda: connection.close())  # the thread's own connection
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Call ``function`` in the ledger's thread, in turn with the commits, and return its result."""
+        """Call ``function`` in the ledger's thread, between commits, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
 

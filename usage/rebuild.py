@@ -26,8 +26,8 @@ def rebuild(first: date | None = None, last: date | None = None) -> int:
 
     Return the number of rebuilt days.
 
-    ``first``: default: the first day with usage.
-    ``last``: default: today.
+    ``first``: first day to rebuild; None: the first day with usage.
+    ``last``: last day to rebuild; None: today.
     """
     known = [*_known_days()]
     if not known and first is None:
@@ -45,7 +45,7 @@ def rebuild(first: date | None = None, last: date | None = None) -> int:
 
 @transaction.atomic
 def rebuild_day(day: date) -> None:
-    """Rebuild one day's daily roll-ups and its days of ``UserWeek``, but not the counts of active people."""
+    """Rebuild the daily roll-ups and the ``UserWeek`` rows for one day, but not the counts of active people."""
     _lock(*DAILY, UserWeek)
     for model in DAILY:
         model._default_manager.filter(day=day).delete()
@@ -62,7 +62,7 @@ def rebuild_day(day: date) -> None:
 def rebuild_activity() -> None:
     """Recount active and returning people from all rows of ``UserWeek``.
 
-    A recount of some days would be wrong, because each day affects the counts of the 30 days after it.
+    Recounting only some days would give wrong results, because each day affects the counts of the next 30 days.
     """
     _lock(UserWeek, DailyActive, CohortWeek)
     activity.recount()

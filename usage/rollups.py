@@ -72,10 +72,9 @@ class DailyMix(models.Model):
 
 
 class DailyLatency(models.Model):
-    """One bucket of a histogram: the response times of a day's successful requests, without live streams.
+    """One bucket of the histogram of response times of a day's successful requests, excluding live streams.
 
-    ``requests``: number of requests in the bucket. They took at most ``ceiling_ms``, and longer than the next lower
-    bucket's ceiling.
+    ``requests``: number of requests that took at most ``ceiling_ms``, but longer than the next lower bucket's ceiling.
     """
 
     day = models.DateField()
@@ -157,7 +156,7 @@ class DailyActive(ByFeatureAndLanguage):
 
 
 class CohortWeek(ByFeatureAndLanguage):
-    """The number of people who were first served in the week ``first`` and were (also) served in the week ``week``."""
+    """The number of people who were served in the week ``week`` and for the first time in the week ``first``."""
 
     first = models.DateField(help_text="Its Monday")
     week = models.DateField(help_text="Its Monday")

@@ -1,4 +1,4 @@
-"""The targets that the service's owners have set. No other module defines targets."""
+"""The targets that the service's owners have set, except response times (``capacity.latency_targets``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Store the rule's severity, metric and threshold in each alert. Existing alerts get their rule's present values.
+"""Store the rule's severity, metric and threshold in each alert. Existing alerts get their rule's current values.
 
 The new columns have defaults in the database, so that processes of the previous version can still insert alerts.
 """

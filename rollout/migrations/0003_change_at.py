@@ -1,4 +1,4 @@
-"""Let code set the time of a change. The present time is only the default, so past changes can be recorded too."""
+"""Let code set the time of a change. The current time is only the default, so past changes can be recorded too."""
 
 import django.utils.timezone
 from django.db import migrations, models

@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
     dependencies = [("rollout", "0005_one_voice_flag")]
 
     operations = [
-        # Backwards these run from the last to the first, and the trigger comes back after the column too.
+        # A reversed migration runs these from the last to the first, so it too creates the trigger after the column.
         migrations.RunPython(migrations.RunPython.noop, protect_again),
         migrations.AlterField("change", "subject", models.CharField(max_length=400, db_index=True)),
         migrations.RunPython(protect_again, migrations.RunPython.noop),

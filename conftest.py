@@ -83,7 +83,7 @@ async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[st
 def voice_on(transactional_db) -> None:
     """Turn voice on for all users.
 
-    A test that empties the database also removes the flags that a migration has created.
+    This also creates missing flags, because a test that empties the database removes those of the migrations.
     """
     from rollout.feature import VOICE, Feature
     from rollout.models import Flag
@@ -220,7 +220,7 @@ def _neighbour(start, folder: Path) -> Iterator[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Create a folder for data that all workers share, and that is made once per run."""
+    """Create the folder for data that is made once per test run and shared by all workers."""
     if services.SHARED_FOLDER not in os.environ:
         folder = tempfile.mkdtemp(prefix="voice-shared-")
         os.environ[services.SHARED_FOLDER] = folder
@@ -236,12 +236,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
-    """In CI, let one worker collect the tests before the others do.
+    """In CI, let one worker collect the tests before the other workers do.
 
     CI starts without bytecode. Compiling all files, and rewriting their assertions, takes twice as long as the rest of
-    the collection. The others find the bytecode of the first one.
+    the collection. The first worker saves the bytecode, so the others need not compile the files again.
 
-    Meanwhile no garbage is collected, because nearly all objects that are made here stay.
+    Meanwhile, Python's garbage collection is off, because nearly all objects that are made here stay in use.
     """
     gc.disable()
     try:

@@ -1,6 +1,6 @@
-"""Let Django empty the database between tests: despite the ledger's triggers (``usage.triggers``), and fast.
+"""Empty the database between tests quickly, and despite the triggers that protect the ledger (``usage.triggers``).
 
-Also make rows that several tests share.
+This module also lets several tests share the same rows.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def restore_migrated_rows() -> None:
 def rows_of_several_tests(blocker: Any) -> Iterator[None]:
     """Keep the rows that are made in this context for all tests that run in it, and remove them at its end.
 
-    For fixtures of a class or a module. Each test runs in a savepoint, so the next test does not see its changes.
+    Fixtures of a class or a module use this. Each test runs in a savepoint, so the next test does not see its changes.
 
     ``blocker``: pytest-django's ``django_db_blocker``.
     """

@@ -1,6 +1,6 @@
 """Open every page of the admin, and read the help of every command.
 
-Pass the text of this file to ``python -c`` in a folder that contains the product. All imports then come from there.
+Pass the text of this file to ``python -c`` in a folder that contains the product. All imports then use that folder.
 """
 
 from __future__ import annotations

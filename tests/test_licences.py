@@ -1,4 +1,4 @@
-"""docs/licences.md names all libraries inside wheels; NOTICE has those whose licences require more than a name."""
+"""docs/licences.md names all libraries inside wheels. NOTICE covers those whose licences require more than a name."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ async def test_slow_partials_become_less_frequent(
 
 
 async def test_partials_rest_longer_under_load(engine: WhisperEngine, monkeypatch) -> None:
-    """Under load, the longest rest is longer than on an idle engine."""
+    """Under load, the longest allowed pause between two partial results is longer than on an idle engine."""
     monkeypatch.setattr("asr.utterance.MAX_PARTIAL_BACKOFF_S", 0.0)
     monkeypatch.setattr("asr.utterance.MAX_BUSY_PARTIAL_BACKOFF_S", 60.0)
     monkeypatch.setattr("asr.utterance.BUSY_PARTIAL_BACKOFF", 1e6)

@@ -77,7 +77,7 @@ async def test_turns_close_together_do_not_overlap(
 
 @pytest.mark.parametrize("detection", [None, TurnDetection()])
 async def test_nothing_starts_before_a_clear(engine: WhisperEngine, detection: TurnDetection | None) -> None:
-    """No result starts before the time of a clear, even if the silence before it would serve as padding."""
+    """No result starts before the audio buffer was cleared, even if the silence before that could serve as padding."""
     word = sound.said("terima kasih")
     word = word[np.flatnonzero(np.abs(word) > 0.05)[0] :]
     listener = Listener()

@@ -66,7 +66,10 @@ def test_a_table_for_another_model_or_device_is_ignored(state: Path, other: dict
 
 @pytest.mark.parametrize(("batches", "is_used"), [({7: 4, 9: 3, 15: 2, 30: 1}, True), ({7: 4, 8: 3, 30: 1}, False)])
 def test_a_table_may_lack_some_of_the_models_contexts(state: Path, batches: dict[int, int], is_used: bool) -> None:
-    """So a table stays in use when a new version adds contexts. It cannot have a context that the model lacks."""
+    """A table without some contexts stays in use, because a new version may add contexts to a model.
+
+    A table with a context that the model lacks is ignored.
+    """
     stock = Checkpoint("whisper-base", "whisper-base", contexts_s=CONTEXTS_S, margin_s=MARGIN_S)
     tuning.Tuning("whisper-base", "cpu", "int8", batches, margin_s=MARGIN_S).write(state / "asr-tuning.json")
     found = tuning.tuning(stock, "cpu", 2)

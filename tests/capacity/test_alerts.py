@@ -38,7 +38,7 @@ def answer_in(ms: int, kind: str) -> Change:
 
 
 def fail(share: int) -> Change:
-    """Return a change that makes one of ``share`` requests fail."""
+    """Return a change after which one in ``share`` requests fails."""
     ok = [("speech", 900, 200)] * (share - 1)
     return lambda world: setattr(world, "requests", [*ok, ("speech", 900, 503)])
 

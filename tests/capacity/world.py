@@ -119,7 +119,7 @@ class World:
         return Presence(people, frozenset(), people, self.gpu_percent)
 
     def wait(self, time: timedelta, every: timedelta = watch.EVALUATE_EVERY) -> None:
-        """Let time pass, with an evaluation at each interval ``every``.
+        """Let simulated time pass, and evaluate the alert rules each time ``every`` has passed.
 
         A longer interval makes the test faster: with the default, an hour takes 240 evaluations.
         """

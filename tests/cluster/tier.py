@@ -68,7 +68,7 @@ class RayNode:
     def supervise(self) -> None:
         """Restart the node if it has ended, as KubeRay restarts the container of a head.
 
-        On a busy machine a node may end by itself, because its agents must start within 15 s.
+        On a busy machine, a node may stop on its own, because its agents must start within 15 s.
         """
         if self.has_ended:
             self.kill()

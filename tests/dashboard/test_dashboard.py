@@ -58,7 +58,7 @@ def spans(last: date) -> list[tuple[date, date]]:
 
 
 def over_spans(test: Callable[[Any, tuple[date, date]], None]) -> Callable[[Any, date], None]:
-    """Run a test on all date ranges of one history.
+    """Decorate a test so that it runs on all date ranges of one history.
 
     Making a separate history for each range would take too long.
     """

@@ -65,7 +65,7 @@ def make_people() -> None:
 
 
 def make_load(users: int) -> None:
-    """Make it look as if another process served ``users`` at once for an hour.
+    """Make it look as if another process were serving ``users`` concurrent users for the next hour.
 
     The warning about the number of users then fires at once.
     """

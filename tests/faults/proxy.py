@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a dependency, which can fail in the ways in which networks fail."""
+"""A TCP proxy in front of a server, which can make connections fail in the same ways as real networks do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Proxy:
         self._open: set[asyncio.StreamWriter] = set()
 
     async def put(self, state: State) -> None:
-        """Change to another state. When ``SILENT`` ends, the data that it held back passes."""
+        """Change to another state. Data that was held back in the state ``SILENT`` is then forwarded."""
         self._state = state
         if state is State.SILENT:
             self._may_pass.clear()

@@ -192,10 +192,7 @@ async def _both(first: Fault, second: Fault) -> AsyncIterator[None]:
 
 
 class _Service:
-    """``services.served`` as an async context manager, which runs it in a thread.
-
-    The proxies need the event loop meanwhile.
-    """
+    """An async context manager that runs ``services.served`` in a thread, because the proxies need the event loop."""
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self._context = services.served(folder, **settings)

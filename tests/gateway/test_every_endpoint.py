@@ -1,7 +1,7 @@
 """No endpoint or WebSocket does speech work for callers without access.
 
-The tests find all routes by themselves. A new route must refuse unauthenticated callers and users outside the roll-out.
-Otherwise it must be listed below with the reason.
+The tests find all routes automatically. A new route must either refuse unauthenticated callers and users outside the
+roll-out, or be listed below with the reason why it does not.
 """
 
 from __future__ import annotations

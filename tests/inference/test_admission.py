@@ -71,7 +71,7 @@ def test_nobody_is_refused_before_the_speed_is_known() -> None:
 
 
 def test_a_slow_start_refuses_nobody() -> None:
-    """A process is slowest in its first seconds. They must not count as its rate."""
+    """A process is slowest in its first seconds, so they do not count when its rate is measured."""
     shop = Shop(per_second=1.5)
     for _ in range(4):
         shop.arrive(10 - len(shop.inside))

@@ -1,4 +1,4 @@
-"""An API process with ``VOICE_INFERENCE_URL`` is the same service, but loads no models."""
+"""An API process with ``VOICE_INFERENCE_URL`` offers the same service as one process, but loads no models."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ def test_an_api_process_that_starts_before_its_tier(folder: Path) -> None:
 
 
 def test_pages_need_no_tier(folder: Path) -> None:
-    """If the tier cannot be reached at start, pages are ready, but speech requests are not.
+    """If the inference tier cannot be reached at start, the process is ready for pages, but not for speech requests.
 
-    Speech requests are ready as soon as the tier has been reached once.
+    It becomes ready for speech requests when the tier has been reached once.
     """
     state = folder / "alone"
     state.mkdir()

@@ -343,7 +343,7 @@ async def test_a_free_worker_waits_for_units_that_arrive_in_succession(pair, ste
 async def one_behind_three(pair, steps: Steps, **unit: Any) -> list[asyncio.Task[int]]:
     """Leave worker 1 free with a single unit in the queue, although its share is two units.
 
-    Worker 0 runs [2, 3], and unit 4 is waiting. Returns the tasks of all units.
+    Worker 0 runs the units 2 and 3, and unit 4 is waiting. Return the tasks of all units.
     """
     batcher, tasks = pair
     tasks += await submit(batcher, Number(value=2), Number(value=3))

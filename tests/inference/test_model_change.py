@@ -37,7 +37,7 @@ PATIENT = {"VOICE_ASR_WAIT_S": "0", "VOICE_TTS_WAIT_S": "0"}  # no limit, becaus
 class Balancer:
     """One address for a server that can be replaced.
 
-    New connections go to ``target``. Open connections stay where they are.
+    New connections go to ``target``. Open connections stay with the server that they have.
     """
 
     def __init__(self, target: str) -> None:
@@ -52,13 +52,13 @@ class Balancer:
 
     @asynccontextmanager
     async def here(self) -> AsyncIterator[None]:
-        """Run on this event loop."""
+        """Run the balancer on this event loop."""
         async with await asyncio.start_server(self._connected, "127.0.0.1", self.port):
             yield
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run in a thread of its own."""
+        """Run the balancer in a separate thread."""
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()

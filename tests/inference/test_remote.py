@@ -309,7 +309,7 @@ async def test_a_stopping_server_does_not_hide_the_others_at_its_address() -> No
 
 
 async def test_what_a_stopping_server_says_counts_although_the_next_answer_is_missing() -> None:
-    """A tier of one server that stops between two questions is not ready, at once."""
+    """A tier whose only server says that it is stopping is not ready any more, even if its next answer is missing."""
     server = UnitServer(ScriptedUnitHandler(speak))
     answers = True
 

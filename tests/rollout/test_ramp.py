@@ -17,7 +17,7 @@ TICK = timedelta(minutes=1)
 
 
 class Watch:
-    """Ticks the ramps every simulated minute. The real ``watch_capacity`` ticks more often."""
+    """Checks the running ramps every simulated minute. The real ``watch_capacity`` checks them more often."""
 
     def __init__(self) -> None:
         self.now = START

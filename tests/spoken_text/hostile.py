@@ -1,9 +1,11 @@
-"""Measure nearly three hundred patterns on which text rules may be slow, each repeated to the same length.
+"""Measure how long text normalisation takes on texts that may make its rules slow.
+
+There are nearly three hundred patterns, each repeated to a text of the same length.
 
     python -m tests.spoken_text.hostile [CHARACTERS]
 
-The output has the twelve slowest patterns, then the twelve with the longest spoken text. Each line has the time, and
-the ratio of spoken to written characters.
+The output shows the twelve slowest patterns, then the twelve with the longest spoken text. Each line has the CPU time,
+and the ratio of spoken to written characters.
 """
 
 from __future__ import annotations

@@ -27,10 +27,7 @@ def empty_cache() -> None:
 
 @pytest.fixture
 def offered() -> Any:
-    """Offer Kokoro's voices during one test.
-
-    The value is a function that sets the engine for them.
-    """
+    """Offer Kokoro's voices during one test; yield a function that sets the engine of these voices."""
     before = catalogue().all()
     offer_kokoro(None)
     engines: list[KokoroEngine] = []

@@ -24,7 +24,7 @@ SOUND = RNG.standard_normal((1, 2, 40)).astype(np.float32) * np.float32(4)
 
 
 def field(number: int, value: int | str | bytes) -> bytes:
-    """Return a field of a protobuf message."""
+    """Return an encoded field of a protobuf message."""
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
     data = value.encode() if isinstance(value, str) else value
@@ -37,7 +37,7 @@ def varint(value: int) -> bytes:
 
 
 def node(kind: str, inputs: str, outputs: str, *, name: str = "", **attributes: int | list[int]) -> bytes:
-    """Return a node of a graph."""
+    """Return an encoded node (an ONNX ``NodeProto``) of the operator ``kind``."""
     parts = [field(1, one) for one in inputs.split()] + [field(2, one) for one in outputs.split()]
     parts += [field(3, name), field(4, kind)]
     for key, value in attributes.items():
@@ -55,17 +55,17 @@ def constant(name: str, kind: int, values: object) -> bytes:
 
 
 def small_constant(name: str, value: int) -> bytes:
-    """Return a uint8 constant without axes, as onnxruntime's quantisation writes a zero point."""
+    """Return an encoded uint8 scalar, in the form in which onnxruntime's quantisation writes a zero point."""
     return field(2, UINT8) + field(5, varint(value)) + field(8, name)
 
 
 def value(name: str) -> bytes:
-    """Return the description of a graph's input or output: float, of any shape."""
+    """Return the encoded description of a graph's input or output, which is float and of any shape."""
     return field(1, name) + field(2, field(1, field(1, FLOAT)))
 
 
 def convolution(name: str, result: str, scale: str = "w_scale", **attributes: int | list[int]) -> list[bytes]:
-    """Return the nodes of an int8 convolution as onnxruntime's quantisation writes them, all but the first."""
+    """Return the nodes that onnxruntime's quantisation writes for a convolution, except ``DynamicQuantizeLinear``."""
     return [
         node("Mul", f"x_scale {scale}", f"{result}_scale"),
         node("Div", f"bias {result}_scale", f"{result}_divided"),
@@ -82,7 +82,7 @@ def convolution(name: str, result: str, scale: str = "w_scale", **attributes: in
 
 
 def write(path: Path, nodes: list[bytes], results: list[str], weights: np.ndarray = WEIGHTS) -> Path:
-    """Write a model whose input is ``x``."""
+    """Write a model that quantises its input ``x`` and then runs ``nodes``; return its path."""
     first = node("DynamicQuantizeLinear", "x", "x_rounded x_scale x_zero")
     constants = [
         constant("w", UINT8, weights),
@@ -111,7 +111,7 @@ def run(source: Path | bytes, sound: np.ndarray = SOUND) -> list[np.ndarray]:
 
 
 def exact() -> np.ndarray:
-    """Return the convolution of the input as it is."""
+    """Return the convolution of ``SOUND`` without rounding the input to 8 bits."""
     weights = ((WEIGHTS - ZERO) * SCALE).astype(np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(SOUND[0], 3, axis=1)
     return np.einsum("oik,itk->ot", weights, windows)[np.newaxis] + BIAS[:, np.newaxis]
@@ -170,7 +170,7 @@ def test_a_product_has_the_result_of_the_convolution(tmp_path: Path, attributes:
 
 @needs_exact_products
 def test_large_products_do_not_overflow(tmp_path: Path) -> None:
-    """The sum of two neighbouring products exceeds 16 bits, where processors without VNNI stop."""
+    """The sum of two neighbouring products needs more than 16 bits. Processors without VNNI would cut it off there."""
     weights = np.full((1, 2, 3), 255)
     sound = np.tile(np.array([0, 1], np.float32), (1, 2, 20))
     nodes = convolution("/conv", "y")

@@ -1,4 +1,4 @@
-"""Update the translation catalogues, ``locale/*/LC_MESSAGES/django.po``: ``make messages``.
+"""``make messages``: update the translation catalogues, ``locale/*/LC_MESSAGES/django.po``.
 
 New messages in the code and the templates are added with an empty translation, to be filled in. Messages that are no
 longer used are removed. The compiled ``.mo`` files are committed, because neither the images nor a fresh clone have

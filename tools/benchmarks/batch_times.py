@@ -39,8 +39,8 @@ class Engine:
     ``model``: the model's name.
     ``batch``: batch times and limits.
     ``sizes``: sizes of the benchmark's requests, in seconds of audio or in characters.
-    ``stages``: the share of the time in the audio thread pool that each job of a request takes. The jobs are in the
-    order in which they run.
+    ``stages``: how the audio thread pool's time for a request divides among its jobs: a share for each job, in the
+    order in which the jobs run.
     """
 
     name: str
@@ -59,7 +59,7 @@ class BatchRun:
 
 
 async def measure(seconds: float) -> dict[str, Engine]:
-    """Measure the ASR engine and the TTS engine, each for about ``seconds``; return both measurements by kind."""
+    """Measure the ASR engine and the TTS engine, each for about ``seconds``; return both, keyed by kind of work."""
     from django.conf import settings
 
     from asr.checkpoint import configured
@@ -252,7 +252,7 @@ def _timed(work: Callable[[], Any]) -> float:
 
 
 async def _shares_asr(checkpoint: Any, features: Callable[[Any], Any]) -> tuple[float, ...]:
-    """Return the share of the time in the audio thread pool that each job of an ASR request takes.
+    """Return how the audio thread pool's time for an ASR request divides among its jobs, as shares that sum to 1.
 
     The jobs are, in this order:
 
@@ -278,7 +278,7 @@ async def _shares_asr(checkpoint: Any, features: Callable[[Any], Any]) -> tuple[
 
 
 def _shares_tts(voice: Any) -> tuple[float, ...]:
-    """Return the share of the time in the audio thread pool that each job of a TTS request takes.
+    """Return how the audio thread pool's time for a TTS request divides among its jobs, as shares that sum to 1.
 
     The jobs are, in this order:
 

@@ -9,7 +9,7 @@ from tools.benchmarks.workload import clips, closed_loop, said
 
 
 async def measure(direction: str, *, concurrency: int, seconds: float) -> Result:
-    """Run a closed loop of direct calls; the result includes this process's CPU seconds.
+    """Make direct calls in a closed loop, and return the result with this process's CPU seconds.
 
     ``direction``: "asr" or "tts".
     ``concurrency``: how many calls run at once.

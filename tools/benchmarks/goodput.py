@@ -1,4 +1,4 @@
-"""Measure whether goodput holds under overload.
+"""Measure whether the service keeps its goodput when it is overloaded.
 
     python -m tools.benchmarks.goodput [seconds]
 

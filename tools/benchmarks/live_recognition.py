@@ -2,8 +2,8 @@
 
     python -m tools.benchmarks.live_recognition [--model MODEL] [--recordings DIRECTORY] [streams ...]
 
-Each stream sends synthetic sentences with pauses, or the recordings of a directory that has a manifest as for
-``evaluate_asr``. For each number of streams, the output shows:
+Each stream sends synthetic sentences with pauses, or the recordings that a directory's ``manifest.jsonl`` lists (as for
+``manage.py evaluate_asr``). For each number of streams, the output shows:
 
 - the time from the start of an utterance to its first partial result;
 - the time from the end of the silence that ends an utterance to its final result;
@@ -72,7 +72,7 @@ class Measured:
     ``bytes_per_stream``: the server's additional memory per open stream, in bytes.
     ``stable``: how many words the last partial results reported as stable.
     ``changed``: how many of these words are different in the final results.
-    ``words``: the transcript of each recording, by the recording's path.
+    ``words``: the transcript of each recording, keyed by the recording's path.
     """
 
     first_partial: Result = field(default_factory=Result)
@@ -226,7 +226,7 @@ def recordings(directory: Path, streams: int, limit: int) -> list[list[Talk]]:
 
 
 async def as_files(service: Served, talks: Sequence[Talk]) -> dict[str, str]:
-    """Send each recording as a file, and return the transcripts by the recordings' paths."""
+    """Send each recording as a file, and return the transcripts, keyed by the recordings' paths."""
     words = {}
     async with httpx.AsyncClient(base_url=service.url, headers=service.headers(), timeout=120) as client:
         for talk in talks:
@@ -258,8 +258,8 @@ async def report(streams: int, options: argparse.Namespace) -> None:
 def print_words(live: dict[str, str], whole: dict[str, str], language: str) -> None:
     """Print how many words differ between the live transcripts and those of the same recordings sent as files.
 
-    ``live``: the live transcripts, by the recording's path.
-    ``whole``: the transcripts of the files, by the recording's path.
+    ``live``: the live transcripts, keyed by the recording's path.
+    ``whole``: the transcripts of the files, keyed by the recording's path.
     """
     found: dict[str, Errors] = {
         name: compare(text, live.get(name, ""), language) for name, text in whole.items() if text.strip()

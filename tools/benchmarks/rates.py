@@ -244,7 +244,7 @@ async def measure(seconds: float, service: Observed | None = None) -> Rates:
 
 
 async def loaded(service: Observed, seconds: float, engines: dict[str, batch_times.Engine]) -> Rates:
-    """Return all rates: batch times from ``engines``, and CPU times from loading ``service``.
+    """Return all rates: the batch times in ``engines``, and CPU times, for which ``service`` is put under load.
 
     ``seconds``: how long the load of each kind of work lasts.
     ``engines``: the batch times of each kind, as ``batch_times.measure`` returns them.

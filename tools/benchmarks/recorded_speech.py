@@ -78,7 +78,7 @@ class Clip:
 class Measured:
     """The results of one server.
 
-    ``results``: the result of each run, by the name of the set of clips and the number of callers.
+    ``results``: the result of each run, keyed by the name of the set of clips and the number of callers.
     ``heard``: the transcript of each whole recording; "" if the request failed.
     """
 
@@ -140,7 +140,7 @@ async def measure(
 
     ``url``: the address of the server.
     ``headers``: the headers of each request.
-    ``sets``: the sets of clips, by name.
+    ``sets``: the sets of clips, keyed by name.
     ``whole``: the whole recordings.
     ``seconds``: how long each run lasts.
     ``crowds``: numbers of concurrent callers. There is one run for each set of clips and each of these numbers.

@@ -73,7 +73,7 @@ def _kept_letters(said: str, heard: str) -> set[int]:
 
 
 def _places(said: str) -> dict[str, list[range]]:
-    """Return the index ranges of the counted sounds in a sentence's Malay words, by kind of sound.
+    """Return the index ranges of the counted sounds in a sentence's Malay words, keyed by kind of sound.
 
     The indices are positions in the sentence without its spaces.
     """

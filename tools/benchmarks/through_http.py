@@ -21,7 +21,7 @@ Ask = Callable[[int], Coroutine[Any, Any, Answer]]  # sends the request with thi
 
 
 async def measure(direction: str, folder: Path, *, concurrency: int, seconds: float) -> Result:
-    """Start a service and run a closed loop of HTTP requests; the result includes the server's CPU seconds.
+    """Start a service, send HTTP requests in a closed loop, and return the result with the server's CPU seconds.
 
     ``direction``: "asr" or "tts".
     ``folder``: the folder for the service's state.

@@ -63,6 +63,7 @@ def fill(
     ``seed``: the seed of the random numbers.
     ``sure``: fill the database even if the ledger contains real requests.
     ``now``: the end of the quarter; by default the current time.
+
     Raise ``NotEmpty`` if the ledger contains demo requests, or contains real requests and ``sure`` is false.
     """
     _check(sure=sure)

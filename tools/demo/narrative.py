@@ -108,7 +108,7 @@ class Machines:
     def before(self) -> Machines:
         """The machines before the full GPU was relieved.
 
-        They are one GPU and one pod fewer, or the same if there is only one GPU at the end.
+        There was one GPU and one pod fewer, or the same number if there is only one GPU at the end.
         """
         return self if self.gpus == 1 else Machines(self.gpus - 1, self.pods - 1)
 

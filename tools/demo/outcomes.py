@@ -1,4 +1,4 @@
-"""Draw how a request ends: its duration, its error if it fails, and the user's feedback."""
+"""Draw at random how a request ends: its duration, its error if it fails, and the user's feedback."""
 
 from __future__ import annotations
 

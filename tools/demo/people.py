@@ -1,4 +1,4 @@
-"""Draw the end users of the demo quarter: when the roll-out reaches them, and how long they stay."""
+"""Draw at random the end users of the demo quarter: when the roll-out reaches them, and how long they stay."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _person(rng: Random, user: str, at: float, quarter: Quarter, *, is_pilot: bo
 def _enabled(quarter: Quarter, at: float) -> int:
     """Return the index of the day from which a user permanently has voice.
 
-    If the user does not have voice at the end, this is the number of days.
+    If the user does not have voice at the end, return the number of days in the quarter.
 
     ``at``: the user's position in the roll-out, as in ``Person.place``.
     """

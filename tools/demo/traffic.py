@@ -1,4 +1,4 @@
-"""Draw the requests of the demo quarter at random: the user, time, kind, duration, error and feedback of each."""
+"""Draw at random the requests of the demo quarter: the user, time, kind, duration, error and feedback of each."""
 
 from __future__ import annotations
 

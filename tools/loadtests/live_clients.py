@@ -28,7 +28,7 @@ REFUSALS = {code.value: code.status for code in ErrorCode if code.status in (429
 class Refused(Exception):
     """The service refused the request (429 or 503).
 
-    ``retry_after_s``: seconds after which the service allows another try; 0 if it named none.
+    ``retry_after_s``: seconds after which the service allows another try; 0 if it did not say.
     """
 
     def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
@@ -96,6 +96,7 @@ def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
     ``line``: the service.
     ``language``: the spoken language.
     ``recording``: the bytes of the WAV file.
+
     Raise ``Refused``, ``WrongResponse``, or an error of the connection.
     """
     with wave.open(io.BytesIO(recording)) as file:
@@ -125,6 +126,7 @@ def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
     """Send a text to ``/ws/tts`` word by word, and return the result.
 
     The user's wait is the time from the text's first full stop to the first audio.
+
     Raise ``Refused``, ``WrongResponse``, or an error of the connection.
     """
 
@@ -164,6 +166,7 @@ def _converse(
     """Open a connection, send ``start``, call ``talk``, and read all messages up to ``done``.
 
     ``talk``: sends the user's messages; its second argument holds the messages received so far.
+
     Return the result of ``talk``, and the messages from the server.
     """
     address = "ws" + line.host.removeprefix("http") + path

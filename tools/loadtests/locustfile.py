@@ -66,8 +66,8 @@ class Spoken:
 class Deck:
     """Chooses the kind of each request, for all users together.
 
-    Like a deck of cards that is dealt out and shuffled again, it keeps the proportions of ``MIX`` exactly, even in a
-    short run. The first four requests are one of each kind.
+    It works like a deck of cards that is dealt out and shuffled again, so the proportions of ``MIX`` are exact even in
+    a short run. The first four requests are one of each kind.
     """
 
     def __init__(self) -> None:

@@ -59,9 +59,9 @@ def facts(result: Result) -> Facts:
 
 
 def _mib(process: Process, started: float, ended: float) -> list[list[float]]:
-    """Return the memory between two Unix times as pairs of seconds since ``started`` and MiB.
+    """Return the memory readings between two Unix times, as pairs of seconds since ``started`` and MiB.
 
-    Readings are thinned out to about ``MAX_READINGS``.
+    If there are many readings, only about ``MAX_READINGS`` of them are returned.
     """
     readings = [(at - started, bytes_ / 2**20) for at, bytes_ in process.memory if started <= at <= ended]
     return [[round(at, 1), round(mib, 2)] for at, mib in readings[:: max(1, len(readings) // MAX_READINGS)]]

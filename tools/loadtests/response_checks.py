@@ -36,6 +36,7 @@ def check_audio(body: bytes, name: str) -> float:
 
     ``body``: the audio file.
     ``name``: the expected format, a key of ``FORMATS``.
+
     Raise ``WrongResponse`` if the file does not decode, has another format, is too short, or is silent.
     """
     try:

@@ -78,8 +78,8 @@ class Recordings:
     """The recordings that the users of a run sent.
 
     ``source``: who spoke them.
-    ``number``: how many different ones there were.
-    ``mean_s``: their mean length in seconds.
+    ``number``: how many different recordings there were.
+    ``mean_s``: the mean length of the recordings in seconds.
     """
 
     source: str
@@ -103,7 +103,7 @@ class Result:
     ``criteria``: the verdict on each criterion.
     ``started``: when the first event arrived.
     ``ended``: when the run ended.
-    ``full_from``: when all users had arrived; None if they never had.
+    ``full_from``: when the last user had arrived; None if not all users arrived.
     ``incomplete_because``: why the run ended early; "" if it did not.
     """
 
@@ -154,6 +154,7 @@ class Run:
 
         ``config``: the configuration of the load generator.
         ``show``: called every second with this run, to print the progress.
+
         Raise ``Unusable`` if the generator does not start.
         """
         reading, writing = os.pipe()

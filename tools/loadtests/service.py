@@ -75,6 +75,7 @@ def throw_away(folder: Path, root: Path, models: Path) -> Iterator[Service]:
     ``folder``: the folder for the service's state and log.
     ``root``: the folder that contains ``manage.py``.
     ``models``: the folder of the installed models, which the service uses.
+
     Raise ``Unusable`` if the service does not start.
     """
     port = _free_port()
@@ -124,6 +125,7 @@ def check(service: Service, user_prefix: str, users: int) -> None:
 
     ``user_prefix``: the prefix of the users' ids.
     ``users``: the number of users. Only some of them are checked.
+
     Raise ``Unusable`` if a check fails.
     """
     try:

@@ -79,7 +79,7 @@ def _seconds(value: float | None) -> str:
 
 
 def verdict(result: Result) -> str:
-    """Return a text with the criteria as a table, the recordings, what each voice spoke, and the overall verdict."""
+    """Return a text with a table of the criteria, the recordings, what each voice spoke, and the overall verdict."""
     rows = [(_MARKS[criterion.verdict], criterion) for criterion in result.criteria]
     name = max(len(criterion.name) for _mark, criterion in rows)
     limit = max(len(criterion.limit) for _mark, criterion in rows)

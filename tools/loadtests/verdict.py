@@ -33,7 +33,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Server:
-    """What is known about the server beyond its responses.
+    """The state of the server's processes during and after the run.
 
     ``trends``: the memory trend of each process; None if memory could not be read.
     ``replaced``: how many processes died during the run; None if unknown.

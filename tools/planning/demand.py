@@ -92,6 +92,7 @@ class Curve:
 
         ``per_day``: the expected number of arrivals on a whole day.
         ``start_h``, ``end_h``: the hours of the day between which arrivals are drawn.
+
         Return ascending times in seconds after ``start_h``, shape (arrivals,).
         """
         generator = np.random.default_rng(seed)
@@ -126,7 +127,7 @@ class Demand:
     ``live_share``: the share of these minutes that comes in live streams, from 0 to 1.
     ``characters``: characters to speak, per voice user and day.
     ``clip_s``: mean length of a recording in seconds.
-    ``text_characters``: mean length of a text to speak.
+    ``text_characters``: mean length of a text to speak, in characters.
     ``stream_s``: mean length of a live stream in seconds.
     ``size_cv``: coefficient of variation of the request sizes (standard deviation divided by mean).
     ``curve``: the activity over the day.

@@ -89,7 +89,7 @@ def phase_limits(phases: list[Phase]) -> list[PhaseLimits]:
 
 
 def compare(planner: Planner, phase: Phase, limits: PhaseLimits) -> Comparison:
-    """Plan for the upper limits of a phase, compare the plan with the phase's machines and budget, and return both.
+    """Plan for the upper limits of a phase, and return the comparison of the phase's machines and budget with this plan.
 
     Raise ``NoFeasiblePlan`` if no plausible number of machines is enough.
     """
@@ -178,7 +178,7 @@ class UnitCost:
 
 
 def unit_costs(case: Case, *, is_launch: bool) -> list[UnitCost]:
-    """Return both unit costs of a plan.
+    """Return the two unit costs of a plan: the cost of an hour of audio, and that of 1000 characters.
 
     ``is_launch``: whether the launch targets apply instead of the growth targets.
     """

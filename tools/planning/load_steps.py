@@ -30,10 +30,10 @@ SCALERS = {
 
 @dataclass(frozen=True)
 class Step:
-    """The second half of a step. The first half is left out because new pods need time to start.
+    """The second half of a step of the load. The first half is left out, because new pods need time to start.
 
     ``users``: the number of people at once in this step.
-    ``intervals``: the minutes of the second half.
+    ``intervals``: the results of each minute of the second half.
     """
 
     users: int
@@ -41,7 +41,7 @@ class Step:
 
 
 def simulate_steps(planner: Planner, users: Sequence[int], gpus: int) -> dict[str, Run]:
-    """Simulate all steps once with each autoscaler, and return the runs by the keys of ``SCALERS``.
+    """Simulate all steps once with each autoscaler, and return the runs with the keys of ``SCALERS``.
 
     ``users``: the number of people at once in each step of ``STEP_S`` seconds.
     ``gpus``: the number of GPUs.

@@ -29,6 +29,7 @@ def as_tested(planner: Planner, number: int, *, gpus: int, pods: int) -> Rates:
     ``number``: the primary key of the load test.
     ``gpus``: the number of GPUs that the test ran on.
     ``pods``: the number of pods of each deployment in the test.
+
     Raise ``NoSuchTest`` if the load test does not exist, was interrupted, or had no successful request.
     """
     try:
@@ -46,10 +47,11 @@ def scaled(planner: Planner, kinds: Mapping[str, Mapping[str, Any]], name: str, 
 
     That throughput is assumed to be the maximum of the machines that the test ran on.
 
-    ``kinds``: the report's figures, by ``asr``, ``tts``, ``live_asr`` and ``live_tts``.
+    ``kinds``: the report's figures by kind of work. The keys are ``asr``, ``tts``, ``live_asr`` and ``live_tts``.
     ``name``: the name of the load test in the notes.
     ``gpus``: the number of GPUs that the test ran on.
     ``pods``: the number of pods of each deployment in the test.
+
     Raise ``NoSuchTest`` if no request succeeded.
     """
 

@@ -46,7 +46,7 @@ class NoFeasiblePlan(ValueError):
 class Targets:
     """The targets that the machines must meet, and the size of a pod.
 
-    ``p95_s``: 95th percentile of the latency in seconds, by kind.
+    ``p95_s``: the highest allowed 95th percentile of the latency in seconds, by kind of work.
     ``utilisation``: the highest allowed utilisation of a GPU or pod in the busiest hour, from 0 to 1.
     ``pod_cores``: the CPU request of a pod, as in k8s/base/api.
     ``pod_limit_cores``: the CPU limit of a pod.

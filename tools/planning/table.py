@@ -85,7 +85,7 @@ def _figure(column: Column, case: Case) -> str:
 def by_speed(estimated: Mapping[str, Sequence[Estimate]]) -> list[str]:
     """Return a text table: the GPUs and monthly cost of each phase for each assumed speed of a T4.
 
-    ``estimated``: the estimates of each phase, by the name of the phase.
+    ``estimated``: the estimates of each phase, keyed by the name of the phase.
     """
     first = max(map(len, estimated), default=0) + 1
     factors = [f"{one.factor:g}" for one in next(iter(estimated.values()), ())]

@@ -89,7 +89,7 @@ def timeline(run: Run, title: str, note: str, *, targets_s: dict[str, float], in
 def scaled_by(runs: Mapping[str, Run], note: str, targets: tuple[int, int]) -> Figure:
     """Return a figure with a column of panels for each autoscaler: people at once, the two metrics, and pods.
 
-    ``runs``: the run of each autoscaler, by the autoscaler's name.
+    ``runs``: the run of each autoscaler, keyed by the autoscaler's name.
     ``note``: the text below the panels.
     ``targets``: the targets of the two metrics: CPU use in percent, and users per pod.
     """

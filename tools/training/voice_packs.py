@@ -27,6 +27,7 @@ def mixed(recipe: str, published: Path) -> Pack:
     """Return the pack of a recipe such as ``0.6*hf_alpha + 0.4*af_heart``, shape (510, 256).
 
     ``published``: the directory of the published packs.
+
     Raise ``ValueError`` if the recipe cannot be parsed.
     """
     pack = np.zeros((1, 1), np.float32)

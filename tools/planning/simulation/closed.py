@@ -1,4 +1,4 @@
-"""A closed-loop load as in load tests: each user waits for the answer, thinks, and asks again."""
+"""Simulate a closed-loop load, as in load tests: each user waits for the answer, thinks, and asks again."""
 
 from __future__ import annotations
 

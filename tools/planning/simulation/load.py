@@ -153,10 +153,10 @@ def simulate_crowd(
 
 
 def sized(rates: Rates, demand: Demand) -> Rates:
-    """Return the rates of requests that have the mean size and the spread of a demand.
+    """Return the rates for requests whose mean size and variation are those of a demand.
 
-    The CPU times in the engine and in the audio pool are proportional to the size. The other CPU times do not depend on
-    it.
+    The CPU times of the engine and of the audio thread pool are proportional to the size. The other CPU times do not
+    depend on the size.
     """
     changed = {}
     for kind, size in ((ASR, demand.clip_s), (TTS, demand.text_characters)):

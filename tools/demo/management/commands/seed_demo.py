@@ -1,4 +1,4 @@
-"""``manage.py seed_demo``: fill an empty database with plausible use of three months, for trying the pages."""
+"""``manage.py seed_demo``: fill an empty database with three months of plausible use, for trying out the pages."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class Command(BaseCommand):
         return Service(host, key, options["metrics"] or f"{host}/metrics")
 
     def _clips(self, options: dict[str, Any], folder: Path, users: int) -> tuple[list[Clip], str]:
-        """Return the clips and who spoke them."""
+        """Return the clips, and a text that says who spoke them."""
         clips = folder / "clips"
         clips.mkdir()
         if options["clips"]:

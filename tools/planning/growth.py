@@ -89,7 +89,7 @@ def phase_limits(phases: list[Phase]) -> list[PhaseLimits]:
 
 
 def compare(planner: Planner, phase: Phase, limits: PhaseLimits) -> Comparison:
-    """Plan for the upper limits of a phase, and return the comparison of the phase's machines and budget with this plan.
+    """Plan for the upper limits of a phase, and return how the phase's machines and budget compare with it.
 
     Raise ``NoFeasiblePlan`` if no plausible number of machines is enough.
     """

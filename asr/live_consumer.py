@@ -1,4 +1,7 @@
-"""Code that the protocols for live recognition share: request fields, audio input, streaming session, metering."""
+"""Code that the WebSocket protocols for live recognition share.
+
+It checks the request fields, decodes the audio, runs the streaming session, and meters the usage.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ SILENCE_BY_EAGERNESS_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400
 class UnsupportedField(serializers.Field[None, Any, None, Any]):
     """A parameter of OpenAI's API that this service does not support.
 
-    Any value except null raises ``ApiError`` 400 with the name of the parameter.
+    Raise ``ApiError`` 400 with the name of the parameter for any value except null.
     """
 
     def __init__(self) -> None:
@@ -69,7 +72,7 @@ class TurnDetectionSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class RecognitionSerializer(serializers.Serializer[dict[str, Any]]):
-    """The fields for recognition that every live protocol accepts, such as ``model``, ``language`` and ``prompt``."""
+    """The recognition settings that every live protocol accepts, such as ``model``, ``language`` and ``prompt``."""
 
     model = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=200)
     language = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=40)
@@ -85,7 +88,7 @@ class RecognitionSerializer(serializers.Serializer[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class Recognition:
-    """The model and the options that a client has requested, both checked.
+    """The model and the recognition options that a client has requested, after they have been checked.
 
     ``model``: id of an existing model.
     ``options``: options that the model supports.
@@ -96,7 +99,7 @@ class Recognition:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any], *, words: bool = False, logprobs: bool = False) -> Recognition:
-        """Create a recognition from the fields of a ``RecognitionSerializer``.
+        """Create an instance from the validated fields of a ``RecognitionSerializer``.
 
         ``words``: whether final results list timed words.
         ``logprobs``: whether final results list tokens with their log probabilities.
@@ -119,7 +122,7 @@ class Recognition:
 
 
 def turn_detection(fields: Mapping[str, Any] | None) -> TurnDetection | None:
-    """Return the turn detection for the fields of ``TurnDetectionSerializer``; None if ``fields`` is None."""
+    """Convert the validated fields of a ``TurnDetectionSerializer``; return None if ``fields`` is None."""
     if fields is None:
         return None
     given = {name: value for name, value in fields.items() if name not in ("type", "eagerness") and value is not None}
@@ -132,7 +135,7 @@ def turn_detection(fields: Mapping[str, Any] | None) -> TurnDetection | None:
 class LiveConsumer(SocketConsumer):
     """Base class of the WebSocket consumers for live recognition.
 
-    A subclass sets ``line``, calls ``start``, and overrides ``tell``.
+    A subclass must set ``line``, call ``start``, and override ``tell``.
 
     ``line``: decodes the client's audio messages.
     ``session``: the streaming session; None before ``start``.
@@ -159,7 +162,7 @@ class LiveConsumer(SocketConsumer):
     def start(self, recognition: Recognition, detection: TurnDetection | None, *, partials: bool) -> StreamingSession:
         """Create and return the streaming session.
 
-        ``detection``: settings of turn detection; None if the client itself ends each utterance.
+        ``detection``: settings of turn detection; None if the client itself marks the end of each utterance.
         ``partials``: whether to send partial results.
         """
         self.work.model = recognition.model
@@ -174,7 +177,7 @@ class LiveConsumer(SocketConsumer):
         return self.session
 
     async def decode(self, data: bytes) -> Samples:
-        """Decode one audio message, and return the samples that are ready: float32 (n,) at 16 kHz.
+        """Decode one audio message, and return the samples that are ready, float32 (n,) at 16 kHz.
 
         Raise ``ApiError`` 400 for an invalid Opus packet.
         """

@@ -1,8 +1,8 @@
 """``/v1/realtime?intent=transcription``: OpenAI's realtime transcription protocol.
 
-The ``delta`` events contain words as soon as they are stable (``asr.stable_words``), while the user still speaks. The
-``completed`` event contains the final text. If it differs from the deltas, the final text is correct. As with OpenAI, a
-client's mistake is answered with an ``error`` event, and the session continues.
+While the user is still speaking, ``delta`` events contain the words that are unlikely to change (``asr.stable_words``).
+The ``completed`` event contains the final text. If the final text differs from the deltas, the final text is the
+correct one. As with OpenAI, a client's mistake is answered with an ``error`` event, and the session continues.
 
 A client of OpenAI's beta API gets messages in the beta's format. The service recognises such a client by its header,
 its subprotocol, or the message ``transcription_session.update``.
@@ -93,17 +93,18 @@ class RealtimeConsumer(LiveConsumer):
 
     @property
     def idle_limit_s(self) -> float:
-        """How long the client may send nothing, in seconds: without limit.
+        """The maximum time in seconds for which the client may send nothing. There is no limit.
 
-        A muted microphone is no reason to close the connection. The WebSocket protocol's pings find dead connections.
+        A muted microphone is no reason to close the connection. Dead connections are found by the WebSocket protocol's
+        pings.
         """
         return math.inf
 
     def close_for(self, answer: ApiError) -> tuple[int, bool]:
         """Return the close code for an error, and whether to send an ``error`` event before closing.
 
-        A temporary failure gets a close code on which OpenAI's SDKs reconnect. It gets no ``error`` event, because the
-        SDKs would treat the event as a permanent failure.
+        After a temporary failure, the close code is one that makes OpenAI's SDKs reconnect. No ``error`` event is sent
+        then, because the SDKs would treat it as a permanent failure.
         """
         if answer.status == 503:
             return (SERVICE_RESTART if lifecycle().stopping.is_set() else TRY_AGAIN_LATER), False

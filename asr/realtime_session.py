@@ -1,4 +1,4 @@
-"""Settings of OpenAI's realtime transcription session, in the formats of the current API (GA) and of its beta."""
+"""Settings of OpenAI's realtime transcription session, in the formats of the current API (GA) and of the beta API."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from gateway.catalogue import Task, resolve, undated
 
 PCM_RATE = 24_000  # the only sample rate that OpenAI accepts; this service also accepts the rates of ``asr.resample``
 LOGPROBS = "item.input_audio_transcription.logprobs"
-#: Models without turn detection by default: as with OpenAI, the client itself ends each utterance.
+#: Models for which turn detection is off by default. As with OpenAI, the client itself ends each utterance.
 MANUAL_MODELS = frozenset(["gpt-realtime-whisper", "gpt-live-transcribe"])
 _GA_FORMATS = {"audio/pcm": Encoding.PCM16, "audio/pcmu": Encoding.MULAW, "audio/pcma": Encoding.ALAW}
 _BETA_FORMATS = {"pcm16": Encoding.PCM16, "g711_ulaw": Encoding.MULAW, "g711_alaw": Encoding.ALAW}
 
 
 class NoiseReduction(serializers.Serializer[dict[str, Any]]):
-    """OpenAI's ``noise_reduction`` object. Near and far microphones are treated alike.
+    """OpenAI's ``noise_reduction`` object.
 
-    Only rumble below the frequencies of speech is removed. The models were trained on speech with noise, and recognise
-    it worse if a filter has removed the noise.
+    Only rumble below the frequencies of speech is removed, for near and far microphones alike. Other noise is kept,
+    because the models were trained on noisy speech, and recognise filtered speech worse.
     """
 
     type = serializers.ChoiceField(["near_field", "far_field"])
@@ -79,14 +79,14 @@ class BetaSerializer(serializers.Serializer[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class RealtimeSettings:
-    """The settings of one session. An update changes only the fields that it contains.
+    """The settings of one session.
 
     ``rate``: sample rate of the client's audio in Hz.
-    ``transcription``: the client's fields for recognition, as in ``RecognitionSerializer``.
+    ``transcription``: the client's recognition settings, with the fields of ``RecognitionSerializer``.
     ``detection``: settings of turn detection; None if the client itself ends each utterance.
     ``chose_detection``: whether the client chose ``detection``. If not, it is the model's default.
     ``logprobs``: whether to send the tokens' log probabilities.
-    ``noise_reduction``: the type that the client requested, or None.
+    ``noise_reduction``: type of noise reduction that the client requested, or None.
     """
 
     encoding: Encoding = Encoding.PCM16
@@ -101,7 +101,7 @@ class RealtimeSettings:
     def starting(cls, model: str) -> RealtimeSettings:
         """Return the initial settings of a new connection.
 
-        ``model``: the model in the connection's URL, or "". A model that is not for transcription is ignored.
+        ``model``: the model in the connection's URL, or "". A model that cannot transcribe speech is ignored.
         """
         try:
             resolve(model or None, Task.TRANSCRIPTION)
@@ -110,9 +110,11 @@ class RealtimeSettings:
         return cls()._common({"transcription": {"model": model}}, "transcription") if model else cls()
 
     def updated(self, session: Any) -> RealtimeSettings:
-        """Return a copy of these settings, changed by the ``session`` object of a ``session.update`` message.
+        """Return a copy of these settings, updated by the message ``session.update``.
 
-        Raise ``ApiError`` or ``ValidationError`` if the object is invalid or asks for something unsupported.
+        ``session``: the ``session`` object of the message. Only the fields that it contains are changed.
+
+        Raise ``ApiError`` or ``ValidationError`` if the object is invalid or requests something unsupported.
         """
         form = GaSerializer(data=session)
         form.is_valid(raise_exception=True)
@@ -126,11 +128,11 @@ class RealtimeSettings:
         return changed.checked()
 
     def updated_by_beta(self, session: Any) -> RealtimeSettings:
-        """Return a copy of these settings, changed by the beta API's ``transcription_session.update`` message.
+        """Return a copy of these settings, updated by the beta API's message ``transcription_session.update``.
 
-        ``session``: the ``session`` object of the message.
+        ``session``: the ``session`` object of the message. Only the fields that it contains are changed.
 
-        Raise ``ApiError`` or ``ValidationError`` if the object is invalid or asks for something unsupported.
+        Raise ``ApiError`` or ``ValidationError`` if the object is invalid or requests something unsupported.
         """
         form = BetaSerializer(data=session)
         form.is_valid(raise_exception=True)
@@ -147,7 +149,7 @@ class RealtimeSettings:
         return Recognition.of(self.transcription, logprobs=self.logprobs)
 
     def line(self) -> AudioInput:
-        """Return a new audio input with these settings."""
+        """Return a new decoder for the client's audio, with these settings."""
         return AudioInput(self.encoding, self.rate, reduces_noise=self.noise_reduction is not None)
 
     def checked(self) -> RealtimeSettings:

@@ -1,8 +1,8 @@
 """Recognise all speech in a segment, including stretches that the model skips.
 
-A Whisper model sometimes closes a segment early: its timestamps end seconds before the speech does. Only voice activity
-detection shows this. Speech that it found outside the model's timestamps is sent to the engine again, as a unit of its
-own.
+A Whisper model sometimes ends the text of a segment early: its last timestamp is seconds before the end of the speech.
+Voice activity detection shows this. So speech that was detected outside the model's timestamps is cut out and sent to
+the engine again, as a separate unit.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ async def recognise(
     audio: Callable[[int, int], Samples],
     unit: SpeechUnit,
 ) -> list[Part]:
-    """Recognise a segment and return its parts in order. ``asr.hallucinations`` has not checked them yet.
+    """Recognise a segment, and return the recognised parts in order. The caller must check them for invented text.
 
-    ``options``: the options for stretches that are sent again.
+    ``options``: the options for skipped stretches, which are recognised separately.
     ``audio``: function that returns the samples [start, end) of the recording or stream.
-    ``unit``: the unit made from the segment. Stretches that are sent again have the same deadline and priority.
+    ``unit``: the unit made from the segment. The units of skipped stretches have the same deadline and priority.
     """
     parts = [Part(segment, await recognise_without_echo(engine, segment, audio, unit))]
     open_parts = list(parts)
@@ -71,7 +71,7 @@ async def recognise_without_echo(
     """Recognise a unit. If its prompt and keywords seem to have spoilt the text, recognise it again without them.
 
     The text counts as spoilt if it repeats a phrase, or if ``asr.hallucinations`` rejects all of it, for example as an
-    echo of the prompt. If the second run fails, because the engine is too busy for example, return the first result.
+    echo of the prompt. If the second run fails, for example because the engine is too busy, return the first result.
 
     ``segment``: the segment from which the unit was made.
     ``audio``: function that returns the samples [start, end) of the recording or stream.
@@ -134,7 +134,7 @@ def _left_out(part: Part) -> Iterator[tuple[int, int]]:
 def _without(segment: Segment, missed: Segment) -> Segment:
     """Return the segment without the speech that is in ``missed``.
 
-    The start of the segment stays the same, because the times of its words are relative to it.
+    The segment keeps its start, because the times of its words are relative to the start.
     """
     spans = tuple(
         (start, min(end, missed.start) if start < missed.start else end)
@@ -145,9 +145,9 @@ def _without(segment: Segment, missed: Segment) -> Segment:
 
 
 def _is_credible(hypothesis: Hypothesis) -> bool:
-    """Return True if the text of an additional run is likely to be right.
+    """Return True if the text that the model recognised in a skipped stretch is likely to be right.
 
-    The model may have been right to skip the speech, so an uncertain or repetitive text is not used.
+    The model may have skipped the stretch for a good reason, so an uncertain or repetitive text is not used.
     """
     if not hypothesis.text or hypothesis.no_speech_prob > NO_SPEECH_THRESHOLD:
         return False
@@ -157,9 +157,9 @@ def _is_credible(hypothesis: Hypothesis) -> bool:
 
 
 def _says_again(parts: list[Part], extra: Part) -> bool:
-    """Return True if ``extra`` only repeats text of the parts before it.
+    """Return True if ``extra`` only repeats the end of the text before it.
 
-    In that case, the timestamps were wrong, and no speech was missed.
+    In that case, the model's timestamps were wrong, and no speech was skipped.
     """
     said = _letters(" ".join(part.text for part in parts if part.segment.start <= extra.segment.start))
     return _letters(extra.text) in said[-2 * len(_letters(extra.text)) - 10 :]

@@ -1,7 +1,7 @@
-"""Detect a text in which the decoder got stuck: repeated words, or more words than anybody can say.
+"""Find repetitions in a text, and compute its pace, to detect that Whisper's decoder got stuck in a loop.
 
-Whisper repeats itself if its context ends soon after the speech. People repeat themselves too, so a repetition alone
-proves nothing. But if nobody can speak so fast, the decoder got stuck.
+Whisper tends to repeat itself if the audio that its encoder processes ends soon after the speech. People repeat
+themselves too, so a repetition alone proves nothing. But if nobody can speak so fast, the decoder got stuck.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 MAX_PACE = 30.0  # letters a second; fast Malay or English has 18
 MAX_REPEATED_PACE = 20.0  # letters a second in a text that repeats itself
 LONG_REPETITION = 4  # words; people repeat only shorter phrases
-STUCK = 6  # a phrase repeated this often after other words is doubtful; laughter and cheers have no words before them
-NEARLY_A_TURN = 0.7  # a last occurrence that is incomplete or ends differently counts if this share of it is equal
+STUCK = 6  # a phrase repeated this often after other words is doubtful; laughter or cheers have no words before them
+NEARLY_A_TURN = 0.7  # the last occurrence counts if at least this share of it equals the others
 SHORTEST_UNLIKE = 8  # words in the shortest phrase to which ``NEARLY_A_TURN`` applies
 _WEIGHT_OF_IDEOGRAPH = 3.0  # in letters; one character is a syllable
 _WEIGHT_OF_INDIC = 0.9  # in letters; vowel signs are characters of their own
@@ -27,9 +27,9 @@ _UNIT = re.compile(rf"[{_IDEOGRAPHS}]|(?:(?![{_IDEOGRAPHS}])[\w\u0900-\u0dff])+(
 
 @dataclass(frozen=True)
 class Repetition:
-    """A run of words that a text repeats several times in a row.
+    """A run of words that occurs several times in a row in a text.
 
-    The last occurrence of a long run may be incomplete or end differently.
+    The last occurrence of a long run may be incomplete, or end in other words.
 
     ``start``: index of the run's first word in the text.
     ``period``: number of words (or ideographs) in one occurrence.
@@ -49,12 +49,12 @@ class Repetition:
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words in lower case, without punctuation. Each ideograph is a word."""
+    """Split a text into words in lower case, without punctuation. Each ideograph counts as a word."""
     return _UNIT.findall(text.lower())
 
 
 def repetition(text: str) -> Repetition | None:
-    """Return the longest repetition in the text; None if no repetition is long enough to matter."""
+    """Return the repetition that covers most words of the text; None if no repetition is long enough to matter."""
     words = words_of(text)
     found = max(
         (_longest_run(words, period) for period in range(1, int(len(words) / (1 + NEARLY_A_TURN)) + 1)),

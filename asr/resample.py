@@ -1,8 +1,8 @@
 """Convert live audio, message by message, to float32 mono at 16 kHz.
 
-The input is PCM16, G.711 or Opus at the usual sample rates. The resampler holds back the last few milliseconds, because
-it needs the samples that follow, but it never drops or adds samples. So output sample n is the sound at n/16000 s after
-the first sample, however the audio is divided into messages.
+The input is PCM16, G.711 or Opus at one of the usual sample rates. The resampler needs the samples that follow, so it
+holds back the last few milliseconds. But it never drops or adds samples. However the audio is divided into messages,
+output sample n is the sound n/16000 s after the start of the stream.
 
 Threads: an ``AudioInput`` belongs to one stream and is used by one thread at a time.
 """
@@ -58,7 +58,7 @@ class AudioInput:
         self.sample_rate = sample_rate
         self._resampler = None if sample_rate == SAMPLE_RATE else soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1)
         self._rumble = RumbleFilter() if reduces_noise else None
-        self._half = b""  # first byte of a sample whose second byte comes with the next message
+        self._half = b""  # first byte of a sample whose second byte will arrive in the next message
         self._opus = av.CodecContext.create("libopus", "r") if encoding is Encoding.OPUS else None
 
     def decode(self, data: bytes) -> Samples:
@@ -82,10 +82,7 @@ class AudioInput:
         return self._resampled(samples)
 
     def rest(self) -> Samples:
-        """End the input, and return the samples, float32 (n,), that the resampler has held back.
-
-        If the last sample is incomplete, drop it.
-        """
+        """End the input, and return the samples that were held back, float32 (n,). Drop an incomplete last sample."""
         return self._resampled(np.zeros(0, np.float32), last=True)
 
     def _resampled(self, samples: Samples, *, last: bool = False) -> Samples:
@@ -109,16 +106,17 @@ class AudioInput:
 class RumbleFilter:
     """Removes sound below the frequencies of speech: handling noise, wind, mains hum and a constant offset.
 
-    The filter looks ahead, so it returns samples a little late, but does not shift them in time.
+    The filter needs the samples that follow, so it returns samples with a delay. It does not shift them in time.
     """
 
     def __init__(self) -> None:
         self._held = np.zeros(len(_RUMBLE) // 2, np.float32)  # silence before the first sample
 
     def filtered(self, samples: Samples, *, last: bool = False) -> Samples:
-        """Filter the next samples, float32 (n,), and return the samples that no later input can change.
+        """Filter the next samples, and return those that are ready, float32 (n,).
 
-        ``last``: whether the input ends here, so that the remaining samples are returned too.
+        ``samples``: float32 (n,) at 16 kHz.
+        ``last``: whether the input ends here. If so, all remaining samples are returned.
         """
         after = np.zeros(len(_RUMBLE) // 2 if last else 0, np.float32)
         audio = np.concatenate([self._held, samples, after])
@@ -132,7 +130,7 @@ class RumbleFilter:
 def _high_pass(cutoff_hz: float, taps: int) -> npt.NDArray[np.float32]:
     """Return the coefficients of a linear-phase high-pass filter: a unit impulse minus a windowed sinc.
 
-    ``taps``: number of coefficients, odd. The filter delays its input by half of that number of samples.
+    ``taps``: number of coefficients, which must be odd. The filter delays its input by half this number of samples.
     """
     at = np.arange(taps) - taps // 2
     low = np.sinc(2 * cutoff_hz / SAMPLE_RATE * at) * np.blackman(taps)
@@ -153,7 +151,7 @@ def _mono(frame: av.AudioFrame) -> Samples:
 
 
 def _as_16_bit(samples: Samples) -> Samples:
-    """Round the samples to multiples of 1/32768, as in a decoded file (``asr.containers``)."""
+    """Round the samples to multiples of 1/32768, so that they equal those of a decoded file (``asr.containers``)."""
     return np.asarray(np.clip(np.rint(samples * 32768), -32768, 32767), np.float32) * np.float32(1 / 32768)
 
 

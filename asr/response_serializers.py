@@ -1,6 +1,6 @@
-"""Serializers that describe the responses of the transcription endpoints in the API's schema.
+"""Serializers that describe the responses of the transcription endpoints in the OpenAPI schema.
 
-The responses themselves come from ``asr.transcript``.
+They are not used to create the responses, which is done in ``asr.transcript``.
 
 https://platform.openai.com/docs/api-reference/audio/verbose-json-object
 """

@@ -1,14 +1,17 @@
-"""Drafts: single attempts to decode the text of a unit, and the reasons to doubt them.
+"""Judge the text of a single attempt to decode a unit (a speech segment), and decide whether to decode it again.
 
-A draft is **implausible** if the unit is too short for anybody to say its text, or if the decoder reached the token
-limit. It is **doubtful** if the unit should be decoded again with more context. An implausible draft that only repeats
-one phrase needs no second try: cut after the first occurrence of the phrase, it is as good as any other.
+The result of one attempt is called a draft:
 
-``asr.whisper_engine`` decodes a doubtful unit again in the full context. If the text is still implausible,
-``asr.decoding`` decodes it once more, at a higher temperature.
+- A draft is **implausible** if the unit is too short for anybody to say its text, or if the decoder reached the token
+  limit.
+- A draft is **doubtful** if the unit should be decoded again with a longer encoder context. An implausible draft that
+  only repeats one phrase is not doubtful, because it can be cut after the first occurrence of the phrase.
 
-A text that begins with a timestamp should end with one. If it does not, the decoder stopped too early. Then the draft
-is doubtful if its text is short for the unit's length, or repeats itself.
+``asr.whisper_engine`` decodes a doubtful unit again in the full context of 30 s. If the text is still implausible,
+``asr.decoding`` decodes the unit once more, at a higher temperature.
+
+A text that begins with a timestamp should end with one. If it does not, the decoder has stopped too early. The draft is
+then doubtful if its text is short for the unit's length, or repeats itself.
 """
 
 from __future__ import annotations
@@ -26,9 +29,9 @@ from asr.units import Phrase
 LOGPROB_OF_NOTHING = -10.0  # ``avg_logprob`` of a draft without tokens
 SECONDS_PER_TIMESTAMP = 0.02
 REPLACEMENT = "\ufffd"
-#: Limits on the number of tokens per second of speech. The limits ``…_IN_BYTES`` apply to languages whose letters take
-#: several tokens each. The limits ``FIRST_…`` apply to the first try, and are enough for all but the fastest speakers:
-#: 74 clips of real speech needed at most 7 tokens a second.
+#: Limits on the number of tokens per second of speech. The limits ``…_IN_BYTES`` apply to languages in which a letter
+#: takes several tokens. The limits ``FIRST_…`` apply to the first try. They are enough for all but the fastest
+#: speakers: 74 clips of real speech needed at most 7 tokens a second.
 TOKENS_PER_SECOND = 14
 TOKENS_PER_SECOND_IN_BYTES = 32
 FIRST_TOKENS_PER_SECOND = 9
@@ -36,20 +39,21 @@ FIRST_TOKENS_PER_SECOND_IN_BYTES = 21
 SPARE_TOKENS = 16
 FIRST_SPARE_TOKENS = 24
 SLOWEST_PACE = 6.0  # letters a second; slow speech has 9, including pauses for breath
-#: A unit shorter than this, including its padding, holds no word. 234 short words, each spoken alone, gave units of
-#: 0.53 s or more, and all of these were plausible.
+#: A unit shorter than this, including its padding, contains no word. In a test with 234 short words, each spoken alone,
+#: the units were 0.53 s or longer, and all drafts were plausible.
 BRIEF_S = 0.5
 _WORD_TOKENS = frozenset(("ms", "en", "zh", "id", "jw", "de", "fr", "es", "it", "pt", "nl", "tl", "yue", "ja", "ko"))
 
 
 def max_tokens(language: str, seconds: float, *, is_last_try: bool = True) -> int:
-    """Return the number of tokens at which the decoder is stopped.
+    """Return the maximum number of tokens that the decoder may write.
 
-    ``language``: code of the language that is decoded.
+    In the last try, the limit is higher than the fastest speech needs. In an earlier try, it is lower, because a unit
+    in an endless repetition delays the other units of its batch. If the text reaches the lower limit, the unit is
+    decoded again.
+
+    ``language``: code of the language in which the unit is decoded.
     ``seconds``: length of the unit.
-
-    In the last try, the limit is more than the fastest speech needs. In an earlier try it is lower, because a unit that
-    repeats itself without end delays the other units of the batch. A text that reaches the lower limit is tried again.
     """
     in_bytes = language not in _WORD_TOKENS
     most = SPARE_TOKENS + round((TOKENS_PER_SECOND_IN_BYTES if in_bytes else TOKENS_PER_SECOND) * seconds)
@@ -70,9 +74,9 @@ class Draft:
 
     ``tokens``: token ids, including timestamps.
     ``avg_logprob``: mean log probability of the tokens.
-    ``compression_ratio``: UTF-8 bytes of the text over its deflated bytes; high if the text repeats itself.
+    ``compression_ratio``: size of the text in UTF-8 divided by its compressed size; high if the text repeats itself.
     ``no_speech_prob``: the model's own probability that the unit has no speech.
-    ``seconds``: length of the unit.
+    ``seconds``: length of the unit in seconds.
     ``is_cut_off``: whether the decoder was stopped at the token limit.
     ``is_broken_off``: whether the text begins with a timestamp but does not end with one.
     """
@@ -89,7 +93,7 @@ class Draft:
 
     @classmethod
     def of(cls, result: Any, tokenizer: Tokenizer, temperature: float, seconds: float, limit: int) -> Draft:
-        """Create a draft from a result of CTranslate2.
+        """Create a draft from CTranslate2's generation result for a unit.
 
         ``seconds``: length of the unit.
         ``limit``: token limit that the decoder had for this unit.
@@ -114,20 +118,20 @@ class Draft:
 
     @cached_property
     def repetition(self) -> repetition.Repetition | None:
-        """The longest repetition in the text; None if no repetition is long enough to matter."""
+        """The repetition that covers most words of the text; None if no repetition is long enough to matter."""
         return repetition.repetition(self.text)
 
     @cached_property
     def is_implausible(self) -> bool:
-        """Whether the unit is too short for anybody to say this text, or the decoder was stopped at the token limit."""
+        """Whether nobody can say this text in the unit's time, or the decoder was stopped at the token limit."""
         most = repetition.MAX_PACE if self.repetition is None else repetition.MAX_REPEATED_PACE
         return self.is_cut_off or repetition.pace(self.text, self.seconds) > most
 
     @property
     def is_invented(self) -> bool:
-        """Whether the text is implausible and the unit is too short for any word, like a click or a cough.
+        """Whether the text is implausible and the unit is too short to contain a word, as with a click or a cough.
 
-        Such a unit is not decoded again: the full context would take far more work, for a sound without words.
+        The unit is not decoded again, because the full context takes far more work, and would find no word either.
         """
         return self.seconds < BRIEF_S and self.repetition is None and self.is_implausible
 
@@ -154,8 +158,8 @@ class Draft:
     def once(self, tokenizer: Tokenizer) -> Draft:
         """Return the draft without text that nobody can have said.
 
-        If ``is_invented`` is True, remove all of the text. If an implausible text repeats a phrase, keep only the first
-        occurrence of the phrase.
+        If ``is_invented`` is True, remove all of the text. If an implausible text repeats a phrase, cut the text after
+        the first occurrence of the phrase.
         """
         if self.is_invented:
             return replace(self, tokens=[], text="", compression_ratio=0.0, is_cut_off=False)
@@ -170,8 +174,8 @@ class Draft:
 def least_doubtful(drafts: list[Draft]) -> Draft:
     """Return the first draft that has text and is not doubtful.
 
-    If there is none, return the likeliest draft. A draft with text is preferred to an empty one, and a plausible draft
-    to an implausible one.
+    If there is none, prefer drafts with text to empty drafts, then plausible drafts to implausible ones, and return the
+    likeliest of the preferred drafts.
     """
     for draft in drafts:
         if draft.text and not draft.is_doubtful:
@@ -213,7 +217,10 @@ def phrases(tokens: list[int], tokenizer: Tokenizer, duration_s: float) -> list[
 
 
 def _whole_characters(tokens: list[int], tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
-    """Split off the last tokens (at most three) if they begin a character without completing it. Return both parts."""
+    """Split the tokens before an incomplete last character, and return both parts.
+
+    The second part has at most three tokens. It is empty if the last character is complete.
+    """
     for kept in range(len(tokens), max(-1, len(tokens) - 4), -1):
         if not str(tokenizer.decode(tokens[:kept])).endswith(REPLACEMENT):
             return tokens[:kept], tokens[kept:]

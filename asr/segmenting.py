@@ -1,11 +1,11 @@
-"""Cut speech into the segments that the engine recognises, both for recordings and for live speech.
+"""Cut speech into the segments that the engine recognises, both in recordings and in live speech.
 
-``Segmenter`` does both, so the same audio is cut into the same segments and gets the same words. Its rules are Silero's
-as in faster-whisper (``asr.voice_activity``): speech starts and ends with hysteresis, each span of speech is padded,
-and neighbouring spans are joined if the pause is short and the segment does not become too long.
+``Segmenter`` is used for both, so that the same audio is cut into the same segments and gets the same words. Its rules
+are those of Silero VAD in faster-whisper (``asr.voice_activity``): speech starts and ends with hysteresis, each span of
+speech is padded, and neighbouring spans are joined if the pause is short and the segment does not become too long.
 
-Silence is added to the end of a recording, and of an utterance that the client ends, so that the last segment has all
-of its padding. Only the audio of the open segment is kept in memory.
+Silence is added after the end of a recording, and after an utterance that the client ends, so that the last segment has
+all of its padding. Of a live stream, only the audio of the open segment is kept in memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PER_MS = SAMPLE_RATE // 1000
 #: Number of frames of silence to add after the audio: enough to end an open segment even if the network detects speech
 #: a little longer.
 FRAMES_AFTER = (TURN_SILENCE_MS + 150) * _PER_MS // FRAME
-BLOCK_S = 32  # length of a recording to examine at a time, so that the engine starts before a long file is examined
+BLOCK_S = 32  # length of a recording to examine at a time; the engine starts before all of a long file is examined
 _DIGITAL_SILENCE = (TURN_SILENCE_MS + 300) * _PER_MS  # number of zero samples that ends every open segment
 
 
@@ -35,7 +35,7 @@ _DIGITAL_SILENCE = (TURN_SILENCE_MS + 300) * _PER_MS  # number of zero samples t
 class Piece:
     """A segment with its audio.
 
-    ``segment``: the segment, in samples on the stream's clock.
+    ``segment``: the segment's position, in samples since the start of the stream.
     ``audio``: float32 (n,) at 16 kHz.
     """
 
@@ -43,19 +43,19 @@ class Piece:
     audio: Samples
 
     def samples(self, start: int, end: int) -> Samples:
-        """Return the samples [start, end), counted on the stream's clock."""
+        """Return the samples [start, end), counted since the start of the stream."""
         return self.audio[start - self.segment.start : end - self.segment.start]
 
 
 class Segmenter:
-    """Cuts the frames of one stream into segments, and returns each as a ``Piece``.
+    """Cuts the frames of one stream into segments, and returns each segment as a ``Piece``.
 
-    ``start``: start of the first frame, in samples on the stream's clock.
-    ``threshold``: probability from which a frame counts as speech; limited to ``SPEECH.threshold``.
-    ``longest_s``: longest segment in seconds; limited to ``MAX_SEGMENT_S``.
-    ``longest_pause_s``: a pause of this length, or a longer one, ends a segment.
-    ``not_before``: earliest sample at which a segment may begin; the audio before it belongs to an earlier utterance.
-    ``position``: end of the audio so far, in samples on the stream's clock.
+    ``start``: start of the first frame, in samples since the start of the stream.
+    ``threshold``: minimum probability with which a frame counts as speech; at most ``SPEECH.threshold`` is used.
+    ``longest_s``: length of the longest segment in seconds; at most ``MAX_SEGMENT_S`` is used.
+    ``longest_pause_s``: length in seconds from which a pause ends a segment.
+    ``not_before``: first sample that may belong to a segment. The audio before it belongs to an earlier utterance.
+    ``position``: end of the audio so far, in samples since the start of the stream.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class Segmenter:
         self._open_from: int | None = None  # start of the open span, including padding, or the latest cut in it
         self._voiced_from = 0
         self._silence_from: int | None = None
-        self._ended: tuple[int, int] | None = None  # an ended span; its padding depends on the next span
+        self._ended: tuple[int, int] | None = None  # a span that has ended; its padding depends on the next span
         self._joined: Segment | None = None  # finished spans, which the next span may still join
 
     @property
     def is_open(self) -> bool:
-        """Whether a segment is open, that is, contains speech and is not complete."""
+        """Whether there is an open segment, that is, a segment that contains speech and is not complete yet."""
         return self._earliest_open() is not None
 
     @property
@@ -96,9 +96,9 @@ class Segmenter:
 
     @property
     def last_piece(self) -> Piece | None:
-        """The piece that ``flush`` will return last if no more speech follows.
+        """The last piece, as ``flush`` would return it if no more speech followed.
 
-        It is None during speech, and while the end of the piece is not certain.
+        The value is None during speech, and while the end of the piece is not certain.
         """
         if self._open_from is not None:
             return None
@@ -118,7 +118,7 @@ class Segmenter:
         return sum(map(len, self._kept)) / SAMPLE_RATE
 
     def feed(self, frame: Samples, probability: float) -> list[Piece]:
-        """Take the next frame and return the pieces that it completes.
+        """Process the next frame, and return the pieces that it completes.
 
         ``frame``: float32 (``FRAME``,).
         ``probability``: probability that the frame is speech.
@@ -153,7 +153,10 @@ class Segmenter:
         return pieces + self._cut_joined()
 
     def begin_afresh(self, position: int) -> list[Piece]:
-        """Return the remaining pieces, and continue at ``position``, where sound begins after digital silence."""
+        """Complete and return the remaining pieces, and continue at ``position``.
+
+        ``position``: where sound begins after digital silence, in samples since the start of the stream.
+        """
         pieces = self.flush()
         self._earliest = max(0, position - self._padding)
         self._kept = [np.zeros(position - self._earliest, np.float32)]
@@ -177,9 +180,10 @@ class Segmenter:
         self._open_from = self._silence_from = None
 
     def _finish_span(self, padded_end: int) -> list[Piece]:
-        """Add the ended span of speech to the joined spans, with padding up to ``padded_end``. Return complete pieces.
+        """Add the span of speech that has ended to the joined spans, and return the pieces that this completes.
 
-        Padding beyond the longest segment is left out, because it would become a segment without speech.
+        The span is padded up to ``padded_end``. Padding beyond the longest segment is left out, because it would become
+        a segment without speech.
         """
         assert self._ended is not None
         start, end = self._ended
@@ -188,7 +192,7 @@ class Segmenter:
         return self._add(start, min(padded_end, start + self._longest))
 
     def _cut_long(self) -> list[Piece]:
-        """Cut the open span while it is longer than the longest segment. Return the pieces that this completes."""
+        """Cut the open span until it fits into the longest segment, and return the pieces that this completes."""
         pieces: list[Piece] = []
         while self._open_from is not None and self.position - self._open_from > self._longest:
             cut = self._open_from + quietest_in_second_half(
@@ -211,7 +215,7 @@ class Segmenter:
         return end - joined.start <= self._longest and start - joined.end < self._longest_pause
 
     def _nothing_joins(self, joined: Segment) -> bool:
-        """Return True if the next span cannot join this segment, because it will be too far away or too long."""
+        """Return True if the next span cannot join this segment: the pause or the whole segment would be too long."""
         if self._longest_pause == 0:
             return True
         if self._ended is not None:
@@ -249,13 +253,13 @@ class Segmenter:
 class SoundStarts:
     """Finds the positions at which sound begins after digital silence.
 
-    Digital silence is a long run of zero samples, which an open microphone never produces. Voice activity detection
-    restarts at these positions, and the first frame begins there. So if a stream contains a recording, it is cut in the
-    same places as the recording alone.
+    Digital silence is a long run of samples that are exactly zero, which an open microphone never produces. Voice
+    activity detection starts again at these positions, with a frame that begins there. So a recording that is played
+    into a stream, after digital silence, is cut in the same places as the recording alone.
     """
 
     def __init__(self) -> None:
-        self._zeros = _DIGITAL_SILENCE  # zero samples at the end so far; at first, as after digital silence
+        self._zeros = _DIGITAL_SILENCE  # zero samples at the end so far; a stream starts as if after digital silence
 
     def find(self, samples: Samples | npt.NDArray[np.int16]) -> list[int]:
         """Return the indices in ``samples`` at which sound begins after digital silence.
@@ -272,10 +276,10 @@ class SoundStarts:
 
 
 def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> Iterator[Segment]:
-    """Yield the segments of a recording in order. The last one may extend into silence after the recording's end.
+    """Yield the speech segments of a recording in order. The last segment may extend beyond the recording's end.
 
-    ``longest_s``: longest segment in seconds; limited to ``MAX_SEGMENT_S``.
-    ``longest_pause_s``: a pause of this length, or a longer one, ends a segment.
+    ``longest_s``: length of the longest segment in seconds; at most ``MAX_SEGMENT_S`` is used.
+    ``longest_pause_s``: length in seconds from which a pause ends a segment.
     """
     segmenter = Segmenter(0, threshold=SPEECH.threshold, longest_s=longest_s, longest_pause_s=longest_pause_s)
     vad = FrameVad()
@@ -292,11 +296,12 @@ def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> 
 
 
 def _framed(recording: Recording) -> Iterator[tuple[int, Samples, bool]]:
-    """Yield blocks of frames as (position, frames, is_start).
+    """Divide a recording into blocks of frames, and yield each block as (position, frames, is_start).
 
     ``position``: position of the block's first sample.
     ``frames``: float32 (n, ``FRAME``).
-    ``is_start``: whether sound begins at ``position`` after digital silence. If not, the block continues the last one.
+    ``is_start``: whether sound begins at ``position`` after digital silence. If not, the block follows the previous
+    one.
     """
     starts = SoundStarts()
     length = len(recording.samples)
@@ -319,11 +324,11 @@ def _framed(recording: Recording) -> Iterator[tuple[int, Samples, bool]]:
 
 
 def warm_up() -> None:
-    """Decode and segment a second of noise.
+    """Start a decoder process and load the network for voice activity detection, so that the first request is not slow.
 
-    This starts a decoder process and loads the network, so that the first request does not wait for them.
+    To do so, decode and segment a second of noise.
     """
-    rate = SAMPLE_RATE // 2  # a file of ``SAMPLE_RATE`` would need no decoder
+    rate = SAMPLE_RATE // 2  # a file with ``SAMPLE_RATE`` would be read without a decoder
     noise = np.random.default_rng(0).integers(-9_000, 9_000, rate, np.int16)
     file = io.BytesIO()
     with wave.open(file, "wb") as sound:

@@ -23,7 +23,8 @@ TRANSCRIPTION_FORMATS = (*TRANSLATION_FORMATS, "diarized_json")
 GRANULARITIES = ("segment", "word")
 INCLUDABLE = ("logprobs",)
 _NESTED = re.compile(r"(?P<name>chunking_strategy)\[(?P<key>\w+)\]")
-# OpenAI's defaults for chunking_strategy. No other values are accepted, because recordings are cut in one way only.
+# OpenAI's defaults for chunking_strategy. No other values are accepted, because there is only one way to cut
+# recordings.
 _VAD: dict[str, str | float] = {
     "type": "server_vad",
     "prefix_padding_ms": 300,
@@ -47,8 +48,8 @@ _CHUNKING_SCHEMA = {
 class ChunkingStrategyField(serializers.Field[str, Any, str, Any]):
     """OpenAI's ``chunking_strategy``, which controls where the recording is cut.
 
-    The service always cuts between stretches of speech, as "auto" requests. An object with OpenAI's default values is
-    accepted too, because some clients always send it. Any other value raises ``ApiError`` 400.
+    The service always cuts between stretches of speech, which the value "auto" requests. An object with OpenAI's
+    default values is accepted too, because some clients always send it. Raise ``ApiError`` 400 for any other value.
     """
 
     def to_internal_value(self, data: Any) -> str:
@@ -129,9 +130,9 @@ class TranscriptionSerializer(TranslationSerializer):
 
 
 def fields(data: QueryDict | dict[str, Any]) -> dict[str, Any]:
-    """Return the form's data as a plain dictionary.
+    """Convert the form's data to a plain dictionary.
 
-    The name of a list field may end in ``[]``. If any other field is sent several times, its last value counts.
+    The name of a list field may end in ``[]``. If another field is sent several times, its last value is used.
     """
     if not isinstance(data, QueryDict):
         return dict(data)
@@ -160,7 +161,7 @@ def refuse_unsupported(fields: dict[str, Any]) -> None:
 
 
 def options(fields: dict[str, Any], *, checkpoint: Checkpoint, translate: bool) -> Options:
-    """Return the options for recognition that the validated form fields ask for.
+    """Return the recognition options that the validated form fields request.
 
     ``translate``: whether to translate the speech into English.
 

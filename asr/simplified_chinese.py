@@ -1,6 +1,6 @@
 """Convert Mandarin text to simplified characters, as used in Malaysia and Singapore.
 
-Whisper writes Mandarin in traditional or in simplified characters, at random. Cantonese is left as the model writes it.
+Whisper writes Mandarin in traditional or in simplified characters, at random. Cantonese text is left unchanged.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ MANDARIN = "zh"
 
 
 def simplified(hypothesis: Hypothesis) -> Hypothesis:
-    """Return the hypothesis in simplified characters if its language is Mandarin, otherwise unchanged.
+    """Convert a hypothesis to simplified characters if its language is Mandarin. Return others unchanged.
 
-    ``tokens`` are not converted.
+    The hypothesis's ``tokens`` are not converted.
     """
     if hypothesis.language != MANDARIN or not hypothesis.text:
         return hypothesis

@@ -1,10 +1,11 @@
-"""Find the words of a growing hypothesis that are stable, by the LocalAgreement-2 policy.
+"""Find the words of an unfinished utterance that are stable, by the LocalAgreement-2 policy.
 
-Each hypothesis covers more audio than the one before. A word becomes stable when two successive hypotheses agree on it
-and on all words before it (Macháček, Dabre, Bojar: "Turning Whisper into Real-Time Transcription System", 2023).
+While a user speaks, the utterance is recognised repeatedly. Each hypothesis covers more audio than the previous one. A
+word becomes stable when two successive hypotheses agree on it and on all words before it (Macháček, Dabre, Bojar:
+"Turning Whisper into Real-Time Transcription System", 2023).
 
 Later partial results never change a stable word. The final text is recognised from the whole utterance. If it differs
-from a stable word, the final text is correct.
+from the stable words, the final text is the correct one.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ class Agreement:
         self._before: list[str] = []
 
     def update(self, words: Sequence[str], *, certain: int = 0) -> list[str]:
-        """Take the next hypothesis and return the words to show: all stable words, then the rest of ``words``.
+        """Process the next hypothesis, and return the words to show: all stable words, then the rest of ``words``.
 
-        ``words``: the hypothesis, which starts at the same audio as the previous one.
-        ``certain``: number of leading words that are stable even if the previous hypothesis differs.
+        ``words``: the words of the hypothesis, from the start of the utterance.
+        ``certain``: number of leading words that become stable even if the previous hypothesis differs.
         """
         agreed = 0
         for now, before in zip(words, self._before, strict=False):

@@ -1,17 +1,20 @@
-"""Live recognition: takes audio while it is spoken, and emits recognised text as events, whatever the protocol.
+"""Recognise live speech: receive audio while it is spoken, and emit the text as events. Every live protocol uses this.
+
+A session has these states:
 
     LISTENING --speech starts (or, without turn detection, any audio)--> SPEAKING
-    SPEAKING --silence, commit--> LISTENING          the utterance's final follows later
+    SPEAKING --silence, commit--> LISTENING          the utterance's final result follows later
     SPEAKING --clear--> LISTENING                    the utterance is discarded
-    any --finish--> FINISHED (after the finals)      any --abort--> FINISHED (at once)
+    any --finish--> FINISHED (after the final results)      any --abort--> FINISHED (at once)
 
 An utterance is cut into segments in the same way as a recording (``asr.segmenting``). Each segment is recognised as
 soon as it is complete, so most words are known when the speaker stops. The final result consists of these words, after
 the same check as for a file (``asr.hallucinations``).
 
-A partial result shows the words of the complete segments, and the open segment, decoded greedily. At most one is being
-recognised at a time, and at most one for every 400 ms of new audio (200 ms before the first word). Final results have
-priority: while the engine is busy, a partial result is started only if the last one was more than two seconds ago.
+A partial result shows the words of the complete segments and those of the open segment, which is decoded greedily. Only
+one partial result is recognised at a time, and at most one for every 400 ms of new audio (200 ms before the first
+word). Final results have priority: while the engine is busy, a partial result is started only if the last one was more
+than two seconds ago.
 
 Threads: everything runs on one event loop, except voice activity detection on many frames, which runs in the CPU pool.
 A lock admits one call of ``append``, ``commit``, ``clear`` or ``finish`` at a time. ``emit`` is called on the event
@@ -39,8 +42,8 @@ from asr.utterance import Utterance
 from asr.voice_activity import SPEECH
 from inference.pool import in_pool
 
-FRAMES_AT_ONCE = 2  # voice activity detection waits for this many new frames
-MAX_FRAMES_HERE = 24  # frames to examine on the event loop, in a quarter of a millisecond; more go to another thread
+FRAMES_AT_ONCE = 2  # voice activity detection examines multiples of this many frames
+MAX_FRAMES_HERE = 24  # maximum to examine on the event loop, which takes 0.25 ms; more frames go to another thread
 MAX_UTTERANCES_PENDING = 4  # while more final results are outstanding, ``append`` waits and slows down the client
 MIN_COMMIT_MS = 100  # minimum length of an utterance to commit, as in OpenAI's API
 
@@ -54,18 +57,18 @@ class State(StrEnum):
 
 
 class WrongState(Exception):
-    """Raised when the session's state does not allow a call. The message names the call and the state."""
+    """Raised when a method may not be called in the session's state. The message names the call and the state."""
 
 
 class NothingToCommit(Exception):
-    """Raised by a commit if no utterance is open, or if it has less than ``MIN_COMMIT_MS`` of audio."""
+    """Raised by ``commit`` if no utterance is open, or if the open one has less than ``MIN_COMMIT_MS`` of audio."""
 
 
 class StreamingSession:
     """The live recognition of one audio stream.
 
     ``emit``: called with each event.
-    ``options``: options for the utterances that follow.
+    ``options``: recognition options for the utterances that follow.
     ``detection``: settings of turn detection. If it is None, an utterance ends only at ``commit`` or ``finish``.
     ``partials``: whether to emit partial results.
     """
@@ -111,7 +114,7 @@ class StreamingSession:
 
     @property
     def seconds_kept(self) -> float:
-        """The seconds of audio that this session holds in memory, not counting the units in the engine."""
+        """The seconds of audio that this session holds in memory, without the audio that the engine holds."""
         kept = len(self._before) * FRAME + sum(map(len, self._waiting))
         return kept / SAMPLE_RATE + (self._utterance.segmenter.seconds_kept if self._utterance else 0.0)
 
@@ -124,13 +127,15 @@ class StreamingSession:
         """Change the turn detection; None turns it off. An open utterance continues under the new settings."""
         self._endpointer = Endpointer(detection) if detection else None
         self._endpointer_from = self._position
-        # Keep the latest frames: when a start of speech is certain, frames within its padding belong to the utterance.
+        # Keep the latest frames. A start of speech is certain only after some time, and the utterance begins before it.
         certain_ms = MIN_SPEECH_MS + SPEECH.min_silence_duration_ms + 2 * FRAME_MS
         before_ms = detection.prefix_padding_ms + certain_ms if detection else 0
         self._before: deque[tuple[Samples, float]] = deque(maxlen=int(before_ms / FRAME_MS) + 1)
 
     async def append(self, samples: Samples) -> None:
-        """Take the next audio, float32 (n,) at 16 kHz. Wait while too many final results are outstanding.
+        """Process the next audio. Wait while too many final results are outstanding.
+
+        ``samples``: float32 (n,) at 16 kHz.
 
         Raise ``WrongState`` if the session is finished.
         """
@@ -213,7 +218,7 @@ class StreamingSession:
 
     # --- audio --------------------------------------------------------------------------------------------------------
     async def _examine(self, count: int, *, wants_partial: bool = True) -> None:
-        """Run voice activity detection on the next ``count`` frames of the waiting audio, and process the results."""
+        """Run voice activity detection on the first ``count`` frames of the waiting audio, and process the results."""
         audio = np.concatenate(self._waiting)
         frames = audio[: count * FRAME].reshape(-1, FRAME)
         rest = audio[count * FRAME :]
@@ -229,9 +234,9 @@ class StreamingSession:
             self._utterance.start_partial()
 
     async def _examine_whole_frames(self) -> None:
-        """Examine all complete frames of the waiting audio.
+        """Run voice activity detection on all complete frames of the waiting audio.
 
-        An incomplete frame is kept until more audio arrives, so that positions on the stream's clock stay correct.
+        An incomplete frame is kept until more audio arrives, so that positions in the stream stay correct.
         """
         if count := sum(map(len, self._waiting)) // FRAME:
             await self._examine(count)
@@ -248,7 +253,7 @@ class StreamingSession:
             self._utterance.begin_afresh(self._taken)
 
     async def _examine_end(self) -> None:
-        """Examine the incomplete frame at the end of the audio, and silence after it."""
+        """Run voice activity detection on the incomplete frame at the end of the audio, and on silence after it."""
         rest = self._rest_and_silence()
         self._waiting = [rest]
         await self._examine(len(rest) // FRAME, wants_partial=False)
@@ -256,7 +261,7 @@ class StreamingSession:
     def _end_in_silence(self, utterance: Utterance) -> None:
         """Feed the incomplete frame and some silence to the utterance, as at the end of a recording.
 
-        The stream's own position and voice activity detection do not change.
+        The stream goes on after the utterance, so its position and the state of voice activity detection do not change.
         """
         frames = self._rest_and_silence().reshape(-1, FRAME)
         probabilities = copy.copy(self._vad).probabilities(frames)
@@ -283,7 +288,7 @@ class StreamingSession:
                 self._conclude(self._utterance)
 
     def _start(self) -> None:
-        """Open an utterance for speech that began some frames ago, and feed it these frames."""
+        """Open an utterance for speech that began some frames ago, and feed these frames to it."""
         assert self._endpointer is not None
         began = self._endpointer_from + self._endpointer.started_at * FRAME
         padding = self._endpointer.detection.prefix_padding_ms * SAMPLE_RATE // 1000

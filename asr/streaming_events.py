@@ -12,7 +12,7 @@ class SpeechStarted:
     """The event that speech has started.
 
     ``number``: number of the utterance, counted from 0.
-    ``at_ms``: time at which speech started, in milliseconds on the stream's clock.
+    ``at_ms``: time at which speech started, in milliseconds since the start of the stream.
     """
 
     number: int
@@ -24,7 +24,7 @@ class SpeechStopped:
     """The event that speech has stopped, which ends the utterance.
 
     ``number``: number of the utterance, counted from 0.
-    ``at_ms``: time at which the end was detected, in milliseconds on the stream's clock.
+    ``at_ms``: time at which the end was detected, in milliseconds since the start of the stream.
     """
 
     number: int
@@ -33,7 +33,7 @@ class SpeechStopped:
 
 @dataclass(frozen=True)
 class Committed:
-    """The event that an utterance is complete. Its ``Final`` or ``Failed`` event follows."""
+    """The event that all audio of an utterance has arrived. Its ``Final`` or ``Failed`` event follows."""
 
     number: int
 
@@ -54,10 +54,10 @@ class Partial:
 class Final:
     """The event of a final result: the text of a complete utterance.
 
-    ``words``: words with their times on the stream's clock; empty unless requested.
-    ``start_ms``: start of the speech on the stream's clock.
-    ``end_ms``: end of the speech on the stream's clock.
-    ``audio_ms``: length of the utterance's audio. Audio that counts in one utterance does not count in another.
+    ``words``: words with their times since the start of the stream; empty unless requested.
+    ``start_ms``: start of the speech, in milliseconds since the start of the stream.
+    ``end_ms``: end of the speech, in milliseconds since the start of the stream.
+    ``audio_ms``: length of the utterance's audio in milliseconds. No audio counts in two utterances.
     ``language``: code of the recognised language.
     ``tokens``: tokens with their log probabilities; empty unless requested.
     """

@@ -1,7 +1,8 @@
 """Make subtitles that fit the screen: divide timed phrases into cues of at most two lines.
 
-The limits are usual in broadcasting. Wide characters, such as Chinese and Japanese characters, count as two columns. A
-line of wide characters may be broken anywhere except before closing and after opening punctuation (the kinsoku rules).
+A cue is one subtitle with its times. The limits on its length are usual in broadcasting. Wide characters, such as
+Chinese and Japanese ones, count as two columns. A line of wide characters may be broken anywhere except before closing
+and after opening punctuation (the kinsoku rules).
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ class Cue:
 
 @dataclass(frozen=True)
 class _Atom:
-    """A piece of text that must stay on one line.
+    """A piece of text that must stay on one line, such as a word.
 
-    ``spaced``: whether a space separates this piece from the previous piece on the same line.
+    ``spaced``: whether a space separates this piece from the previous one, if both are on the same line.
     """
 
     text: str
@@ -55,7 +56,7 @@ class _Atom:
 
 
 def cues(phrases: Sequence[Phrase]) -> list[Cue]:
-    """Return the cues for timed phrases, in order. No cue begins before the previous one ends."""
+    """Divide timed phrases into cues, and return them in order. No cue begins before the previous one ends."""
     found = [cue for phrase in phrases for cue in _phrase_cues(phrase)]
     placed: list[Cue] = []
     for number, cue in enumerate(found):
@@ -146,7 +147,7 @@ def _atoms(text: str) -> Iterator[_Atom]:
 
 
 def _pieces(word: str) -> Iterator[str]:
-    """Split a word wherever a line may be broken: at ideographs, and where a piece would be wider than a line."""
+    """Split a word wherever a line may be broken: around ideographs, and before a piece gets wider than a line."""
     piece = ""
     for character in word:
         too_wide = columns(piece + character) > LINE_COLUMNS and unicodedata.category(character)[0] != "M"
@@ -165,9 +166,9 @@ def _may_part(before: str, after: str) -> bool:
 
 
 def is_unspaced(character: str) -> bool:
-    """Return True for a double-width character other than Hangul, such as a Chinese or Japanese one.
+    """Return True for a double-width character other than Hangul, such as a Chinese or Japanese character.
 
-    Chinese and Japanese are written without spaces. Korean has spaces, although Hangul is as wide. Narrow scripts
-    without spaces, such as Thai, give False.
+    Chinese and Japanese are written without spaces. Hangul is as wide, but Korean is written with spaces. Return False
+    for narrow scripts without spaces, such as Thai.
     """
     return _width(character) == 2 and not "\uac00" <= character <= "\ud7a3"

@@ -19,8 +19,8 @@ ONLY_SPEAKER = "A"  # OpenAI's name for the first speaker; this service does not
 class Part:
     """One recognised segment of a recording.
 
-    The times in ``phrases`` and ``words`` are seconds from the recording's start. Those in ``hypothesis`` are seconds
-    from the segment's start.
+    The times in ``phrases`` and ``words`` are in seconds from the recording's start, but the times in ``hypothesis``
+    are in seconds from the segment's start.
     """
 
     segment: Segment
@@ -43,7 +43,7 @@ class Part:
         return [word.shifted(self.segment.start_s) for word in self.hypothesis.words]
 
     def within(self, length: int, earliest: int = 0) -> Part:
-        """Return the part with all times limited to the range of the audio.
+        """Return a copy of the part in which all times are within the audio.
 
         A segment may extend into the silence that ``asr.segmenting`` adds after the audio. In a stream, the segment's
         padding may begin before the utterance.
@@ -73,11 +73,12 @@ class Transcript:
     """The transcript of a whole recording.
 
     ``duration_s``: length of the recording in seconds.
-    ``fallback_language``: the language to report if none was detected: the requested one, or a default.
+    ``fallback_language``: the language to report if none was detected. This is the requested language or a default.
     ``detected``: whether the language was detected, because the request named no language.
     ``warnings``: messages about requested features that were not available.
     ``queued_ms``: milliseconds that the first segment waited for its batch.
-    ``sound_s``: seconds of audio in the file, without pauses from gaps in its timestamps; None: same as ``duration_s``.
+    ``sound_s``: seconds of audio in the file, without the silence that was inserted into gaps of its timestamps. If it
+    is None, ``duration_s`` is used.
     """
 
     duration_s: float
@@ -120,7 +121,7 @@ class Transcript:
     def verbose_json(self, granularities: Iterable[str]) -> dict[str, Any]:
         """Return the body of a ``verbose_json`` response, OpenAI's ``TranscriptionVerbose``.
 
-        ``granularities``: "word" to include ``words``, "segment" to include ``segments``; empty: "segment".
+        ``granularities``: "word" to include ``words``, "segment" to include ``segments``. If empty, "segment" is used.
         """
         wanted = set(granularities) or {"segment"}
         body: dict[str, Any] = {
@@ -181,7 +182,7 @@ FORMATS: Mapping[str, tuple[str, Callable[[Transcript], str]]] = {
 
 
 def duration_usage(seconds: float) -> dict[str, Any]:
-    """Return OpenAI's usage object for models that are billed by duration: whole seconds, rounded up."""
+    """Return OpenAI's usage object for models that are billed by duration. The seconds are rounded up."""
     return {"type": "duration", "seconds": max(1, math.ceil(round(seconds, 3)))}
 
 
@@ -234,8 +235,8 @@ def listed_logprobs(tokens: Iterable[Token]) -> list[dict[str, Any]]:
 def temperatures(wanted: float) -> tuple[float, ...]:
     """Return the temperatures for decoding if the client requests the temperature ``wanted``.
 
-    As with OpenAI, 0 allows a second attempt at a higher temperature if the text looks wrong. Any other temperature is
-    the only one.
+    As with OpenAI, 0 allows a second attempt at a higher temperature if the text looks wrong. With any other value,
+    only that temperature is used.
     """
     return FALLBACK_TEMPERATURES if wanted == 0 else (wanted,)
 
@@ -275,9 +276,9 @@ def _segment(number: int, part: Part, phrase: Phrase) -> dict[str, Any]:
 
 
 def _srt_text(cue: Cue) -> str:
-    """Return the cue's text for SubRip, with a substitute for any arrow ``-->``.
+    """Return the cue's text for SubRip, with each arrow ``-->`` replaced by ``-- >``.
 
-    With an arrow, a line of text would look like a line of times, and SubRip has no escapes.
+    SubRip has no escapes, and a line of text with an arrow would look like a line of times.
     """
     return "\n".join(cue.lines).replace("-->", "-- >")
 

@@ -1,4 +1,7 @@
-"""Transcribe a file: decode it, find the speech, and recognise its segments in batches shared with other requests."""
+"""Transcribe an audio file: decode it, cut the speech into segments, and recognise the segments.
+
+The engine recognises the segments of all requests in shared batches.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from inference.pool import in_first_pool
 
 
 class Transcription:
-    """The transcription of one recording. Create it with ``open``, then iterate over ``parts`` or await ``whole``."""
+    """The transcription of one recording. Create it with ``open``. Then iterate over ``parts`` or await ``whole``."""
 
     def __init__(
         self,
@@ -58,9 +61,11 @@ class Transcription:
         *,
         deadline: float | None = None,
     ) -> Transcription:
-        """Decode a file, find its first segment, and return its transcription.
+        """Decode a file, and find its first segment. Return the transcription, which has recognised nothing yet.
 
-        ``deadline``: time after which the result is not needed, as in ``Unit``.
+        ``data``: the bytes of the audio file.
+        ``deadline``: time after which the result is no longer needed, in seconds of ``time.monotonic()``; None for no
+        deadline.
 
         Raise ``ApiError`` for unusable audio (``asr.audio.decode``).
         """
@@ -77,7 +82,7 @@ class Transcription:
     def sound_s(self) -> float:
         """The seconds of audio in the file, for which the request is charged.
 
-        Pauses from gaps in the file's timestamps do not count.
+        Silence that was inserted into gaps of the file's timestamps does not count.
         """
         return self._recording.sound_s
 
@@ -88,7 +93,7 @@ class Transcription:
         return self.transcript
 
     async def parts(self) -> AsyncIterator[Part]:
-        """Yield the recognised parts in order, each as soon as it is final.
+        """Yield the recognised parts in order, each as soon as its text and language are final.
 
         Several segments are recognised at the same time. Raise the engine's errors.
         """
@@ -104,11 +109,12 @@ class Transcription:
                 yield kept
 
     async def _settled(self, decided: list[Evidence], waiting: list[Part]) -> Part | None:
-        """Remove the first part from ``waiting``, and return it in its final language.
+        """Remove the first part from ``waiting``, choose its final language, and return it.
 
-        Return None if ``asr.hallucinations`` removes all of its text as invented.
+        If the language changes, recognise the part again. Return None if ``asr.hallucinations`` rejects all of its text
+        as invented.
 
-        ``decided``: evidence of the languages of all earlier parts; the evidence of this part is appended.
+        ``decided``: evidence for the languages of all earlier parts. The evidence of this part is appended.
         ``waiting``: recognised parts whose language is not final yet.
         """
         part, *following = waiting
@@ -126,7 +132,7 @@ class Transcription:
     async def _recognised(self) -> AsyncIterator[Part]:
         """Yield the recognised parts in order, before their final languages are chosen.
 
-        The first segment is sent alone. If the engine has no capacity for the request, it refuses this segment.
+        The first segment is sent alone, because the engine refuses this segment if it has no capacity for the request.
         """
         if self._found is None:
             await in_first_pool(self._look)
@@ -148,9 +154,9 @@ class Transcription:
         return await recognise(self._engine, segment, self._options, self._recording.float32, unit)
 
     def _look(self) -> None:
-        """Find the first segment, and check whether there is a second.
+        """Find the first segment, and the second if there is one.
 
-        Most requests to a voice assistant have only one segment.
+        The others are found later, because most requests to a voice assistant have only one segment.
         """
         self._found = list(islice(self._segments, 2))
 

@@ -1,5 +1,6 @@
-"""How to run a model on this device: workers, threads, lengths of encoder context, and batch sizes.
+"""Choose how to run a model on this device: workers, threads, lengths of encoder context, and batch sizes.
 
+The encoder context is the length of audio, in seconds, that Whisper's encoder processes for a segment of speech.
 ``manage.py tune_asr`` measures the best values and writes them to a JSON file, the tuning table. A table for another
 model, device or number of cores is not used. Without a table, default rules apply, which suit the bundled model and a
 stock Whisper model on few cores.
@@ -24,7 +25,7 @@ from inference import processor
 logger = logging.getLogger(__name__)
 
 VERSION = 1
-SMALL_MODEL_BYTES = 200_000_000  # Whisper base is smaller: two threads make it 1.5 times as fast, two workers 2 times
+SMALL_MODEL_BYTES = 200_000_000  # Whisper base is smaller; two workers double its speed, two threads gain only 50 %
 BATCH_SECONDS = 96  # seconds of encoder context in one batch; a larger batch saves no time per item
 MAX_WORKERS = 64
 MAX_THREADS = 256
@@ -39,11 +40,11 @@ class UnusableTable(ValueError):
 
 @dataclass(frozen=True)
 class Tuning:
-    """A tuning table: how to run one model on one device.
+    """A tuning table, which says how to run one model on one device.
 
-    ``batches``: largest batch for each encoder context, by the length of the context in seconds.
-    ``cores``: number of cores for which the table was measured; 0: the table applies to any number.
-    ``workers``: number of batches that run in parallel; 0: the rule of ``parallelism`` applies.
+    ``batches``: maximum batch size for each encoder context, by the length of the context in seconds.
+    ``cores``: number of cores for which the table was measured; 0 if the table applies to any number.
+    ``workers``: number of batches that run in parallel; 0 if ``parallelism`` should choose a number.
     ``threads``: number of threads of each worker.
     ``margin_s``: seconds by which a context must be longer than the speech.
     ``measured``: the measurements behind these values, for information only.
@@ -65,16 +66,22 @@ class Tuning:
         return tuple(sorted(self.batches))
 
     def context_s(self, duration_s: float) -> int:
-        """Return the shortest encoder context, in seconds, with room for ``duration_s`` of speech and the margin."""
+        """Return the shortest encoder context that has room for ``duration_s`` seconds of speech and the margin.
+
+        The result is in seconds. If no context is long enough, it is the longest context.
+        """
         needed = duration_s + self.margin_s
         return next((context for context in self.contexts_s if context >= needed), self.contexts_s[-1])
 
     def limit(self, context_s: int) -> int:
-        """Return the largest batch for an encoder context of this length, at most ``VOICE_ASR_BATCH``."""
+        """Return the maximum batch size for an encoder context of ``context_s`` seconds.
+
+        It is never greater than the setting ``VOICE_ASR_BATCH``.
+        """
         return max(1, min(settings.VOICE_ASR_BATCH, self.batches[context_s]))
 
     def fits(self, checkpoint: Checkpoint, device: str, cores: int) -> bool:
-        """Return True if the table was measured for this model with its contexts, this device and number of cores."""
+        """Return True if the table applies to this model and its contexts, on this device with ``cores`` cores."""
         same = (self.model, self.device) == (checkpoint.name, device)
         return same and self.cores in (0, cores) and set(self.batches) <= set(checkpoint.contexts_s)
 
@@ -100,7 +107,10 @@ def read(path: Path) -> Tuning:
 
 
 def tuning(checkpoint: Checkpoint, device: str, cores: int) -> Tuning:
-    """Return the tuning of this model on this device: the first table that fits, or else the default (``by_rule``).
+    """Return the tuning for a model on this device.
+
+    Use the installation's own table if it applies, or else the table of the bundled model if it applies, or else the
+    default rules (``by_rule``).
 
     Raise ``UnusableTable`` if a table is invalid, or if ``VOICE_ASR_TUNING`` names a missing file.
     """
@@ -127,9 +137,9 @@ def table_path() -> Path:
 
 
 def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
-    """Return the default table, which needs no measurements.
+    """Return the default tuning, which needs no measurements.
 
-    It has all contexts of the model, with batches of about ``BATCH_SECONDS``.
+    It has all contexts of the model. Each batch contains up to about ``BATCH_SECONDS`` seconds of context.
     """
     batches = {context: max(1, BATCH_SECONDS // context) for context in checkpoint.contexts_s}
     return Tuning(checkpoint.name, device, settings.VOICE_ASR_COMPUTE_TYPE, batches, margin_s=checkpoint.margin_s)
@@ -138,9 +148,9 @@ def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
 def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int, int]:
     """Return the number of workers, and the number of threads of each worker.
 
-    If the table gives no numbers, a small model gets as many workers as there are cores, each with one thread, because
-    more threads per worker would gain little. A larger model gets one worker with as many threads as there are cores.
-    The workers' threads have a lower priority than the threads that feed them (``inference.thread_priority``).
+    If the table does not give these numbers, a small model gets one worker with one thread for each core, because more
+    threads per worker would gain little. A larger model gets a single worker with one thread for each core. The event
+    loop still gets enough time, because the workers' threads have a lower priority (``inference.thread_priority``).
     """
     if table.workers:
         return table.workers, max(1, table.threads)
@@ -150,7 +160,7 @@ def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int,
 
 
 def device_here() -> str:
-    """Return the device to run on, ``cpu`` or ``cuda``. The setting ``auto`` means CUDA if it is available."""
+    """Return the device to run on, ``cpu`` or ``cuda``. The setting ``auto`` selects CUDA if it is available."""
     if settings.VOICE_ASR_DEVICE != "auto":
         return str(settings.VOICE_ASR_DEVICE)
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
@@ -159,7 +169,7 @@ def device_here() -> str:
 def compute_type_here() -> str:
     """Return the compute type with which CTranslate2 should load the model.
 
-    On a CPU, CTranslate2's default converts a float16 checkpoint to float32, which takes two to three times as long as
+    By default, CTranslate2 converts a float16 checkpoint to float32 on a CPU. This takes two to three times as long as
     int8 and gives the same words. So this service's default on a CPU is int8.
     """
     if settings.VOICE_ASR_COMPUTE_TYPE == "default" and device_here() == "cpu":

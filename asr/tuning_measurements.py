@@ -1,9 +1,10 @@
 """Measure which settings run a model fastest on this device, for ``manage.py tune_asr``.
 
-The first step finds the numbers of workers and threads that recognise the most speech per second, with all stages of
-the engine running. The second step finds, for each length of encoder context, the batch size above which the time per
-item does not fall any further. A context that takes hardly less time than the next longer context is dropped, because
-units with different contexts usually cannot share a batch.
+The first step finds the numbers of workers and threads with which the whole engine recognises the most speech per
+second. The second step finds, for each length of encoder context, the batch size above which the time per item hardly
+falls any further. The encoder context is the length of audio that Whisper's encoder processes for a segment. A context
+that takes hardly less time than the next longer one is dropped, because segments with different contexts usually cannot
+share a batch.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Options, Samples, SpeechUnit
 from asr.whisper_engine import WhisperEngine
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-CLEAR_GAIN = 0.03  # a smaller relative gain may be noise, so the simpler choice is preferred
+CLEAR_GAIN = 0.03  # a smaller relative gain may be noise, so it is ignored
 CALLERS = 32  # number of parallel callers; enough to keep the engine busy
 SHORT_S = 4.0  # usual length of a request to a voice assistant
 LONGEST_BATCH_S = 2.0  # larger batches are not measured, because other requests would wait too long for them
@@ -32,7 +33,7 @@ Tell = Callable[[str], None]
 
 
 async def measured(checkpoint: Checkpoint, speech: Samples, *, seconds: float, tell: Tell) -> Tuning:
-    """Measure the model on this device and return the best tuning for it.
+    """Measure the model on this device, and return the best tuning.
 
     ``speech``: recorded speech of any length, float32 (n,) at 16 kHz.
     ``seconds``: duration of each measurement in the first step.
@@ -85,7 +86,7 @@ def splits(device: str, cores: int) -> list[tuple[int, int]]:
 
 
 def best(rates: dict[tuple[int, int], float]) -> tuple[int, int]:
-    """Return the pair (workers, threads of each worker) with the fewest threads among the nearly fastest pairs.
+    """Return the pair (workers, threads of each worker) with the fewest threads, among those that are nearly fastest.
 
     ``rates``: segments per second for each pair.
     """
@@ -105,8 +106,8 @@ def smallest_good_batch(costs: dict[int, float]) -> int:
 def contexts_worth_having(costs: dict[int, dict[int, float]]) -> list[int]:
     """Return the lengths of encoder context to use, in seconds, ascending.
 
-    The result contains the longest context, and each context that takes clearly less time per item than the next longer
-    context in the result.
+    Keep the longest context, and each context that takes clearly less time per item than the next longer one that is
+    kept.
 
     ``costs``: for each context in seconds, the seconds per item for each batch size.
     """
@@ -118,7 +119,7 @@ def contexts_worth_having(costs: dict[int, dict[int, float]]) -> list[int]:
 
 
 async def _rate(checkpoint: Checkpoint, table: Tuning, speech: Samples, seconds: float) -> float:
-    """Return the number of segments per second that the engine recognises while it always has work."""
+    """Return the number of segments that the engine recognises per second while it is fully loaded."""
     engine = WhisperEngine(checkpoint, table)
     await engine.load()
     done = 0
@@ -138,9 +139,10 @@ async def _rate(checkpoint: Checkpoint, table: Tuning, speech: Samples, seconds:
 
 
 async def _costs(engine: WhisperEngine, context_s: int, speech: Samples) -> dict[int, float]:
-    """Return the seconds per item for each batch size, with one length of encoder context.
+    """Return the seconds per item for each batch size, in an encoder context of ``context_s`` seconds.
 
-    Each figure is the better of two runs. Larger batches are measured until they get slower per item or take too long.
+    Each figure is the better of two runs. Batch sizes are measured in ascending order, until the time per item gets
+    clearly worse or a batch takes too long.
     """
     length = min(0.9 * context_s, MAX_SEGMENT_S)
     costs: dict[int, float] = {}
@@ -173,5 +175,5 @@ def _for_people(rates: dict[tuple[int, int], float], costs: dict[int, dict[int, 
 
 
 def batches_of(table: Tuning) -> Sequence[str]:
-    """Return the table's largest batches in words, one text for each length of encoder context."""
+    """Return a text about the maximum batch size for each length of encoder context, to show to the operator."""
     return [f"up to {batch} together in {context} s" for context, batch in sorted(table.batches.items())]

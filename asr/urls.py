@@ -1,4 +1,4 @@
-"""The paths of this app: HTTP endpoints and WebSockets."""
+"""The URL paths of this app's HTTP endpoints and WebSockets."""
 
 from __future__ import annotations
 

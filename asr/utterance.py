@@ -27,14 +27,14 @@ FIRST_PARTIAL_WITHIN_MS = 3_000
 # Together with the padding, this is about one word. Recognising less would find no word, and delay the next partial
 # result.
 FIRST_PARTIAL_SPEECH_S = 0.6
-BUSY_S = 0.25  # if the engine's wait is longer than this, a partial result is skipped unless it is overdue
+BUSY_S = 0.25  # if new work would wait longer than this, a partial result is skipped unless it is overdue
 OVERDUE_S = 2.0  # after this time without a partial result, the next one gets the priority of a final result
 PARTIAL_BACKOFF = 1.0  # pause after a partial result on an idle engine, as a multiple of the time that it took
 BUSY_PARTIAL_BACKOFF = 4.0  # the same for a partial result that had to wait, to leave the engine to other work
 MAX_PARTIAL_BACKOFF_S = 1.5
 MAX_BUSY_PARTIAL_BACKOFF_S = 4.0  # under load, partial results would otherwise be two fifths of the recogniser's work
-WAITED_MS = 30.0  # a partial result that waited longer than this for its batch competed with other work
-PARTIAL_DEADLINE_S = 2.0  # a later partial result is of no use
+WAITED_MS = 30.0  # a partial result that waited longer for its batch competed with other work
+PARTIAL_DEADLINE_S = 2.0  # a partial result that would come later is of no use
 FINAL_DEADLINE_S = 30.0
 _UNSPACED = ("zh", "yue", "ja")
 
@@ -45,13 +45,14 @@ logger = logging.getLogger(__name__)
 class UtteranceResult:
     """The final text of an utterance.
 
-    ``words``: words with their times on the stream's clock; empty unless requested.
+    ``words``: words with their times since the start of the stream; empty unless requested.
     ``tokens``: tokens with their log probabilities; empty unless requested.
-    ``start``: start of the speech, in samples on the stream's clock.
-    ``end``: end of the speech, in samples on the stream's clock.
+    ``start``: start of the speech, in samples since the start of the stream.
+    ``end``: end of the speech, in samples since the start of the stream.
     ``language``: code of the language of the first segment.
-    ``queued_ms``: total time that the segments waited for their batches.
-    ``last_text``: text of the last segment; if the utterance has no text, that of the segment before the utterance.
+    ``queued_ms``: total time in milliseconds that the segments waited for their batches.
+    ``last_text``: text of the last segment. If the utterance has no text, it is that of the segment before the
+    utterance.
     """
 
     text: str
@@ -81,11 +82,11 @@ class _Closed:
 class Utterance:
     """One utterance of live speech. Call ``feed`` for each frame, and ``complete`` or ``abandon`` at the end.
 
-    ``start``: start of the utterance, in samples on the stream's clock.
-    ``on_partial``: called as ``on_partial(utterance, text, stable)`` with each partial result. ``stable`` is
-    the beginning of ``text`` that later partial results do not change.
-    ``threshold``: probability from which a frame counts as speech.
-    ``not_before``: earliest sample that belongs to the utterance.
+    ``start``: start of the utterance, in samples since the start of the stream.
+    ``on_partial``: called as ``on_partial(utterance, text, stable)`` with each partial result. ``stable`` is the
+    beginning of ``text`` that later partial results do not change.
+    ``threshold``: minimum probability with which a frame counts as speech.
+    ``not_before``: first sample that may belong to the utterance.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Utterance:
 
     @property
     def end(self) -> int:
-        """The end of the utterance's audio so far, in samples on the stream's clock."""
+        """The end of the utterance's audio so far, in samples since the start of the stream."""
         return self.segmenter.position
 
     @property
@@ -133,14 +134,14 @@ class Utterance:
 
     @property
     def _awaits_first_word(self) -> bool:
-        """Whether the utterance has no words yet and is still short.
+        """Whether the utterance has no words yet, but is so short that words are still likely.
 
         Longer audio without a word is probably music.
         """
         return not self._has_shown and self.audio_ms < FIRST_PARTIAL_WITHIN_MS
 
     def feed(self, frame: Samples, probability: float) -> None:
-        """Take the next frame and start recognising the segments that it completes.
+        """Process the next frame, and start recognising the segments that it completes.
 
         ``frame``: float32 (``FRAME``,) at 16 kHz.
         ``probability``: probability that the frame is speech.
@@ -149,11 +150,11 @@ class Utterance:
         self._recognise_ahead()
 
     def begin_afresh(self, position: int) -> None:
-        """Continue at ``position``, where sound begins after digital silence, with a new segment."""
+        """Continue with a new segment at ``position``, where sound begins after digital silence."""
         self._recognise(self.segmenter.begin_afresh(position))
 
     def complete(self) -> int:
-        """End the last segment and start recognising it. Return its end, in samples on the stream's clock.
+        """End the last segment and start recognising it. Return its end, in samples since the start of the stream.
 
         If the utterance has no segment, return the utterance's start.
         """
@@ -176,7 +177,7 @@ class Utterance:
     async def result(self, decided: list[Evidence], before: str, length: int) -> UtteranceResult:
         """Return the final text of the utterance. Call this after ``recognised``.
 
-        ``decided``: evidence of the languages in the stream so far; the evidence of this utterance is appended.
+        ``decided``: evidence for the languages in the stream so far. The evidence of this utterance is appended.
         ``before``: text of the segment before this utterance.
         ``length``: length of the stream so far, in samples; times in the result are limited to it.
         """
@@ -202,10 +203,12 @@ class Utterance:
         return piece.samples(start, end)
 
     async def _settled(self, parts: list[Part], decided: list[Evidence]) -> Part:
-        """Return the first of ``parts`` in its final language, which is chosen by the same rules as in a recording.
+        """Choose the final language of the first of ``parts`` by the same rules as in a recording. Return the part.
+
+        If the language changes, recognise the part again.
 
         ``parts``: this part and those after it.
-        ``decided``: evidence of the languages of the earlier parts; the evidence of this part is appended.
+        ``decided``: evidence for the languages of the earlier parts. The evidence of this part is appended.
         """
         part, *following = parts
         if not self._detects:
@@ -221,9 +224,9 @@ class Utterance:
         return Part(part.segment, replace(again, languages=part.hypothesis.languages))
 
     def start_partial(self) -> None:
-        """Start recognising a partial result of the open segment, if one is due.
+        """Start recognising the open segment for a partial result, if one is due.
 
-        While the engine is busy, do this only if there has been none for ``OVERDUE_S``.
+        While the engine is busy, do this only if there has been no partial result for ``OVERDUE_S``.
         """
         now = time.monotonic()
         is_first = self._awaits_first_word
@@ -303,9 +306,9 @@ class Utterance:
                 self._closed.append(_Closed(piece, asyncio.create_task(self._recognised(piece))))
 
     def _recognise_ahead(self) -> None:
-        """During a pause, recognise the segment that will be the last if the pause ends the utterance.
+        """During a pause, recognise the segment that will be the last one if the pause ends the utterance.
 
-        The text is then ready when the utterance ends. Do this only while the engine is idle.
+        If it does, the text is ready sooner. Do this only while the engine is idle.
         """
         piece = self.segmenter.last_piece
         if self._ahead is not None and (piece is None or piece.segment != self._ahead.piece.segment):
@@ -332,7 +335,7 @@ class Utterance:
         return SpeechUnit(audio=audio, options=options, deadline=deadline, live=True, admitted=True)
 
     def _known(self) -> Options:
-        """Return the options. If they name no language, set the language of the latest recognised segment."""
+        """Return the options. If they name no language, add the language of the latest recognised segment."""
         if self._options.language is None:
             for closed in reversed(self._closed):
                 task = closed.task

@@ -39,7 +39,7 @@ _UNTRANSLATED = gettext_noop(
     "The model {} cannot translate: this is what was said, as it was said. Set VOICE_ASR_MODEL to one that can."
 )
 _UNDIARIZED = gettext_noop("Speakers are not told apart: all that was said is given to one speaker.")
-_TIMED_FORMATS = ("srt", "vtt", "verbose_json")  # not available as a stream, whose events have no times
+_TIMED_FORMATS = ("srt", "vtt", "verbose_json")  # not available as a stream, because its events have no times
 _DIARIZING_MODEL = "gpt-4o-transcribe-diarize"
 
 _RESPONSES = {
@@ -168,10 +168,10 @@ def _response(transcript: Transcript, fields: dict[str, Any]) -> HttpResponseBas
 async def _events(
     transcription: Transcription, work: Work, *, logprobs: bool, diarized: bool
 ) -> AsyncGenerator[bytes, None]:
-    """Yield OpenAI's server-sent events: a delta for each segment, then the whole text.
+    """Yield OpenAI's server-sent events: one with the text of each segment, and a last one with the whole text.
 
     ``logprobs``: whether the events list tokens with their log probabilities.
-    ``diarized``: whether each delta is followed by its segments, which name a speaker.
+    ``diarized``: whether the text of each segment is followed by events that attribute its phrases to a speaker.
     """
     transcript = transcription.transcript
     sent = ""

@@ -1,7 +1,7 @@
-"""Silero VAD, the network that finds speech, and faster-whisper's rules for its output.
+"""Silero VAD, the neural network for voice activity detection, and the parameters with which its output is used.
 
-``asr.segmenting`` applies the rules. Only speech is sent to the engine, because a Whisper model invents words for
-silence, noise and music.
+``asr.segmenting`` cuts the audio by these parameters. Only speech is sent to the engine, because a Whisper model
+invents words for silence, noise and music.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from faster_whisper.vad import VadOptions, get_vad_model
 from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, SPEECH_PADDING_MS, Samples
 
 NETWORK = Path(__file__).parent / "silero" / "voice_activity.onnx"
-_GAP = SAMPLE_RATE // 8  # long enough to be a gap between words rather than a stop consonant
+_GAP = SAMPLE_RATE // 8  # samples; a shorter gap may be a stop consonant within a word
 SPEECH = VadOptions(
     threshold=0.5,
     min_speech_duration_ms=100,
@@ -34,7 +34,7 @@ class Segment:
     ``start``: first sample of the segment.
     ``end``: first sample after the segment.
     ``speech``: number of samples that are speech.
-    ``spans``: ranges [start, end) of speech within the segment; empty: the whole segment is speech.
+    ``spans``: ranges [start, end) of speech within the segment. If empty, the whole segment is speech.
     """
 
     start: int
@@ -48,7 +48,7 @@ class Segment:
         return cls(start, end, end - start, ((start, end),))
 
     def joined(self, start: int, end: int) -> Segment:
-        """Return this segment extended by the later span [start, end) of speech."""
+        """Return this segment, extended by a later span of speech [start, end)."""
         return Segment(self.start, end, self.speech + end - start, (*self.spans, (start, end)))
 
     @property
@@ -64,8 +64,8 @@ class Segment:
 def network() -> onnxruntime.InferenceSession:
     """Return the ONNX Runtime session of the Silero VAD network. It may run in several threads at once.
 
-    This version of the network (``tools/training/voice_activity.py``) is four times as fast as faster-whisper's. In
-    this process, faster-whisper uses it too.
+    ``tools/training/voice_activity.py`` made this version of the network, which is four times as fast as the version in
+    faster-whisper. In this process, it replaces faster-whisper's version too.
     """
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
@@ -76,7 +76,10 @@ def network() -> onnxruntime.InferenceSession:
 
 
 def quietest(samples: Samples) -> int:
-    """Return the index of the quietest position of the samples, float32 (n,); the middle if they are too short."""
+    """Return the index of the quietest position in the samples, float32 (n,).
+
+    Return the middle if there are too few samples to decide.
+    """
     power = np.cumsum(np.square(samples, dtype=np.float64))
     if len(power) <= _GAP:
         return len(samples) // 2

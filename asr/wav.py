@@ -1,7 +1,7 @@
 """Read the WAV headers that occur in practice: RIFF, RF64, BW64 and Sony's W64, from files and from pipes.
 
-A program that writes to a pipe cannot fill in the sizes afterwards. It leaves a placeholder: zero, all ones, or another
-very large number. So a size in the header is used only if it is possible.
+A program that writes a WAV file to a pipe cannot fill in the sizes in the header afterwards. It leaves a placeholder:
+zero, all ones, or another very large number. So a size in the header is used only if it is plausible.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-#: More than the size of any upload. If a size in the header exceeds the data, it is a placeholder if it is larger than
-#: this; otherwise the file is truncated.
+#: More than the size of any upload. A size in the header that exceeds the data is a placeholder if it is at least this
+#: large. Otherwise the file is truncated.
 PLACEHOLDER_BYTES = 250_000_000
 _RIFF_KINDS = (b"RIFF", b"RF64", b"BW64")
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # end of the GUID of each chunk in W64, except the file's own
@@ -83,9 +83,9 @@ def _sample_bytes(data: bytes, start: int, announced: int) -> int:
 
 
 def _ends_in_chunks(data: bytes, position: int) -> bool:
-    """Return True if only whole chunks follow ``position``.
+    """Return True if only complete chunks follow ``position``.
 
-    If so, a size of zero in the header means that there are no samples; otherwise the zero is a placeholder.
+    If so, a size of zero in the header means that there are no samples. Otherwise, the zero is a placeholder.
     """
     while position + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, position)
@@ -98,7 +98,7 @@ def _ends_in_chunks(data: bytes, position: int) -> bool:
 def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield each chunk's name, the position of its content, and the size of its content. Stop after ``data``.
 
-    The size is that in the chunk's header, which may be a placeholder.
+    Positions and sizes are in bytes. The size is the one in the chunk's header, which may be a placeholder.
     """
     position = 12
     name = b""
@@ -111,7 +111,8 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 def _w64_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield each chunk's name, the position of its content, and the size of its content. Stop after ``data``.
 
-    In W64, the size in a chunk's header includes the 24 bytes of the header, and chunks begin at multiples of 8.
+    Positions and sizes are in bytes. In W64, the size in a chunk's header includes the 24 bytes of the header itself,
+    and chunks begin at multiples of 8 bytes. A placeholder is yielded as 0.
     """
     position = 40
     name = b""

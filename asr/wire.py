@@ -1,4 +1,7 @@
-"""Pack and unpack speech recognition units for the inference tier (``inference.wire`` has the message format)."""
+"""Convert speech segments and their results to messages for the inference tier, and back.
+
+``inference.wire`` describes the message format.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,7 @@ _ROUNDING_S = 0.1  # tolerance for a segment's length, because its end may be ro
 
 
 class SpeechCodec:
-    """Packs and unpacks the units and the results of speech recognition.
-
-    Implements ``Codec[SpeechUnit, Hypothesis]``.
-    """
+    """A ``Codec[SpeechUnit, Hypothesis]``, which packs and unpacks the units and the results of speech recognition."""
 
     def pack_unit(self, unit: SpeechUnit) -> tuple[Fields, bytes]:
         samples, payload = pack_samples(unit.audio)

@@ -55,7 +55,7 @@ class Work:
 
     ``deadline``: time by which the results must be ready, in seconds of ``time.monotonic()``.
     ``is_streaming``: True once the response is a ``WorkStream``, which settles the work when the stream ends.
-    ``is_live``: True for a socket, which sends results at once, so that checks at the gate's end would be too late.
+    ``is_live``: True for a socket. It sends results at once, so checks at the end of the gate would be too late.
     """
 
     def __init__(self, kind: Kind, caller: Caller) -> None:

@@ -53,8 +53,8 @@ class TtsConfig(AppConfig):
 def register_kokoro() -> None:
     """Register Kokoro before all other speech models, if the settings choose Kokoro.
 
-    If the models run in an inference tier (``VOICE_INFERENCE_URL``), this process cannot check whether Kokoro's files
-    are installed there. Kokoro is then registered only if ``VOICE_TTS_MODEL`` names it.
+    If the models run in other processes (the inference tier, ``VOICE_INFERENCE_URL``), this process cannot check
+    whether Kokoro's files are installed there. Kokoro is then registered only if ``VOICE_TTS_MODEL`` names it.
     """
     from model_store.catalogue import Task
     from model_store.catalogue import catalogue as models

@@ -94,7 +94,7 @@ def _is_alone(engines: Iterable[EngineStats]) -> bool:
 
 
 def fallback_unit(unit: SpeechUnit) -> SpeechUnit:
-    """Return a copy of the unit with an eSpeak NG voice, or the unit itself if no such voice speaks its language.
+    """Return a sentence's unit with an eSpeak NG voice, or the unit unchanged if no such voice speaks its language.
 
     If possible, the new voice has the same sex and the same OpenAI name as the old voice.
     """

@@ -21,9 +21,9 @@ _BUCKET_CHARACTERS = 80
 
 
 class CoquiEngine:
-    """Runs all configured Coqui models.
+    """Runs all configured Coqui models. Each unit is a sentence to speak.
 
-    ``submit`` raises ``EngineUnavailable``, with the reason, if the unit's model has not loaded.
+    ``submit`` raises ``EngineUnavailable``, with the reason, if the model of the unit's voice has not loaded.
     """
 
     def __init__(

@@ -113,7 +113,7 @@ def _library() -> _Library:
 
 
 def start() -> None:
-    """Load the library, so that the first call need not. Raise ``EspeakError`` if the library does not start."""
+    """Load the library, so that the first call is not slow. Raise ``EspeakError`` if the library does not start."""
     _library()
 
 

@@ -68,7 +68,7 @@ def _run(units: list[SpeechUnit]) -> list[Speech | Exception]:
 
 
 def speak_unit(unit: SpeechUnit) -> Speech | Exception:
-    """Return the speech for one unit, or the ``EspeakError`` if eSpeak NG fails."""
+    """Return the speech for one unit (a sentence or a part of one), or the ``EspeakError`` if eSpeak NG fails."""
     parameters = unit.voice.parameters
     own_pace = int(parameters.get("rate", NORMAL_RATE)) / NORMAL_RATE
     rate, tempo = espeak_rate(unit.speed * own_pace)
@@ -85,7 +85,7 @@ def speak_unit(unit: SpeechUnit) -> Speech | Exception:
 
 
 def _pieces(unit: SpeechUnit, voice: str) -> Iterable[tuple[EspeakPiece, str]]:
-    """Return the unit's pieces, each with the eSpeak NG voice that speaks it.
+    """Split a unit's text into pieces. Return each piece with the name of the eSpeak NG voice that speaks it.
 
     With a Malay voice, the text is turned into phonemes, and words of another language are separate pieces with a voice
     of that language. With any other voice, the plain text is one piece.

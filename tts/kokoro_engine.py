@@ -39,7 +39,7 @@ class KokoroEngine:
 
     ``threads``: number of CPU threads for one sentence; 0 means two, or one on a single core.
     ``workers``: number of sentences spoken at once; 0 means the number of cores divided by ``threads``.
-    ``max_queue``: maximum number of waiting units.
+    ``max_queue``: maximum number of waiting sentences.
     ``load``: function that loads the model.
     """
 

@@ -1,5 +1,7 @@
 """Choose the voice for each sentence of a reply, by the sentence's language and by the load and state of the engines.
 
+The neural engine is Kokoro; eSpeak NG is the fallback.
+
 - Brown-out: if the neural engine is too busy when a reply begins, eSpeak NG speaks the whole reply (``tts.brownout``).
 - If the neural engine fails at a sentence, eSpeak NG speaks that sentence and the rest of the reply.
 
@@ -31,8 +33,8 @@ def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
 
     ``voice``: the requested voice of the reply.
     ``language``: language of the sentence.
-    ``follows_text``: whether the voice may change between Malay and English sentences. The other voice must be of the
-    same model.
+    ``follows_text``: whether the voice may change between Malay and English sentences. It changes only to a voice of
+    the same model.
 
     Tamil and Chinese have separate scripts. A voice that cannot speak one of them is therefore always replaced, by a
     voice of the same sex if possible. If no voice is suitable, return the requested voice.
@@ -83,7 +85,7 @@ class ReplyVoice:
         return self.is_neural and settings.VOICE_TTS_BROWNOUT
 
     def unit(self, *, text: str, language: str, **fields: Any) -> SpeechUnit:
-        """Return a unit for one sentence, with the voice that will speak it.
+        """Return the unit of work for one sentence, with the voice that will speak it.
 
         ``fields``: other fields of ``SpeechUnit``.
         """

@@ -98,7 +98,7 @@ class DaphneServer(Daphne):
             reactor.stop()
 
     async def _drain(self) -> None:
-        """Let running requests finish and send their answers, cancel the rest, release all resources and stop."""
+        """Wait for running requests, cancel those that take too long, release all resources and stop."""
         ends = time.monotonic() + settings.VOICE_GRACE_S
         await lifecycle().drain(settings.VOICE_GRACE_S)
         # A finished request may still have bytes in Daphne's buffers. Wait until they are sent.

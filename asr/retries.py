@@ -217,9 +217,9 @@ def phrases(tokens: list[int], tokenizer: Tokenizer, duration_s: float) -> list[
 
 
 def _whole_characters(tokens: list[int], tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
-    """Split the tokens before an incomplete last character, and return both parts.
+    """Split the tokens into those of complete characters and those of an incomplete last character.
 
-    The second part has at most three tokens. It is empty if the last character is complete.
+    The second list has at most three tokens. It is empty if the last character is complete.
     """
     for kept in range(len(tokens), max(-1, len(tokens) - 4), -1):
         if not str(tokenizer.decode(tokens[:kept])).endswith(REPLACEMENT):

@@ -103,9 +103,9 @@ class ApiKeyAdmin(AuditedAdmin):
         request.issued_key = key  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """Show the new key once, in this response.
+        """Show the new key, in this response only.
 
-        A Django message is not used for this, because it might store the key in a cookie.
+        A Django message is not used for this, because Django might store the message, and the key in it, in a cookie.
         """
         context = {
             **self.admin_site.each_context(request),

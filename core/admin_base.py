@@ -1,6 +1,6 @@
-"""Base classes for read-only and audited admin pages, and functions for the URLs of rows.
+"""Base classes for read-only and audited admin pages, and functions to link to rows and to look them up.
 
-``page_of`` returns the URL of a row's page; ``found``, ``first`` and ``exists`` look up a row by the id in a URL.
+``page_of`` returns the URL of a row's page. ``found``, ``first`` and ``exists`` look up a row by the id in a URL.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ReadOnly:
 
 
 class AuditedAdmin(ModelAdmin):
-    """An admin page that records who makes each change, and the reason if the form asks for one."""
+    """An admin page that records in the audit trail who makes each change, and why if the form asks for a reason."""
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         why = request.POST.get("why", "") or request.POST.get("note", "")

@@ -1,12 +1,12 @@
-"""Export or erase an end user's entries in the admin's log (Django's ``LogEntry``).
+"""Export or erase the entries about an end user in the admin's log (Django's ``LogEntry``).
 
-An entry can name an end user in two ways. It may describe a change of one of the end user's rows, or a change of
-another object (a cohort, a plan) that lists one of these rows. In both cases, the label of the row contains the end
-user's id.
+An entry can name an end user in two ways. It can describe a change of a row that belongs to the end user. Or it can
+describe a change of another object, such as a cohort or a plan, together with which the end user's row was changed. In
+both cases, the entry contains the label of the row (its ``str``), which contains the end user's id.
 
-Sentences that staff have written are left unchanged, because an id in them cannot be distinguished from an ordinary
-word or number. If two client applications use the same id for two end users, the entries of both are exported or
-erased, as are their rows in some of the roll-out's tables (``rollout.personal_data``).
+Text that staff have written is left unchanged, because an id in it cannot be distinguished from an ordinary word or
+number. If two client applications use the same id for different end users, the entries of both end users are exported
+or erased. The same is true of some of the roll-out's tables (``rollout.personal_data``).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Rows = Iterable[QuerySet[Any]]
 def export(rows: Rows, user: str) -> list[dict[str, Any]]:
     """Return the log entries that are about ``rows`` or name the end user, oldest first.
 
+    Each entry is a dictionary with the keys ``at`` (time), ``what`` (label of the changed object) and ``message``.
+
     ``rows``: query sets of the end user's rows.
     ``user``: the end user's id.
-
-    Each entry is a dict of ``at`` (the time), ``what`` (the label of the object) and ``message``.
     """
     entries = {entry.pk: entry for entry in [*_about(rows), *_naming(user)]}
     return [
@@ -43,14 +43,14 @@ def export(rows: Rows, user: str) -> list[dict[str, Any]]:
 
 
 def erase(rows: Rows, user: str, nobody: str) -> int:
-    """Erase an end user from the log, and return the number of entries changed.
-
-    ``rows``: query sets of the end user's rows; they must still have the end user's id.
-    ``user``: the end user's id.
-    ``nobody``: text that replaces the id.
+    """Erase an end user from the log, and return the number of changed entries.
 
     In entries about ``rows``, the label and the message are replaced. In other entries that name the end user, only the
     id is replaced. The time, the author and the kind of change are kept.
+
+    ``rows``: query sets of the end user's rows. Call this before the rows themselves are deleted or changed.
+    ``user``: the end user's id.
+    ``nobody``: text that replaces the id.
     """
     about = [entry.pk for entry in _about(rows)]
     for entry_pk in about:
@@ -69,12 +69,12 @@ def erase(rows: Rows, user: str, nobody: str) -> int:
 
 
 def written(user: str) -> tuple[str, str]:
-    """Return the two forms in which the log may contain an id: unchanged, and escaped for ASCII-only JSON."""
+    """Return the two forms in which an id may be written in the log: unchanged, and escaped as in ASCII-only JSON."""
     return user, json.dumps(user)[1:-1]
 
 
 def _label(user: str) -> re.Pattern[str]:
-    """Return a pattern that matches labels of an end user's rows: the id alone, or ``client: id: plan``."""
+    """Return a pattern that matches the labels of an end user's rows, which are the id or ``client: id: plan``."""
     return re.compile(rf"(?P<before>\A|\A[^:]*: ){re.escape(user)}(?P<after>\Z|: .+\Z)", re.DOTALL)
 
 
@@ -89,7 +89,7 @@ def _without(user: str, label: str, nobody: str) -> str:
 
 
 def _parts(entry: LogEntry) -> list[dict[str, Any]]:
-    """Return the changes that Django's forms have recorded in the entry; [] if the message is plain text."""
+    """Return the changes that the entry's message lists as JSON; [] if the message is plain text."""
     try:
         message = json.loads(entry.change_message)
     except ValueError:
@@ -108,7 +108,7 @@ def _is_of_people(entry: LogEntry) -> bool:
 
 
 def _models_of_people() -> set[type[Model]]:
-    """Return the models whose rows belong to an end user. These models have a text field ``user``."""
+    """Return the models whose rows belong to an end user, that is, all models with a text field ``user``."""
     return {
         model
         for model in apps.get_models()

@@ -1,6 +1,6 @@
-"""The admin's login form, which limits the number of attempts and the CPU load of password checks.
+"""The admin's login form, which limits the number of login attempts and the CPU load of password checks.
 
-Threads: Django validates the form in the threads of its synchronous views. A semaphore lets only one thread at a time
+Threads: Django validates the form in the threads that run synchronous views. A semaphore lets only one thread at a time
 check a password.
 """
 
@@ -50,7 +50,7 @@ class LimitedLoginForm(AuthenticationForm):
 
 
 def _counter(*parts: str) -> str:
-    """Return the cache key of a counter.
+    """Return the cache key of the counter that ``parts`` identify, such as a user name and an IP address.
 
     The key is a hash, because a user name may contain characters that are not allowed in cache keys.
     """
@@ -58,7 +58,7 @@ def _counter(*parts: str) -> str:
 
 
 def _count(key: str) -> int:
-    """Count an attempt and return the number of attempts so far.
+    """Count a login attempt, and return the number of attempts within the window, including this one.
 
     If the cache is unavailable, return 0, so that no login is refused.
     """

@@ -1,7 +1,8 @@
-"""Base classes for append-only tables (the ledger, the audit trail), whose rows cannot be changed or deleted.
+"""Base classes for append-only tables (the ledger and the audit trail), whose rows cannot be changed or deleted.
 
-The classes here refuse changes that are made with Django's models. Database triggers refuse changes that are made in
-other ways: those of the ledger are in ``usage.triggers``, those of the audit trail in a migration of ``rollout``.
+These classes refuse changes that are made with Django's models. Changes that are made in other ways, such as with SQL,
+are refused by database triggers. The ledger's triggers are in ``usage.triggers``, and those of the audit trail are in a
+migration of ``rollout``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class AppendOnly(Exception):
 
 
 class AppendOnlyQuerySet(models.QuerySet[M]):
-    """A query set that can read and create rows. Other operations raise ``AppendOnly``."""
+    """A query set that can read and create rows. Methods that change or delete rows raise ``AppendOnly``."""
 
     def update(self, **_values: Any) -> NoReturn:
         raise AppendOnly(str(self.model._meta.verbose_name_plural))
@@ -34,7 +35,7 @@ class AppendOnlyQuerySet(models.QuerySet[M]):
 
 
 class AppendOnlyModel(models.Model):
-    """A model whose rows can be created, but not changed or deleted. An attempt to do so raises ``AppendOnly``."""
+    """A model whose rows can be created, but not changed or deleted. Other changes raise ``AppendOnly``."""
 
     class Meta:
         abstract = True

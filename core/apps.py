@@ -8,7 +8,7 @@ from django.db.models.signals import pre_delete
 
 class CoreConfig(AppConfig):
     name = "core"
-    label = "voiceproject"  # former home of these models; existing tables and migrations bear this name
+    label = "voiceproject"  # the app's former name, which existing tables and migrations contain
     verbose_name = "Callers"
 
     def ready(self) -> None:

@@ -1,7 +1,7 @@
 """The audit trail of all changes to API keys, rules, plans, prices and the roll-out.
 
-Saving or deleting a row of an ``Audited`` model adds an entry to the trail in the same transaction, so no such change
-can be missed. The context manager ``acting`` sets the author of the changes within its block, and the reason for them.
+When a row of an ``Audited`` model is saved or deleted, an entry is added to the audit trail in the same transaction. So
+no change can be missed. The context manager ``acting`` sets who makes the changes within its block, and why.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from core.quantities import MICROS, NONE, span
 
 M = TypeVar("M", bound="Audited")
 
-committed = Signal()  # sent after a change has been committed to the trail
-MAX_SHOWN = 20  # maximum number of names that ``names`` lists; it only counts the others
+committed = Signal()  # sent after the transaction of a change has been committed
+MAX_SHOWN = 20  # maximum number of names that ``names`` lists
 
 
 @dataclass(frozen=True)
 class Actor:
     """The author of changes.
 
-    ``who``: user name, or name of the ramp or management command.
+    ``who``: name of the user, the management command, or the ramp (an automatic roll-out in steps).
     ``why``: reason for the changes, or "".
-    ``at``: time to record for the changes; None: now.
+    ``at``: time to record for the changes; None for the present time.
     """
 
     who: str
@@ -48,9 +48,10 @@ _actor: ContextVar[Actor | None] = ContextVar("rollout_actor", default=None)
 
 @contextmanager
 def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None]:
-    """Record the changes within the block as made by ``who`` for the reason ``why``.
+    """Record all changes within the ``with`` block as made by ``who`` for the reason ``why``.
 
-    ``at``: time to record, for changes that were made in the past; None: the time of the enclosing block, or now.
+    ``at``: time to record, if the changes were made in the past. None means the time that an enclosing block of
+    ``acting`` has set, or else the present time.
     """
     outer = _actor.get()
     token = _actor.set(Actor(who, why, at or (outer.at if outer else None)))
@@ -61,7 +62,7 @@ def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None
 
 
 def actor() -> Actor:
-    """Return the actor that ``acting`` has set. Without one, return the running management command as the actor."""
+    """Return the actor that ``acting`` has set. Outside an ``acting`` block, this is the running program or command."""
     named = _actor.get()
     if named is not None:
         return named
@@ -70,9 +71,11 @@ def actor() -> Actor:
 
 
 class Change(AppendOnlyModel):
-    """An entry of the audit trail: one change by staff, a management command or a ramp (a scheduled roll-out).
+    """An entry of the audit trail, which describes a change of one row.
 
-    ``who``, ``why``: see ``Actor``.
+    ``at``: time of the change.
+    ``who``: name of the user, the management command, or the ramp (an automatic roll-out in steps).
+    ``why``: reason for the change, or "".
     ``subject``: name of the changed row.
     ``before``: old values of the changed fields; {} for a new row.
     ``after``: new values of the changed fields; {} for a deleted row.
@@ -100,7 +103,7 @@ class Change(AppendOnlyModel):
         return ", ".join(f"{name} {before} → {after}" for name, before, after in self.fields_in_words())
 
     def fields_in_words(self) -> list[tuple[str, str, str]]:
-        """Return (name, before, after) as text, for each field whose text differs."""
+        """Return (name, old value, new value) as text, for each field whose old and new text differ."""
         names = [*self.before, *(name for name in self.after if name not in self.before)]
         rows = [(_label(name), _shown(self.before, name), _shown(self.after, name)) for name in names]
         return [row for row in rows if row[1] != row[2]]
@@ -122,7 +125,7 @@ def _shown(fields: dict[str, Any], name: str) -> str:
 
 
 def record(subject: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Add a row to the trail, and send the signal ``committed`` once the transaction is committed.
+    """Add an entry to the audit trail, and send the signal ``committed`` after the transaction has been committed.
 
     Call this function in the transaction of the change.
 
@@ -152,7 +155,7 @@ class AuditedQuerySet(models.QuerySet[M]):
 class Audited(models.Model):
     """A model whose changes are recorded in the audit trail.
 
-    ``recorded``: names of the fields whose changes are recorded.
+    ``recorded``: names of the fields whose changes are recorded. A subclass must set it.
     """
 
     recorded: ClassVar[tuple[str, ...]]
@@ -175,7 +178,7 @@ class Audited(models.Model):
                 )
 
     def _reread(self) -> Audited:
-        # Read the row back, to compare database types: an assigned float or string would count as a change.
+        # Read the row back, so that database types are compared. An assigned float or string would count as a change.
         rows: Any = type(self)._base_manager
         row: Audited = rows.get(pk=self.pk)
         return row
@@ -206,15 +209,16 @@ def _plain(value: Any) -> Any:
 
 
 def is_deleted(instance: Audited, **_signal: Any) -> None:
-    """Record a deletion in the audit trail.
+    """Record the deletion of a row in the audit trail.
 
-    Django's signal ``pre_delete`` calls this function, also for cascaded deletions.
+    Django's signal ``pre_delete`` calls this function, even if the row is deleted together with a row that it refers
+    to.
     """
     record(instance.subject(), instance._facts(), {})
 
 
 def names(values: Iterable[str]) -> str:
-    """Return the names, joined with commas. After ``MAX_SHOWN`` names, only say how many more there are."""
+    """Return the names as text, separated by commas. After ``MAX_SHOWN`` names, only say how many more there are."""
     known = list(values)
     more = f" and {len(known) - MAX_SHOWN:,} more" if len(known) > MAX_SHOWN else ""
     return ", ".join(known[:MAX_SHOWN]) + more

@@ -1,4 +1,4 @@
-"""Cached database lookups, which requests share and can still use for some time while the database is unavailable."""
+"""Cache database lookups, so that requests can share them and can still use them while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ V = TypeVar("V")
 class SharedLookup(Generic[V]):
     """A cache of database lookups. Concurrent requests for the same key share one lookup.
 
-    While the database is unavailable, cached values are used for at most ``VOICE_DATABASE_OUTAGE_S``. A cached None
-    (nothing was found) is not used then: the row may have been created since, and a valid request would be refused.
+    While the database is unavailable, cached values are used for at most ``VOICE_DATABASE_OUTAGE_S`` seconds. But a
+    cached None, which means that no row was found, is not used then. The row may have been created since the lookup,
+    and a valid request would be refused.
 
     ``max_keys``: maximum number of keys in the cache.
-    ``fresh_s``: seconds for which a value is used without another lookup.
+    ``fresh_s``: seconds for which a cached value is used without another lookup.
     """
 
     def __init__(self, max_keys: int, fresh_s: float) -> None:
@@ -30,7 +31,7 @@ class SharedLookup(Generic[V]):
         self._known: TTLCache[str, V] = TTLCache(max_keys, settings.VOICE_DATABASE_OUTAGE_S)
 
     async def get(self, key: str, find: Callable[[], V]) -> V:
-        """Return the value for ``key``. If there is no fresh value, call ``find`` in a thread.
+        """Return the value for ``key``. If there is no fresh value, look it up with ``find``, which runs in a thread.
 
         Raise ``DatabaseError`` if the database is unavailable and no earlier value is known.
         """

@@ -1,4 +1,4 @@
-"""Admin pages that ask for confirmation, and for a reason if one is needed, before they carry out an action."""
+"""Admin pages that ask for confirmation, and if necessary for a reason, before an action is carried out."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Question:
 
     ``title``: heading of the page.
     ``consequence``: text that says what the action will do.
-    ``back``: URL of the page to show afterwards.
-    ``do``: function that carries out the action. It takes the form's cleaned data and returns a message to show. If it
+    ``back``: URL of the page to show after the action.
+    ``do``: function that carries out the action. It takes the form's cleaned data, and returns a message to show. If it
     raises ``DomainError``, the error's message is shown instead.
-    ``button``: label of the button that confirms.
-    ``form``: form with further fields to fill in.
+    ``button``: label of the button that confirms the action.
+    ``form``: form with fields to fill in before confirming.
     ``initial``: initial values of these fields.
-    ``carried``: names and values of hidden fields, which submit the rows selected in a list once more.
-    ``is_harmful``: whether the action is harmful, so that the button is red.
+    ``carried``: names and values of hidden fields. They submit the rows that were selected in a list once more.
+    ``is_harmful``: whether the action may do harm. If so, the button is red.
     """
 
     title: str
@@ -66,11 +66,12 @@ class Question:
 def ask(
     request: HttpRequest, model_admin: ModelAdmin[Any], question: Question, *, is_sent: bool | None = None
 ) -> HttpResponse:
-    """Return the confirmation page. If its form has been submitted and is valid, act and redirect to ``question.back``.
+    """Return the confirmation page for an action. If its valid form has been submitted, carry out the action instead.
 
-    The page is needed because a link sends a GET request, which must not change anything.
+    After the action, redirect to ``question.back``. The page is needed because links send GET requests, which must not
+    change anything.
 
-    ``is_sent``: whether the form has been submitted; None: yes if the request is a POST.
+    ``is_sent``: whether the form has been submitted; None if each POST request submits it.
     """
     is_sent = request.method == "POST" if is_sent is None else is_sent
     form = question.form(request.POST if is_sent else None, initial=dict(question.initial))
@@ -108,10 +109,12 @@ def ask_for_reason(
     is_harmful: bool = True,
     why: str = "",
 ) -> HttpResponse:
-    """Show a confirmation page that asks for a reason. If it has been confirmed, call ``do`` and redirect to ``back``.
+    """Return a confirmation page that asks for a reason. Once it is confirmed, call ``do`` and redirect to ``back``.
 
-    ``do``: makes the change for the given reason, and returns the message to show afterwards.
-    ``why``: the reason that the field contains at first, which saves time in an emergency.
+    The parameters are those of ``Question``, except for these two:
+
+    ``do``: function that carries out the action for the given reason, and returns a message to show.
+    ``why``: initial value of the reason, which saves time in an emergency.
     """
 
     def answered(fields: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""The context of the current request, which all code that serves the request can read, for example logging.
+"""The context of the current request, which can be read by all code that serves the request, such as the log formatter.
 
-``gateway.edge`` creates the context of an HTTP request; ``gateway.socket`` creates that of a WebSocket. All tasks and
-threads of the request share one object, so outer layers can read the values that an inner layer sets.
+``gateway.edge`` creates the context of an HTTP request, and ``gateway.socket`` that of a WebSocket. All tasks and
+threads of a request share one object, so outer layers can read values that inner layers have set.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Settleable(Protocol):
-    """Metered work of a request. ``settle`` must be called whether the request succeeds or fails."""
+    """Metered work of a request. Call ``settle`` when the request ends, whether it succeeds or fails."""
 
     async def settle(self, error: BaseException | None = None) -> None: ...
 
@@ -33,11 +33,11 @@ class Admitted(Protocol):
 class RequestContext:
     """The state of one request.
 
-    ``id``: id of the request, for the logs and the response's headers; sent by the client, or generated.
+    ``id``: id of the request, for the logs and the response's headers. It is sent by the client or generated.
     ``started``: start of the request, in seconds of ``time.monotonic()``.
-    ``rate``: the caller's rate limit; None until this request has been counted.
-    ``once``: id shared by all retries with the same idempotency key; None without an idempotency key.
-    ``admitted``: the request's work as admitted by admission control; None before that.
+    ``rate``: state of the caller's rate limit; None until this request has been counted.
+    ``once``: id that all retries with the same idempotency key share; None if the request has no idempotency key.
+    ``admitted``: the work that admission control has admitted for this request; None before admission.
     ``work``: metered work to settle when the request ends.
     ``headers``: headers to add to the response.
     ``notes``: fields to add to the request's line in the access log.
@@ -71,7 +71,7 @@ def maybe_current() -> RequestContext | None:
 
 
 def current() -> RequestContext:
-    """Return the context of the current request. Outside a request (in a test, say), create a new context."""
+    """Return the context of the current request. Outside a request, for example in a test, create a new context."""
     context = _current.get()
     if context is None:
         context = RequestContext()

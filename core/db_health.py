@@ -1,9 +1,9 @@
-"""Circuit breaker for the database: once an outage is known, requests no longer wait for the database.
+"""A circuit breaker for the database. Once an outage is known, requests no longer wait for the database.
 
-Requests send all their queries through ``ask``. The first queries in an outage fail after the connection timeout, or
-after ``PATIENCE_S`` if the database accepts connections but does not answer. From then on, queries fail at once with
-``DatabaseError``, and their callers use cached values for at most ``VOICE_DATABASE_OUTAGE_S``. ``usage.ledger_writer``
-checks every second whether the database is back.
+Requests make all their queries with ``ask``. The first queries in an outage fail after the connection timeout, or after
+``PATIENCE_S`` if the database accepts connections but does not answer. From then on, queries fail at once with
+``DatabaseError``, and their callers use cached values for at most ``VOICE_DATABASE_OUTAGE_S`` seconds.
+``usage.ledger_writer`` checks every second whether the database is back.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ R = TypeVar("R")
 
 UNAVAILABLE_ERRORS = (OperationalError, InterfaceError)
 PATIENCE_S = 5.0  # longer than a busy database needs to answer, shorter than clients wait
-RETRY_AFTER_S = 5.0  # after this time, calls try the database again, even where nothing checks it (tests, commands)
+RETRY_AFTER_S = 5.0  # after this time, calls try the database again, because tests and commands have no regular check
 
 
 class Database:
-    """The state of the circuit breaker: whether the database is known to be unavailable. Thread-safe.
+    """The state of the circuit breaker. Its methods may be called in any thread.
 
-    ``has_answered``: whether any call has succeeded in this process, so that cached values may exist.
+    ``has_answered``: whether any call has succeeded in this process. If so, cached values may exist.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Database:
 
     @property
     def unavailable_s(self) -> float:
-        """How long the database has been unavailable, in seconds; 0 while it is available."""
+        """The time in seconds for which the database has been unavailable; 0 while it is available."""
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
@@ -73,10 +73,10 @@ class Database:
             raise OperationalError("the database is unavailable")
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call ``function`` and return its result. Record an outage if the call shows that the database is unavailable.
+        """Call ``function`` and return its result. Record an outage if its error shows that there is one.
 
-        Raise ``OperationalError`` without calling ``function`` while the database is known to be unavailable. Errors of
-        ``function`` are passed on.
+        While the database is known to be unavailable, raise ``OperationalError`` without calling ``function``. Errors
+        of ``function`` are raised unchanged.
         """
         self.check()
         try:
@@ -92,10 +92,10 @@ database = Database()
 
 
 async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call ``function``, which queries the database, in a thread, and return its result.
+    """Run ``function``, which queries the database, in a thread, and return its result.
 
     Raise ``OperationalError`` if the database does not answer within ``PATIENCE_S``, or at once while the database is
-    known to be unavailable. Errors of ``function`` are passed on.
+    known to be unavailable. Errors of ``function`` are raised unchanged.
     """
     database.check()
     return await with_timeout(database_sync_to_async(database.call)(function, *args, **kwargs))
@@ -104,8 +104,8 @@ async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 async def with_timeout(call: Awaitable[R]) -> R:
     """Await ``call``, which queries the database, and return its result.
 
-    Raise ``OperationalError`` if there is no result within ``PATIENCE_S``. The query then continues in its thread, and
-    may still succeed.
+    Raise ``OperationalError`` if there is no result within ``PATIENCE_S``. In this case, the query continues in its
+    thread, and may still succeed.
     """
     try:
         async with asyncio.timeout(PATIENCE_S):

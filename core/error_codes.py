@@ -1,6 +1,6 @@
 """The error codes of the API, each with its HTTP status, OpenAI's error type, and the party that is responsible.
 
-The same reason for a refusal has the same code at every endpoint.
+If several endpoints refuse a request for the same reason, they use the same code.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class ErrorCode(StrEnum):
     """An error code of the API.
 
     ``status``: HTTP status.
-    ``fault``: party that is responsible.
-    ``type``: OpenAI's error type. Several codes share one type.
+    ``fault``: party that is responsible for the error.
+    ``type``: OpenAI's error type, which is coarser than the code.
     """
 
     status: int

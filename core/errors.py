@@ -29,11 +29,11 @@ UNAVAILABLE_RETRY_AFTER_S = 5.0
 
 
 class DomainError(Exception):
-    """Base class of the errors with which an app refuses a request. The message is shown to the user.
+    """Base class of the errors with which the project's apps refuse a request. The message is shown to the user.
 
-    Domain errors know nothing of HTTP: ``gateway.error_mapping`` converts them to ``ApiError``.
+    Domain errors do not depend on HTTP. ``gateway.error_mapping`` converts them to ``ApiError``.
 
-    ``retry_after_s``: seconds after which a retry may succeed; None: unknown.
+    ``retry_after_s``: seconds after which a retry may succeed; None if this is not known.
     """
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
@@ -42,13 +42,13 @@ class DomainError(Exception):
 
 
 class ApiError(Exception):
-    """An error response of the API.
+    """An error that is sent to the client of the API as a response.
 
     ``code``: error code of the API.
     ``message``: text to show to the user.
     ``param``: name of the request parameter that is wrong, or None.
     ``retry_after``: value of the Retry-After header in seconds, or None.
-    ``status``: HTTP status; None: the status of the error code.
+    ``status``: HTTP status; None to use the status of the error code.
     """
 
     def __init__(
@@ -85,17 +85,17 @@ _answers: dict[type[BaseException], Callable[[Any], ApiError]] = {}
 
 
 def answer_with(kind: type[E], answer: Callable[[E], ApiError]) -> None:
-    """Register ``answer`` as the function that converts exceptions of class ``kind`` to API errors.
+    """Register ``answer`` as the function that converts exceptions of the class ``kind`` to API errors.
 
-    Exceptions of a subclass are converted too, unless a function is registered for the subclass.
+    It also converts exceptions of subclasses, unless another function is registered for the subclass.
     """
     _answers[kind] = answer
 
 
 def as_api_error(error: BaseException) -> ApiError:
-    """Return the API error for an exception.
+    """Convert an exception to an API error.
 
-    The error for an unknown exception has status 500, and its message reveals nothing about the exception.
+    For an unknown exception, the API error has status 500 and a message that reveals nothing about the exception.
     """
     for kind in type(error).__mro__:
         if kind in _answers:
@@ -162,7 +162,10 @@ def _from_rest_framework(error: drf.APIException) -> ApiError:
 def _first_detail(detail: Any, param: str | None = None) -> tuple[str | None, drf.ErrorDetail]:
     """Return the path of the first invalid field, and the error of this field.
 
-    The path of the third item of the field ``tags``, for example, is ``tags[2]``.
+    For example, the path of the third item in the field ``tags`` is ``tags[2]``.
+
+    ``detail``: the errors of a ``ValidationError``, which may be nested.
+    ``param``: path of the field to which ``detail`` belongs; None at the top level.
     """
     if isinstance(detail, Mapping):
         field, nested = next(iter(detail.items()))
@@ -183,7 +186,7 @@ def _first_detail(detail: Any, param: str | None = None) -> tuple[str | None, dr
 
 
 def report(error: BaseException) -> ApiError:
-    """Return the API error for an exception, and log the exception if an operator should look into it."""
+    """Convert an exception to an API error, and log the exception if an operator should know about it."""
     answer = as_api_error(error)
     if answer.status == 500:
         logger.error("unhandled error", exc_info=error)

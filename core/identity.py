@@ -1,8 +1,8 @@
 """Authenticate callers by the API key of a client application, or by a JSON Web Token that the chat product has signed.
 
-Each process caches results for ``REMEMBERED_S``: long enough to spare a busy key a database query per request, short
-enough that a revoked key is soon refused. While the database is unavailable, cached results are used for at most
-``VOICE_DATABASE_OUTAGE_S``.
+Each process caches the results for ``REMEMBERED_S``, so that requests with the same key need not all query the
+database. The time is so short that a revoked key is soon refused. While the database is unavailable, cached results are
+used for at most ``VOICE_DATABASE_OUTAGE_S`` seconds.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ class Caller:
 
     ``client_id``: primary key of the client application.
     ``client_name``: name of the client application.
-    ``user``: opaque id of the end user; ``key:`` and the API key's prefix if the request names no end user.
-    ``key_prefix``: first characters of the API key; None for a token.
-    ``rate_key``: key of this caller's counter in the rate limit.
-    ``is_bound``: whether the credential is a client secret (``gateway.client_secrets``), issued for this end user only.
+    ``user``: opaque id of the end user. If the request names no end user, it is ``key:`` and the API key's prefix.
+    ``key_prefix``: first characters of the API key; None if the caller has a token instead of a key.
+    ``rate_key``: identifies this caller's counter for the rate limit.
+    ``is_bound``: whether the credential is a client secret (``gateway.client_secrets``), which is valid for this end
+    user only.
     """
 
     client_id: int
@@ -53,7 +54,7 @@ class Caller:
 
     @property
     def names_user(self) -> bool:
-        """Whether a header or a token names the end user."""
+        """Whether the request names an end user, by a header, a token or a client secret."""
         return self.is_bound or self.key_prefix is None or self.user != f"key:{self.key_prefix}"
 
 
@@ -119,8 +120,9 @@ async def active_client(client_id: int) -> str | None:
 
 
 async def check_still_valid(caller: Caller) -> None:
-    """Raise ``ApiError`` 401 if the caller's API key is revoked or expired, or its client application switched off.
+    """Raise ``ApiError`` 401 if the caller's API key or client application is no longer valid.
 
+    This is the case if the key has been revoked or has expired, or if the client application has been switched off.
     Call this regularly during long work, such as a stream.
     """
     if await active_client(caller.client_id) is None:

@@ -1,7 +1,6 @@
-"""Choose the language of a response: by the ``Accept-Language`` header, or on a page by the visitor's choice.
+"""Choose the language of a response by the ``Accept-Language`` header or, on a web page, by the visitor's choice.
 
-The admin is always in English, because only part of its text (from Django, the theme and this project) has been
-translated into Malay.
+The admin is always in English, because only a part of its text has been translated into Malay.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ ENGLISH_ONLY = "/admin/"
 
 
 def accepted(header: str) -> str:
-    """Return the supported language that an ``Accept-Language`` header prefers.
+    """Return the supported language that an ``Accept-Language`` header prefers most.
 
     Return the default language if the header names no supported language.
     """
@@ -29,10 +28,12 @@ def accepted(header: str) -> str:
 
 
 def chosen(wanted: str | None, cookies: Mapping[str, str], header: str) -> str:
-    """Return the language of a page: the first supported language in the following order of sources.
+    """Return the language of a web page: that of its URL, of the visitor's cookie, or of the header, in this order.
+
+    A source that does not name a supported language is skipped.
 
     ``wanted``: the language in the page's URL, or None.
-    ``cookies``: the visitor's cookies; the cookie ``COOKIE`` stores an earlier choice.
+    ``cookies``: the visitor's cookies. The cookie ``COOKIE`` contains an earlier choice.
     ``header``: the ``Accept-Language`` header.
     """
     return _known(wanted or "") or _known(cookies.get(COOKIE, "")) or accepted(header)

@@ -1,6 +1,6 @@
-"""Structured logs: one JSON object per line, with the id of the request.
+"""Write structured logs, with one JSON object per line, which contains the id of the request.
 
-Users' text and audio are never logged, nor are credentials.
+Users' text, users' audio and credentials are never logged.
 """
 
 from __future__ import annotations

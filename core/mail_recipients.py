@@ -16,8 +16,8 @@ LONGEST_ADDRESS = 254  # characters; RFC 5321 as corrected by erratum 1690
 class Recipient:
     """A recipient of mail.
 
-    ``address``: mail address.
-    ``language``: code of the language in which to write to this recipient.
+    ``address``: email address.
+    ``language``: code of the language in which to write to this recipient, one of ``LANGUAGES``.
     """
 
     address: str
@@ -25,9 +25,9 @@ class Recipient:
 
     @classmethod
     def of(cls, text: str, language: str = DEFAULT_LANGUAGE) -> Recipient:
-        """Parse a mail address, which may have a language prefix: ``ms:puteri@example.com``.
+        """Parse an email address, which may have a language prefix, as in ``ms:puteri@example.com``.
 
-        ``language``: language for an address without a prefix.
+        ``language``: language to use if there is no prefix.
 
         Raise ``ValueError`` if the address is invalid or the language is not available.
         """

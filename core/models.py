@@ -1,4 +1,4 @@
-"""The client applications, such as the chat front end, and their API keys."""
+"""The database models of client applications, such as the chat front end, and of their API keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 def digest_of(key: str) -> str:
-    """Return the SHA-256 digest of an API key in hexadecimal. The database stores this digest instead of the key.
+    """Return the SHA-256 digest of an API key in hexadecimal. The database contains this digest instead of the key.
 
     A slow password hash is not needed, because a key has 256 random bits and cannot be guessed.
     """
@@ -78,7 +78,7 @@ class ApiKey(Audited):
 
         The key cannot be read again later, because only its digest is stored.
 
-        ``key``: the key to use; "": generate a random one.
+        ``key``: the key to use, or "" to generate a random key.
         """
         key = key or KEY_START + secrets.token_urlsafe(32)
         row = cls.objects.create(

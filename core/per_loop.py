@@ -1,4 +1,4 @@
-"""One object per event loop: locks, connections and tasks work only in the loop in which they were created."""
+"""Create one object per event loop, because locks, connections and tasks work only in the loop that created them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """A callable that returns the running event loop's object. The first call in a loop creates it with ``make``."""
+    """A callable that returns an object for the running event loop.
+
+    The first call in an event loop creates the object with ``make``. Later calls in that loop return the same object.
+    """
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make

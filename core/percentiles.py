@@ -1,4 +1,4 @@
-"""Percentiles (``percent``: 0 to 100) by the nearest-rank method, without interpolation."""
+"""Compute percentiles by the nearest-rank method, without interpolation. ``percent`` is between 0 and 100."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 
 def rank(number: int, percent: float) -> int:
-    """Return the zero-based index of a percentile in a sorted list of ``number`` values (at least one)."""
+    """Return the zero-based index of a percentile in a sorted list of ``number`` values. There must be at least one."""
     return max(0, math.ceil(percent / 100 * number) - 1)
 
 

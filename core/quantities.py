@@ -1,4 +1,4 @@
-"""Functions that format numbers as text (``4.2 s``, ``12.5 min``, ``2 days``), and form fields for such text.
+"""Functions that format quantities as text, such as ``4.2 s``, ``12.5 min`` or ``2 days``, and matching form fields.
 
 All functions except ``audio`` format None as ``–``.
 """
@@ -36,7 +36,7 @@ def percent(value: float | None, places: int = 1) -> str:
 
 
 def audio(milliseconds: int) -> str:
-    """Format a duration of audio in seconds, minutes or hours, depending on its length."""
+    """Format a duration of audio, given in milliseconds, in seconds, minutes or hours, depending on its length."""
     length = abs(milliseconds) / 1000
     shown = milliseconds / 1000
     if length < MINUTE:
@@ -45,7 +45,7 @@ def audio(milliseconds: int) -> str:
 
 
 def span(length: timedelta | None) -> str:
-    """Format a duration: ``30 s``, ``45 min``, ``3.5 h`` or ``2 days``."""
+    """Format a duration in the largest suitable unit, such as ``30 s``, ``45 min``, ``3.5 h`` or ``2 days``."""
     if length is None:
         return NONE
     value = length.total_seconds()
@@ -88,9 +88,9 @@ class MicrosField(forms.DecimalField):
 
 
 class SpanField(forms.DurationField):
-    """A form field for a duration, entered as a number of ``unit``.
+    """A form field for a duration. The user enters a number, whose unit is ``unit``.
 
-    Django's format (``1 12:00:00``) is accepted too.
+    Django's format for durations (``1 12:00:00``) is accepted too.
     """
 
     def __init__(self, *, unit: timedelta, **options: Any) -> None:

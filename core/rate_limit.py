@@ -1,7 +1,7 @@
-"""Limit the number of requests per minute of each caller.
+"""Limit the number of requests that each caller may send per minute.
 
-A caller's minute begins with the first request that is counted in it. With Redis, all processes share one count;
-without Redis, each process counts its own requests.
+A caller's minute begins with the first request that is counted in it. With Redis, all processes share one count.
+Without Redis, each process counts only its own requests.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class RateLimit:
 
 
 def untouched() -> RateLimit:
-    """Return the state of the rate limit for a caller who has sent no request in this minute."""
+    """Return the state of the rate limit for a caller that has not sent a request in this minute."""
     limit = settings.VOICE_RATE_LIMIT or UNLIMITED
     return RateLimit(limit, limit, 0.0)
 

@@ -1,6 +1,6 @@
-"""Circuit breaker for Redis: once an outage is known, requests no longer wait for Redis.
+"""A circuit breaker for Redis. Once an outage is known, requests no longer wait for Redis.
 
-Requests make all their Redis calls through ``RedisHealth.call``. The first calls in an outage fail after
+Requests make all their Redis calls with ``RedisHealth.call``. The first calls in an outage fail after
 ``CALL_TIMEOUT_S``. From then on, calls fail at once with ``RedisUnavailable``, and their callers do without Redis. A
 task checks every ``PROBE_EVERY_S`` whether Redis is back.
 
@@ -48,11 +48,11 @@ def blocking_client(url: str) -> Any:
 
 
 def _options(retry: Callable[[Any, int], Any], timeout_s: float) -> dict[str, Any]:
-    """Return the options of a client.
+    """Return the options of a Redis client.
 
-    The timeouts are short, so that requests do not wait long while Redis is unavailable. A call is retried once, at
-    once, because a restart of Redis may have closed an idle connection. redis-py's default is to retry for up to seven
-    seconds.
+    The timeouts are short, so that requests do not wait long while Redis is unavailable. A failed call is retried once,
+    without a pause, because a restart of Redis may have closed an idle connection. By default, redis-py would retry for
+    up to seven seconds.
 
     ``retry``: redis-py's class ``Retry`` for asynchronous or for synchronous clients.
     """
@@ -78,7 +78,8 @@ class RedisHealth:
         """Await the Redis call that ``make`` creates, and return its result.
 
         Raise ``RedisUnavailable`` at once while Redis is known to be unavailable, or after ``CALL_TIMEOUT_S`` without
-        an answer. Errors of the client library are passed on (redis-py's errors, ``StorageError``, ``OSError``).
+        an answer. Errors of the client libraries are raised unchanged (redis-py's errors, ``StorageError``,
+        ``OSError``).
         """
         if self.is_unavailable:
             raise RedisUnavailable("Redis does not answer")
@@ -131,7 +132,7 @@ class RedisHealth:
 def _is_about_the_connection(error: BaseException | None) -> bool:
     """Return True if the error, or one of its causes, means that Redis cannot be reached.
 
-    If Redis refuses a command, it can be reached, so the result is False.
+    Return False if Redis has refused a command, because it can then be reached.
     """
     from redis import exceptions as redis_errors
 
@@ -156,7 +157,7 @@ def redis_health(url: str) -> RedisHealth:
 async def unless_unavailable(call: Awaitable[T], warning: str) -> T | None:
     """Await ``call``, which uses Redis, and return its result; None if Redis is unavailable.
 
-    ``warning``: message to log. A known outage is not logged again.
+    ``warning``: message to log if the call fails. It is not logged if the outage is already known.
     """
     try:
         return await call

@@ -1,7 +1,7 @@
-"""A store of short-lived values that requests leave for later requests, in the memory of this process or in Redis.
+"""A store of short-lived values that later requests can read, in the memory of this process or in Redis.
 
-The values may contain users' words, so they expire soon, and this service never writes them to disk. While Redis is
-unavailable, every call raises ``StoreUnavailable`` within seconds.
+The values may contain what users have said, so they expire soon, and this service never writes them to disk. While
+Redis is unavailable, every call raises ``StoreUnavailable`` within seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)
 
-OVERHEAD_BYTES = 512  # memory that an entry takes in addition to the value's bytes
+OVERHEAD_BYTES = 512  # estimated memory that an entry takes in addition to the value's bytes
 
 T = TypeVar("T")
 
@@ -35,11 +35,11 @@ class Store(Protocol):
     async def put(self, name: str, value: bytes) -> None:
         """Store ``value`` under ``name`` for the store's default lifetime.
 
-        If the value is too large, do not store it, and remove the earlier value of that name.
+        If the value is too large, do not store it, but remove an earlier value with this name.
         """
 
     async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
-        """Store ``value`` for ``lifetime_s`` seconds if the name is not in use. Return True if it was stored."""
+        """Store ``value`` for ``lifetime_s`` seconds if the name is not in use. Return False if the name is in use."""
 
     async def renew(self, name: str, lifetime_s: float) -> None:
         """Extend the lifetime of an existing value to ``lifetime_s`` seconds from now, but never shorten it."""
@@ -54,7 +54,7 @@ def _size(value: bytes) -> int:
 class MemoryStore:
     """A store in the memory of this process.
 
-    ``max_bytes``: maximum total size of all values.
+    ``max_bytes``: maximum total size of all values in bytes.
     ``lifetime_s``: lifetime of a value in seconds.
     """
 
@@ -90,7 +90,7 @@ class RedisStore:
     """A store in Redis.
 
     ``namespace``: prefix that separates this store's Redis keys from those of other stores.
-    ``max_bytes``: maximum size of each value.
+    ``max_bytes``: maximum size of each value in bytes.
     ``lifetime_s``: lifetime in seconds of values that ``put`` stores.
     """
 
@@ -142,7 +142,7 @@ def make_store(namespace: str, max_bytes: int, lifetime_s: int) -> PerLoop[Store
     The store is in Redis if Redis is configured, otherwise in the memory of this process.
 
     ``namespace``: name that separates this store's values from those of other stores in Redis.
-    ``max_bytes``: maximum size of each value in Redis, or of all values together in memory.
+    ``max_bytes``: maximum size in bytes of each value in Redis, or of all values together in memory.
     ``lifetime_s``: lifetime in seconds of values that ``put`` stores.
     """
 

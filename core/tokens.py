@@ -1,7 +1,7 @@
 """Verify the JSON Web Tokens that the chat product signs.
 
-A token is signed with HS256 and a shared secret, or with RS256 and a private key whose public key is published at a
-JWKS URL.
+A token is signed either with HS256 and a shared secret, or with RS256 and a private key. In the second case, the public
+key is fetched from a JWKS URL.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 LEEWAY_S = 10  # tolerated difference between the signer's clock and this machine's
 KEYS_KEPT_S = 300
-REFRESH_PAUSE_S = 10  # minimum time between two fetches, because anybody can send tokens with unknown key ids
+REFRESH_PAUSE_S = 10  # minimum time between two fetches; anybody can cause a fetch by a token with an unknown key id
 FETCH_TIMEOUT_S = 5
 
 
@@ -56,8 +56,8 @@ async def _key_for(header: dict[str, object]) -> tuple[str | jwt.PyJWK, str]:
 
     ``header``: the token's header, which names the algorithm.
 
-    Raise ``InvalidAlgorithmError`` if no key is configured for the algorithm, so that a token cannot choose a weaker
-    one.
+    Raise ``InvalidAlgorithmError`` if no key is configured for the algorithm. So a forged token cannot select a weaker
+    algorithm.
     """
     match header.get("alg"):
         case "HS256" if settings.VOICE_JWT_SECRET:
@@ -84,8 +84,8 @@ class PublicKeys:
     async def find(self, key_id: str) -> jwt.PyJWK:
         """Return the public key with this id.
 
-        Keys older than ``KEYS_KEPT_S`` are refreshed in the background. The caller waits for the refresh only if the
-        key is unknown or the keys are older than twice ``KEYS_KEPT_S``.
+        If the keys are older than ``KEYS_KEPT_S``, they are fetched again in the background. The caller waits for the
+        fetch only if the key is unknown, or if the keys are older than twice ``KEYS_KEPT_S``.
 
         Raise ``InvalidKeyError`` for an unknown key, and ``ApiError`` 503 if no keys have been fetched so far.
         """
@@ -106,7 +106,7 @@ class PublicKeys:
         return time.monotonic() - self._fetched_at
 
     async def _refresh(self) -> None:
-        """Fetch the keys, at most once per ``REFRESH_PAUSE_S``.
+        """Fetch the keys, unless they were fetched within the last ``REFRESH_PAUSE_S`` seconds.
 
         Raise ``ApiError`` 503 if no keys have been fetched so far.
         """

@@ -1,7 +1,7 @@
-"""OpenTelemetry traces, which follow a request or a socket to the engine, including through the inference tier.
+"""Send OpenTelemetry traces, which follow a request or a WebSocket to the engine, even if it runs on another machine.
 
 Tracing is off unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set. While it is off, OpenTelemetry is not imported, and
-opening a span costs one function call.
+opening a span does almost nothing.
 
 Spans contain names, numbers and ids. They never contain text, audio, credentials or the message of an exception, which
 may quote any of these.
@@ -61,7 +61,7 @@ def start(service: str) -> None:
 
 
 def stop() -> None:
-    """Send the remaining spans, and stop tracing. Block until the spans are sent."""
+    """Stop tracing. Block until the remaining spans have been sent."""
     provider = _Tracing.provider
     _Tracing.provider = None
     _Tracing.tracer = None
@@ -88,9 +88,9 @@ _NO_SPAN = Span()
 def span(
     name: str, role: SpanRole = SpanRole.INTERNAL, *, parent: Mapping[str, str] | None = None, **attributes: Value
 ) -> Iterator[Span]:
-    """Open a span for a ``with`` block, which gets the ``Span``. Mark it as failed if the block raises an exception.
+    """Open a span for the duration of a ``with`` block. Mark the span as failed if the block raises an exception.
 
-    ``parent``: trace headers received from a caller (W3C Trace Context); None: the parent is this task's open span.
+    ``parent``: trace headers that a caller has sent (W3C Trace Context). If None, the parent is this task's open span.
     ``attributes``: attributes of the span.
     """
     if _Tracing.tracer is None:
@@ -115,9 +115,9 @@ def span(
 
 
 def origin() -> dict[str, str]:
-    """Return the headers with which another process can continue this trace.
+    """Return the headers that let another process continue this trace.
 
-    The headers are the id of the request and the open span's W3C Trace Context.
+    They contain the id of the request and, if tracing is on, the open span's W3C Trace Context.
     """
     told: dict[str, str] = {}
     if (context := maybe_current()) is not None:

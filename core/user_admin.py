@@ -1,4 +1,4 @@
-"""Admin pages for staff accounts and their roles: Django's pages, in the style of the other admin pages."""
+"""Admin pages for staff accounts and their roles. They are Django's pages, in the style of the other admin pages."""
 
 from __future__ import annotations
 

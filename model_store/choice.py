@@ -1,8 +1,8 @@
 """Choose the model for a task: the model that a setting names, or the best installed model.
 
-The setting may be the id or an alias of a model in the catalogue, a directory, a hub id (only for speech to text), or
-empty (``auto``). If it is empty, the first installed default model is chosen, or the fallback if no default model is
-installed.
+The setting can be the id or an alias of a model in the catalogue, or a directory. For speech to text, it can also be
+the id of a repository on the Hugging Face hub. If the setting is empty or ``auto``, the first installed default model
+is chosen, or the fallback model, which comes with the service, if no default model is installed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SETTINGS = {Task.TRANSCRIPTION: "VOICE_ASR_MODEL", Task.SPEECH: "VOICE_TTS_MODEL
 INSTALL_DEFAULTS = "manage.py models install --default"
 ROOT = Path(__file__).resolve().parent.parent
 
-# The files that an engine needs in a directory that is not in the catalogue. One file of each tuple is enough.
+# The files that a directory must contain if its model is not in the catalogue. One file of each tuple is enough.
 _NEEDED = {
     Task.TRANSCRIPTION: (("model.bin",), ("config.json",), ("tokenizer.json",), ("vocabulary.txt", "vocabulary.json")),
     Task.SPEECH: (("model.onnx",), ("vocab.json",)),
@@ -33,13 +33,13 @@ _NEEDED = {
 
 @dataclass(frozen=True)
 class Choice:
-    """The model that serves a task.
+    """The model that has been chosen for a task.
 
-    ``id``: id in the catalogue; for any other model, the name of its directory or its hub id.
+    ``id``: id of the model in the catalogue. For any other model, it is the name of its directory or its hub id.
     ``engine``: name of the engine that runs the model.
-    ``directory``: directory of the files; None if the engine needs no files, or if they are fetched from ``hub``.
-    ``hub``: hub id from which to fetch the model, or empty.
-    ``notice``: why the fallback serves instead of a default model, or empty.
+    ``directory``: directory of the files; None if the engine needs no files, or if they are downloaded from ``hub``.
+    ``hub``: id of the hub repository from which to download the model, or empty.
+    ``notice``: message that says why the fallback is used instead of a default model, or empty.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Choice:
 
     @property
     def is_fallback(self) -> bool:
-        """True if the fallback serves because no default model is installed."""
+        """Whether the fallback is used because no default model is installed."""
         return bool(self.notice)
 
     @property
@@ -60,12 +60,12 @@ class Choice:
 
 
 def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
-    """Return the model for a task.
+    """Choose the model for a task.
 
-    ``wanted``: value of the setting.
+    ``wanted``: value of the setting that names the model.
     ``models_directory``: directory in which models are installed, each in a folder named by its id.
 
-    Raise ``ModelNotInstalled`` if the setting names no model, or one that is not completely installed.
+    Raise ``ModelNotInstalled`` if the setting names an unknown model, or a model that is not completely installed.
     """
     if wanted in AUTO:
         return _best(task, models_directory)
@@ -85,9 +85,9 @@ def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
 
 
 def chosen(task: Task) -> Choice:
-    """Return the model that the settings choose for a task. The choice is made once per process.
+    """Return the model for a task according to the settings. The choice is made only once per process.
 
-    Raise ``ModelNotInstalled`` as ``choose`` does.
+    Raise ``ModelNotInstalled`` if the setting names an unknown model, or a model that is not completely installed.
     """
     from django.conf import settings
 

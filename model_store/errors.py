@@ -1,4 +1,4 @@
-"""Errors about model files. Each message is one line for the user of ``manage.py models``."""
+"""Errors about model files. Each message is a single line to show to the user of ``manage.py models``."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class ModelStoreError(Exception):
 
 
 class UnknownModel(ModelStoreError):
-    """The catalogue has no model with this name."""
+    """Raised when the catalogue has no model with the given name."""
 
     exit_code = 2
 
 
 class FilesUnavailable(ModelStoreError):
-    """Files are missing and cannot be fetched from any source."""
+    """Raised when files are missing and cannot be fetched."""
 
     exit_code = 3
 
 
 class SourceUnreachable(FilesUnavailable):
-    """A registry or hub does not answer, so it is not asked for other files either."""
+    """Raised when a registry or hub does not answer. The installer then asks it for no other files either."""
 
 
 class WrongHash(ModelStoreError):
-    """A file does not have the hash that the catalogue gives."""
+    """Raised when a file does not have the hash that the catalogue states."""
 
     exit_code = 4
 
@@ -43,13 +43,13 @@ class WrongHash(ModelStoreError):
 
 
 class CannotWrite(ModelStoreError):
-    """Files cannot be written, because the disk is full or the directory is not writable."""
+    """Raised when files cannot be written, because the disk is full or the directory is not writable."""
 
     exit_code = 5
 
 
 class ModelNotInstalled(ModelStoreError):
-    """The model that a setting names is not installed, or is not a model."""
+    """Raised when a setting names a model that is unknown or not completely installed."""
 
     exit_code = 6
 

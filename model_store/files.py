@@ -1,7 +1,8 @@
-"""Model directories on disk: which files they have, and whether the files are the right ones.
+"""Check the files in model directories.
 
-Each directory has a stamp file, ``installed.json``. It holds the hash, size and modification time that each file had
-when its hash was checked. A file with the same size and time is not hashed again, so the service starts fast.
+Each directory has a stamp file, ``installed.json``. It contains the hash, size and modification time that each file had
+when its hash was last checked. A file whose size and time have not changed is not hashed again, so that the service
+starts quickly.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ CHUNK_BYTES = 1 << 20
 def sha256_of(path: Path, on_chunk: Callable[[int], None] = lambda size: None) -> str:
     """Return the SHA-256 of a file in hexadecimal.
 
-    ``on_chunk``: called with the number of bytes of each chunk that has been read.
+    ``on_chunk``: called with the number of bytes of each chunk after it has been read, to show progress.
     """
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -39,9 +40,9 @@ def sha256_of(path: Path, on_chunk: Callable[[int], None] = lambda size: None) -
 class CheckedFile:
     """The state of a file when its hash was checked.
 
-    ``sha256``: hash of the file in hexadecimal.
-    ``bytes``: size of the file.
-    ``changed_s``: modification time in whole seconds, because images and archives store no fractions.
+    ``sha256``: SHA-256 of the file in hexadecimal.
+    ``bytes``: size of the file in bytes.
+    ``changed_s``: modification time in whole seconds, because container images and archives do not store fractions.
     """
 
     sha256: str
@@ -55,17 +56,17 @@ class CheckedFile:
 
 
 class ModelDirectory:
-    """The directory of one model of the catalogue, whether the model is installed or not."""
+    """The directory of one model of the catalogue. It need not exist, or may be incomplete."""
 
     def __init__(self, model: Model, path: Path) -> None:
         self.model = model
         self.path = path
 
     def is_usable(self) -> bool:
-        """Return True if all required files are present and have the right hash.
+        """Return True if all required files are present and have the right hashes.
 
-        A file is hashed only if the stamp file (``installed.json``) does not list it, or lists another size or time. If
-        the catalogue gives no hashes, all files in the stamp file must be unchanged.
+        A file is hashed only if the stamp file does not contain its present size and modification time. If the
+        catalogue does not contain the model's hashes, the files that the stamp file lists must be unchanged.
         """
         stamps = self._stamps()
         if not self.model.pinned:
@@ -86,9 +87,9 @@ class ModelDirectory:
         return True
 
     def verify(self, on_chunk: Callable[[int], None] = lambda size: None) -> list[str]:
-        """Hash all files; return a sentence about each file that is wrong, and each required one that is missing.
+        """Hash all files, and return a message about each wrong file and each missing required file.
 
-        ``on_chunk``: called with the number of bytes of each chunk that has been read.
+        ``on_chunk``: called with the number of bytes of each chunk after it has been read, to show progress.
         """
         if self.model.pinned:
             wanted = {
@@ -105,7 +106,7 @@ class ModelDirectory:
         return problems
 
     def is_intact(self, file: ModelFile) -> bool:
-        """Return True if this file is present and has the hash that the catalogue gives."""
+        """Return True if this file is present and has the hash that the catalogue states."""
         if self._size_of(file.path) != file.bytes:
             return False
         return (
@@ -113,7 +114,7 @@ class ModelDirectory:
         )
 
     def write_stamp(self, stamps: Mapping[str, CheckedFile]) -> None:
-        """Write the stamp file. An earlier one is replaced atomically.
+        """Write the stamp file. An existing stamp file is replaced atomically.
 
         ``stamps``: state of each file, by its path.
         """

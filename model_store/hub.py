@@ -1,4 +1,4 @@
-"""The Hugging Face hub as a source: single files of a revision, or a whole repository whose files are not pinned."""
+"""Download models from the Hugging Face hub: single files, or a whole repository whose hashes are not known."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _TOKENIZER_FILES = ["tokenizer.json", "preprocessor_config.json"]
 
 
 def download(source: Source, member: str, folder: Path) -> Path:
-    """Download one file of a repository and return its path. An interrupted download is resumed.
+    """Download one file of a repository, and return the path of the downloaded file. Resume an interrupted download.
 
     ``member``: path of the file in the repository.
-    ``folder``: directory for the downloaded file.
+    ``folder``: directory in which to store the file.
 
     Raise ``FilesUnavailable`` if the file cannot be fetched.
     """
@@ -34,9 +34,9 @@ def download(source: Source, member: str, folder: Path) -> Path:
 
 
 def download_all(source: Source, folder: Path) -> list[str]:
-    """Download a repository whose files are not pinned, and return the paths of its files relative to ``folder``.
+    """Download the files of a whole repository to ``folder``, and return their paths relative to ``folder``.
 
-    A checkpoint for transformers is converted to CTranslate2's format.
+    If ``source.format`` is "transformers", convert the checkpoint to CTranslate2's format.
 
     Raise ``FilesUnavailable`` if the repository cannot be fetched.
     """
@@ -64,9 +64,10 @@ def download_all(source: Source, folder: Path) -> list[str]:
 
 @cache
 def _require_hub() -> None:
-    """Raise ``SourceUnreachable`` if the hub does not answer. Ask it only until it has answered once in this process.
+    """Raise ``SourceUnreachable`` if the hub does not answer.
 
-    Without this check, the hub's library would try each file for half a minute.
+    Without this check, the hub's library would try each file for half a minute. Once the hub has answered, it is not
+    asked again in this process.
     """
     from huggingface_hub import constants, get_session
 
@@ -96,7 +97,10 @@ def _convert(downloaded: Path, folder: Path) -> None:
 
 
 def _as_unavailable(source: Source, error: Exception) -> FilesUnavailable | OSError:
-    """Return a ``FilesUnavailable`` for an error of the hub or the network. Return an error of the disk unchanged."""
+    """Return the error to raise after a download has failed with ``error``.
+
+    This is ``FilesUnavailable`` for an error of the hub or the network, and ``error`` itself for an error of the disk.
+    """
     if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
         return error
     reason = " ".join(str(error).split()) or type(error).__name__

@@ -1,10 +1,11 @@
-"""Install a model: fetch its missing files, check them, and move them into place.
+"""Install a model: fetch its missing files, check their hashes, and move them into place.
 
-- Each model is installed by only one process on a machine at a time. A file lock ensures this; the kernel releases it
-  if the process dies.
-- Files are first written below ``.unfinished/<id>/``. A file gets its final name there once its hash is right. If an
-  installation is interrupted, these files stay, and the next installation uses them.
-- One rename moves the finished directory into place. Readers see the old directory, none, or the complete new one.
+- Only one process on a machine installs a model at a time. A file lock ensures this. The kernel releases the lock if
+  the process dies.
+- Files are first written below ``.unfinished/<id>/``. A file gets its final name there after its hash has been checked.
+  If an installation is interrupted, the next installation uses these files.
+- A single rename moves the finished directory into place. So readers see the old directory, no directory for a moment,
+  or the complete new directory.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ SPARE_BYTES = 64_000_000  # disk space to leave free after the installation
 class Installer:
     """Installs models below ``models_directory``.
 
-    ``origin``: directory with model files, which is searched before any source; None if there is no such directory.
-    ``unreachable``: the error by kind of source, for each kind that does not answer and is not tried again.
+    ``origin``: directory with model files, from which files are copied before any are downloaded; None if there is
+    none.
+    ``unreachable``: errors of the kinds of source that have not answered, by kind. They are not tried again.
     """
 
     def __init__(self, models_directory: Path, progress: Progress, origin: Path | None = None) -> None:
@@ -51,9 +53,9 @@ class Installer:
         self.unreachable: dict[str, SourceUnreachable] = {}
 
     def install(self, model: Model, *, optional: bool = False) -> Path:
-        """Install a model, unless it is installed already, and return its directory.
+        """Install a model, unless it is already installed, and return its directory.
 
-        ``optional``: whether to install the optional files too.
+        ``optional``: whether to install optional files too.
 
         Raise ``ModelStoreError`` if the model cannot be installed.
         """
@@ -92,10 +94,10 @@ class Installer:
 
 
 class _Installation:
-    """A single installation of one model.
+    """A single run of the installation of one model.
 
     ``wanted``: the files to install.
-    ``hashes``: hashes of the files that are complete so far, by path.
+    ``hashes``: SHA-256 of each file that is complete so far, by path.
     """
 
     def __init__(self, installer: Installer, model: Model, wanted: Sequence[ModelFile]) -> None:
@@ -147,9 +149,9 @@ class _Installation:
         return [file for file in self.wanted if file.path not in self.hashes]
 
     def _keep_intact_files(self) -> None:
-        """Keep the files with the right hash from an interrupted installation and from the installed directory.
+        """Use the files with the right hash from an interrupted installation and from the installed directory.
 
-        This includes optional files, even if they are not wanted this time.
+        Optional files are kept too, even if they are not in ``wanted``.
         """
         unfinished = ModelDirectory(self.model, self.files)
         installed = ModelDirectory(self.model, self.target)
@@ -236,9 +238,12 @@ class _Installation:
             self.progress.add(len(chunk))
 
     def _adopt(self, file: ModelFile, path: Path, origin: str, *, is_copied: bool = False) -> None:
-        """Use a complete file that is on this disk already. Raise ``WrongHash`` if its hash is wrong.
+        """Use a complete file that is already on this machine. Raise ``WrongHash`` if its hash is wrong.
 
-        ``is_copied``: whether the original stays in place.
+        ``file``: the model's file that it should become.
+        ``path``: present path of the file.
+        ``origin``: text for the error message that says where the file comes from.
+        ``is_copied``: whether to leave the original in place. If not, it is moved, or deleted if its hash is wrong.
         """
         sha256 = sha256_of(path)
         if sha256 != file.sha256:

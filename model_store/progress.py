@@ -1,4 +1,4 @@
-"""Show progress: a bar on a terminal, or one line per step elsewhere (a log, a pipe)."""
+"""Show the progress of a command: as a bar on a terminal, or as one line per step in a log or a pipe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Progress:
 
     Call ``start`` at the beginning of a step, ``reach`` or ``add`` during it, and ``done`` at its end.
 
-    ``output``: where to write; None means standard error.
+    ``output``: stream to which to write; None for standard error.
     """
 
     def __init__(self, output: TextIO | None = None) -> None:
@@ -86,7 +86,7 @@ class Progress:
 
 
 def megabytes(size: int) -> str:
-    """Return a number of bytes as text, such as ``141 MB``, ``3.1 GB`` or ``0.5 MB``."""
+    """Format a number of bytes as megabytes or gigabytes, such as ``0.5 MB``, ``141 MB`` or ``3.1 GB``."""
     if size >= 1_000_000_000:
         return f"{size / 1e9:.1f} GB"
     return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.1f} MB"

@@ -1,4 +1,4 @@
-"""API keys may expire."""
+"""Add an expiry time to API keys."""
 
 from django.db import migrations, models
 

@@ -72,7 +72,7 @@ class Command(BaseCommand):
             raise CommandError("\n".join(map(str, failures)), returncode=failures[0].exit_code)
 
     def _defaults(self) -> Iterator[Model]:
-        """Yield the default models. Skip a task for which the settings name another model."""
+        """Yield the default models, except for a task for which the settings name another model."""
         for model in catalogue().defaults():
             setting = SETTINGS[model.task]
             wanted = getattr(settings, setting)

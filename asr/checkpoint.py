@@ -28,7 +28,7 @@ FULL_CONTEXT_S = 30
 #: Lengths of encoder context, in seconds, for a model that was not trained for short contexts. In less than 6 s, such a
 #: model repeats itself too often. The shortest context, 7 s, has room for a question of 5 s and the margin. The
 #: encoder's time grows with the context, so the usual lengths have a context for each second. Under load, units with
-#: contexts of up to 15 s share batches (``asr.encoding``).
+#: contexts of up to 15 s share batches (``asr.batching``).
 CONTEXTS_S = (7, *range(9, 16), 17, 20, 25, FULL_CONTEXT_S)
 TRAINED_SEGMENT_S = 10  # longest segment for a model trained for short contexts; a file's segments run in parallel
 MARGIN_S = 1.8  # context needed after a segment and its final 0.2 s of silence; with less, a stock model repeats itself

@@ -100,7 +100,7 @@ class Decoder:
         self._suppressed = lru_cache(maxsize=64)(self._suppressed_tokens)
 
     def decode(self, batch: list[Prepared], beam_size: int) -> list[Decoded]:
-        """Return one result for each item of the batch. All items must have the same ``key`` or ``mixed_key``.
+        """Return one result for each item of the batch. All items must have an equal key (``asr.batching``).
 
         ``beam_size``: width of the beam search. If all items request greedy decoding, a width of 1 is used instead.
         """

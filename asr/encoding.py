@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 FRAMES_PER_SECOND = 100  # of the features
 OUTPUT_FRAMES_PER_SECOND = 50
-#: Only units with a context of at most this many seconds share batches with units of other contexts. With a longer
-#: context in the batch, the decoder would have to read much more for each short unit, which costs more than a larger
-#: batch saves.
-LONGEST_MIXED_CONTEXT_S = 15
 DYNAMIC_RANGE = 2.0  # difference between the highest value and that of silence in normalised log-mel features
 
 
@@ -51,22 +47,6 @@ class Prepared(Unit):
     @property
     def cost(self) -> float:
         return float(self.context_s)
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """The key for batching. Units with equal keys have the same context, and are decoded in the same way."""
-        options = self.unit.options
-        own = (self.context_s, options.timestamps, options.temperatures, options.greedy)
-        return *own, *self.mixed_key
-
-    @property
-    def mixed_key(self) -> tuple[object, ...]:
-        """The key for batching under load. Contexts may differ, and partial results share batches with final results.
-
-        Of the temperatures, only the first must be equal, because the others are used only in the full context.
-        """
-        options = self.unit.options
-        return options.task, options.temperatures[:1], len(self.prompt)
 
 
 class Encoder:

@@ -16,9 +16,10 @@ from typing import cast
 import numpy as np
 from django.conf import settings
 
+from asr.batching import Batching
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint, configured
 from asr.decoding import Decoded, Decoder
-from asr.encoding import LONGEST_MIXED_CONTEXT_S, Prepared
+from asr.encoding import Prepared
 from asr.log_mel import LogMel
 from asr.tuning import (
     Tuning,
@@ -40,8 +41,6 @@ from inference.pool import in_live_pool, in_pool
 
 NAME = "asr"
 WARM_UP_LEVEL = 0.1  # level of the noise, relative to full scale
-BUSY_CALLERS = 4  # with this many callers or more, the engine counts as busy
-USUAL_UNIT_S = 8.0  # a batch of mixed contexts may have as many units as a batch of units of this length
 
 
 class WhisperEngine:
@@ -57,7 +56,6 @@ class WhisperEngine:
         self._loading = asyncio.Lock()
         self._decoder: Decoder | None = None
         self._batcher: Batcher[Prepared, Decoded] | None = None
-        self._callers = 0  # units that wait for a result, not counting those of admitted requests
         self._last_used = time.monotonic()
         self._idle_check: asyncio.TimerHandle | None = None
 
@@ -86,11 +84,12 @@ class WhisperEngine:
         await self.load()
         if unit.admitted:
             return await self._submit(unit)
-        self._callers += 1
+        batching = self.batching
+        batching.callers += 1
         try:
             return await self._submit(unit)
         finally:
-            self._callers -= 1
+            batching.callers -= 1
 
     async def _submit(self, unit: SpeechUnit) -> Hypothesis:
         prepared = await (in_live_pool if unit.live else in_pool)(self._prepare, unit)
@@ -117,48 +116,6 @@ class WhisperEngine:
         except DeadlineExceeded:
             return first
         return replace(second if second.text else first, queued_ms=prepared.queued_ms + again.queued_ms, tries=2)
-
-    def _key(self, item: Prepared) -> tuple[object, ...]:
-        return item.mixed_key if self._mixes(item) else item.key
-
-    def _limit(self, item: Prepared) -> int:
-        assert self.table is not None
-        return self.table.limit(self.table.context_s(USUAL_UNIT_S) if self._mixes(item) else item.context_s)
-
-    def _mixes(self, item: Prepared) -> bool:
-        """Return True if the unit may share a batch with units of other context lengths at the present load."""
-        return self._is_busy and self.mixes_contexts and item.context_s <= LONGEST_MIXED_CONTEXT_S
-
-    @property
-    def mixes_contexts(self) -> bool:
-        """Whether short units share batches under load, even if their contexts differ in length.
-
-        In a shared batch, shorter contexts are extended by repeating the silence at their end. So the tuning must add a
-        margin of silence to each context. Read this property only after the model is loaded.
-        """
-        assert self.table is not None
-        return self._adapts_to_load and self.table.margin_s > 0
-
-    @property
-    def _is_busy(self) -> bool:
-        """Whether the engine is so busy that throughput matters more than getting the same words at any load.
-
-        A busy engine uses a narrower beam. It also lets short units share a batch even if their contexts differ, or if
-        some of their results are partial and others final.
-
-        Workers read this property without a lock. If the value changes while a worker takes a batch, that batch is only
-        smaller. If the value changes between taking and running a batch, the batch runs with the new value's beam.
-        """
-        return self._callers >= BUSY_CALLERS and self._adapts_to_load
-
-    @property
-    def _adapts_to_load(self) -> bool:
-        """Whether the recognised words may depend on the load.
-
-        They must not if the operator has set both beams to the same width. They need not with the bundled model: its
-        decoder is small, so a narrower beam or mixed contexts would save nothing.
-        """
-        return settings.VOICE_ASR_BUSY_BEAM != settings.VOICE_ASR_BEAM and not self.checkpoint.bundled
 
     def stats(self) -> EngineStats:
         if self._batcher is None:
@@ -204,6 +161,7 @@ class WhisperEngine:
             )
         except Exception as error:
             raise EngineUnavailable(f"cannot load the ASR model {self.checkpoint.source!r}: {error}") from error
+        self.batching = Batching(self.checkpoint, table)
         self._features = LogMel(self._model.feature_extractor.mel_filters)
         self._decoder = Decoder(
             self._model,
@@ -215,8 +173,8 @@ class WhisperEngine:
         return Batcher(
             NAME,
             self._run,
-            key=self._key,
-            limit=self._limit,
+            key=self.batching.key,
+            limit=self.batching.limit,
             workers=workers,
             max_queue=settings.VOICE_ASR_QUEUE,
             on_batch=runtime.batch_observer(NAME),
@@ -248,7 +206,7 @@ class WhisperEngine:
         assert self._decoder is not None
         if not self._model.model.model_is_loaded:
             self._model.model.load_model()
-        return self._decoder.decode(batch, settings.VOICE_ASR_BUSY_BEAM if self._is_busy else settings.VOICE_ASR_BEAM)
+        return self._decoder.decode(batch, self.batching.beam_size)
 
     def _watch_idleness(self) -> None:
         if settings.VOICE_ASR_IDLE_UNLOAD_S and self._idle_check is None:

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from pytest_django import Settings
 
+from asr.batching import BUSY_CALLERS, LONGEST_MIXED_CONTEXT_S, USUAL_UNIT_S
 from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, MARGIN_S, Checkpoint
 from asr.decoding import Decoded, Decoder
-from asr.encoding import LONGEST_MIXED_CONTEXT_S, OUTPUT_FRAMES_PER_SECOND, Prepared, extended
+from asr.encoding import OUTPUT_FRAMES_PER_SECOND, Prepared, extended
 from asr.units import Hypothesis, Options, SpeechUnit
-from asr.whisper_engine import BUSY_CALLERS, USUAL_UNIT_S, WhisperEngine
+from asr.whisper_engine import WhisperEngine
 from tests import sound
 
 MALAY = Options(language="ms")
@@ -63,34 +64,6 @@ def test_speech_up_to_the_end_repeats_only_the_last_frame(duration_s: float) -> 
 def test_an_output_that_is_long_enough_stays_as_it_is() -> None:
     output = np.ones((500, 4), np.float32)
     assert extended(output, 10, 3.0) is output
-
-
-def prepared(context_s: int = 7, *, prompt: tuple[int, ...] = (), **options: Any) -> Prepared:
-    unit = SpeechUnit(audio=np.zeros(16_000, np.float32), options=replace(MALAY, **options))
-    return Prepared(unit=unit, features=np.zeros((80, 100), np.float32), context_s=context_s, prompt=prompt)
-
-
-def test_units_of_each_context_have_a_key_of_their_own() -> None:
-    assert len({prepared(context_s).key for context_s in CONTEXTS_S}) == len(CONTEXTS_S)
-    partial = prepared(**PARTIAL)
-    assert partial.key != prepared().key
-    assert not {partial.key, prepared().key} & {partial.mixed_key, prepared().mixed_key}
-
-
-@pytest.mark.parametrize(
-    ("item", "mixes"),
-    [
-        (prepared(15), True),
-        (prepared(**PARTIAL), True),
-        (prepared(temperatures=(0.0,), timestamps=False, words=True, language="en"), True),
-        (prepared(temperatures=(0.7,)), False),
-        (prepared(task="translate"), False),
-        (prepared(prompt=(1, 2)), False),
-    ],
-    ids=["context", "partial", "options", "temperature", "translation", "prompt"],
-)
-def test_what_units_of_a_mixed_batch_have_in_common(item: Prepared, mixes: bool) -> None:
-    assert (item.mixed_key == prepared().mixed_key) is mixes
 
 
 async def batches_of(

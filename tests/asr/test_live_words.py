@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 
 from asr.audio import decode
+from asr.batching import BUSY_CALLERS
 from asr.checkpoint import CONTEXTS_S, Checkpoint
 from asr.decoding import Decoder
 from asr.endpointing import TurnDetection
@@ -19,7 +20,7 @@ from asr.streaming_events import Event, Final
 from asr.transcript import join
 from asr.transcription import Transcription
 from asr.units import FALLBACK_TEMPERATURES, Options, SpeechUnit
-from asr.whisper_engine import BUSY_CALLERS, WhisperEngine
+from asr.whisper_engine import WhisperEngine
 from tests import sound
 
 MALAY = sound.said("selamat pagi semua apa khabar hari ini saya mahu pergi ke pasar", rate=150)

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from pytest_django import Settings
 
+from asr.batching import BUSY_CALLERS
 from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, Checkpoint, configured
 from asr.decoding import LOGPROB_THRESHOLD
 from asr.transcription import Transcription
 from asr.tuning import by_rule
 from asr.units import Hypothesis, Options, SpeechUnit
-from asr.whisper_engine import BUSY_CALLERS, WhisperEngine
+from asr.whisper_engine import WhisperEngine
 from inference import thread_priority
 from inference.errors import EngineUnavailable
 from tests import sound

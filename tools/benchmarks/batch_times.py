@@ -62,8 +62,8 @@ async def measure(seconds: float) -> dict[str, Engine]:
     """Measure the ASR engine and the TTS engine, each for about ``seconds``; return both, keyed by kind of work."""
     from django.conf import settings
 
+    from asr.batching import LONGEST_MIXED_CONTEXT_S
     from asr.checkpoint import configured
-    from asr.encoding import LONGEST_MIXED_CONTEXT_S
     from asr.tuning import cores_here, device_here, parallelism, tuning
     from asr.units import Options, SpeechUnit
     from asr.whisper_engine import NAME, whisper
@@ -103,7 +103,7 @@ async def measure(seconds: float) -> dict[str, Engine]:
                 threads=threads if device_here() == "cpu" else 1,
                 queue=settings.VOICE_ASR_QUEUE,
                 margin_s=table.margin_s - silence_s,
-                longest_mixed=LONGEST_MIXED_CONTEXT_S if recogniser.mixes_contexts else 0,
+                longest_mixed=LONGEST_MIXED_CONTEXT_S if recogniser.batching.mixes_contexts else 0,
             ),
             tuple(lengths),
             await _shares_asr(checkpoint, recogniser._features),

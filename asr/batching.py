@@ -1,0 +1,97 @@
+"""Who shares a batch: which units the recognition engine runs together, how many, and with which beam.
+
+- Usually, only units with the same context and the same decoding options share a batch, and the beam is wide.
+- While the engine is busy, units with contexts of up to ``LONGEST_MIXED_CONTEXT_S`` share batches, even if their
+  contexts differ, and partial results of live speech share batches with final ones. The beam is narrower.
+
+``inference.batcher`` fills the batches by these rules.
+
+Threads: the event loop counts ``callers``. Workers read it without a lock. If ``is_busy`` changes while a worker takes
+a batch, that batch is only smaller; if it changes before the batch runs, the batch gets the other beam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from django.conf import settings
+
+from asr.checkpoint import Checkpoint
+from asr.encoding import Prepared
+from asr.tuning import Tuning
+
+BUSY_CALLERS = 4  # with this many callers or more, the engine counts as busy
+USUAL_UNIT_S = 8.0  # a batch of mixed contexts may have as many units as a batch of units of this length
+#: Only units with a context of at most this many seconds share batches with units of other contexts. With a longer
+#: context in the batch, the decoder would have to read much more for each short unit, which costs more than a larger
+#: batch saves.
+LONGEST_MIXED_CONTEXT_S = 15
+
+
+class Batching:
+    """The batching rules of one loaded model.
+
+    ``callers``: number of units that wait for a result, not counting those of admitted requests. The engine counts
+    them.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, table: Tuning) -> None:
+        self.callers = 0
+        self._checkpoint = checkpoint
+        self._table = table
+
+    def key(self, item: Prepared) -> Hashable:
+        """Return the unit's key. Units with equal keys may now share a batch."""
+        return mixed_key(item) if self._mixes(item) else own_key(item)
+
+    def limit(self, item: Prepared) -> int:
+        """Return the maximum size of a batch whose first unit is ``item``."""
+        return self._table.limit(self._table.context_s(USUAL_UNIT_S) if self._mixes(item) else item.context_s)
+
+    @property
+    def beam_size(self) -> int:
+        """The width of the beam with which to decode now."""
+        return int(settings.VOICE_ASR_BUSY_BEAM if self.is_busy else settings.VOICE_ASR_BEAM)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the engine is so busy that throughput matters more than getting the same words at any load."""
+        return self.callers >= BUSY_CALLERS and self._adapts_to_load
+
+    @property
+    def mixes_contexts(self) -> bool:
+        """Whether short units share batches under load, even if their contexts differ in length.
+
+        In a shared batch, shorter contexts are extended by repeating the silence at their end. So the tuning must add a
+        margin of silence to each context.
+        """
+        return self._adapts_to_load and self._table.margin_s > 0
+
+    @property
+    def _adapts_to_load(self) -> bool:
+        """Whether the recognised words may depend on the load.
+
+        They must not if the operator has set both beams to the same width. They need not with the bundled model: its
+        decoder is small, so a narrower beam or mixed contexts would save nothing.
+        """
+        return settings.VOICE_ASR_BUSY_BEAM != settings.VOICE_ASR_BEAM and not self._checkpoint.bundled
+
+    def _mixes(self, item: Prepared) -> bool:
+        """Return True if the unit may share a batch with units of other context lengths at the present load."""
+        return self.is_busy and self.mixes_contexts and item.context_s <= LONGEST_MIXED_CONTEXT_S
+
+
+def own_key(item: Prepared) -> tuple[Hashable, ...]:
+    """Return the key at low load. Units with equal keys have the same context, and are decoded in the same way."""
+    options = item.unit.options
+    own = (item.context_s, options.timestamps, options.temperatures, options.greedy)
+    return *own, *mixed_key(item)
+
+
+def mixed_key(item: Prepared) -> tuple[Hashable, ...]:
+    """Return the key under load. Contexts may differ, and partial results share batches with final results.
+
+    Of the temperatures, only the first must be equal, because the others are used only in the full context.
+    """
+    options = item.unit.options
+    return options.task, options.temperatures[:1], len(item.prompt)

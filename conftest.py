@@ -173,7 +173,7 @@ def redis_url(_redis_server_url: str) -> str:
 
 @pytest.fixture
 async def settled(api_key: str) -> AsyncIterator[None]:
-    """Wait until all streams have ended at the end of the test, before the tables are emptied."""
+    """At the end of the test, wait until all streams have ended, before the tables are emptied."""
     from tests.asr.sockets import quiet
 
     yield

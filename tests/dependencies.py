@@ -158,7 +158,7 @@ def _initialised(as_user: list[str], initdb: str, server: str, data: str, port: 
 
 
 def _wait_until_it_answers(url: str) -> None:
-    """Wait until PostgreSQL accepts logins. It begins to listen before that."""
+    """Wait until PostgreSQL accepts logins, which is some time after it begins to listen."""
     import psycopg
 
     deadline = time.monotonic() + START_TIMEOUT_S

@@ -1,4 +1,4 @@
-"""Encoder outputs of different contexts in one batch, with Whisper base."""
+"""Under load, short units of different contexts share batches, and each keeps its own words (with Whisper base)."""
 
 from __future__ import annotations
 

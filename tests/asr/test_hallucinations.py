@@ -1,4 +1,4 @@
-"""The guard removes text that models invent, but keeps the same text if it was really said."""
+"""The guard against hallucinations removes text that models invent, but keeps the same text if it was really said."""
 
 from __future__ import annotations
 

@@ -270,7 +270,7 @@ class Steps:
     """A model in which each batch ends when the test sets its event.
 
     ``batches``: the batches so far.
-    ``ends``: the events, by the first unit of the batch.
+    ``ends``: the events, keyed by the first unit of the batch.
     """
 
     def __init__(self) -> None:

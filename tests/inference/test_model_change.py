@@ -93,7 +93,7 @@ def unfinished_unit(url: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def switched(callers: int) -> AsyncIterator[tuple[UnitServer, RemoteEngine]]:
-    """An engine that still holds ``callers`` connections to a server which the balancer no longer uses."""
+    """Yield a server that the balancer no longer uses, and an engine that still has ``callers`` connections to it."""
     first = UnitServer(ScriptedUnitHandler(speak))
     second = UnitServer(ScriptedUnitHandler(speak))
     async with serving(first) as one, serving(second) as two:

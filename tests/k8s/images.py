@@ -36,7 +36,7 @@ class Image:
         return [rest for word, rest in self.instructions() if word == instruction]
 
     def sources(self) -> list[str]:
-        """The paths that the image copies from the repository."""
+        """Return the paths that the image copies from the repository."""
         copies = [rest.split() for rest in self.all_of("COPY") if not rest.startswith("--from")]
         return [source for copied in copies for source in copied[:-1]]
 
@@ -44,13 +44,13 @@ class Image:
         return [rest.split()[0] for rest in self.all_of("FROM") if not rest.startswith("scratch")]
 
     def python(self) -> str:
-        """The version of Python in the image, such as 3.11."""
+        """Return the version of Python in the image, such as 3.11."""
         versions = {re.match(r"python:(\d+\.\d+)\.\d+-", base) for base in self.bases()}
         (found,) = {match[1] for match in versions if match}
         return found
 
     def requirements(self) -> list[Path]:
-        """The requirements files from which pip installs."""
+        """Return the requirements files from which pip installs packages."""
         (line,) = (rest for rest in self.all_of("RUN") if "/pip install" in rest)
         return [ROOT / name.lstrip("/") for name in re.findall(r"-r (\S+)", line)]
 

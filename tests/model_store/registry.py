@@ -146,7 +146,7 @@ def stalling_index(folder: Path) -> Iterator[tuple[dict[str, str], threading.Eve
 def hub(repositories: Mapping[str, Mapping[str, bytes]], revision: str = "a" * 40) -> Iterator[str]:
     """Serve a model hub that answers the requests of ``huggingface_hub``; yield its address.
 
-    ``repositories``: the contents of the files, by repository and path.
+    ``repositories``: the contents of the files, keyed by repository and path.
     ``revision``: the commit hash of all repositories.
     """
 

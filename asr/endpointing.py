@@ -2,7 +2,7 @@
 
 ``FrameVad`` runs Silero VAD (voice activity detection) frame by frame. Unlike faster-whisper's function, it keeps the
 network's state between calls, so its probabilities are the same as those of one call for the whole recording.
-``Endpointer`` uses the probabilities to find the turns, that is, the stretches of speech that a longer silence ends.
+``Endpointer`` uses the probabilities to find turns. A turn is a stretch of speech that ends with a long enough silence.
 
 Threads: a ``FrameVad`` belongs to one stream and is called from one thread at a time. All instances share one ONNX
 Runtime session, which may run in several threads at once. ``Endpointer`` is plain arithmetic.

@@ -50,7 +50,7 @@ def name(code: str) -> str:
 
 
 def parse(text: str, checkpoint: Checkpoint) -> str | None:
-    """Return Whisper's code of the language that a client names; None for an empty text or ``auto``.
+    """Return Whisper's code for the language that a client names; None for an empty text or ``auto``.
 
     For example, ``ms``, ``ms-MY`` and ``Malay`` all give ``ms``.
 
@@ -66,7 +66,7 @@ def parse(text: str, checkpoint: Checkpoint) -> str | None:
 
 
 def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Return Whisper's codes of the languages that a client names as candidates for detection.
+    """Return Whisper's codes for the languages that a client names as candidates for detection.
 
     Languages that the model does not understand are left out.
 

@@ -62,7 +62,7 @@ class AudioInput:
         self._opus = av.CodecContext.create("libopus", "r") if encoding is Encoding.OPUS else None
 
     def decode(self, data: bytes) -> Samples:
-        """Decode a message, and return the samples, float32 (n,), that the resampler does not hold back.
+        """Decode a message, and return the samples that are ready, float32 (n,) at 16 kHz.
 
         Raise ``ApiError`` 400 for an invalid Opus packet.
         """

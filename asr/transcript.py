@@ -43,7 +43,7 @@ class Part:
         return [word.shifted(self.segment.start_s) for word in self.hypothesis.words]
 
     def within(self, length: int, earliest: int = 0) -> Part:
-        """Return a copy of the part in which all times are within the audio.
+        """Limit all times of the part to the range of the audio, and return the changed part.
 
         A segment may extend into the silence that ``asr.segmenting`` adds after the audio. In a stream, the segment's
         padding may begin before the utterance.

@@ -236,7 +236,7 @@ class Utterance:
             due = due and self.segmenter.open_speech_s >= FIRST_PARTIAL_SPEECH_S
         if not due or self._partial is not None or self._ahead is not None or now < self._rest_until:
             return
-        is_overdue = now - max(self._last_partial_at, self._rest_until) > OVERDUE_S  # a rest does not count
+        is_overdue = now - max(self._last_partial_at, self._rest_until) > OVERDUE_S  # without the pause
         if self._engine.stats().estimated_wait_s > BUSY_S and not is_overdue:
             return
         audio = self.segmenter.open_audio

@@ -1,4 +1,4 @@
-"""Run Whisper in this process: load a checkpoint, compute audio features in thread pools, and recognise in batches.
+"""Run Whisper in this process: load a checkpoint, compute audio features, and recognise speech in batches.
 
 A *unit* is one speech segment to recognise (``asr.units.SpeechUnit``). Its *context* is the length of audio in seconds
 that Whisper's encoder processes for it: the segment, padded with silence.

@@ -35,7 +35,7 @@ class AppendOnlyQuerySet(models.QuerySet[M]):
 
 
 class AppendOnlyModel(models.Model):
-    """A model whose rows can be created, but not changed or deleted. Other changes raise ``AppendOnly``."""
+    """A model whose rows can be created, but not changed or deleted. Attempts to do so raise ``AppendOnly``."""
 
     class Meta:
         abstract = True

@@ -1,4 +1,4 @@
-"""Configuration of the ``core`` app, which all other apps use: callers, errors, and the handling of outages."""
+"""Configuration of the ``core`` app, which contains what other apps share, such as callers, errors and audit trail."""
 
 from __future__ import annotations
 

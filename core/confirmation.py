@@ -66,12 +66,12 @@ class Question:
 def ask(
     request: HttpRequest, model_admin: ModelAdmin[Any], question: Question, *, is_sent: bool | None = None
 ) -> HttpResponse:
-    """Return the confirmation page for an action. If its valid form has been submitted, carry out the action instead.
+    """Return the confirmation page for an action or, once it has been confirmed, carry out the action.
 
     After the action, redirect to ``question.back``. The page is needed because links send GET requests, which must not
     change anything.
 
-    ``is_sent``: whether the form has been submitted; None if each POST request submits it.
+    ``is_sent``: whether the form on the page has been submitted. If None, this is assumed for every POST request.
     """
     is_sent = request.method == "POST" if is_sent is None else is_sent
     form = question.form(request.POST if is_sent else None, initial=dict(question.initial))

@@ -36,7 +36,7 @@ def percent(value: float | None, places: int = 1) -> str:
 
 
 def audio(milliseconds: int) -> str:
-    """Format a duration of audio, given in milliseconds, in seconds, minutes or hours, depending on its length."""
+    """Format a duration of audio, which is given in milliseconds, as seconds, minutes or hours."""
     length = abs(milliseconds) / 1000
     shown = milliseconds / 1000
     if length < MINUTE:

@@ -100,8 +100,8 @@ class _Window:
 class AdmissionController:
     """Admits or refuses work for one engine.
 
-    The cost of a piece of work is approximately proportional to the time that it takes: seconds of audio, for example,
-    or characters.
+    The cost of a piece of work is approximately proportional to the time that it takes. It may be, for example, its
+    seconds of audio or its characters of text.
 
     ``longest_s``: maximum wait in seconds. If the expected wait is longer, new work is refused. 0 means no limit.
     ``most``: maximum number of pieces of work that are admitted at the same time.
@@ -109,7 +109,8 @@ class AdmissionController:
     its real cost is known. The real costs then improve the estimate.
     ``max_counted_cost``: maximum cost with which one piece of work counts. The engine splits longer work into parts and
     does other work in between, so new work does not wait for all of it.
-    ``growth``: function that returns the factor by which the inference tier may increase its replicas.
+    ``growth``: function that returns the maximum number of replicas in the inference tier, divided by the present
+    number.
     ``clock``: function that returns the time in seconds.
     """
 

@@ -81,7 +81,7 @@ class Replica:
         await self._handler.load()
 
     async def answer(self, name: str, frame: bytes) -> tuple[Reply, Fields]:
-        """Run the unit in a frame. Return the reply, and the engine's state as plain fields."""
+        """Run the unit in a frame. Return the reply, and the engine's state as a dictionary."""
         self._meter.begin()
         is_done = False
         try:

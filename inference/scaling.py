@@ -40,7 +40,7 @@ WAIT = "wait_s"
 class WorkMeter:
     """Measures the throughput and the capacity of one replica. Call ``begin`` and ``end`` for each unit.
 
-    ``longest_s``: maximum wait that admission control allows, in seconds; 0: no limit.
+    ``longest_s``: maximum wait that admission control allows, in seconds; 0 for no limit.
     """
 
     def __init__(self, longest_s: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -167,7 +167,7 @@ class Tier:
         return min(random.sample(able, min(2, len(able))), key=lambda endpoint: endpoint.under_way)
 
     async def change(self, timeout_s: float) -> None:
-        """Wait until the engines that are ready at any address change, but for at most ``timeout_s`` seconds."""
+        """Wait until an engine gets ready or unready at any address, but for at most ``timeout_s`` seconds."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()

@@ -1,11 +1,11 @@
 """The protocol between an API process and the inference tier, version 1. Binary frames are sent over HTTP.
 
-A unit is one piece of speech work, such as a speech segment. A request's frame contains a unit, and a reply's frame
-contains the unit's result:
+A request contains a unit, which is one piece of speech work, such as a speech segment. The reply contains the unit's
+result. Both are frames with this layout:
 
     4 bytes   length of the header, big-endian
     header    JSON, UTF-8
-    payload   samples, little-endian: int16 if this is lossless, else float32
+    payload   samples if there are any, little-endian: int16 if this is lossless, else float32
 
 The server has these endpoints:
 
@@ -52,7 +52,7 @@ class WireError(ValueError):
 
 
 class Codec(Protocol[U, R]):
-    """Converts an app's units and results to plain fields and a binary payload, and back.
+    """Converts an app's units and results to JSON fields and a binary payload, and back.
 
     ``unpack_unit`` and ``unpack_result`` raise ``WireError`` for invalid data.
     """

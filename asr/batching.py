@@ -1,13 +1,16 @@
-"""Who shares a batch: which units the recognition engine runs together, how many, and with which beam.
+"""Decide which units (speech segments) the recognition engine runs in one batch, and with which beam width.
+
+The *context* of a unit is the length of audio, in seconds, that Whisper's encoder processes for it.
 
 - Usually, only units with the same context and the same decoding options share a batch, and the beam is wide.
 - While the engine is busy, units with contexts of up to ``LONGEST_MIXED_CONTEXT_S`` share batches, even if their
-  contexts differ, and partial results of live speech share batches with final ones. The beam is narrower.
+  contexts differ. Partial results of live speech share batches with final results. The beam is narrower.
 
 ``inference.batcher`` fills the batches by these rules.
 
 Threads: the event loop counts ``callers``. Workers read it without a lock. If ``is_busy`` changes while a worker takes
-a batch, that batch is only smaller; if it changes before the batch runs, the batch gets the other beam.
+a batch, that batch is only smaller. If it changes between taking and running a batch, the batch runs with the new
+value's beam width.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ class Batching:
         self._table = table
 
     def key(self, item: Prepared) -> Hashable:
-        """Return the unit's key. Units with equal keys may now share a batch."""
+        """Return the unit's key at the present load. Units with equal keys may share a batch."""
         return mixed_key(item) if self._mixes(item) else own_key(item)
 
     def limit(self, item: Prepared) -> int:
@@ -50,7 +53,7 @@ class Batching:
 
     @property
     def beam_size(self) -> int:
-        """The width of the beam with which to decode now."""
+        """The beam width to use at the present load."""
         return int(settings.VOICE_ASR_BUSY_BEAM if self.is_busy else settings.VOICE_ASR_BEAM)
 
     @property
@@ -71,8 +74,9 @@ class Batching:
     def _adapts_to_load(self) -> bool:
         """Whether the recognised words may depend on the load.
 
-        They must not if the operator has set both beams to the same width. They need not with the bundled model: its
-        decoder is small, so a narrower beam or mixed contexts would save nothing.
+        An operator who sets both beams to the same width wants the same words at any load. With the bundled model, the
+        words never depend on the load. Its decoder is so small that a narrower beam or mixed contexts would save
+        nothing.
         """
         return settings.VOICE_ASR_BUSY_BEAM != settings.VOICE_ASR_BEAM and not self._checkpoint.bundled
 

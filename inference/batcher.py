@@ -61,7 +61,8 @@ class Batcher(Generic[U, R]):
     ``run``: runs a batch, and returns a result or an exception for each unit. If it raises an exception, all units of
     the batch fail.
     ``key``: returns a unit's key. Units with equal keys may share a batch. Workers call this function with the lock
-    held each time they take a batch, so the key may depend on the load at that time.
+    held each time they take a batch, so the key may depend on the load at that time. If it raises an exception, the
+    unit fails.
     ``limit``: returns the maximum size of a batch whose first unit is the given unit.
     ``workers``: number of threads. Each thread runs one batch at a time.
     ``max_queue``: maximum number of waiting units. Further units are refused.
@@ -252,23 +253,44 @@ class Batcher(Generic[U, R]):
                 self._drop_unwanted()
                 patience_s = self._patience_s(free_since)
                 if self._queue and patience_s <= 0:
-                    break
+                    if batch := self._first_batch():
+                        break
+                    continue  # the keys of all waiting units failed
                 if self._closed:
                     return []
                 self._changed.wait(patience_s if self._queue else None)
-            first = self._queue[0].unit
-            limit = min(self._limit(first), self._share())
-            key = self._key(first)
-            batch: list[_Waiting[U, R]] = []
-            rest: list[_Waiting[U, R]] = []
-            for item in self._queue:
-                (batch if len(batch) < limit and self._key(item.unit) == key else rest).append(item)
-            self._queue = rest
             self._running += len(batch)
             self._running_batches[threading.get_ident()] = (time.monotonic(), sum(item.unit.cost for item in batch))
-            if rest:
+            if self._queue:
                 self._changed.notify()  # another worker may be free to run the remaining units
             return batch
+
+    def _first_batch(self) -> list[_Waiting[U, R]]:
+        """Take the first unit, and the units that may run with it, out of the queue.
+
+        Units whose key cannot be computed fail, so the result may be empty.
+        """
+        limit = min(self._limit(self._queue[0].unit), self._share())
+        batch: list[_Waiting[U, R]] = []
+        rest: list[_Waiting[U, R]] = []
+        failed: list[tuple[_Waiting[U, R], R | Exception]] = []
+        first_key: Hashable = None
+        for item in self._queue:
+            try:
+                key = self._key(item.unit)
+            except Exception as error:  # noqa: BLE001 it must not end the worker
+                failed.append((item, error))
+                continue
+            if not batch:
+                first_key = key
+                batch.append(item)
+            elif key == first_key and len(batch) < limit:
+                batch.append(item)
+            else:
+                rest.append(item)
+        self._queue = rest
+        self._resolve(failed)
+        return batch
 
     def _patience_s(self, free_since: float) -> float:
         """Return how many seconds a free worker should still wait for a larger batch, or at most 0 to start at once.

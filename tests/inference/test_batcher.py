@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -117,6 +118,38 @@ async def test_the_key_may_change_until_the_batch_is_taken(model: Model) -> None
     model.free.set()
     assert await asyncio.gather(first, *tasks) == [0, 2, 4, 6, 8]
     assert model.batches == [[0], [1, 2, 3, 4]]
+    await asyncio.to_thread(batcher.close)
+
+
+async def test_a_unit_whose_key_fails_gets_the_error_and_the_others_run(model: Model) -> None:
+    def key(unit: Number) -> str:
+        if unit.kind == "broken":
+            raise LookupError("no key")
+        return unit.kind
+
+    batcher: Batcher[Number, int] = Batcher("numbers", model.run, key=key)
+    batcher.start()
+    with pytest.raises(LookupError):
+        async with asyncio.timeout(5):
+            await batcher.submit(Number(value=1, kind="broken"))
+    first = await blocked(batcher, model)
+    tasks = await submit(batcher, *(Number(value=value, kind="a" if value % 2 else "broken") for value in range(2, 6)))
+    model.free.set()
+    results = await asyncio.wait_for(asyncio.gather(first, *tasks, return_exceptions=True), 5)
+    assert [type(result) for result in results] == [int, LookupError, int, LookupError, int]
+    assert model.batches == [[0], [3, 5]]
+    await asyncio.to_thread(batcher.close)
+
+
+async def test_a_key_that_changes_while_a_batch_is_taken_does_not_stop_the_worker(model: Model) -> None:
+    keys = itertools.count()
+    batcher: Batcher[Number, int] = Batcher("numbers", model.run, key=lambda unit: next(keys))
+    batcher.start()
+    first = await blocked(batcher, model)
+    tasks = await submit(batcher, Number(value=1), Number(value=2))
+    model.free.set()
+    assert await asyncio.wait_for(asyncio.gather(first, *tasks), 5) == [0, 2, 4]
+    assert model.batches == [[0], [1], [2]]
     await asyncio.to_thread(batcher.close)
 
 

@@ -24,7 +24,6 @@ from asr.encoding import Prepared
 from asr.tuning import Tuning
 
 BUSY_CALLERS = 4  # with this many callers or more, the engine counts as busy
-USUAL_UNIT_S = 8.0  # a batch of mixed contexts may have as many units as a batch of units of this length
 #: Only units with a context of at most this many seconds share batches with units of other contexts. With a longer
 #: context in the batch, the decoder would have to read much more for each short unit, which costs more than a larger
 #: batch saves.
@@ -48,8 +47,8 @@ class Batching:
         return mixed_key(item) if self._mixes(item) else own_key(item)
 
     def limit(self, item: Prepared) -> int:
-        """Return the maximum size of a batch whose first unit is ``item``."""
-        return self._table.limit(self._table.context_s(USUAL_UNIT_S) if self._mixes(item) else item.context_s)
+        """Return the maximum size of a batch that contains the unit."""
+        return self._table.limit(item.context_s)
 
     @property
     def beam_size(self) -> int:

@@ -44,12 +44,14 @@ class _Waiting(Generic[U, R]):
 
     ``rank``: time of arrival in seconds of ``time.monotonic()``, plus ``slack_s``, minus ``LIVE_LEAD_S`` if live.
     ``number``: number of the unit in order of arrival.
+    ``limit``: maximum size of a batch that contains the unit.
     ``gone``: whether the caller has been cancelled.
     """
 
     rank: float
     number: int
     unit: U = field(compare=False)
+    limit: int = field(compare=False)
     arrived: float = field(compare=False)
     future: asyncio.Future[R] = field(compare=False)
     gone: bool = field(compare=False, default=False)
@@ -63,7 +65,7 @@ class Batcher(Generic[U, R]):
     ``key``: returns a unit's key. Units with equal keys may share a batch. Workers call this function with the lock
     held each time they take a batch, so the key may depend on the load at that time. If it raises an exception, the
     unit fails.
-    ``limit``: returns the maximum size of a batch whose first unit is the given unit.
+    ``limit``: returns the maximum size of a batch that contains the given unit. Called once for each unit.
     ``workers``: number of threads. Each thread runs one batch at a time.
     ``max_queue``: maximum number of waiting units. Further units are refused.
     ``on_batch``: called after each batch, with the batch's size and duration in seconds.
@@ -137,7 +139,7 @@ class Batcher(Generic[U, R]):
         now = time.monotonic()
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         rank = now - LIVE_LEAD_S * unit.live + unit.slack_s
-        item = _Waiting(rank, next(self._numbers), unit, now, future)
+        item = _Waiting(rank, next(self._numbers), unit, self._limit(unit), now, future)
         with self._changed:
             self._admit(unit, now)
             self._seconds_per_cost = self._pace()
@@ -270,7 +272,7 @@ class Batcher(Generic[U, R]):
 
         Units whose key cannot be computed fail, so the result may be empty.
         """
-        limit = min(self._limit(self._queue[0].unit), self._share())
+        limit = self._share()
         batch: list[_Waiting[U, R]] = []
         rest: list[_Waiting[U, R]] = []
         failed: list[tuple[_Waiting[U, R], R | Exception]] = []
@@ -283,11 +285,11 @@ class Batcher(Generic[U, R]):
                 continue
             if not batch:
                 first_key = key
-                batch.append(item)
-            elif key == first_key and len(batch) < limit:
-                batch.append(item)
-            else:
+            elif key != first_key or len(batch) >= min(limit, item.limit):
                 rest.append(item)
+                continue
+            batch.append(item)
+            limit = min(limit, item.limit)
         self._queue = rest
         self._resolve(failed)
         return batch
@@ -304,7 +306,7 @@ class Batcher(Generic[U, R]):
         if not self._running or not self._queue or any(item.unit.live for item in self._queue):
             return 0.0
         first = self._queue[0]
-        if len(self._queue) >= min(self._limit(first.unit), self._share()):
+        if len(self._queue) >= min(first.limit, self._share()):
             return 0.0
         until = min(self._last_arrival + ARRIVAL_GAP_S, max(free_since, first.arrived) + GATHER_S)
         return until - time.monotonic()

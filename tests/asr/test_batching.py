@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from asr.batching import mixed_key, own_key
-from asr.checkpoint import CONTEXTS_S
+from asr.batching import BUSY_CALLERS, Batching, mixed_key, own_key
+from asr.checkpoint import CONTEXTS_S, MARGIN_S, Checkpoint
 from asr.encoding import Prepared
+from asr.tuning import Tuning, by_rule
 from asr.units import Options, SpeechUnit
+from inference.batcher import Batcher
 
 MALAY = Options(language="ms")
 PARTIAL: dict[str, Any] = {"greedy": True, "timestamps": False, "temperatures": (0.0,)}
+STOCK = Checkpoint("", "stock", contexts_s=CONTEXTS_S, margin_s=MARGIN_S)
+GAPS = Tuning("stock", "cpu", "int8", {7: 10, 12: 6, 30: 2}, margin_s=MARGIN_S)  # measured; other contexts gain nothing
 
 
 def prepared(context_s: int = 7, *, prompt: tuple[int, ...] = (), **options: Any) -> Prepared:
@@ -43,3 +49,42 @@ def test_units_of_each_context_have_a_key_of_their_own() -> None:
 )
 def test_what_units_of_a_mixed_batch_have_in_common(item: Prepared, mixes: bool) -> None:
     assert (mixed_key(item) == mixed_key(prepared())) is mixes
+
+
+@pytest.mark.parametrize(
+    ("table", "waiting", "batches"),
+    [
+        (GAPS, [7] * 12, [[7] * 10, [7] * 2]),
+        (GAPS, [7] * 4 + [12] * 8, [[7] * 4 + [12] * 2, [12] * 6]),
+        (GAPS, [7] * 8 + [12] * 4, [[7] * 8, [12] * 4]),
+        (by_rule(STOCK, "cpu"), [15] * 9, [[15] * 6, [15] * 3]),
+        (by_rule(STOCK, "cpu"), [7, 15, 7, 15, 7, 15, 7], [[7, 15, 7, 15, 7, 15], [7]]),
+        (by_rule(STOCK, "cpu"), [7] * 15, [[7] * 13, [7] * 2]),
+        (by_rule(STOCK, "cpu"), [20] * 5, [[20] * 4, [20]]),
+    ],
+)
+async def test_under_load_a_batch_is_as_large_as_the_table_allows_for_each_of_its_contexts(
+    table: Tuning, waiting: list[int], batches: list[list[int]]
+) -> None:
+    batching = Batching(STOCK, table)
+    batching.callers = 2 * BUSY_CALLERS
+    taken: list[list[int]] = []
+    everything_waits = threading.Event()
+
+    def run(batch: list[Prepared]) -> list[int]:
+        assert everything_waits.wait(10)
+        taken.append([item.context_s for item in batch])
+        return [0] * len(batch)
+
+    batcher: Batcher[Prepared, int] = Batcher("asr", run, key=batching.key, limit=batching.limit)
+    batcher.start()
+    tasks = [asyncio.create_task(batcher.submit(prepared(30)))]
+    while not batcher.stats().running:
+        await asyncio.sleep(0.01)
+    tasks += [asyncio.create_task(batcher.submit(prepared(context_s))) for context_s in waiting]
+    while batcher.stats().queue_length < len(waiting):
+        await asyncio.sleep(0.01)
+    everything_waits.set()
+    await asyncio.gather(*tasks)
+    await asyncio.to_thread(batcher.close)
+    assert taken[1:] == batches

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pytest_django import Settings
 
-from asr.batching import BUSY_CALLERS, LONGEST_MIXED_CONTEXT_S, USUAL_UNIT_S
+from asr.batching import BUSY_CALLERS, LONGEST_MIXED_CONTEXT_S
 from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, MARGIN_S, Checkpoint
 from asr.decoding import Decoded, Decoder
 from asr.encoding import OUTPUT_FRAMES_PER_SECOND, Prepared, extended
@@ -117,7 +117,7 @@ async def test_under_load_all_short_units_share_batches(base: WhisperEngine, mon
     assert any({item.unit.options.greedy for item in batch} == {False, True} for batch in mixed)
     assert {context_s for batch in mixed for context_s in contexts(batch)} <= set(range(LONGEST_MIXED_CONTEXT_S + 1))
     assert base.table is not None
-    assert max(map(len, mixed)) <= base.table.limit(base.table.context_s(USUAL_UNIT_S))
+    assert all(len(batch) <= base.table.limit(max(contexts(batch))) for batch in mixed)
     long = [batch for batch in batches if max(contexts(batch)) > LONGEST_MIXED_CONTEXT_S]
     assert sum(map(len, long)) == 5 and all(len(contexts(batch)) == 1 for batch in long)
 

@@ -121,6 +121,18 @@ async def test_the_key_may_change_until_the_batch_is_taken(model: Model) -> None
     await asyncio.to_thread(batcher.close)
 
 
+async def test_a_batch_is_no_larger_than_any_of_its_units_allows(model: Model) -> None:
+    batcher: Batcher[Number, int] = Batcher("numbers", model.run, limit=lambda unit: 2 if unit.kind == "long" else 4)
+    batcher.start()
+    first = await blocked(batcher, model)
+    units = [Number(value=value, kind="long" if value in (3, 7) else "short") for value in range(1, 10)]
+    tasks = await submit(batcher, *units)
+    model.free.set()
+    await asyncio.gather(first, *tasks)
+    assert model.batches == [[0], [1, 2, 4, 5], [3, 6], [7, 8], [9]]
+    await asyncio.to_thread(batcher.close)
+
+
 async def test_a_unit_whose_key_fails_gets_the_error_and_the_others_run(model: Model) -> None:
     def key(unit: Number) -> str:
         if unit.kind == "broken":

@@ -82,7 +82,7 @@ class BatchTime:
         return not self.buckets or cost == other or max(cost, other) <= self.longest_mixed
 
     def limit(self, cost: float) -> int:
-        """Return how many units a batch may hold if its first unit has this cost."""
+        """Return how many units a batch may hold if it contains a unit of this cost."""
         if self.batch_cost is None:
             return self.batch_units
         return max(1, min(self.batch_units, int(self.batch_cost // cost)))

@@ -87,8 +87,11 @@ def brute_force(arrivals: list[tuple[float, float]], time: BatchTime) -> list[fl
         now = max(now, arrivals[waiting[0]][0])
         there = [each for each in waiting if arrivals[each][0] <= now]
         cost = time.cost(arrivals[there[0]][1])
-        same = [each for each in there if time.together(time.cost(arrivals[each][1]), cost)]
-        batch = same[: time.limit(cost)]
+        batch: list[int] = []
+        for each in there:
+            costs = [time.cost(arrivals[one][1]) for one in (*batch, each)]
+            if time.together(costs[-1], cost) and len(costs) <= min(map(time.limit, costs)):
+                batch.append(each)
         now += time.fixed_s + time.per_cost_s * sum(time.cost(arrivals[each][1]) for each in batch)
         ends |= dict.fromkeys(batch, now)
         waiting = [each for each in waiting if each not in batch]
@@ -132,10 +135,11 @@ class Sized(Unit):
         return self.size
 
 
+@pytest.mark.parametrize("longest_mixed", [0.0, 10.0])
 @pytest.mark.parametrize("seed", range(5))
-async def test_batches_equal_those_of_the_real_batcher(seed: int) -> None:
+async def test_batches_equal_those_of_the_real_batcher(seed: int, longest_mixed: float) -> None:
     chance = random.Random(seed)
-    time = BatchTime(0.1, 0.01, batch_units=5, batch_cost=40.0, buckets=(5.0, 10.0))
+    time = BatchTime(0.1, 0.01, batch_units=5, batch_cost=40.0, buckets=(5.0, 10.0), longest_mixed=longest_mixed)
     units = [(chance.choice([5.0, 10.0]), chance.random() < 0.2) for _ in range(40)]
     gate = threading.Event()
     batches = []
@@ -146,7 +150,7 @@ async def test_batches_equal_those_of_the_real_batcher(seed: int) -> None:
         return [0] * len(batch)
 
     real: Batcher[Sized, int] = Batcher(
-        "real", run, key=lambda unit: unit.size, limit=lambda unit: time.limit(unit.size)
+        "real", run, key=lambda unit: max(unit.size, longest_mixed), limit=lambda unit: time.limit(unit.size)
     )
     real.start()
     tasks = []

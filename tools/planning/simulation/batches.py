@@ -4,7 +4,7 @@ It follows the same rules as the real batcher:
 
 - A batch starts with the oldest unit. Units of live streams count as ``LIVE_LEAD_S`` seconds older than they are.
 - Other waiting units join the batch if their costs allow it (``BatchTime.together``). A batch holds no more units than
-  its limit (``BatchTime.limit``), and no more than an even share of all units for each worker.
+  each of its units allows (``BatchTime.limit``), and no more than an even share of all units for each worker.
 - While other workers are busy, a worker waits a moment for more units.
 - The length of the queue is limited. A unit is refused if it would probably not start before its deadline. Its wait is
   estimated as the queued cost times the smoothed seconds per unit of cost.
@@ -126,20 +126,26 @@ class BatchServer:
                 self._clock.after(0, partial(item.done, False))  # later, because the callback may submit more work
 
     def _patience_s(self) -> float:
-        if not self.running or any(item.live for item in self._queue) or len(self._queue) >= self._most():
+        if (
+            not self.running
+            or any(item.live for item in self._queue)
+            or len(self._queue) >= self._most(self._queue[:1])
+        ):
             return 0.0
         until = min(self._last_arrival + ARRIVAL_GAP_S, max(self._free_since, self._queue[0].arrived) + GATHER_S)
         return until - self._clock.now
 
-    def _most(self) -> int:
-        """Return how many units a worker would take now."""
+    def _most(self, batch: list[Waiting]) -> int:
+        """Return how many units a batch that contains these units may have now."""
         share = math.ceil((len(self._queue) + self.running) / self._time.workers)
-        return min(self._time.limit(self._queue[0].cost), share)
+        return min(share, *(self._time.limit(item.cost) for item in batch))
 
     def _take(self) -> list[Waiting]:
         first = self._queue[0]
-        along = [item for item in self._queue if self._time.together(item.cost, first.cost)]
-        batch = along[: self._most()]
+        batch = [first]
+        for item in self._queue[1:]:
+            if self._time.together(item.cost, first.cost) and len(batch) < self._most([*batch, item]):
+                batch.append(item)
         taken = {item.number for item in batch}
         self._queue = [item for item in self._queue if item.number not in taken]
         return batch

@@ -98,7 +98,7 @@ class Batcher(Generic[U, R]):
         self._busy_s = self._seconds_per_cost = 0.0
         self._fastest = 0.0  # seconds per cost; 0: unknown
         self._idle_since = 0.0
-        self._utilisation = 0.0  # at the time ``_utilisation_at``
+        self._utilisation = 0.0  # due to batches that have ended, at the time ``_utilisation_at``
         self._utilisation_at = 0.0
         self._last_arrival = 0.0
         self._running_batches: dict[int, tuple[float, float]] = {}  # start time and cost of each thread's batch
@@ -206,14 +206,23 @@ class Batcher(Generic[U, R]):
         return self._fastest + (self._seconds_per_cost - self._fastest) * math.exp(-idle_s / RECOVERY_S)
 
     def _recent_utilisation(self) -> float:
-        """Return the workers' utilisation, from 0 to 1, as a moving average that weights recent time most."""
-        return min(1.0, self._utilisation * math.exp((self._utilisation_at - time.monotonic()) / UTILISATION_WINDOW_S))
+        """Return the workers' utilisation, from 0 to 1, as a moving average that weights recent time most.
+
+        Running batches count up to now.
+        """
+        now = time.monotonic()
+        running = sum(_recent_share(now - began) for began, _cost in self._running_batches.values())
+        return min(1.0, self._ended_utilisation(now) + running / self._workers)
+
+    def _ended_utilisation(self, now: float) -> float:
+        """Return the part of the utilisation that is due to batches that have ended."""
+        return self._utilisation * math.exp((self._utilisation_at - now) / UTILISATION_WINDOW_S)
 
     def _note_work(self, seconds: float) -> None:
         """Update the utilisation after a batch that ran for ``seconds``."""
-        share = 1 - math.exp(-seconds / UTILISATION_WINDOW_S)  # the total weight of the time in which the batch ran
-        self._utilisation = self._recent_utilisation() + share / self._workers
-        self._utilisation_at = time.monotonic()
+        now = time.monotonic()
+        self._utilisation = min(1.0, self._ended_utilisation(now) + _recent_share(seconds) / self._workers)
+        self._utilisation_at = now
 
     def _backlog(self) -> float:
         """Return the estimated delay, in seconds, of the most delayed unit in the queue or in a running batch.
@@ -359,6 +368,11 @@ class Batcher(Generic[U, R]):
                 loop.call_soon_threadsafe(_settle, futures)
             except RuntimeError:  # the event loop is closed, so no caller waits for the results
                 continue
+
+
+def _recent_share(seconds: float) -> float:
+    """Return the weight of the last ``seconds`` in the moving average of the utilisation; that of all time is 1."""
+    return 1 - math.exp(-seconds / UTILISATION_WINDOW_S)
 
 
 def _settle(futures: list[tuple[asyncio.Future[R], R | Exception]]) -> None:

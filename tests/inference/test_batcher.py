@@ -290,6 +290,20 @@ def test_the_utilisation_is_the_recent_share_of_busy_time(
     assert batcher.stats().utilisation == pytest.approx(0.35, abs=0.01)
 
 
+async def test_a_batch_that_is_running_counts_in_the_utilisation(
+    batcher: Batcher[Number, int], model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = await blocked(batcher, model)
+    began = time.monotonic()
+    for seconds, utilisation in ((0.0, 0.0), (10.0, 0.63), (30.0, 0.95)):
+        with monkeypatch.context() as patch:
+            patch.setattr("inference.batcher.time.monotonic", lambda seconds=seconds: began + seconds)
+            assert batcher.stats().utilisation == pytest.approx(utilisation, abs=0.01)
+    model.free.set()
+    await running
+    assert batcher.stats().utilisation < 0.1  # the batch took a moment in fact
+
+
 async def test_a_failure_does_not_change_the_measured_speed() -> None:
     def run(units: list[Number]) -> list[int | Exception]:
         if units[0].value == 1:

@@ -23,7 +23,10 @@ from asr.checkpoint import Checkpoint
 from asr.encoding import Prepared
 from asr.tuning import Tuning
 
-BUSY_CALLERS = 4  # with this many callers or more, the engine counts as busy
+#: The engine counts as busy with at least this many callers, and at least this many for each worker. With fewer callers
+#: for each worker, its batches would be small whatever they may contain.
+BUSY_CALLERS = 4
+BUSY_CALLERS_OF_A_WORKER = 2
 #: Only units with a context of at most this many seconds share batches with units of other contexts. With a longer
 #: context in the batch, the decoder would have to read much more for each short unit, which costs more than a larger
 #: batch saves.
@@ -33,12 +36,14 @@ LONGEST_MIXED_CONTEXT_S = 15
 class Batching:
     """The batching rules of one loaded model.
 
+    ``workers``: number of batches that the engine runs in parallel.
     ``callers``: number of units that wait for a result, not counting those of admitted requests. The engine counts
     them.
     """
 
-    def __init__(self, checkpoint: Checkpoint, table: Tuning) -> None:
+    def __init__(self, checkpoint: Checkpoint, table: Tuning, workers: int) -> None:
         self.callers = 0
+        self._busy_callers = max(BUSY_CALLERS, BUSY_CALLERS_OF_A_WORKER * workers)
         self._checkpoint = checkpoint
         self._table = table
 
@@ -58,7 +63,7 @@ class Batching:
     @property
     def is_busy(self) -> bool:
         """Whether the engine is so busy that throughput matters more than getting the same words at any load."""
-        return self.callers >= BUSY_CALLERS and self._adapts_to_load
+        return self.callers >= self._busy_callers and self._adapts_to_load
 
     @property
     def mixes_contexts(self) -> bool:

@@ -161,7 +161,7 @@ class WhisperEngine:
             )
         except Exception as error:
             raise EngineUnavailable(f"cannot load the ASR model {self.checkpoint.source!r}: {error}") from error
-        self.batching = Batching(self.checkpoint, table)
+        self.batching = Batching(self.checkpoint, table, workers)
         self._features = LogMel(self._model.feature_extractor.mel_filters)
         self._decoder = Decoder(
             self._model,

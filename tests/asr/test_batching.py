@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pytest_django import Settings
 
 from asr.batching import BUSY_CALLERS, Batching, mixed_key, own_key
 from asr.checkpoint import CONTEXTS_S, MARGIN_S, Checkpoint
@@ -66,7 +67,7 @@ def test_what_units_of_a_mixed_batch_have_in_common(item: Prepared, mixes: bool)
 async def test_under_load_a_batch_is_as_large_as_the_table_allows_for_each_of_its_contexts(
     table: Tuning, waiting: list[int], batches: list[list[int]]
 ) -> None:
-    batching = Batching(STOCK, table)
+    batching = Batching(STOCK, table, workers=1)
     batching.callers = 2 * BUSY_CALLERS
     taken: list[list[int]] = []
     everything_waits = threading.Event()
@@ -88,3 +89,14 @@ async def test_under_load_a_batch_is_as_large_as_the_table_allows_for_each_of_it
     await asyncio.gather(*tasks)
     await asyncio.to_thread(batcher.close)
     assert taken[1:] == batches
+
+
+@pytest.mark.parametrize(("workers", "callers"), [(1, 4), (2, 4), (3, 6), (16, 32)])
+def test_more_workers_are_busy_with_more_callers(settings: Settings, workers: int, callers: int) -> None:
+    batching = Batching(STOCK, GAPS, workers)
+    for batching.callers, beam_size in (
+        (callers - 1, settings.VOICE_ASR_BEAM),
+        (callers, settings.VOICE_ASR_BUSY_BEAM),
+    ):
+        assert batching.beam_size == beam_size
+        assert (batching.key(prepared(7)) == batching.key(prepared(12))) is (batching.callers == callers)

@@ -18,6 +18,7 @@ from asr.batching import BUSY_CALLERS, LONGEST_MIXED_CONTEXT_S
 from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, MARGIN_S, Checkpoint
 from asr.decoding import Decoded, Decoder
 from asr.encoding import OUTPUT_FRAMES_PER_SECOND, Prepared, extended
+from asr.tuning import by_rule
 from asr.units import Hypothesis, Options, SpeechUnit
 from asr.whisper_engine import WhisperEngine
 from tests import sound
@@ -37,7 +38,7 @@ SENTENCES = (
 @pytest.fixture
 async def base(whisper_base: Path) -> AsyncIterator[WhisperEngine]:
     checkpoint = Checkpoint(str(whisper_base), "whisper-base", contexts_s=CONTEXTS_S, margin_s=MARGIN_S)
-    engine = WhisperEngine(checkpoint)
+    engine = WhisperEngine(checkpoint, replace(by_rule(checkpoint, "cpu"), workers=2, threads=1))
     await engine.load()
     yield engine
     await engine.close()

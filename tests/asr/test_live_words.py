@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from asr.streaming import StreamingSession
 from asr.streaming_events import Event, Final
 from asr.transcript import join
 from asr.transcription import Transcription
+from asr.tuning import by_rule
 from asr.units import FALLBACK_TEMPERATURES, Options, SpeechUnit
 from asr.whisper_engine import WhisperEngine
 from tests import sound
@@ -46,7 +48,8 @@ TALKS = {
 
 @pytest.fixture(scope="module")
 async def base(whisper_base: Path) -> AsyncIterator[WhisperEngine]:
-    engine = WhisperEngine(Checkpoint(str(whisper_base), "whisper-base", contexts_s=CONTEXTS_S, margin_s=2.0))
+    checkpoint = Checkpoint(str(whisper_base), "whisper-base", contexts_s=CONTEXTS_S, margin_s=2.0)
+    engine = WhisperEngine(checkpoint, replace(by_rule(checkpoint, "cpu"), workers=2, threads=1))
     await engine.load()
     yield engine
     await engine.close()

@@ -208,7 +208,8 @@ async def test_the_smallest_context_that_holds_the_clip_is_used() -> None:
 
 
 @pytest.mark.parametrize(("callers", "beam"), [(1, 5), (BUSY_CALLERS - 1, 5), (BUSY_CALLERS, 2), (12, 2)])
-async def test_a_busy_engine_uses_a_smaller_beam(callers: int, beam: int, monkeypatch) -> None:
+async def test_a_busy_engine_uses_a_smaller_beam(callers: int, beam: int, monkeypatch, settings) -> None:
+    settings.VOICE_ASR_THREADS = 2  # as many workers
     engine = WhisperEngine(replace(configured(), bundled=False))
     await engine.load()
     beams: set[int] = set()

@@ -56,6 +56,7 @@ class WhisperEngine:
         self._loading = asyncio.Lock()
         self._decoder: Decoder | None = None
         self._batcher: Batcher[Prepared, Decoded] | None = None
+        self._cores = 0  # number of CPU cores that the workers use
         self._last_used = time.monotonic()
         self._idle_check: asyncio.TimerHandle | None = None
 
@@ -120,7 +121,7 @@ class WhisperEngine:
     def stats(self) -> EngineStats:
         if self._batcher is None:
             return EngineStats(False, 0, 0, 0, 0, 0, 0.0, 0.0)
-        return self._batcher.stats()
+        return replace(self._batcher.stats(), cores=self._cores)
 
     @property
     def compute_type(self) -> str:
@@ -151,6 +152,7 @@ class WhisperEngine:
         allow_avx512()
         if device_here() == "cpu":
             memory.keep_buffers()
+            self._cores = workers * threads
         try:
             self._model = WhisperModel(
                 self.checkpoint.source,

@@ -169,6 +169,7 @@ class Batcher(Generic[U, R]):
                 backlog_s=self._backlog(),
                 seconds_per_cost=self._pace(),
                 utilisation=self._recent_utilisation(),
+                fastest_seconds_per_cost=self._fastest,
             )
 
     def _admit(self, unit: U, now: float) -> None:

@@ -59,6 +59,10 @@ class EngineStats:
     its result is needed to the moment at which the result will be ready.
     ``seconds_per_cost``: seconds that a unit of cost 1 takes at present; 0 before the first measurement.
     ``utilisation``: fraction of roughly the last ten seconds in which the workers ran batches, from 0 to 1.
+    ``fastest_seconds_per_cost``: seconds that a unit of cost 1 takes while nothing else uses the processor; 0 if
+    unknown.
+    ``cores``: number of CPU cores that the engine uses while all its workers run; 0 if it runs on a GPU or does
+    not report this.
     """
 
     ready: bool
@@ -72,6 +76,8 @@ class EngineStats:
     backlog_s: float = 0.0  # earlier versions do not send this field and the ones below
     seconds_per_cost: float = 0.0
     utilisation: float = 0.0
+    fastest_seconds_per_cost: float = 0.0
+    cores: int = 0
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> EngineStats:

@@ -244,6 +244,8 @@ class Tier:
             backlog_s=sum(one.backlog_s for one in fresh) / max(1, len(fresh)),
             seconds_per_cost=sum(one.seconds_per_cost for one in fresh) / max(1, len(fresh)),
             utilisation=sum(one.utilisation for one in fresh) / max(1, len(fresh)),
+            fastest_seconds_per_cost=sum(one.fastest_seconds_per_cost for one in fresh) / max(1, len(fresh)),
+            cores=sum(one.cores for one in fresh),
         )
 
     def growth(self, name: str) -> float:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -56,29 +57,41 @@ def is_browned_out(cost: float = 0.0) -> bool:
     A reply is late if its audio would be ready only after ``VOICE_TTS_BROWNOUT_S`` seconds. This time is estimated, at
     the engines' last measured speeds, as the sum of
 
-    - the time for all work that waits or runs in the engines on the same cores, including speech recognition;
-    - the time to synthesise the new text with the share of the cores that the other engines have lately left free.
+    - the time for all work of the neural engine that waits or runs;
+    - the time for that of the other engines, such as speech recognition, in proportion to the share of this machine's
+      cores that they can use;
+    - the time to synthesise the new text, at the neural engine's present speed or, if that is slower, with the share of
+      the cores that the other engines have lately left free.
 
     If this process serves nobody else, return False, because a single reply is synthesised faster than it is played.
     """
     if not settings.VOICE_TTS_BROWNOUT:
         return False
-    engines = _sharing_cores()
-    others_share = max((stats.utilisation for name, stats in engines.items() if name != NEURAL), default=0.0)
-    ready_s = cost * engines[NEURAL].seconds_per_cost / max(1 - others_share, MIN_SHARE)
-    ready_s += sum(max(stats.estimated_wait_s, stats.backlog_s) for stats in engines.values())
-    if ready_s <= settings.VOICE_TTS_BROWNOUT_S or _is_alone(engines.values()):
+    neural = runtime.engine(NEURAL).stats()
+    others = _others_on_cores()
+    free = 1 - sum(stats.utilisation * share for stats, share in others)
+    # The present speed is slower already if the neural engine has just spoken beside the others.
+    pace = max(neural.seconds_per_cost, neural.fastest_seconds_per_cost / max(free, MIN_SHARE))
+    ready_s = cost * pace + _waiting_s(neural) + sum(share * _waiting_s(stats) for stats, share in others)
+    if ready_s <= settings.VOICE_TTS_BROWNOUT_S or _is_alone([neural, *(stats for stats, _share in others)]):
         return False
     log_fallback(Reason.BUSY, f"a new reply would be ready after {ready_s:.1f} s")
     return True
 
 
-def _sharing_cores() -> dict[str, EngineStats]:
-    """Return the stats, by engine name, of the neural engine and of all engines that compete with it for CPU cores."""
-    engines = {NEURAL: runtime.engine(NEURAL).stats()}
-    if not settings.VOICE_INFERENCE_URL:
-        engines |= {name: stats for name, stats in runtime.status().items() if name not in (NEURAL, FALLBACK)}
-    return engines
+def _others_on_cores() -> list[tuple[EngineStats, float]]:
+    """Return the engines that compete with the neural engine for CPU cores: their stats, and their share of the cores.
+
+    The share, from 0 to 1, is what an engine uses while all its workers run. An engine on a GPU does not compete.
+    """
+    if settings.VOICE_INFERENCE_URL:
+        return []
+    others = [stats for name, stats in runtime.status().items() if name not in (NEURAL, FALLBACK) and stats.cores]
+    return [(stats, min(1.0, stats.cores / (os.cpu_count() or 1))) for stats in others]
+
+
+def _waiting_s(stats: EngineStats) -> float:
+    return max(stats.estimated_wait_s, stats.backlog_s)
 
 
 def _is_alone(engines: Iterable[EngineStats]) -> bool:

@@ -120,9 +120,11 @@ class CoquiModel:
     ``speakers``: names of the speakers; empty if the model has only one.
     ``languages``: language tags as the model spells them; empty if the model has only one language.
     ``sample_rate``: in Hz.
+    ``cores``: number of CPU cores that a batch uses; 0 on a GPU.
     """
 
-    def __init__(self, source: ModelSource, tts: TTS) -> None:
+    def __init__(self, source: ModelSource, tts: TTS, *, cores: int) -> None:
+        self.cores = cores
         self._source = source
         self._tts = tts
         self.speakers: list[str] = list(tts.speakers or [])
@@ -200,7 +202,7 @@ def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiMo
         tts = TTS(**_arguments(source), progress_bar=False).to(device)
     except Exception as error:
         raise EngineUnavailable(f"{source.id} does not load: {error}") from error
-    return CoquiModel(source, tts)
+    return CoquiModel(source, tts, cores=torch.get_num_threads() if device == "cpu" else 0)
 
 
 def _arguments(source: ModelSource) -> dict[str, str]:

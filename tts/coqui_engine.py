@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable, Sequence
+from dataclasses import replace
 
 from inference.batcher import Batcher
 from inference.engine import EngineStats
@@ -75,7 +76,8 @@ class CoquiEngine:
         return in_order(units, self.submit, ahead=_AHEAD)
 
     def stats(self) -> EngineStats:
-        return self._batcher.stats()
+        cores = max((model.cores for model in self._models.values()), default=0)
+        return replace(self._batcher.stats(), cores=cores)
 
     async def _load(self, source: coqui.ModelSource) -> None:
         try:

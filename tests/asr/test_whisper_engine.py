@@ -207,6 +207,15 @@ async def test_the_smallest_context_that_holds_the_clip_is_used() -> None:
     assert np.isclose(checkpoint.segment_s, 10)
 
 
+async def test_the_engine_reports_the_cores_that_its_workers_use(settings) -> None:
+    settings.VOICE_ASR_THREADS = 2
+    settings.VOICE_ASR_DEVICE = "cpu"
+    engine = WhisperEngine(configured())
+    await engine.load()
+    assert engine.stats().cores == 2
+    await engine.close()
+
+
 @pytest.mark.parametrize(("callers", "beam"), [(1, 5), (BUSY_CALLERS - 1, 5), (BUSY_CALLERS, 2), (12, 2)])
 async def test_a_busy_engine_uses_a_smaller_beam(callers: int, beam: int, monkeypatch, settings) -> None:
     settings.VOICE_ASR_THREADS = 2  # as many workers

@@ -320,7 +320,9 @@ async def test_a_failure_does_not_change_the_measured_speed() -> None:
     for value in (1, 2):
         with pytest.raises((RuntimeError, ValueError)):
             await batcher.submit(Number(value=value))
-    assert (batcher._seconds_per_cost, batcher._fastest) == (pytest.approx(pace, rel=0.05), pytest.approx(0.05))
+    stats = batcher.stats()
+    assert stats.seconds_per_cost == pytest.approx(pace, rel=0.05)
+    assert stats.fastest_seconds_per_cost == pytest.approx(0.05)
     await asyncio.to_thread(batcher.close)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -26,6 +28,7 @@ from tts.units import WHOLE_UP_TO_CHARACTERS, Speech, SpeechUnit
 from tts.voices import Voice
 from usage.models import LedgerEntry
 
+CORES = os.cpu_count() or 1
 VOICES = {voice.id: voice for voice in kokoro_voices(None)}
 
 
@@ -48,8 +51,12 @@ class Busy:
     def stream(self, units: AsyncIterator[SpeechUnit]) -> AsyncIterator[Speech]:
         raise NotImplementedError
 
+    def show(self, **changes: float) -> None:
+        """Change these fields of the stats that the engine reports."""
+        self.shown = replace(self.stats(), **changes)  # type: ignore[arg-type]
+
     def stats(self) -> EngineStats:
-        return self.shown or EngineStats(True, 0, 0, 0, 0, 0, 0.0, self.wait_s)
+        return self.shown or EngineStats(True, 0, 0, 0, 0, 0, 0.0, self.wait_s, cores=CORES)
 
 
 async def speak(reply: ReplyVoice, text: str = "Selamat pagi", language: str = "ms") -> SpeechUnit:
@@ -174,18 +181,59 @@ async def test_a_backlog_of_the_recogniser_causes_a_brownout(
     assert not is_browned_out()
 
 
-async def test_a_recogniser_that_uses_much_of_the_cores_causes_a_brownout(
-    offered: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    neural = offered(Busy(wait_s=0))
-    neural.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=0.01)
-    recogniser = Busy(wait_s=0)
-    monkeypatch.setitem(runtime._engines, "asr", recogniser)
+@pytest.fixture
+def neural(offered: Any, monkeypatch: pytest.MonkeyPatch) -> Busy:
+    """A neural engine that takes a second for a text of cost 100 on an idle machine. It serves more than one user."""
+    engine = offered(Busy(wait_s=0))
+    engine.shown = EngineStats(
+        True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=0.01, fastest_seconds_per_cost=0.01, cores=CORES
+    )
     monkeypatch.setattr("capacity.concurrent_users.Leases.users_here", 2)
+    return engine
+
+
+@pytest.fixture
+def recogniser(monkeypatch: pytest.MonkeyPatch) -> Busy:
+    engine = Busy(wait_s=0)
+    engine.shown = EngineStats(True, 0, 0, 9, 9, 1, 5.0, 0.0, cores=CORES)
+    monkeypatch.setitem(runtime._engines, "asr", engine)
+    return engine
+
+
+async def test_a_recogniser_that_uses_much_of_the_cores_causes_a_brownout(neural: Busy, recogniser: Busy) -> None:
     for utilisation, is_too_many in ((0.0, False), (0.3, False), (0.6, True), (1.0, True)):  # 1.0, 1.4, 2.5 and 10 s
-        recogniser.shown = EngineStats(True, 0, 0, 9, 9, 1, 5.0, 0.0, utilisation=utilisation)
+        recogniser.show(utilisation=utilisation)
         assert is_browned_out(cost=100) is is_too_many
         assert not is_browned_out(cost=1)
+
+
+async def test_a_speed_measured_beside_the_recogniser_is_not_reduced_again(neural: Busy, recogniser: Busy) -> None:
+    recogniser.show(utilisation=0.4)
+    for pace, is_too_many in ((0.01, False), (0.016, False), (0.019, False), (0.021, True)):
+        neural.show(seconds_per_cost=pace)
+        assert is_browned_out(cost=100) is is_too_many
+
+
+async def test_a_recogniser_on_a_gpu_causes_no_brownout(neural: Busy, recogniser: Busy) -> None:
+    recogniser.show(cores=0, utilisation=1.0, backlog_s=5.0, estimated_wait_s=5.0)
+    assert not is_browned_out(cost=100)
+
+
+async def test_a_recogniser_counts_for_its_share_of_the_cores(
+    neural: Busy, recogniser: Busy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tts.brownout.os.cpu_count", lambda: 8)
+    for cores, utilisation, backlog_s, is_too_many in (
+        (2, 1.0, 0.0, False),  # 1.3 s
+        (2, 1.0, 2.0, False),  # 1.8 s
+        (2, 1.0, 4.0, True),  # 2.3 s
+        (6, 0.6, 0.0, False),  # 1.8 s
+        (6, 1.0, 0.0, True),  # 4 s
+        (16, 0.4, 0.0, False),  # 1.7 s
+        (16, 0.6, 0.0, True),  # 2.5 s
+    ):
+        recogniser.show(cores=cores, utilisation=utilisation, backlog_s=backlog_s)
+        assert is_browned_out(cost=100) is is_too_many
 
 
 async def test_the_brownout_can_be_switched_off(offered: Any, settings: Any) -> None:

@@ -330,8 +330,10 @@ class Tier:
                 break
             try:
                 status = await self._get(endpoint, "status")
-            except NO_ANSWER:
-                break  # use the status of the stopping server
+            except TimeoutError:
+                raise  # another server may be there, but slow
+            except (aiohttp.ClientError, OSError):
+                break  # no other server is there, so use the status of the stopping server
         return status
 
     def _note_gone(self, endpoint: Endpoint) -> None:

@@ -21,7 +21,7 @@ from asr.units import SpeechUnit as AudioUnit
 from inference import remote, runtime
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity, UnitFailed
 from inference.remote import RemoteEngine
-from inference.tier import RETRIES_PER_UNIT, RETRIES_SAVED, Tier
+from inference.tier import MAX_MISSES, RETRIES_PER_UNIT, RETRIES_SAVED, Tier
 from inference.unit_server import LocalUnitHandler, UnitServer
 from inference.wire import LARGEST_FRAME, PREFIX, PackedUnit, failure_reply, parse, result_reply
 from tests import sound
@@ -308,26 +308,40 @@ async def test_a_stopping_server_does_not_hide_the_others_at_its_address() -> No
         await tier.leave("test")
 
 
-async def test_what_a_stopping_server_says_counts_although_the_next_answer_is_missing() -> None:
-    """A tier whose only server says that it is stopping is not ready any more, even if its next answer is missing."""
+@pytest.mark.parametrize("next_answer", ["lost", "slow", "error"])
+async def test_what_a_stopping_server_says_counts_if_the_next_connection_is_lost(
+    monkeypatch: pytest.MonkeyPatch, next_answer: str
+) -> None:
+    """If its only server says that it is stopping and then closes, an address is not ready any more.
+
+    But if the next answer is slow or an error, it may come from another server, which may be ready.
+    """
+    monkeypatch.setattr("inference.tier.PROBE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("inference.tier.PROBE_EVERY_S", 60.0)
     server = UnitServer(ScriptedUnitHandler(speak))
     answers = True
 
     async def leaving(scope, receive, send) -> None:
         nonlocal answers
-        if scope["type"] == "http" and not answers:
-            raise ConnectionResetError
-        answers = not server.draining
-        await server(scope, receive, send)
+        if scope["type"] != "http" or answers:
+            answers = not server.draining
+            await server(scope, receive, send)
+            return
+        answers = True
+        if next_answer == "slow":
+            await asyncio.sleep(1)
+        if next_answer == "lost":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
+        raise ConnectionResetError
 
     async with serving(leaving) as url, remote_speech(url) as engine:
         tier = engine._tier
         await tier.start("test")
-        await tier._probe(tier._endpoints[0])
         assert tier.is_up("espeak-ng")
         server.draining = True
-        await tier._probe(tier._endpoints[0])
-        assert not tier.is_up("espeak-ng")
+        for misses in range(1, MAX_MISSES + 1):
+            await tier._probe(tier._endpoints[0])
+            assert tier.is_up("espeak-ng") is (next_answer != "lost" and misses < MAX_MISSES)
         await tier.leave("test")
 
 

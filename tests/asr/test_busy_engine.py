@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from dataclasses import replace
 
@@ -78,26 +79,33 @@ async def test_a_stream_that_waits_for_finals_is_not_idle(engine: WhisperEngine)
 async def test_slow_partials_become_less_frequent(
     engine: WhisperEngine, monkeypatch, queued_ms: float, backoff: float
 ) -> None:
-    slow_s = 0.1
     submitted = engine.submit
-    guesses = 0
+    listener = Listener()
+    ran: list[tuple[float, float, bool]] = []  # start and end of each partial result, and whether text was shown before
 
     async def slow(unit):
-        nonlocal guesses
-        if unit.live:
+        if not unit.options.greedy:
             return await submitted(unit)
-        guesses += 1
-        await asyncio.sleep(slow_s)
-        return replace(await submitted(unit), queued_ms=queued_ms)
+        began = time.monotonic()
+        await asyncio.sleep(0.1)
+        found = replace(await submitted(unit), queued_ms=queued_ms)
+        ran.append((began, time.monotonic(), bool(listener.of(Partial))))
+        return found
 
     monkeypatch.setattr(engine, "submit", slow)
-    stream = session(engine, Listener())
-    began = time.monotonic()
-    await speak(stream, np.tile(sound.said("selamat pagi semua"), 4), pause_s=0.01)
-    took = time.monotonic() - began
+    stream = session(engine, listener, None)
+    speech = np.tile(sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok"), 3)
+    await speak(stream, speech, pause_s=0.02)  # five times as fast as real time, so partial results are always due
+    await stream.commit()
     await stream.finish()
-    # At most four utterances, each with a first partial.
-    assert 1 <= guesses <= took / (slow_s * (1 + backoff)) + 4
+    # An idle engine does not pause before the first words.
+    rests = [
+        (following - end) / (end - began)
+        for (began, end, has_shown), (following, _end, _shown) in itertools.pairwise(ran)
+        if has_shown or queued_ms
+    ]
+    assert len(rests) >= 2
+    assert min(rests) > 0.95 * backoff
 
 
 async def test_partials_rest_longer_under_load(engine: WhisperEngine, monkeypatch) -> None:
@@ -111,7 +119,7 @@ async def test_partials_rest_longer_under_load(engine: WhisperEngine, monkeypatc
     for queued_ms in guesses:
 
         async def noting(unit, queued_ms=queued_ms):
-            guesses[queued_ms] += not unit.live
+            guesses[queued_ms] += unit.options.greedy
             return replace(await submitted(unit), queued_ms=queued_ms)
 
         monkeypatch.setattr(engine, "submit", noting)

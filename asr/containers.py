@@ -177,7 +177,7 @@ def _loudness(container: av.container.InputContainer, streams: list[av.AudioStre
         index = packet.stream.index
         for frame in frames:
             assert isinstance(frame, av.AudioFrame)
-            values = _values(frame)
+            values = _within_scale(_values(frame))
             energy[index] += float(np.square(values).mean()) * frame.samples / frame.sample_rate
             heard_s[index] += frame.samples / frame.sample_rate
         if min(heard_s.values()) > _TRACK_SAMPLE_S or max(heard_s.values()) > 2 * _TRACK_SAMPLE_S:
@@ -205,7 +205,7 @@ def _decoded(container: av.container.InputContainer, track: int, max_duration_s:
         for frame in frames:
             yield from timeline.add(frame)
     yield from timeline.end()
-    if damaged > 0.1 * packets:
+    if damaged > 0.1 * packets or timeline.not_finite > 0.1 * timeline.values:
         raise invalid("The audio file is damaged or truncated.")
     if timeline.position == 0:
         raise invalid("The audio file holds no sound that can be decoded.")
@@ -240,6 +240,8 @@ class _Timeline:
 
     def __init__(self, origin_s: float, max_duration_s: float, *, clocked: bool) -> None:
         self.position = 0  # samples yielded so far, including pauses
+        self.values = 0  # in the frames of all channels so far
+        self.not_finite = 0  # those of the values that are infinite or not a number
         self._origin_s = origin_s
         self._clocked = clocked
         self._max_duration_s = max_duration_s
@@ -259,7 +261,9 @@ class _Timeline:
         self._clock_s = start_s + values.shape[1] / frame.sample_rate
         if self._clock_s > self._max_duration_s + 1 / SAMPLE_RATE:
             raise too_long(self._max_duration_s)
-        yield from self._out(resampler.add(values))
+        self.values += values.size
+        self.not_finite += values.size - int(np.count_nonzero(np.isfinite(values)))
+        yield from self._out(resampler.add(_within_scale(values)))
 
     def end(self) -> Iterator[Chunk]:
         yield from self._flush()
@@ -321,7 +325,9 @@ class _Resampler:
 
 
 def _values(frame: av.AudioFrame) -> Channels:
-    """Return the frame's samples as float32 within [-1, 1], shape (channels, n).
+    """Return the frame's samples as float32, shape (channels, n). Full scale is 1.
+
+    A file of floating-point samples may hold any values, even infinite ones and such that are not a number.
 
     Raise ``UnusableAudio`` if the frame's sample rate, number of channels or size exceeds the limits.
     """
@@ -336,7 +342,12 @@ def _values(frame: av.AudioFrame) -> Channels:
     if np.issubdtype(data.dtype, np.integer):
         scale = np.float32(1 / (1 << (8 * data.dtype.itemsize - 1)))
         return np.asarray(rows.astype(np.float32) * scale, np.float32)
-    return np.asarray(np.clip(np.nan_to_num(rows.astype(np.float32)), -1, 1), np.float32)
+    return np.asarray(rows, np.float32)
+
+
+def _within_scale(values: Channels) -> Channels:
+    """Return the values within [-1, 1], with 0 in place of what is not a number."""
+    return np.asarray(np.clip(np.nan_to_num(values), -1, 1), np.float32)
 
 
 def _audio_decoders() -> str:

@@ -69,6 +69,27 @@ def test_unusable_audio_is_refused(data: bytes, code: str) -> None:
     assert (refusal.status, refusal.code, refusal.param) == (400, code, "file")
 
 
+def float_wav(values: np.ndarray) -> bytes:
+    """Return a mono WAV file of 32-bit floating-point samples."""
+    samples = values.astype("<f4").tobytes()
+    head = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 3, 1, sound.RATE, 4 * sound.RATE, 4, 32)
+    head += b"data" + struct.pack("<I", len(samples))
+    return b"RIFF" + struct.pack("<I", len(head) + len(samples)) + head + samples
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_floating_point_samples_must_be_numbers(value: float) -> None:
+    audio = sound.tone(2)
+    expected = decode(float_wav(audio), max_duration_s=60)
+    audio[::100] = value  # a few are replaced
+    heard = decode(float_wav(audio), max_duration_s=60)
+    assert np.abs(heard.samples.astype(np.int32) - expected.samples).mean() < 400
+    audio[::5] = value
+    refusal = refused(float_wav(audio))
+    assert (refusal.status, refusal.code, refusal.param) == (400, "invalid_audio", "file")
+    assert refused(float_wav(np.full(32_000, value))).code == "invalid_audio"
+
+
 def test_too_long_audio_in_a_small_file_is_refused_while_decoding() -> None:
     two_hours = sound.encoded(sound.silence(120), "flac")
     assert len(two_hours) < 200_000

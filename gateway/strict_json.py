@@ -6,29 +6,48 @@ fields are meant for forms, and would accept the number 5 for a string.
 
 from __future__ import annotations
 
+import codecs
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import JSONParser, get_encoding
+from rest_framework.utils import json
+
+SHOWN_CHARACTERS = 50  # of a name from a body, in an error message
 
 
 class JsonParser(JSONParser):
     """Parser for a JSON body, which must be an object."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        encoding = get_encoding(parser_context or {})
         try:
-            data = super().parse(stream, media_type, parser_context)
+            text = codecs.getreader(encoding)(stream)
+            data = json.load(text, parse_constant=json.strict_constant, object_pairs_hook=_without_repetition)
         except RecursionError as error:  # caused by half a megabyte of "[", for example
             raise ParseError("JSON parse error - nested too deeply") from error
-        except ParseError as error:
-            if "digits" in str(error):  # Python's own words about a number of more than 4,300 digits
-                raise ParseError("JSON parse error - a number has too many digits") from error
-            raise
+        except ValueError as error:
+            is_long_number = "digits" in str(error)  # Python's own words about a number of more than 4,300 digits
+            problem = "a number has too many digits" if is_long_number else str(error)
+            raise ParseError(f"JSON parse error - {problem}") from error
         if not isinstance(data, dict):
             raise ParseError("JSON parse error - the body must be an object")
         return data
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dict. Raise ``ParseError`` if two of its values have the same name.
+
+    Python would take the last value and other programs the first. So what one program has checked, another may not use.
+    """
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        [(twice, _count)] = Counter(name for name, _value in pairs).most_common(1)
+        raise ParseError(f"JSON parse error - an object has the name {twice[:SHOWN_CHARACTERS]!r} more than once")
+    return values
 
 
 class StrictCharField(serializers.CharField):

@@ -210,6 +210,23 @@ async def test_a_number_with_too_many_digits_is_refused_in_our_own_words(api: ht
     assert response.json()["error"]["message"] == "JSON parse error - a number has too many digits"
 
 
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ('{"input": "ya", "voice": "aisyah", "input": "tidak"}', "'input'"),
+        ('{"input": "ya", "digits": 1, "digits": 1}', "'digits'"),
+        ('{"input": "ya", "more": [{"a": 1, "b": 2, "a": 1}]}', "'a'"),
+        (f'{{"input": "ya", "{"x" * 999}": 1, "{"x" * 999}": 2}}', f"'{'x' * 50}'"),
+    ],
+    ids=["own", "digits", "nested", "long"],
+)
+async def test_an_object_with_a_repeated_name_is_refused(api: httpx.AsyncClient, body: str, name: str) -> None:
+    response = await api.post("/v1/audio/speech", content=body, headers={"Content-Type": "application/json"})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "invalid_value", None)
+    assert error["message"] == f"JSON parse error - an object has the name {name} more than once"
+
+
 @pytest.mark.parametrize("text", ["a" * 4096, "\x01\x02 ya", "ö" * 300, "\u202eapa khabar", "你好 apa khabar"])
 async def test_odd_text_is_spoken(api: httpx.AsyncClient, text: str) -> None:
     body = json.dumps({"input": text}).encode()

@@ -53,7 +53,7 @@ class Busy:
 
     def show(self, **changes: float) -> None:
         """Change these fields of the stats that the engine reports."""
-        self.shown = replace(self.stats(), **changes)  # type: ignore[arg-type]
+        self.shown = replace(self.stats(), **changes)
 
     def stats(self) -> EngineStats:
         return self.shown or EngineStats(True, 0, 0, 0, 0, 0, 0.0, self.wait_s, cores=CORES)

@@ -23,8 +23,8 @@ from asr.checkpoint import Checkpoint
 from asr.encoding import Prepared
 from asr.tuning import Tuning
 
-#: The engine counts as busy with at least this many callers, and at least this many for each worker. With fewer callers
-#: for each worker, its batches would be small whatever they may contain.
+#: The engine counts as busy if it has at least this many callers, both in total and for each worker. With fewer callers
+#: for each worker, the batches would be small even if all units could share a batch.
 BUSY_CALLERS = 4
 BUSY_CALLERS_OF_A_WORKER = 2
 #: Only units with a context of at most this many seconds share batches with units of other contexts. With a longer

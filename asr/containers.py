@@ -240,8 +240,8 @@ class _Timeline:
 
     def __init__(self, origin_s: float, max_duration_s: float, *, clocked: bool) -> None:
         self.position = 0  # samples yielded so far, including pauses
-        self.values = 0  # in the frames of all channels so far
-        self.not_finite = 0  # those of the values that are infinite or not a number
+        self.values = 0  # number of values in all channels so far
+        self.not_finite = 0  # number of these values that are infinite or NaN
         self._origin_s = origin_s
         self._clocked = clocked
         self._max_duration_s = max_duration_s
@@ -327,7 +327,7 @@ class _Resampler:
 def _values(frame: av.AudioFrame) -> Channels:
     """Return the frame's samples as float32, shape (channels, n). Full scale is 1.
 
-    A file of floating-point samples may hold any values, even infinite ones and such that are not a number.
+    Floating-point samples may have any value, so the result may contain values beyond full scale, infinities and NaN.
 
     Raise ``UnusableAudio`` if the frame's sample rate, number of channels or size exceeds the limits.
     """
@@ -346,7 +346,7 @@ def _values(frame: av.AudioFrame) -> Channels:
 
 
 def _within_scale(values: Channels) -> Channels:
-    """Return the values within [-1, 1], with 0 in place of what is not a number."""
+    """Clip the values to [-1, 1], and replace NaN by 0."""
     return np.asarray(np.clip(np.nan_to_num(values), -1, 1), np.float32)
 
 

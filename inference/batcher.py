@@ -209,7 +209,7 @@ class Batcher(Generic[U, R]):
     def _recent_utilisation(self) -> float:
         """Return the workers' utilisation, from 0 to 1, as a moving average that weights recent time most.
 
-        Running batches count up to now.
+        A running batch counts for the time that it has run so far.
         """
         now = time.monotonic()
         running = sum(_recent_share(now - began) for began, _cost in self._running_batches.values())
@@ -280,7 +280,7 @@ class Batcher(Generic[U, R]):
     def _first_batch(self) -> list[_Waiting[U, R]]:
         """Take the first unit, and the units that may run with it, out of the queue.
 
-        Units whose key cannot be computed fail, so the result may be empty.
+        If the key of a unit cannot be computed, the unit fails. So the result may be empty.
         """
         limit = self._share()
         batch: list[_Waiting[U, R]] = []
@@ -372,7 +372,7 @@ class Batcher(Generic[U, R]):
 
 
 def _recent_share(seconds: float) -> float:
-    """Return the weight of the last ``seconds`` in the moving average of the utilisation; that of all time is 1."""
+    """Return the weight of the last ``seconds`` in the moving average of the utilisation. All weights add up to 1."""
     return 1 - math.exp(-seconds / UTILISATION_WINDOW_S)
 
 

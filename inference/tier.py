@@ -323,7 +323,11 @@ class Tier:
             self._note_ready(endpoint, frozenset(ready))
 
     async def _status(self, endpoint: Endpoint) -> dict[str, Any]:
-        """Return the status of a server at ``endpoint``. If a stopping server answers, try to reach another one."""
+        """Return the status of a server at ``endpoint``. If a stopping server answers, try to reach another one.
+
+        Return the stopping server's status if no other server can be reached. If another server is slow or its answer
+        is invalid, raise the error.
+        """
         status = await self._get(endpoint, "status")
         for _ in range(MAX_STOPPING - 1):
             if not status["draining"]:

@@ -129,6 +129,7 @@ async def load(name: str) -> None:
     warm_up = asyncio.create_task(asyncio.to_thread(_warm_ups.get(name, lambda: None)))
     try:
         await engine(name).load()
+        _replaced_by_fallback.discard(name)  # an earlier attempt may have failed, for example before the tier started
     finally:
         [failure] = await asyncio.gather(warm_up, return_exceptions=True)
     if failure is not None:  # only a warning, because the first request will fail in the same way

@@ -26,7 +26,7 @@ def models_offered() -> list[ModelCard]:
 
     engines = {model: voice.engine for model, voice in catalogue().models().items()}
     first = default_voice().model
-    notice = DID_NOT_LOAD if runtime.uses_fallback(NEURAL) else ""
+    notice = DID_NOT_LOAD if runtime.uses_fallback(NEURAL) and NEURAL in engines.values() else ""
     if not notice and not settings.VOICE_INFERENCE_URL:
         notice = str(chosen(model_store.Task.SPEECH).notice)
     return [

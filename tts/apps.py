@@ -54,17 +54,20 @@ def register_kokoro() -> None:
     """Register Kokoro before all other speech models, if the settings choose Kokoro.
 
     If the models run in other processes (the inference tier, ``VOICE_INFERENCE_URL``), this process cannot check
-    whether Kokoro's files are installed there. Kokoro is then registered only if ``VOICE_TTS_MODEL`` names it.
+    whether Kokoro's files are installed there. If ``VOICE_TTS_MODEL`` names Kokoro, its voices are registered at once.
+    If it is ``auto``, they are registered when the tier reports them.
     """
     from model_store.catalogue import Task
     from model_store.catalogue import catalogue as models
-    from model_store.choice import chosen
+    from model_store.choice import AUTO, chosen
     from model_store.errors import ModelNotInstalled
 
     if settings.VOICE_INFERENCE_URL:
         named = models().find(settings.VOICE_TTS_MODEL)
         if named is not None and named.engine == "kokoro":
             offer_kokoro(None)
+        elif settings.VOICE_TTS_MODEL in AUTO:
+            register_kokoro_engine(None)
         return
     try:
         choice = chosen(Task.SPEECH)
@@ -79,12 +82,17 @@ def offer_kokoro(directory: Path | None) -> None:
 
     ``directory``: folder of the model's files; None if the model runs in the inference tier.
     """
-    from tts.kokoro_engine import NAME, KokoroEngine
     from tts.kokoro_voices import kokoro_voices
     from tts.voices import catalogue
-    from tts.wire import SpeechCodec
 
     catalogue().register(kokoro_voices(directory), first=True)
+    register_kokoro_engine(directory)
+
+
+def register_kokoro_engine(directory: Path | None) -> None:
+    """Register Kokoro's engine. ``directory``: see ``offer_kokoro``."""
+    from tts.kokoro_engine import NAME, KokoroEngine
+    from tts.wire import SpeechCodec
 
     def create() -> KokoroEngine:
         return KokoroEngine(
@@ -95,4 +103,4 @@ def offer_kokoro(directory: Path | None) -> None:
             max_queue=settings.VOICE_TTS_QUEUE,
         )
 
-    runtime.register(NAME, create, SpeechCodec(NAME), has_fallback=True)
+    runtime.register(NAME, create, SpeechCodec(NAME, is_first=True), has_fallback=True)

@@ -16,10 +16,14 @@ LONGEST_TEXT = 10_000  # maximum characters of a unit; a sentence has a few hund
 
 
 class SpeechCodec:
-    """Implements ``Codec[SpeechUnit, Speech]`` for one engine."""
+    """Implements ``Codec[SpeechUnit, Speech]`` for one engine.
 
-    def __init__(self, engine: str) -> None:
+    ``is_first``: whether the engine's voices come before those of all other engines.
+    """
+
+    def __init__(self, engine: str, *, is_first: bool = False) -> None:
         self._engine = engine
+        self._is_first = is_first
 
     def pack_unit(self, unit: SpeechUnit) -> tuple[Fields, bytes]:
         return {"text": unit.text, "voice": _fields(unit.voice), "speed": unit.speed, "language": unit.language}, b""
@@ -52,7 +56,7 @@ class SpeechCodec:
         return [SpeechUnit(text="satu", voice=voice, language=voice.language) for voice in firsts.values()]
 
     def learn(self, about: Fields) -> None:
-        catalogue().register(_voice(voice) for voice in about["voices"])
+        catalogue().register((_voice(voice) for voice in about["voices"]), first=self._is_first)
 
     def _voices(self) -> list[Voice]:
         return [voice for voice in catalogue().all() if voice.engine == self._engine]

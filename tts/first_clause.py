@@ -3,7 +3,7 @@
 Each part is synthesised while the previous part plays, so each part may be about twice as long as the previous one. A
 sentence is cut where a speaker would breathe: after punctuation, or else at one of these places:
 
-- before a word that begins a phrase;
+- before a word that begins a phrase, such as "untuk", "which" or 我们;
 - before a Malay verb;
 - after a word that ends the subject ("Kucing itu | tidur").
 """
@@ -38,10 +38,16 @@ _END_SUBJECTS = frozenset("itu ini tersebut".split())
 _BIND = frozenset(
     "tidak belum bukan perlu mahu ingin nak hendak dapat mesti harus sedang pernah cuba mula sangat".split()
 )
+# Chinese words that begin a phrase. Chinese is written without spaces, so all are words that are no part of another.
+_HAN_BEGIN_PHRASES = re.compile(
+    "(?:我们|你们|他们|她们|它们|咱们|因为|所以|但是|可是|不过|如果|虽然|而且|并且|或者|以及|然后|接着|同时|由于|为了|"
+    "还有|只要|只有|除了|关于|根据|按照|可以|应该|必须|需要|已经|正在|一起|一直|马上|首先|其次|最后|这个|那个|这些|那些)+"
+)
 _HAN = re.compile(r"[\u3400-\u9fff]")
 # Maximum letters in one piece: about 15 seconds of speech. Longer text is cut, because other requests wait while a
 # worker speaks a piece. Even a short sentence may be that long once its digits are written out as words.
 LONGEST_PIECE = 200
+_FULL_ENOUGH = 0.75  # a piece of Chinese ends before a phrase only if it then has at least this share of its maximum
 
 
 def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[str]:
@@ -69,11 +75,13 @@ def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[s
 def in_pieces(text: str, longest: int = LONGEST_PIECE) -> Iterator[str]:
     """Yield speakable text in pieces that are at most ``longest`` letters long, as ``length`` counts them.
 
-    Cuts are after punctuation if possible, else between words, else anywhere.
+    Cuts are after punctuation if possible, else between words, else before a Chinese phrase, else anywhere.
     """
     while length(text) > longest:
         fitting = int(longest / _LETTERS_OF_HAN) if _HAN.search(text, 0, longest) else longest
-        cut = _last(_PAUSE, text, fitting) or _last(_SPACE, text, fitting) or fitting
+        phrases = [found.start() for found in _HAN_BEGIN_PHRASES.finditer(text, 0, fitting)]
+        late = [place for place in phrases if place > _FULL_ENOUGH * fitting]
+        cut = _last(_PAUSE, text, fitting) or _last(_SPACE, text, fitting) or max(late, default=fitting)
         if piece := text[:cut].strip():
             yield piece
         text = text[cut:].strip()
@@ -100,7 +108,7 @@ def _cut(text: str, shortest: int, longest: int, *, is_first: bool) -> int:
     """
     pauses = [found.end() for found in _PAUSE.finditer(text, 0, len(text) - 1)]
     for latest in (longest, longest * _LATER):
-        for places in (pauses, list(_phrases(text))):
+        for places in (pauses, sorted(_phrases(text))):
             fitting = [place for place in places if shortest <= length(text[:place]) <= latest]
             if fitting:
                 return fitting[0] if is_first or latest > longest else fitting[-1]
@@ -108,7 +116,7 @@ def _cut(text: str, shortest: int, longest: int, *, is_first: bool) -> int:
 
 
 def _phrases(text: str) -> Iterator[int]:
-    """Yield the offsets in ``text`` at which a phrase begins."""
+    """Yield the offsets in ``text`` at which a phrase begins, in any order."""
     for space in _SPACE.finditer(text):
         before = _WORD_BEFORE.search(text, 0, space.start())
         after = _WORD_AFTER.match(text, space.end())
@@ -120,3 +128,5 @@ def _phrases(text: str) -> Iterator[int]:
             continue
         if following in _BEGIN_PHRASES or last in _END_SUBJECTS or is_verb(following):
             yield space.end()
+    for found in _HAN_BEGIN_PHRASES.finditer(text):
+        yield found.start()

@@ -41,6 +41,30 @@ def test_a_sentence_without_a_pause_is_cut_between_its_phrases(text: str, first:
     assert first_parts(text)[0] == first
 
 
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            "今天天气很好我们一起去公园散步看到很多人在湖边钓鱼",
+            ["今天天气很好,", "我们一起去公园散步看到很多人在湖边钓鱼"],
+        ),
+        ("医生说他已经好多了但是最好再休息几天才去上班。", ["医生说他,", "已经好多了但是最好再休息几天才去上班。"]),
+        ("虽然下雨因为时间还早所以大家都不着急回家", ["虽然下雨,", "因为时间还早所以大家都不着急回家"]),
+        ("我" * 50, ["我" * 50]),
+    ],
+    ids=["pronoun", "verb", "conjunction", "none"],
+)
+def test_chinese_without_punctuation_is_cut_between_its_phrases(text: str, parts: list[str]) -> None:
+    assert first_parts(text) == parts
+
+
+def test_a_long_chinese_text_without_punctuation_is_cut_between_its_phrases() -> None:
+    clause = "我们去公园散步看到很多人钓鱼吧"
+    pieces = list(in_pieces(clause * 80))  # 1,200 characters
+    assert pieces == [3 * clause] * 26 + [2 * clause]
+    assert length(pieces[0]) <= LONGEST_PIECE
+
+
 @pytest.mark.parametrize("text", ["a" * 4096, "satu dua, tiga " * 300, "我" * 4096, "satu " * 2000, "a,b;" * 500])
 def test_long_texts_are_cut_into_pieces_of_limited_length(text: str) -> None:
     pieces = list(in_pieces(text))

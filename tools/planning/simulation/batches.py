@@ -126,26 +126,27 @@ class BatchServer:
                 self._clock.after(0, partial(item.done, False))  # later, because the callback may submit more work
 
     def _patience_s(self) -> float:
-        if (
-            not self.running
-            or any(item.live for item in self._queue)
-            or len(self._queue) >= self._most(self._queue[:1])
-        ):
+        if not self.running or any(item.live for item in self._queue) or len(self._queue) >= self._most():
             return 0.0
         until = min(self._last_arrival + ARRIVAL_GAP_S, max(self._free_since, self._queue[0].arrived) + GATHER_S)
         return until - self._clock.now
 
-    def _most(self, batch: list[Waiting]) -> int:
-        """Return how many units a batch that contains these units may have now."""
+    def _most(self) -> int:
+        """Return how many units a batch that begins with the first unit may have now."""
         share = math.ceil((len(self._queue) + self.running) / self._time.workers)
-        return min(share, *(self._time.limit(item.cost) for item in batch))
+        return min(self._time.limit(self._queue[0].cost), share)
 
     def _take(self) -> list[Waiting]:
         first = self._queue[0]
+        most = self._most()
         batch = [first]
         for item in self._queue[1:]:
-            if self._time.together(item.cost, first.cost) and len(batch) < self._most([*batch, item]):
+            if len(batch) == most:
+                break
+            limit = self._time.limit(item.cost)
+            if self._time.together(item.cost, first.cost) and len(batch) < limit:
                 batch.append(item)
+                most = min(most, limit)
         taken = {item.number for item in batch}
         self._queue = [item for item in self._queue if item.number not in taken]
         return batch

@@ -63,7 +63,7 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/base.stamp
 	@touch $@
 
 services:
-	@scripts/debian-packages.sh postgresql redis-server chromium prometheus
+	@scripts/debian-packages.sh postgresql redis-server chromium-headless-shell prometheus
 
 # There is one worker more than cores, because many tests wait for processes, intervals and speech. `conftest.py` orders
 # the test files.

@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED_FOLDER = "VOICE_TESTS_SHARED"  # names a folder of files that one worker makes and all share
 KEY = "vk_test_0123456789abcdef"
 ADMIN_PASSWORD = "rahsia-ujian"
+REAL_SETTINGS = "voiceproject.settings"
+FAST_SETTINGS = "tests.service_settings"
 DEMO = {"VOICE_DEMO_API_KEY": KEY, "VOICE_DEMO_ADMIN_PASSWORD": ADMIN_PASSWORD}
 PREPARE = """
 import django
@@ -79,7 +81,8 @@ def served(
     ``is_ready``: if false, wait only until the service listens.
     ``python``: the Python interpreter.
     ``code``: the folder that contains ``manage.py``.
-    ``is_first_start``: whether the service must create its tables and demo data. Otherwise they already exist.
+    ``is_first_start``: whether the service must create its tables and demo data, with its real settings. Otherwise they
+    already exist, and passwords are hashed fast.
     ``environment``: additional environment variables.
     """
     port = port or free_port()
@@ -88,7 +91,7 @@ def served(
         "PORT": str(port),
         "VOICE_STATE_DIR": str(folder / "state"),
         **DEMO,
-        "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
+        "DJANGO_SETTINGS_MODULE": REAL_SETTINGS if is_first_start or code != ROOT else FAST_SETTINGS,
         **environment,
     }
     makes_its_own = (
@@ -158,9 +161,9 @@ def _make_demo_state(folder: Path) -> None:
 
 
 def run_python(state: Path, *arguments: str, **settings: str) -> None:
-    """Run Python with the settings of the service and the state folder ``state``."""
+    """Run Python with the settings of a service that a test has started and the state folder ``state``."""
     about = {**DEMO, "VOICE_STATE_DIR": str(state), "DATABASE_URL": "", "REDIS_URL": "", **settings}
-    environment = {**os.environ, **about, "DJANGO_SETTINGS_MODULE": "voiceproject.settings"}
+    environment = {**os.environ, **about, "DJANGO_SETTINGS_MODULE": FAST_SETTINGS}
     subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=True)
 
 
@@ -207,7 +210,7 @@ def inference_tier(folder: Path, *engines: str, port: int = 0, **environment: st
         process = subprocess.Popen(
             [sys.executable, "manage.py", "serve_inference", *engines],
             cwd=ROOT,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "voiceproject.settings", **settings},
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": REAL_SETTINGS, **settings},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

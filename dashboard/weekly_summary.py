@@ -13,7 +13,6 @@ from functools import cached_property
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from dashboard import weekly_pdf
 from dashboard.board import Board, Tile
 from dashboard.date_range import BadQuery, DateRange, day_from_text
 from dashboard.scorecard import Score
@@ -105,6 +104,8 @@ class Summary:
         return "\n".join(lines)
 
     def pdf(self) -> bytes:
+        from dashboard import weekly_pdf  # ReportLab is slow to import, so it is imported for the first PDF
+
         return weekly_pdf.render(self.title, self.figures, self.sections)
 
 

@@ -35,7 +35,7 @@ SENTENCES = (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def base(whisper_base: Path) -> AsyncIterator[WhisperEngine]:
     checkpoint = Checkpoint(str(whisper_base), "whisper-base", contexts_s=CONTEXTS_S, margin_s=MARGIN_S)
     engine = WhisperEngine(checkpoint, replace(by_rule(checkpoint, "cpu"), workers=2, threads=1))

@@ -32,6 +32,7 @@ def table(**changes: object) -> dict[str, object]:
 def test_it_works(state: Path, capsys, monkeypatch) -> None:
     """The engine reads the table that the command wrote."""
     monkeypatch.setattr(tuning_measurements, "BATCHES", (1, 2))
+    monkeypatch.setattr(tuning_measurements, "CALLERS", 4)
     call_command("tune_asr", device="cpu", seconds=0.2)
     told = capsys.readouterr().out
     assert "segments of 4 s a second" in told

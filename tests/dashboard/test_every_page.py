@@ -117,8 +117,9 @@ class TestWithRowsEverywhere:
 
     def test_every_list_can_be_sorted_by_every_column(self, something_everywhere) -> None:
         boss = logged_in("boss", is_superuser=True)
+        request = boss.get("/").wsgi_request
         for model in MODELS:
-            columns = len(admin.site._registry[model].get_list_display(boss.get("/").wsgi_request))
+            columns = len(admin.site._registry[model].get_list_display(request))
             for column in range(1, columns + 1):
                 assert boss.get(address(model), {"o": column}).status_code == 200, (model._meta.label, column)
 

@@ -108,7 +108,7 @@ async def test_with_a_fallback_the_service_is_ready_although_a_model_does_not_lo
     assert (answer.status_code, answer.headers["X-Voice-Degraded"]) == (200, "failed")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def engine(kokoro: Path) -> AsyncIterator[KokoroEngine]:
     engine = KokoroEngine(kokoro)
     await engine.load()

@@ -13,6 +13,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
@@ -24,19 +25,19 @@ import pytest
 from asr.units import SAMPLE_RATE, Options, SpeechUnit
 from asr.wire import SpeechCodec
 from inference.wire import PackedUnit
-from tests import dependencies, sound
+from tests import dependencies, services, sound
 from tests.cluster.load import Load
 from tests.cluster.tier import RayTier, ray_tier
 from tests.collector import Collector, collecting
-from tests.dependencies import lasting_port
+from tests.dependencies import Dependency, lasting_port
 from tests.services import Served, served
 
 USERS = 8
 STEADY = 25  # requests served between two kills
 KEY = "vk_test_0123456789abcdef"
-# Two replicas hold 2 * 16 units each, and 32 more may wait for them.
-ALL_TAKEN = 90
-MORE_THAN_FIT = 300
+# Two replicas hold 2 * 8 units each, and 16 more may wait for them.
+ALL_TAKEN = 45
+MORE_THAN_FIT = 150
 LOSES_HEADS = (
     os.environ.get("VOICE_TEST_RAY_HEADS", "1") == "1"
 )  # also kill Ray's head and Redis, which takes another minute
@@ -65,12 +66,27 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def ray(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[RayTier]:
+def preparing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Dependency]]:
+    """Prepare a PostgreSQL server with the tables and the demo data while the tier starts, which takes longer."""
+    with ExitStack() as stack, ThreadPoolExecutor(1) as thread:
+
+        def prepare() -> Dependency:
+            server = stack.enter_context(dependencies.postgres_server(tmp_path_factory.mktemp("postgres")))
+            services.run_python(tmp_path_factory.mktemp("preparing"), "-c", services.PREPARE, DATABASE_URL=server.url)
+            return server
+
+        yield thread.submit(prepare)
+
+
+@pytest.fixture(scope="module")
+def ray(
+    preparing: Future[Dependency], tmp_path_factory: pytest.TempPathFactory, collector: Collector
+) -> Iterator[RayTier]:
     settings = {
         "VOICE_RAY_ASR_REPLICAS": "2",
         "VOICE_RAY_TTS_REPLICAS": "2",
-        "VOICE_RAY_ONGOING": "16",
-        "VOICE_ASR_QUEUE": "32",
+        "VOICE_RAY_ONGOING": "8",
+        "VOICE_ASR_QUEUE": "16",
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
     }
     with ray_tier(tmp_path_factory.mktemp("tier"), **settings) as running:
@@ -127,10 +143,12 @@ async def test_a_full_tier_refuses_and_units_of_disconnected_callers_are_dropped
 
 
 @pytest.mark.timeout(400)
-async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: Path) -> None:
+async def test_kills_lose_nothing(
+    ray: RayTier, preparing: Future[Dependency], collector: Collector, tmp_path: Path
+) -> None:
     tier = ray.url
+    postgres = await asyncio.wrap_future(preparing)
     async with AsyncExitStack() as stack:
-        postgres = stack.enter_context(dependencies.postgres_server(tmp_path))
         redis = stack.enter_context(dependencies.redis_server(tmp_path))
         apis = stack.enter_context(ExitStack())
         shared = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "VOICE_INFERENCE_URL": tier}
@@ -141,8 +159,9 @@ async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: 
             (tmp_path / name).mkdir(exist_ok=True)
             return apis.enter_context(served(tmp_path / name, port=ports[name], **shared))
 
-        first: Served = await asyncio.to_thread(start, "satu")
-        second: Served = await asyncio.to_thread(start, "dua")
+        first: Served
+        second: Served
+        first, second = await asyncio.gather(*(asyncio.to_thread(start, name) for name in ports))
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=30))
         load = Load([first.url, second.url], KEY)
         await load.start(USERS)

@@ -19,8 +19,6 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jiwer
-
 from spoken_text.chat import CHAT
 from spoken_text.dates import DATES
 from spoken_text.language import detect_language
@@ -161,6 +159,8 @@ def compare(reference: str, hypothesis: str, language: str = "ms") -> Errors:
     said, heard = alike(reference, hypothesis, language)
     if not said:
         raise ValueError("the reference has no words")
+    import jiwer  # slow to import, and needed only for corrections
+
     found = jiwer.process_words(said, heard)
     return Errors(found.substitutions, found.deletions, found.insertions, len(said.split()))
 

@@ -47,9 +47,9 @@ def unpriced(seeded) -> None:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch) -> None:
-    """Simulate only a quarter of the requests. This is enough for these tests."""
-    monkeypatch.setattr(plan, "EVENTS", 2_000)
-    monkeypatch.setattr(plan, "SHORTEST_S", 120.0)
+    """Simulate only an eighth of the requests. This is enough for these tests."""
+    monkeypatch.setattr(plan, "EVENTS", 1_000)
+    monkeypatch.setattr(plan, "SHORTEST_S", 60.0)
 
 
 def planner(**targets) -> Planner:

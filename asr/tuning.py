@@ -188,8 +188,8 @@ def allow_avx512() -> None:
 
 
 def cores_here() -> int:
-    """Return the number of cores to use: ``VOICE_ASR_THREADS``, or all cores if the setting is 0."""
-    return settings.VOICE_ASR_THREADS or os.cpu_count() or 1
+    """Return the number of cores to use: ``VOICE_ASR_THREADS``, or if it is 0, all cores that this process may use."""
+    return settings.VOICE_ASR_THREADS or processor.cores()
 
 
 def _checked(table: object) -> Tuning:

@@ -14,7 +14,6 @@ There are several pools, so that urgent work does not wait for other work:
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -23,13 +22,15 @@ from typing import ParamSpec, TypeVar
 from django.conf import settings
 from django.utils import translation
 
+from inference import processor
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 @cache
 def _pool(name: str) -> ThreadPoolExecutor:
-    threads = settings.VOICE_CPU_THREADS or os.cpu_count() or 1
+    threads = settings.VOICE_CPU_THREADS or processor.cores()
     return ThreadPoolExecutor(max(1, threads // 2) if name == "ahead" else threads, thread_name_prefix=name)
 
 

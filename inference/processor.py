@@ -1,10 +1,59 @@
-"""Find out which instruction sets this machine's processor supports."""
+"""Find out how many cores this process may use, and which instruction sets the processor supports."""
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
+OWN_CGROUPS = Path("/proc/self/cgroup")
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+@cache
+def cores() -> int:
+    """Return the number of cores that this process may use.
+
+    This can be fewer than the machine has. The process may be allowed to run on certain cores only (``taskset``, a
+    Kubernetes CPU manager), and the CPU time of its container or service may be limited (``docker run --cpus``,
+    Kubernetes ``limits``, systemd ``CPUQuota``). A limit of one and a half cores counts as two.
+    """
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([usable, *(math.ceil(limit) for limit in _cpu_limits())]))
+
+
+def _cpu_limits() -> Iterator[float]:
+    """Yield each limit, in cores, that Linux control groups set for this process; nothing on other systems."""
+    if not OWN_CGROUPS.exists():
+        return
+    for line in OWN_CGROUPS.read_text().splitlines():
+        _number, controllers, path = line.split(":", 2)
+        if not controllers:  # version 2 has one hierarchy for all controllers
+            top = CGROUPS
+        elif "cpu" in controllers.split(","):
+            top = CGROUPS / "cpu"
+        else:
+            continue
+        # In a container, the path may be that of the host. Then the container's own group is mounted at the top.
+        group = top / path.lstrip("/")
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(top) and (limit := _cpu_limit(folder)):
+                yield limit
+
+
+def _cpu_limit(group: Path) -> float | None:
+    """Return the limit, in cores, of the control group whose files are in this folder; None if it has no limit."""
+    try:
+        if (group / "cpu.max").exists():
+            quota, period = (group / "cpu.max").read_text().split()  # microseconds of CPU time, in microseconds
+        else:
+            quota, period = ((group / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
+        return None if quota in ("max", "-1") else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
 
 
 def flags() -> frozenset[str]:

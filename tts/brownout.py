@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,7 +18,7 @@ from enum import StrEnum
 from django.conf import settings
 
 from capacity.concurrent_users import leases
-from inference import runtime
+from inference import processor, runtime
 from inference.engine import EngineStats
 from tts.units import SpeechUnit
 from tts.voices import catalogue, primary
@@ -58,8 +57,8 @@ def is_browned_out(cost: float = 0.0) -> bool:
     the engines' last measured speeds, as the sum of
 
     - the time for all work of the neural engine that waits or runs;
-    - the time for that of the other engines, such as speech recognition, in proportion to the share of this machine's
-      cores that they can use;
+    - the time for that of the other engines, such as speech recognition, in proportion to the share of the cores that
+      they can use;
     - the time to synthesise the new text, at the neural engine's present speed or, if that is slower, with the share of
       the cores that the other engines have lately left free.
 
@@ -87,7 +86,7 @@ def _others_on_cores() -> list[tuple[EngineStats, float]]:
     if settings.VOICE_INFERENCE_URL:
         return []
     others = [stats for name, stats in runtime.status().items() if name not in (NEURAL, FALLBACK) and stats.cores]
-    return [(stats, min(1.0, stats.cores / (os.cpu_count() or 1))) for stats in others]
+    return [(stats, min(1.0, stats.cores / processor.cores())) for stats in others]
 
 
 def _waiting_s(stats: EngineStats) -> float:

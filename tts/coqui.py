@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from inference import processor
 from inference.errors import EngineUnavailable
 from tts.voices import DEFAULT_LANGUAGE, Voice, primary
 
@@ -195,7 +195,7 @@ def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiMo
     logging.getLogger("TTS").setLevel(logging.ERROR)  # at lower levels, Coqui logs the text that it speaks
     # Torch's threads spin while they wait for each other. With one thread per core and a busy event loop, a sentence
     # took 25 times as long in a measurement.
-    torch.set_num_threads(threads or max(1, (os.cpu_count() or 1) - 1))
+    torch.set_num_threads(threads or max(1, processor.cores() - 1))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from inference import thread_priority
+from inference import processor, thread_priority
 from inference.batcher import Batcher
 from inference.engine import EngineStats
 from inference.errors import EngineUnavailable
@@ -53,7 +52,7 @@ class KokoroEngine:
         max_queue: int = 1024,
         load: Callable[..., KokoroModel] = kokoro.load,
     ) -> None:
-        cores = os.cpu_count() or 1
+        cores = processor.cores()
         self._threads = threads or min(_THREADS_OF_ONE, cores)
         self._workers = workers or max(1, cores // self._threads)
         self._directory = directory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from capacity.concurrent_users import concurrency_slot, leases
-from inference import runtime
+from inference import processor, runtime
 from inference.engine import EngineStats
 from rollout.feature import Feature
 from tests.asr.sockets import quiet
@@ -28,7 +27,7 @@ from tts.units import WHOLE_UP_TO_CHARACTERS, Speech, SpeechUnit
 from tts.voices import Voice
 from usage.models import LedgerEntry
 
-CORES = os.cpu_count() or 1
+CORES = processor.cores()
 VOICES = {voice.id: voice for voice in kokoro_voices(None)}
 
 
@@ -222,7 +221,7 @@ async def test_a_recogniser_on_a_gpu_causes_no_brownout(neural: Busy, recogniser
 async def test_a_recogniser_counts_for_its_share_of_the_cores(
     neural: Busy, recogniser: Busy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tts.brownout.os.cpu_count", lambda: 8)
+    monkeypatch.setattr("tts.brownout.processor.cores", lambda: 8)
     for cores, utilisation, backlog_s, is_too_many in (
         (2, 1.0, 0.0, False),  # 1.3 s
         (2, 1.0, 2.0, False),  # 1.8 s

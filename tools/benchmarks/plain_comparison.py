@@ -24,6 +24,7 @@ from tools.benchmarks import environment
 environment.prepare()
 
 from asr.checkpoint import configured  # noqa: E402
+from inference import processor  # noqa: E402
 from tests.dependencies import free_port  # noqa: E402
 from tests.services import ROOT, served, wait_until_ready  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
@@ -40,7 +41,7 @@ WORDS_APART = 0.5  # target: percentage points by which this service's word erro
 
 async def main(seconds: float) -> None:
     model = configured().source
-    cores = os.cpu_count() or 1
+    cores = processor.cores()
     trials: dict[tuple[int, int], float] = {}
     for threads, workers in sorted({(1, 1), (cores, 1), (1, cores), (cores, cores)}):
         with plain_server(model, threads, workers) as url:

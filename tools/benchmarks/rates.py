@@ -29,6 +29,7 @@ from tools.benchmarks import environment
 
 environment.prepare()
 
+from inference import processor  # noqa: E402
 from tests import sound  # noqa: E402
 from tests.dependencies import free_port  # noqa: E402
 from tests.services import ROOT  # noqa: E402
@@ -179,7 +180,7 @@ async def spend(service: Observed, run: Callable[[], Awaitable[Result]]) -> Load
     used = {role: seconds - before["used"].get(role, 0.0) for role, seconds in after["used"].items()}
     batches = [tuple(batch) for batch in after["batches"]]
     cores = (sum(used.values()) + client + _idle_s() - idle) / elapsed
-    return LoadRun(result, used, client, batches, min(cores, float(os.cpu_count() or 1)))
+    return LoadRun(result, used, client, batches, min(cores, float(processor.cores())))
 
 
 def _idle_s() -> float:

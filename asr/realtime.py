@@ -119,7 +119,7 @@ class RealtimeConsumer(LiveConsumer):
         if isinstance(error, ValidationError) or (isinstance(error, ApiError) and error.status in (400, 404)):
             answer = report(error)
             if self._is_update:
-                answer.message += " " + _("Nothing of this update was taken.")
+                answer.message += " " + _("No part of this update was applied.")
             self.send_event(self.error_event(answer))
         else:
             await super().on_error(error)

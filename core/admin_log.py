@@ -22,7 +22,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import CharField, Model, Q, QuerySet
 from django.db.models.functions import Cast
 
-ERASED = "What stood here was erased at the end user's request."
+ERASED = "The former text was erased at the end user's request."
 
 Rows = Iterable[QuerySet[Any]]
 

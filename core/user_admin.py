@@ -29,12 +29,12 @@ class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
         ("Person", {"fields": ["first_name", "last_name", "email"]}),
-        ("May", {"fields": ["is_active", "is_staff", "is_superuser", "groups"]}),
+        ("Permissions", {"fields": ["is_active", "is_staff", "is_superuser", "groups"]}),
         ("Dates", {"fields": ["last_login", "date_joined"]}),
     ]
     add_fieldsets = [
         (None, {"classes": ["wide"], "fields": ["username", "usable_password", "password1", "password2"]}),
-        ("May", {"fields": ["is_staff", "groups"]}),
+        ("Permissions", {"fields": ["is_staff", "groups"]}),
     ]
     filter_horizontal = []
     autocomplete_fields = ["groups"]

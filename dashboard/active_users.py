@@ -193,7 +193,7 @@ def adoption(span: DateRange, filters: Filters, clients: Mapping[int, str], acti
 
     rate = of_eligible(found.month)
     steps = (
-        Step(_("Chat users"), eligible, of_eligible(eligible), _("as told, or more where more have voice")),
+        Step(_("Chat users"), eligible, of_eligible(eligible), _("as entered, or more where more users have voice")),
         Step(_("Have voice switched on"), having, of_eligible(having), _("as the roll-out is now, or used it")),
         Step(_("Used it in 30 days"), found.month, of_eligible(found.month)),
         Step(_("Used it in 7 days"), found.week, of_eligible(found.week)),

@@ -13,7 +13,7 @@ DEFINITIONS = {
     ),
     "have voice switched on": gettext_lazy(
         "how many chat users have any part of voice: the number of chat users × the share that the roll-out's "
-        "present percentages allow (a client application's own percentages, where it has some). It is never below "
+        "current percentages allow (a client application's own percentages, where it has some). It is never below "
         "the number of users who used voice in 30 days. So always: chat users ≥ switched on ≥ used in 30 days ≥ "
         "used in 7 days"
     ),

@@ -31,7 +31,7 @@ LANGUAGES = {
     "en": gettext_lazy("English"),
     "zh": gettext_lazy("Mandarin"),
     "ta": gettext_lazy("Tamil"),
-    "": pgettext_lazy("language", "Not told"),
+    "": pgettext_lazy("language", "Unknown"),
 }
 FIELDS = ("client", "feature", "language")
 

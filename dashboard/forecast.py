@@ -81,7 +81,7 @@ def _people(flag: Flag, before: Population, after: Population) -> Effect:
     name = "Takes it from" if change < 0 else "Adds"
     share = shown(100 * abs(change))
     if before.people is None or after.people is None:
-        return Effect(name, f"{share} of end users", "nobody told how many chat users there are", change < 0)
+        return Effect(name, f"{share} of end users", "the number of chat users has not been entered", change < 0)
     have = f"{after.people:,} would have {what}, {before.people:,} have it now"
     return Effect(name, f"{abs(after.people - before.people):,} end users ({share})", have, change < 0)
 

@@ -131,7 +131,7 @@ def _cost_alert() -> str:
     """Return the threshold of the cost alert as text. It is not the target cost, which the page shows beside it."""
     levels = limits().get(Metric.COST, Limits())
     level = levels.warning if levels.warning is not None else levels.critical
-    return "no alert watches it" if level is None else f"the alert comes above USD {level:,.0f}, the review level"
+    return "no alert is set" if level is None else f"an alert fires above USD {level:,.0f}, the review level"
 
 
 def gauge(users: Users | None, levels: Levels, known: Limits) -> Gauge:
@@ -159,7 +159,7 @@ def readings(sample: Sample | None, known: dict[str, Limits]) -> list[Reading]:
     )
     requests = f"of {sample.requests:,} request{'s' * (sample.requests != 1)}" if sample else ""
     no_answer, no_request, no_gpu = (
-        ("no request finished", "no request", "no GPU is read") if sample else ("nobody measures",) * 3
+        ("no request finished", "no request", "no GPU is read") if sample else ("no recent measurement",) * 3
     )
     memory = sample.gpu_memory_percent if sample else None
     of_memory = "" if memory is None else f"{memory:.0f} % of its memory"

@@ -142,7 +142,7 @@ def table(found: Margins, filters: Filters, clients: Mapping[int, str]) -> Table
     most = sorted(found.by_client.items(), key=lambda item: -item[1].revenue_micros)
     for client_id, one in most:
         if filters.client_id in (None, client_id) and (one.revenue_micros or one.cost_micros):
-            add(_("(nobody's)") if client_id is None else clients.get(client_id, str(client_id)), one)
+            add(_("(unallocated)") if client_id is None else clients.get(client_id, str(client_id)), one)
     if filters.client_id is None and len(rows) > 1:
         add(_("All together"), found.total)
     return Table(

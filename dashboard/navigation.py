@@ -92,7 +92,7 @@ TITLES = {
     "usage.dailymix": "By day and model",
     "usage.dailyuse": "By day and end user",
     "usage.ledgerentry": "Entries",
-    "usage.planassignment": "Who has which",
+    "usage.planassignment": "Assignments",
 }
 LINKS = (
     ("Product dashboard", "bar_chart", "/dashboard/"),

@@ -35,7 +35,7 @@ def errors_by_day(span: DateRange, found: UsageTotals, before: UsageTotals) -> T
             Column("day", _("Day"), Form.DAY),
             Column("failure_rate", _("Failed"), Form.SHARE),
             Column("failed", _("Our failures"), is_drawn=False),
-            Column("refused", _("Refused, left, mistaken"), is_drawn=False),
+            Column("refused", _("Refused, abandoned, invalid"), is_drawn=False),
             Column("requests", _("All requests"), is_drawn=False),
             before_column("failure_rate", Form.SHARE),
         ],

@@ -204,7 +204,7 @@ def scorecard_table(scores: Sequence[Score]) -> Table:
         [
             Column("metric", "Metric", Form.TEXT),
             *(Column(name, name.capitalize(), Form.SCORE) for name in ("value", "low", "high")),
-            Column("count", "Rests on"),
+            Column("count", "Sample size"),
             Column("basis", "Basis", Form.TEXT),
             *(
                 Column(name, name.replace("_", " ").capitalize(), Form.TEXT)

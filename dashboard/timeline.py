@@ -104,7 +104,7 @@ def _of_flag(change: Change) -> Iterator[TimelineEvent]:
     after = change.after
     link = reverse("admin:rollout_change_change", args=[change.pk])
     if "killed" in after and before:
-        words = "kill switch on: off for everybody" if after["killed"] else "kill switch let go"
+        words = "kill switch on: off for everybody" if after["killed"] else "kill switch off"
         tone = BAD if after["killed"] else GOOD
         yield TimelineEvent(change.at, f"{change.subject}: {words}", change.why, change.who, tone, link)
     if "everyone" in after and before and after["everyone"] is not None:

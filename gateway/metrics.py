@@ -74,7 +74,7 @@ class EngineCollector(Collector):
     """Collector that exports the state of the engines. Each scrape by Prometheus reads the state anew."""
 
     def collect(self) -> Iterable[Metric]:
-        ready = GaugeMetricFamily("voice_engine_ready", "1 while the engine takes work", labels=["engine"])
+        ready = GaugeMetricFamily("voice_engine_ready", "1 while the engine accepts requests", labels=["engine"])
         queue = GaugeMetricFamily("voice_queue_length", "Units waiting for a batch", labels=["engine"])
         running = GaugeMetricFamily("voice_units_running", "Units in a running batch", labels=["engine"])
         wait = GaugeMetricFamily("voice_estimated_wait_seconds", "How long a unit would wait now", labels=["engine"])

@@ -193,7 +193,7 @@ class Tier:
             self._note_gone(endpoint)
             raise Lost(f"{endpoint.url} cannot be reached") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise Lost(f"{endpoint.url} hung up") from error
+            raise Lost(f"{endpoint.url} closed the connection") from error
         finally:
             endpoint.under_way -= 1
             posting.cancel()

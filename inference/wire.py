@@ -103,9 +103,9 @@ def parse(data: bytes) -> tuple[dict[str, Any], bytes]:
         (length,) = struct.unpack_from(">I", data)
         header = json.loads(data[4 : 4 + length].decode("utf-8", "surrogatepass"))
     except (struct.error, ValueError, RecursionError) as error:
-        raise WireError("this is no frame of units") from error
+        raise WireError("this is not a valid frame") from error
     if not isinstance(header, dict) or len(data) < 4 + length:
-        raise WireError("this is no frame of units")
+        raise WireError("this is not a valid frame")
     return header, data[4 + length :]
 
 

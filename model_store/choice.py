@@ -113,10 +113,10 @@ def _best(task: Task, models_directory: Path) -> Choice:
     state = _("incomplete or damaged") if is_broken else _("not installed")
     limits = {
         Task.TRANSCRIPTION: _("it understands clear synthetic Malay, not people"),
-        Task.SPEECH: _("it sounds like a machine"),
+        Task.SPEECH: _("it sounds synthetic"),
     }[task]
     notice = format_lazy(
-        _("{missing} is {state}, so {fallback} serves: {limits}. {command} puts that right."),
+        _("{missing} is {state}, so {fallback} serves: {limits}. To fix this, run {command}."),
         missing=missing,
         state=state,
         fallback=fallback.name,

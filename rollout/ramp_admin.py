@@ -140,8 +140,9 @@ class RampAdmin(AuditedAdmin):
         ramp = found(Ramp, object_id)
         steps = ", ".join(f"{step} for {span(step.hold)}" for step in ramp.steps.all())
         consequence = (
-            f"The percentage of {ramp.flag.name} rises by itself: {steps}. At the first critical alert it goes back to"
-            " the last step that was held for its full time. Steps at or below the present percentage are left out."
+            f"The percentage of {ramp.flag.name} is raised automatically: {steps}. At the first critical alert it goes"
+            " back to the last step that was held for its full time. Steps at or below the current percentage are left"
+            " out."
         )
         return self._ask(request, ramp, "Start", consequence, lambda why: ramps.start(ramp.pk, timezone.now(), why))
 
@@ -160,7 +161,9 @@ class RampAdmin(AuditedAdmin):
     @action(description="Abort", url_path="abort", permissions=["abort"], icon="stop")
     def abort(self, request: HttpRequest, object_id: str) -> HttpResponse:
         ramp = found(Ramp, object_id)
-        consequence = "The ramp ends here for good. The percentage stays as it is; change it on the flag's page."
+        consequence = (
+            "The ramp ends and cannot be restarted. The percentage stays as it is; change it on the flag's page."
+        )
         return self._ask(request, ramp, "Abort", consequence, lambda why: ramps.abort(ramp.pk, timezone.now(), why))
 
     def _ask(self, request: HttpRequest, ramp: Ramp, verb: str, consequence: str, move: Any) -> HttpResponse:

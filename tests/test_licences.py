@@ -66,6 +66,6 @@ def test_copyleft_licences_are_in_the_notice_too(name: str) -> None:
 
 
 def test_the_page_lists_the_choices() -> None:
-    choices = (ROOT / "docs/licences.md").read_text().partition("## What a company can choose")[2]
+    choices = (ROOT / "docs/licences.md").read_text().partition("## Options for companies")[2]
     for choice in ("PyAV's codecs", "eSpeak NG in a process of its own", "Leaving eSpeak NG out"):
         assert choice in choices

@@ -21,7 +21,7 @@ def test_every_message_is_translated() -> None:
 def test_an_untranslated_message_is_noticed(monkeypatch) -> None:
     monkeypatch.setattr(messages, "BORROWED", (*messages.BORROWED, "A new {thing}."))
     [problem] = messages.problems()
-    assert "not there: 'A new {thing}.'" in problem
+    assert "missing: 'A new {thing}.'" in problem
 
 
 @pytest.mark.parametrize(

@@ -149,8 +149,8 @@ def _problems(path: Path) -> Iterator[str]:
     messages = said()
     known = {_message(entry): entry for entry in catalogue}
     place = path.relative_to(ROOT)
-    yield from (f"{place}: not there: {message.text!r}" for message in messages - known.keys())
-    yield from (f"{place}: nobody says: {message.text!r}" for message in known.keys() - messages)
+    yield from (f"{place}: missing: {message.text!r}" for message in messages - known.keys())
+    yield from (f"{place}: not used: {message.text!r}" for message in known.keys() - messages)
     for message, entry in known.items():
         translations = list(entry.msgstr_plural.values()) or [entry.msgstr]
         if entry.fuzzy or not all(translations):

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from gateway.catalogue import ModelCard
 
 DID_NOT_LOAD = (
-    "Kokoro is installed and did not load, so eSpeak NG serves: it sounds like a machine. The service's log says why."
+    "Kokoro is installed and did not load, so eSpeak NG serves: it sounds synthetic. The service's log says why."
 )
 
 

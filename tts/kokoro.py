@@ -69,9 +69,9 @@ def read_vocabulary(path: Path) -> dict[str, int]:
         table = table.get("vocab", table)
         vocabulary = {str(symbol): int(number) for symbol, number in table.items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise EngineUnavailable(f"{path} is no table of symbols ({error})") from error
+        raise EngineUnavailable(f"{path} is not a symbol table ({error})") from error
     if not {" ", "a", "ˈ"} <= vocabulary.keys():
-        raise EngineUnavailable(f"{path} is not Kokoro's table of symbols")
+        raise EngineUnavailable(f"{path} is not Kokoro's symbol table")
     return vocabulary
 
 
@@ -93,7 +93,7 @@ def read_pack(path: Path) -> Pack:
         raise EngineUnavailable(f"the voice pack {path} has {size}, not {wanted}")
     pack = values.reshape(rows, STYLE_VALUES).astype(np.float32)
     if not np.isfinite(pack).all():
-        raise EngineUnavailable(f"the voice pack {path} holds what is no number")
+        raise EngineUnavailable(f"the voice pack {path} holds values that are not finite numbers")
     return pack
 
 

@@ -32,7 +32,7 @@ class SpeechCodec:
         text = fields["text"]
         language = fields["language"]
         if not isinstance(text, str) or not isinstance(language, str) or len(text) > LONGEST_TEXT:
-            raise WireError("the text is no sentence")
+            raise WireError("the text or the language is invalid")
         return SpeechUnit(text=text, voice=_voice(fields["voice"]), speed=float(fields["speed"]), language=language)
 
     def pack_result(self, result: Speech) -> tuple[Fields, bytes]:

@@ -116,7 +116,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         # A counter-entry is a new row, so it needs the permission to add rows.
         return entry is not None and request.user.has_perm("usage.add_ledgerentry") and left_of(entry) > 0
 
-    @action(description="Take back", url_path="take-back", permissions=["take_back"], icon="undo")
+    @action(description="Reverse", url_path="take-back", permissions=["take_back"], icon="undo")
     def take_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
         entry = found(LedgerEntry, object_id)
         left = left_of(entry)
@@ -125,12 +125,12 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
         def do(fields: dict[str, Any]) -> str:
             row = take_back(entry, why=fields["why"], by=request.user.get_username(), units=fields["units"])
-            self.log_change(request, entry, f"Took {self._units(entry, -row.units)} back: {fields['why']}")
-            return f"Took {self._units(entry, -row.units)} of {self._units(entry, left)} back."
+            self.log_change(request, entry, f"Reversed {self._units(entry, -row.units)}: {fields['why']}")
+            return f"Reversed {self._units(entry, -row.units)} of {self._units(entry, left)}."
 
         question = Question(
             form=form,
-            title=f"Take back {entry}",
+            title=f"Reverse {entry}",
             initial={"units": left},
             do=do,
             consequence="A counter-entry is added, and the row itself stays. The quota, the roll-ups and the month's"

@@ -90,7 +90,7 @@ class CreditNoteInline(ReadOnly, TabularInline):
 @admin.register(Statement)
 class StatementAdmin(ReadOnly, ModelAdmin):
     inlines = [LineInline, CreditNoteInline]
-    empty_text = "Write drafts of a month: one for every client application and end user with something to charge."
+    empty_text = "Create the drafts of a month: one for every client application and end user with something to charge."
     list_display = ["number", "client", "whose", "of_month", "shown_state", "total", "finalised_at"]
     list_filter = [ChargeFilter, "state", MonthFilter, "client"]
     list_select_related = ["client"]
@@ -156,17 +156,17 @@ class StatementAdmin(ReadOnly, ModelAdmin):
         is_final = exists(Statement.objects.filter(state=Statement.State.FINAL), object_id)
         return is_final and self._may_change(request)
 
-    @action(description="Write drafts", url_path="draft", permissions=["draft"], icon="edit_document")
+    @action(description="Create drafts", url_path="draft", permissions=["draft"], icon="edit_document")
     def draft(self, request: HttpRequest) -> HttpResponse:
         def do(fields: dict[str, Any]) -> str:
-            return f"Wrote {draft_month(fields['month'])} drafts of {fields['month']:%B %Y}."
+            return f"Created {draft_month(fields['month'])} drafts of {fields['month']:%B %Y}."
 
         question = Question(
             form=MonthForm,
-            title="Write drafts",
+            title="Create drafts",
             do=do,
             back=_list_page(),
-            consequence="The month's drafts are written again for every client application and end user. Final"
+            consequence="The month's drafts are created anew for every client application and end user. Final"
             " statements stay as they are.",
             initial={"month": f"{month_before(month_of(timezone.now())):%Y-%m}"},
         )

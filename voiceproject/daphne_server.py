@@ -49,7 +49,7 @@ class DaphneServer(Daphne):
         largest = 4 * max(settings.VOICE_WS_MAX_BYTES, settings.VOICE_WS_MAX_JSON_BYTES)
         super().__init__(
             _by_keyword(ProxyHeadersMiddleware(cast(Any, application), settings.VOICE_TRUSTED_PROXIES)),
-            endpoints=["made when it runs"],
+            endpoints=["replaced in run()"],
             signal_handlers=False,
             ping_interval=PING_S,  # so that proxies do not close the connection
             ping_timeout=0,  # off, because VOICE_WS_IDLE_S closes silent connections, after an error message

@@ -273,7 +273,7 @@ async def test_models_whose_clients_commit_start_without_turn_detection(server_a
 async def test_a_refused_update_changes_nothing(server_address: str, api_key: str) -> None:
     async with opened(server_address, api_key, path=PATH) as client:
         await client.send(microphone(transcription={"language": "en"}, turn_detection={"type": "lunar_vad"}))
-        assert "Nothing of this update was taken." in (await client.until("error"))["error"]["message"]
+        assert "No part of this update was applied." in (await client.until("error"))["error"]["message"]
         await client.send({"type": "session.update", "session": {}})
         updated = (await client.until("session.updated"))["session"]["audio"]["input"]
         assert updated["transcription"]["language"] is None

@@ -138,7 +138,7 @@ async def test_a_full_tier_refuses_and_units_of_disconnected_callers_are_dropped
                 one.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
         done = await units_done(watching, tier) - before
-        print(f"{ALL_TAKEN} units whose callers hung up when the first was done: {done} were run")
+        print(f"{ALL_TAKEN} units whose callers disconnected when the first was done: {done} were run")
         assert done < ALL_TAKEN
 
 

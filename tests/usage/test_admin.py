@@ -89,13 +89,13 @@ class TestTakeBack:
     def test_it_works(self, boss: Client, draft: Statement) -> None:
         row = LedgerEntry.objects.get(kind="speech")
         page = act(boss, row, "take-back", units=600, why="a test call")
-        assert "Took 600 characters of 1,500 characters back." in page
+        assert "Reversed 600 characters of 1,500 characters." in page
         assert row.counter_entries.get().characters == -600
 
     def test_a_counter_entry_for_audio_is_entered_in_seconds(self, boss: Client, draft: Statement) -> None:
         row = LedgerEntry.objects.get(kind="transcription")
         assert 'value="60.000"' in boss.get(url(row, "take-back")).content.decode()
-        assert "Took 12.5 s of 1.0 min back." in act(boss, row, "take-back", units="12.5", why="a test call")
+        assert "Reversed 12.5 s of 1.0 min." in act(boss, row, "take-back", units="12.5", why="a test call")
         assert row.counter_entries.get().audio_ms == -12_500
 
     def test_more_units_than_the_row_has_are_refused(self, boss: Client, draft: Statement) -> None:
@@ -115,7 +115,7 @@ class TestStatements:
         page = boss.get(address).content.decode()
         assert f'value="{last_month():%Y-%m}"' in page
         page = boss.post(address, {"month": f"{last_month():%Y-%m}"}, follow=True).content.decode()
-        assert "Wrote 2 drafts" in page
+        assert "Created 2 drafts" in page
         assert Statement.objects.count() == 2
 
     def test_one_statement_is_made_final(self, boss: Client, draft: Statement) -> None:

@@ -163,7 +163,7 @@ class TestTrails:
         entry = LedgerEntry.objects.filter(user="aminah", kind=Kind.SPEECH).latest("pk")
         take_back(entry, why="Puan Aminah rang up", by="siti")
         for row, words in [
-            (entry, "Took 70 characters back: Puan Aminah rang up"),
+            (entry, "Reversed 70 characters: Puan Aminah rang up"),
             (Plan.objects.get(name="small"), [{"added": {"name": "plan assignment", "object": "chat: aminah: small"}}]),
             (Plan.objects.get(name="small"), [{"added": {"name": "listed user", "object": "aminah"}}]),
             (Plan.objects.get(name="small"), [{"added": {"name": "listed user", "object": "aminah2"}}]),

@@ -123,7 +123,7 @@ class _Connection(asyncio.Protocol):
             self._fail(ConnectionError(f"not HTTP: {error}"))
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._fail(error if isinstance(error, OSError) else ConnectionError("the server hung up"))
+        self._fail(error if isinstance(error, OSError) else ConnectionError("the server closed the connection"))
 
     def _fail(self, error: OSError) -> None:
         if self._answer is not None and not self._answer.done():

@@ -281,7 +281,7 @@ def print_measured(streams: int, measured: Measured, language: str) -> None:
         f"{len(measured.first_partial.latencies_s):>8} of {measured.utterances:<4}"
         f"{measured.bytes_per_stream / 1024:>10.0f}{measured.final.failures:>8}"
     )
-    print(f"         {measured.changed} of {measured.stable} stable words were otherwise in the final")
+    print(f"         {measured.changed} of {measured.stable} stable words were different in the final result")
 
 
 async def main(options: argparse.Namespace) -> None:

@@ -109,7 +109,7 @@ async def check(seconds: float, loads: list[str]) -> list[Check]:
         }  # predicted before any load is run
         print(f"{rates.asr_model}, {rates.tts_engine}: measured with {measuring.BUSY} callers")
         print(
-            f"{rates.cores:.2f} cores were there to be had; threads take {rates.asr.stall:.2f} times (ASR) and "
+            f"{rates.cores:.2f} cores were available; threads take {rates.asr.stall:.2f} times (ASR) and "
             f"{rates.tts.stall:.2f} times (TTS) their processor time",
             flush=True,
         )

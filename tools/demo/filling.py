@@ -113,5 +113,5 @@ def _check(*, sure: bool) -> None:
         raise NotEmpty(f"This database has a demo quarter already. {elsewhere}")
     if ledger.foreign_rows() and not sure:
         raise NotEmpty(
-            f"The ledger holds requests that were really made. {elsewhere} With --yes they are mixed for good."
+            f"The ledger holds real requests. {elsewhere} With --yes, demo data is added to them permanently."
         )

@@ -93,7 +93,7 @@ class DemoPlan:
 
 
 BASIC = DemoPlan("basic", "For everybody", (3, 48, 60), (6_000, 96_000, 120_000), 50_000, 200_000)
-PLUS = DemoPlan("plus", "For who talks much", (60, 480, 600), (100_000, 800_000, 1_000_000), 40_000, 150_000)
+PLUS = DemoPlan("plus", "For heavy users", (60, 480, 600), (100_000, 800_000, 1_000_000), 40_000, 150_000)
 PLUS_SHARE = 0.08
 
 

@@ -63,7 +63,7 @@ def _events(quarter: Quarter, people: list[Person], stopped_by: str) -> Iterator
     stopped = quarter.moment(narrative.STOPPED_AT, narrative.STOPPED_HOUR)
     yield first, partial(_ramp, first, RAMP_PERCENT, FIRST_HOLD, "The pilot and the first per cent went well")
     yield stopped, partial(_stop, stopped, stopped_by)
-    yield second, partial(_ramp, second, RAMP_PERCENT, FIRST_HOLD, "Smaller batches: answers are fast again")
+    yield second, partial(_ramp, second, RAMP_PERCENT, FIRST_HOLD, "Smaller batches: latency is back to normal")
     yield second + FIRST_HOLD, partial(_held, second + FIRST_HOLD, FIRST_HOLD)
     yield third, partial(_ramp, third, LAST_PERCENT, LAST_HOLD, quarter.relief)
     yield third + LAST_HOLD, partial(_held, third + LAST_HOLD, LAST_HOLD)

@@ -104,7 +104,7 @@ class Watch:
             began = gauges["process_start_time_seconds"]
             bytes_ = gauges["process_resident_memory_bytes"]
         except KeyError:
-            self.problem = f"{self._url} does not tell the process's memory"
+            self.problem = f"{self._url} does not report the process's memory"
             return None
         process = self.processes.setdefault(began, Process(began))
         process.memory.append((time.time(), bytes_))

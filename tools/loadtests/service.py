@@ -145,7 +145,7 @@ def _check_availability(client: httpx.Client, user: str) -> None:
     try:
         answer = client.get("/v1/voice/availability", headers={"X-Voice-User": user})
         if answer.status_code == httpx.codes.UNAUTHORIZED:
-            raise Unusable("the key is not good for this service (401)")
+            raise Unusable("the service does not accept the key (401)")
         features = answer.raise_for_status().json()["features"]
         blocked = {name: facts["message"] for name, facts in features.items() if not facts["available"]}
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
@@ -153,7 +153,7 @@ def _check_availability(client: httpx.Client, user: str) -> None:
     if blocked:
         reasons = "; ".join(f"{name}: {message}" for name, message in blocked.items())
         raise Unusable(
-            f"voice is not there for all users of the test ({reasons}). Let their client application in "
+            f"voice is not available to all users of the test ({reasons}). Enable it for their client application "
             "(admin, flag 'voice': percentages of client applications) and give it a plan that is large enough"
         )
 

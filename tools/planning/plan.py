@@ -267,7 +267,7 @@ class Planner:
     def _gpus(self, rate: RequestRate, use: Demand) -> int:
         count = max(1, math.ceil(sum(self.gpu_work(rate, use).values()) / self.targets.utilisation))
         if count > MAX_GPUS:
-            raise NoFeasiblePlan(f"{count:,} GPUs are more than anyone would believe")
+            raise NoFeasiblePlan(f"{count:,} GPUs are more than the limit of {MAX_GPUS:,}")
         return count
 
     # --- API pods ----------------------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ class Planner:
         alone = self.station(name, rate, use, 1)
         pods = max(self.targets.least_pods, math.ceil(alone.utilisation / self.targets.utilisation))
         if pods > MAX_PODS:
-            raise NoFeasiblePlan(f"{pods:,} API pods are more than anyone would believe")
+            raise NoFeasiblePlan(f"{pods:,} API pods are more than the limit of {MAX_PODS:,}")
         return pods
 
     # --- What users experience ---------------------------------------------------------------------------------------

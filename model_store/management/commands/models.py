@@ -58,7 +58,7 @@ class Command(BaseCommand):
         models = list(self._defaults()) if options["default"] else []
         models += [model for model in map(_known, options["ids"]) if model not in models]
         if not models and not options["default"]:
-            raise UnknownModel("Which? manage.py models install --default, or the ids that manage.py models lists.")
+            raise UnknownModel("Name the models to install: --default, or the ids that `manage.py models list` shows.")
         failures: list[ModelStoreError] = []
         with Progress() as progress:
             installer = Installer(self.directory, progress, options["origin"])

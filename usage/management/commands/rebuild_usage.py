@@ -16,7 +16,7 @@ from usage.reservations import free_all_stale
 
 
 class Command(BaseCommand):
-    help = "Rebuild daily roll-ups and monthly counters from the ledger. Only rows that differ are changed."
+    help = "Delete the daily roll-ups and monthly counters of the given days, and rebuild them from the ledger."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--first", type=date.fromisoformat, help="first day, YYYY-MM-DD (default: the oldest)")

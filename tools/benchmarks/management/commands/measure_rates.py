@@ -46,5 +46,5 @@ class Command(BaseCommand):
         found.write(output)
         for line in assumptions.measured(found):
             self.stdout.write(f"  {line}")
-        self.stdout.write(f"  {found.cores:.2f} cores were there to be had under load")
+        self.stdout.write(f"  {found.cores:.2f} cores were available under load")
         self.stdout.write(f"Written: {output}")

@@ -32,7 +32,7 @@ def _days(text: str) -> int:
 
 def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError("a whole number from 1 on")
+        raise ArgumentTypeError("must be a whole number of at least 1")
     return int(text)
 
 

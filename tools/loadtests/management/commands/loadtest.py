@@ -141,7 +141,7 @@ class Command(BaseCommand):
 
     def _target(self, options: dict[str, Any], folder: Path, stack: ExitStack) -> Service:
         if not options["host"]:
-            self.stdout.write("Starting a throw-away service ...")
+            self.stdout.write("Starting a temporary service ...")
             return stack.enter_context(throw_away(folder, settings.BASE_DIR, settings.VOICE_MODELS_DIR))
         key = options["key_file"].read_text().strip() if options["key_file"] else options["key"]
         if not key:

@@ -164,12 +164,14 @@ def test_tiles_and_tables_have_the_same_figures(pages: Client, quarter: date, da
 def test_a_clients_figures_equal_the_sum_of_its_people(pages: Client, quarter: date) -> None:
     """The figures of the busiest end user agree in all four places.
 
-    These are the client's list of users, the user's page, the file on that page, and /v1/usage.
+    These are the client's list of users, the user's page, the file on that page, and /v1/usage. In a month's
+    first hours, the made-up client may have no use yet. Then the client of the latest requests is taken.
     """
-    client = ClientApplication.objects.get(name="chat-web")
-    month = Board(preset("month", timezone.now()), Filters(client="chat-web", client_id=client.pk))
+    by_client = {row["client"]: row for row in rows_of("clients", board("month"))}
+    of_all = by_client.get("chat-web") or by_client["chat"]
+    client = ClientApplication.objects.get(name=of_all["client"])
+    month = Board(preset("month", timezone.now()), Filters(client=client.name, client_id=client.pk))
     people = rows_of("people", month)
-    of_all = next(row for row in rows_of("clients", board("month")) if row["client"] == "chat-web")
     for column in ("requests", "characters"):
         assert sum(int(row[column]) for row in people) == int(of_all[column]), column
     assert sum(float(row["minutes"]) for row in people) == pytest.approx(float(of_all["minutes"]), abs=1e-3)

@@ -169,8 +169,6 @@ def ray_environment(folder: Path, **settings: str) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_LOG_TO_STDERR": "0",
-        # After a burst, the router would else take a replica for busy for 10 s and would not ask it for its state.
-        "RAY_SERVE_QUEUE_LENGTH_CACHE_TIMEOUT_S": "1",
         "RAY_gcs_rpc_server_reconnect_timeout_s": "600",  # as in k8s/base/rayservice.yaml
         **settings,
     }

@@ -1,4 +1,4 @@
-"""Admin pages for alerts, which can be acknowledged and silenced, and for alert rules, which can be edited.
+"""Admin pages for alerts, which can be acknowledged, and for alert rules, which can be edited and silenced.
 
 The app's other admin pages are in ``capacity.history_admin`` and ``capacity.loadtest_admin``.
 """
@@ -122,7 +122,7 @@ class RuleAdmin(AuditedAdmin):
         return rule.get_severity_display()
 
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
-        """Return the form's fields for users who may change the rule. Others see the rule as formatted text."""
+        """Return the form's fieldsets if the user may change the rule, else read-only fields with formatted values."""
         return self.fieldsets if self.has_change_permission(request, obj) else [(None, {"fields": self.seen})]
 
     @display(description="Alert when")

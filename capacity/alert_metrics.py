@@ -1,4 +1,6 @@
-"""Measure the values that the alert rules compare with thresholds: the month's cost, and use in the last 5 minutes.
+"""Measure the values that the alert rules compare with thresholds.
+
+The values are the forecast of the month's cost, and users, GPU load, errors and response times in the last 5 minutes.
 
 Response times and errors are read from the ledger, which records every request of every process exactly once. This
 takes a few indexed queries every 15 s, and does not slow down requests.
@@ -62,7 +64,7 @@ class Traffic:
 class Readings:
     """The measured values that alert rules compare with thresholds. None means no data.
 
-    ``users``: most concurrent users in the last 5 minutes.
+    ``users``: peak of concurrent users in the last 5 minutes.
     ``gpu_percent``: mean utilisation of the busiest GPU in the last 5 minutes.
     ``month_cost_usd``: forecast of this month's total cost.
     ``traffic``: requests of the last 5 minutes.

@@ -6,7 +6,8 @@
                            ▼
                         deleted
 
-- Between the clear level and the threshold the state does not change (hysteresis).
+- Between the clear level and the threshold, a firing alert keeps firing (hysteresis).
+- If the rule is disabled or its metric is changed, a pending alert is deleted and a firing one is resolved.
 - The state is in the database, so a new leading watcher (``capacity.watch``) continues where the last one stopped.
 - After ``UNWATCHED`` without an evaluation, the times ``pending_for`` and ``clear_for`` start again.
 """

@@ -4,7 +4,7 @@ The numbers come from the database, so every API process exports the same ones. 
 with ``sum()``.
 
 A separate thread reads the numbers with a few queries, at most every ``CACHED_S`` seconds. A database that does not
-answer therefore does not block the process's other metrics.
+answer therefore delays the process's other metrics by at most ``WAIT_S`` seconds.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ _FAMILIES = (_users, _p95, _errors, _gpu, _gpu_memory, _cost, _threshold, _reach
 
 
 class SampleCollector(Collector):
-    """A Prometheus collector for the newest sample. Numbers of a sample older than ``figures.FRESH`` are left out."""
+    """A Prometheus collector for these numbers. Of a sample older than ``figures.FRESH``, it exports only the age."""
 
     def __init__(self) -> None:
         self._reader = ThreadPoolExecutor(1, "capacity-exporter")
@@ -144,7 +144,10 @@ def _read() -> Stored:
 
 
 def levels() -> dict[tuple[str, str], float]:
-    """Return the lowest threshold of the enabled rules, by metric and severity; infinity if all rules are disabled."""
+    """Return the lowest threshold of the enabled rules for each metric and severity that has a rule.
+
+    If all rules for a metric and severity are disabled, their threshold is infinity.
+    """
     lowest: dict[tuple[str, str], float] = {}
     for rule in Rule.objects.all():
         level = rule.level if rule.is_enabled else float("inf")

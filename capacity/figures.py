@@ -40,7 +40,7 @@ class Users:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The most concurrent users within one 5-minute step of a day; None if nothing was measured."""
+    """The peak of concurrent users in one 5-minute step of a day. ``users`` is None if nothing was measured."""
 
     at: datetime
     users: Users | None
@@ -76,7 +76,7 @@ def latest(now: datetime) -> Sample | None:
 
 
 def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
-    """Return the most concurrent users in each 5-minute step of a day, up to the next midnight.
+    """Return the peak of concurrent users in each 5-minute step of a day, up to the next midnight.
 
     ``day``: a day in the service's time zone.
     ``first_step``: index of the step to begin with; 0 begins at midnight.
@@ -94,9 +94,9 @@ def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
 
 
 def peak(first: date, last: date) -> Users | None:
-    """Return the most concurrent users from ``first`` to ``last`` inclusive, or None if nothing was measured.
+    """Return the peak of concurrent users from ``first`` to ``last`` inclusive, or None if nothing was measured.
 
-    Each number is the highest on its own, so the three may be from different hours. Pages that show the peak of a whole
+    Each of the three numbers has its own peak, so they may be from different hours. Pages that show the peak of a whole
     range call this function, so that they agree.
     """
     start = start_of(first)
@@ -110,7 +110,7 @@ def peak(first: date, last: date) -> Users | None:
 
 
 def peaks_by_day(since: date, until: date) -> list[tuple[date, Users]]:
-    """Return the most concurrent users of each day from ``since`` to ``until`` inclusive.
+    """Return the peak of concurrent users on each day from ``since`` to ``until`` inclusive.
 
     Days on which nothing was measured are absent.
     """

@@ -42,9 +42,9 @@ class Fit:
         return math.exp(min(value, 700.0)) if self.shape == Shape.EXPONENTIAL else value
 
     def reaches(self, level: float) -> float | None:
-        """Return the day on which the curve reaches ``level``, or None if the curve does not grow.
+        """Return the day on which the curve reaches ``level``. The day may be in the past.
 
-        The day may be in the past.
+        Return None if the curve does not grow or ``level`` is not positive.
         """
         if self.slope <= 0 or level <= 0:
             return None
@@ -63,7 +63,8 @@ class Fit:
 def fit(points: Sequence[Point]) -> Fit | None:
     """Return the line or the exponential curve, whichever fits better.
 
-    Return None for fewer than ``MIN_POINTS`` points or less than ``MIN_SPAN_DAYS`` days.
+    An exponential curve is considered only if all measurements are positive. Return None for fewer than ``MIN_POINTS``
+    points or less than ``MIN_SPAN_DAYS`` days.
     """
     days = [day for day, _value in points]
     if len(points) < MIN_POINTS or max(days) - min(days) < MIN_SPAN_DAYS:

@@ -1,4 +1,7 @@
-"""Admin pages for growth phases, which can be edited, and for history: samples, peaks, notifications and uptime."""
+"""Admin pages for growth phases, which can be edited, and for history, which cannot.
+
+The history has samples, peaks, active users, notifications, probes and outages.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ NO_WATCHER = "The capacity watcher writes these rows. Start it with manage.py wa
 
 
 class NotDelivered(DomainError):
-    """Raised when a test notification was not delivered. The message names the receivers and the reasons."""
+    """Raised when a test notification did not reach every receiver. The message names those it missed, and why."""
 
 
 class HistoryCharts:

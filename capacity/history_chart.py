@@ -61,7 +61,7 @@ def _chart(title: str, values: list[tuple[str, float]], unit: str = "") -> list[
 
 
 def of_samples(now: datetime) -> list[Chart]:
-    """Chart the most concurrent users in each of the last ``HOURS`` hours. Return [] if there is no data."""
+    """Chart the peak of concurrent users in each of the last ``HOURS`` hours. Return [] if there is no data."""
     rows = Sample.objects.filter(at__gt=now - timedelta(hours=HOURS)).exclude(users=None).order_by()
     hours = rows.annotate(hour=TruncHour("at")).values("hour").annotate(most=Max("users")).order_by("hour")
     values = [(f"{timezone.localtime(row['hour']):%-d %b, %H:00}", float(row["most"])) for row in hours]
@@ -69,7 +69,7 @@ def of_samples(now: datetime) -> list[Chart]:
 
 
 def of_peaks(now: datetime) -> list[Chart]:
-    """Chart the most concurrent users on each of the last ``DAYS`` days. Return [] if there is no data."""
+    """Chart the peak of concurrent users on each of the last ``DAYS`` days. Return [] if there is no data."""
     today = timezone.localdate(now)
     days = figures.peaks_by_day(today - timedelta(days=DAYS - 1), today)
     values = [(f"{day:%-d %b}", float(users.together)) for day, users in days]

@@ -1,4 +1,4 @@
-"""Capacity tables: leases of processes, samples, peaks, active users, uptime and load tests.
+"""Capacity tables: leases of processes, leadership, samples, peaks, active users, uptime and load tests.
 
 The tables of alert rules and alerts are in ``capacity.rules``, and that of growth phases in ``capacity.phases``. The
 tables are written by:
@@ -6,7 +6,7 @@ tables are written by:
 - every process: its own ``ProcessLease``, unless Redis is configured;
 - every watcher (``capacity.watch``): ``Leadership``, unless Redis is configured;
 - the leading watcher: all measurements, alerts and notifications;
-- operators, in the admin: rules, phases, acknowledgements and silences;
+- operators, in the admin: rules, phases, acknowledgements, silences and test notifications;
 - ``manage.py loadtest``: ``LoadTestRun``.
 """
 
@@ -84,7 +84,7 @@ class Sample(models.Model):
 
 
 class HourlyPeak(models.Model):
-    """The most concurrent end users within an hour. Unlike samples, these rows are never deleted."""
+    """The peak of concurrent end users in one hour. Unlike samples, these rows are never deleted."""
 
     hour = models.DateTimeField(unique=True, help_text="The beginning of the hour.")
     users = models.PositiveIntegerField(default=0)

@@ -171,7 +171,7 @@ def _peak_history(now: datetime) -> list[Point]:
 
 
 def count_active_users(today: date) -> int:
-    """Store the number of active users for today, and for each past week that has none. Return the number of rows.
+    """Store the number of active users for today, and for each past week without a count. Return the number of rows.
 
     Past weeks are counted from the ledger, so that growth is known at once after an update from an older release.
     """

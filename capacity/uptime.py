@@ -52,7 +52,7 @@ def probe(address: str) -> str:
 
 
 def record(now: datetime, failure: str) -> None:
-    """Store the result of one probe. The first failure begins an outage, the next success ends it.
+    """Store the result of one probe. The first failure begins an outage, and the next success ends it.
 
     ``failure``: the reason of a failure; "" for a success.
     """

@@ -57,7 +57,7 @@ def active_by_day(span: DateRange, filters: Filters) -> Table:
 
 
 def enabled_by_client(clients: Iterable[int]) -> dict[int, Reach]:
-    """Return the share of end users who have voice under the current roll-out, by client application id."""
+    """Return the current shares of end users who have voice, and each part of voice, by client application id."""
     rules = policy.load_percentages()
     return {client_id: policy.reach(rules, client_id) for client_id in clients}
 
@@ -143,7 +143,7 @@ class Adoption:
 
     @property
     def gauge(self) -> dict[str, float]:
-        """The target's lower bound and width, and the position of the rate, in per cent of the gauge's scale."""
+        """The target range's lower bound and width, and the rate's position, as percentages of the gauge's scale."""
         low, high = ADOPTION_BAND
         top = max(1.5 * high, 1.1 * (self.rate or 0))
         places = {"low": low / top, "width": (high - low) / top, "at": (self.rate or 0) / top}
@@ -312,7 +312,7 @@ class Retention:
 
     @property
     def offsets(self) -> range:
-        """The weeks since the first use for which any cohort has data, from 0."""
+        """The numbers of weeks since the first use, from 0, for which any cohort has data."""
         return range(max((len(cohort.cells) for cohort in self.cohorts), default=0))
 
     @property

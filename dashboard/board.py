@@ -314,7 +314,7 @@ class _Pipe:
 
 
 def zip_of(board: Board) -> Iterator[bytes]:
-    """Yield a ZIP archive of all CSV files. It is compressed while the data are read."""
+    """Yield a ZIP archive of all CSV files, in pieces. It is compressed while the data are read."""
     pipe = _Pipe()
     moment = board.span.now.timetuple()[:6]
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]

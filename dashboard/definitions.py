@@ -1,4 +1,4 @@
-"""The definitions of the dashboard's numbers. The page and docs/dashboard.md show them, and a test compares the two."""
+"""The definitions of the dashboard's numbers, for the page and docs/dashboard.md. A test checks that both agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events in a date range: changes of the roll-out, outages and new growth phases. The dashboard's charts mark them."""
+"""Events in a date range: changes to the roll-out, outages and new growth phases. The dashboard's charts mark them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _Found = tuple[datetime, Any, str]
 
 
 def _rollout(span: DateRange) -> Iterator[_Found]:
-    """Yield changes of the flags' percentages and switches.
+    """Yield changes to the flags' percentages and switches.
 
     If several flags are changed in the same way on one day, that is one event.
     """
@@ -124,7 +124,7 @@ def _outages(span: DateRange) -> Iterator[_Found]:
 def _phases(span: DateRange) -> Iterator[_Found]:
     """Yield an event for each growth phase that was first reached in the range.
 
-    A phase is reached when the active users exceed the limits of all earlier phases.
+    A phase is reached when the number of active users exceeds the limits of all earlier phases.
     """
     first = DailyActive.objects.aggregate(first=Min("day"))["first"]
     if first is None or first > span.last:

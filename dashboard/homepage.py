@@ -52,7 +52,7 @@ class PagePermissions:
 
 
 def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the page's data to the template context, and return it. unfold calls this as ``DASHBOARD_CALLBACK``."""
+    """Add the page's data to the template context, and return it. The admin theme (unfold) calls this."""
     now = timezone.now()
     permissions = PagePermissions.of(request)
     context |= {"title": "Capacity now", "sight": permissions, "now": now, "renewal": _renewal()}

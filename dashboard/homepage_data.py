@@ -108,7 +108,7 @@ def live(now: datetime) -> dict[str, Any]:
 
 
 def slow(now: datetime) -> dict[str, Any]:
-    """Return the data that change within hours: the month's cost, the uptime and the growth phase."""
+    """Return the data that change slowly: the month's cost, the uptime, the growth phase and the running hardware."""
     today = timezone.localdate(now)
     cost = month_cost(now)
     outlook = phase_outlook.outlook(now)
@@ -190,7 +190,7 @@ def _reading(name: str, value: float | None, form: str, known: Limits, why_none:
 
 
 def curve(now: datetime, first_step: int = 0) -> dict[str, Any]:
-    """Return the most concurrent users in each ``CURVE_STEP`` of today, up to now.
+    """Return the peak of concurrent users in each ``CURVE_STEP`` of today, up to now.
 
     ``first_step``: index of the step to begin with; 0 is midnight.
     """

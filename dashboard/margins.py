@@ -50,8 +50,8 @@ class Margins:
 
     ``months``: first days of the months covered.
     ``rate``: exchange rate on the last day of the range; None if no rate is known.
-    ``by_client``: margin by client application id. If nobody used speech to text in a month, its cost has the key None.
-    The same applies to text to speech.
+    ``by_client``: margin by client application id. The key None has the costs that cannot be divided: those of speech
+    to text, or of text to speech, in a month in which nobody used it.
     ``drafts``: whether any statement is still a draft.
     """
 
@@ -79,7 +79,7 @@ def margins(span: DateRange) -> Margins:
         by_client[client_id].revenue_micros += micros
         drafts = drafts or state == Statement.State.DRAFT
     # Count only credit notes on the statements of client applications, because revenue is read from these statements.
-    # They include the statements of their end users.
+    # These statements include those of the end users.
     credited = CreditNote.objects.filter(statement__user="", statement__month__in=months)
     notes = credited.order_by().values_list("statement__client_id")
     for client_id, sen in notes.annotate(Sum("amount_sen")):
@@ -103,7 +103,8 @@ def _months(span: DateRange) -> tuple[date, ...]:
 def _cost(months: Sequence[date], span: DateRange) -> dict[tuple[date, int | None], int]:
     """Return the cost in millionths of a US dollar, by month and client application id.
 
-    If nobody used speech to text in a month, its cost has the id None. The same applies to text to speech.
+    The id None has the costs that cannot be divided: those of speech to text, or of text to speech, in a month in which
+    nobody used it.
     """
     last = min(month_after(months[-1]) - timedelta(days=1), day_of(span.now))
     days = [months[0] + timedelta(days=number) for number in range((last - months[0]).days + 1)]

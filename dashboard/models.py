@@ -10,7 +10,7 @@ class MailedSummary(models.Model):
     """A weekly summary that has been mailed to one address (``reader``).
 
     The row is written before the mail is sent, and deleted if sending fails. Therefore neither a later run nor a
-    simultaneous one mails the summary again.
+    simultaneous one mails the summary again, unless ``--again`` is given.
     """
 
     week = models.DateField()

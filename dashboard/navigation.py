@@ -1,6 +1,7 @@
 """The admin's side bar and tabs: sections, each with the pages that the viewer may see.
 
-A model that is not listed here appears at the end of the section of its app. Apps without a section share the last one.
+A model that is not listed here appears at the end of the section of its app. Apps without a section share the section
+"Other".
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def tabs(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _sections() -> list[Section]:
-    """Return ``SECTIONS`` and a section for the models of all other apps, so that a link leads to each model's page."""
+    """Return ``SECTIONS`` and a section for all other apps, so that the side bar can link to every model's page."""
     known = {app for section in SECTIONS for app in section.apps}
     others = {model._meta.app_label for model in admin.site._registry} - known
     return [*SECTIONS, Section("Other", tuple(sorted(others)))]

@@ -145,11 +145,11 @@ def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float
 def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: str) -> Score:
     """Return the score for a cost per unit.
 
-    ``per``: ``one.done`` is divided by this number for display, for example by the milliseconds of an hour.
+    ``per``: the number by which to divide ``one.done`` for display, such as the number of milliseconds in an hour.
     ``basis``: format string with the fields ``spent``, ``done`` and ``needed``.
 
-    ``needed`` is the amount of work that would meet the target at the current total cost. That cost would not rise,
-    because machines cost the same at any load.
+    ``needed`` is how much work would bring the unit cost down to the target, at the current total cost. That cost would
+    not rise, because machines cost the same at any load.
     """
     targets = TARGETS_OF[metric]
     if one.micros is None or not costs.is_known:

@@ -1,4 +1,4 @@
-"""The tables of the dashboard. The page shows each one with a chart, and a CSV file has its unformatted numbers.
+"""The tables of the dashboard. The page shows them, many with a chart, and CSV files have their unformatted numbers.
 
 The charts are drawn from the tables in the page, so that both always agree.
 """
@@ -80,7 +80,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its chart.
+    """A table, and how to draw its chart if it has one.
 
     ``name``: name of the CSV file.
     ``chart``: ``line``, ``bars`` or "" for no chart.

@@ -1,4 +1,4 @@
-"""The recent events on the admin's first page: ramps, rollbacks, switches, alerts, outages and deployments."""
+"""The recent events on the admin's first page: changes to flags and ramps, alerts, outages and deployments."""
 
 from __future__ import annotations
 

@@ -297,7 +297,7 @@ _EVERYTHING = {
 
 
 def everything(span: DateRange, filters: Filters = ALL) -> Iterator[bytes]:
-    """Yield the roll-up ``DailyMix``, on which most tables of the page are based, as CSV."""
+    """Yield the rows of ``DailyMix`` for the range and filters, as CSV. Most tables of the page are based on them."""
     fields = ["client__name" if name == "client" else name for name in _EVERYTHING]
     rows = DailyMix.objects.filter(filters.rows, day__range=(span.first, span.last)).order_by(*fields[:7])
     forms = list(_EVERYTHING.values())

@@ -1,7 +1,7 @@
 """Make the weekly summary as an A4 PDF, with ReportLab. This needs no browser and no installed fonts.
 
 PDF's standard fonts have only Latin letters. Chinese characters use an Adobe font that PDF readers provide. Arrows and
-other symbols are replaced by words or simpler characters.
+some other symbols are replaced by words or simpler characters, and all other characters by "?".
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Answer:
 class Client:
     """An HTTP client for one event loop.
 
-    It opens a new connection only if none is idle, and keeps all connections open until the end.
+    It opens a new connection only if none is idle. It keeps connections open until the end, unless a request fails.
     """
 
     def __init__(self, url: str, headers: Mapping[str, str], *, timeout_s: float = 300.0) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 def prepare() -> None:
     """Set up Django with a temporary state folder, unless Django is set up already.
 
-    In a test that imports a benchmark, Django is set up already. Its environment variables must stay as they are,
+    In a test that imports a benchmark, Django is set up already. The environment variables must then stay as they are,
     because the services that the test starts inherit them.
     """
     from django.apps import apps

@@ -1,4 +1,4 @@
-"""Simulated callers, who wait after a refusal as long as ``Retry-After`` says before they send another request."""
+"""Simulated callers. In a closed loop, they wait after a refusal as long as ``Retry-After`` says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Overload the service, and check that every request is answered and that memory does not grow.
+"""Overload the service, check that every request is answered, and show whether memory grows.
 
     python -m tools.benchmarks.overload [seconds] [callers]
 

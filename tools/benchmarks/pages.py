@@ -1,4 +1,4 @@
-"""Time every page of the admin and the dashboard and count its queries, with a million rows in the ledger.
+"""Time the pages of the admin and the dashboard and count their queries, with a million rows in the ledger.
 
     python -m tools.benchmarks.pages [--rows 1000000] [--users 20000] [--database URL]
 
@@ -7,7 +7,10 @@ The pages are found automatically:
 - for each model of the admin: the list of rows (plain, sorted, searched, filtered, for one month, and its last page),
   the page of one row, and the form that adds a row;
 - every other address below /admin/ or /dashboard/ that takes no argument;
-- the pages that these pages link to.
+- the dashboard with each of its filters, for 90 days and for a year;
+- pages to which the first page of the admin and the pages of the dashboard link.
+
+Addresses for logging in and out, and those of single admin users, are left out.
 
 By default, a temporary PostgreSQL server is started and filled. The database that ``--database`` names must already
 contain data.
@@ -281,7 +284,8 @@ def _chosen(client: Any) -> list[str]:
 def _links(client: Any) -> list[str]:
     """Follow links, and return the addresses below /admin/ and /dashboard/ that were found.
 
-    The links are read from the first page of each area, and from all pages of the dashboard.
+    The links are read from the first page of each area, and from all pages of the dashboard, until at least
+    ``MAX_LINKS`` addresses are found.
     """
     found: dict[str, None] = {}
     waiting = list(AREAS)

@@ -4,8 +4,8 @@
     .venv-listen/bin/python tools/benchmarks/predicted_mos.py DIRECTORY ...
 
 The score, from 1 to 5, is a model's estimate. Use it only to compare voices: the product's scorecard shows the ratings
-of real listeners instead. This script imports nothing of the project, because it runs in an environment that has torch
-but not the service's packages.
+of real listeners instead. This script imports nothing from the project, because it runs in an environment that has
+torch but not the service's packages.
 """
 
 from __future__ import annotations

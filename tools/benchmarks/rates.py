@@ -87,7 +87,7 @@ class Observed:
 
 @contextmanager
 def observed() -> Iterator[Observed]:
-    """Start a temporary service without any limits, and yield it when it is ready."""
+    """Start a temporary service without rate limits or limits on waiting, and yield it when it is ready."""
     port = free_port()
     key = "vk_rates_0123456789abcdef"
     with tempfile.TemporaryDirectory() as folder:

@@ -122,7 +122,7 @@ def make_exchange_rate(quarter: Quarter) -> None:
 
 
 def make_statements(quarter: Quarter) -> Statements:
-    """Make final statements of past months, one of them with a credit note, and drafts of the current month.
+    """Make final statements of past months, if possible one with a credit note, and drafts of the current month.
 
     A past month that ended so recently that its statements cannot be final yet also gets drafts. Return what was made.
     """

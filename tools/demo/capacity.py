@@ -132,8 +132,8 @@ def stopping_words(quarter: Quarter) -> str:
 def write_alerts(quarter: Quarter) -> int:
     """Write the alerts of the quarter with their notifications; return the number of alerts.
 
-    One of the alerts is still firing at the end of the quarter. The notifications are recorded as sent to an address
-    that does not exist.
+    One more alert is still firing at the end of the quarter, unless its rule has an open alert already. The
+    notifications are recorded as sent to an address that does not exist.
     """
     written = 0
     for incident in incidents(quarter):

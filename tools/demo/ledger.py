@@ -43,7 +43,7 @@ def make_clients(quarter: Quarter) -> list[ClientApplication]:
 
 
 def count_chat_users(quarter: Quarter, clients: list[ClientApplication], users: int) -> None:
-    """Record the number of chat users of each client application once a month, growing by 6 % over the quarter.
+    """Record the number of chat users of each client application every 30 days. It grows by about 6 % over the quarter.
 
     ``users``: how many end users have voice at the end of the quarter.
     """

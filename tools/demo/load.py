@@ -1,6 +1,6 @@
 """Draw at random the load of the service in the demo quarter, as the service's watcher would have recorded it.
 
-The demo ledger has only some hundred end users, so hardly any two of them are active at the same time. Therefore, the
+The demo ledger has only a few hundred end users, so hardly any two of them are active at the same time. Therefore, the
 number of concurrent users is not counted from the ledger but drawn at random. Its peak is that of a real service in the
 same phase of growth, and it rises and falls with the days and hours of use in the demo quarter.
 """

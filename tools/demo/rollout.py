@@ -46,7 +46,7 @@ def make_rollout(quarter: Quarter, people: list[Person], stopped_by: str) -> int
 
 
 def _events(quarter: Quarter, people: list[Person], stopped_by: str) -> Iterator[tuple[datetime, Callable[[], None]]]:
-    """Yield the changes of the roll-out in any order, each as its time and a function that makes it."""
+    """Yield the changes to the roll-out in any order, each as its time and a function that makes it."""
     begin = quarter.moment(0, 0)
     yield begin, partial(_begin, begin, people)
     opted_out = quarter.moment(0.1, 16)

@@ -1,6 +1,6 @@
 """Watch the server's processes through ``/metrics``: their memory over time, and whether one of them died.
 
-Behind a load balancer, any of the processes may answer. They are told apart by their start times.
+Behind a load balancer, any of the processes may answer. They are identified by their start times.
 """
 
 from __future__ import annotations

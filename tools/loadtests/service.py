@@ -20,7 +20,7 @@ import httpx
 START_S = 120.0
 STOP_S = 40.0
 TIMEOUT_S = 15.0
-MAX_ASKED = 20  # the most users whose availability is checked before the run
+MAX_ASKED = 20  # voice availability is checked for about this many users before the run, at most twice as many
 
 # Settings of a temporary service: a separate database, no alerts, no rate limit, and no cache of finished speech.
 # Settings that affect the speed are taken from the environment.

@@ -1,7 +1,8 @@
 """The voices that speak the sentences of the simulated users: Kokoro where it is installed, else eSpeak NG.
 
 A neural voice sounds more like a person than eSpeak NG does. Whisper was trained on human speech, so it repeats itself
-more often when it hears eSpeak NG, and then decodes the recording again (``docs/load-tests.md`` has the figures).
+more often when it hears eSpeak NG. The service then decodes the recording again (``docs/load-tests.md`` has the
+figures).
 """
 
 from __future__ import annotations

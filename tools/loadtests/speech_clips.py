@@ -40,7 +40,7 @@ class UnusableClips(Exception):
 
 
 def spoken(folder: Path, number: int, speaker: Speaker) -> Iterator[Clip]:
-    """Speak clips of one or two sentences, each with different words and at a different speed.
+    """Speak clips of one or two random sentences, each clip at a random speed.
 
     The clips are the same in every run, so that runs can be compared and the speaker's cache can be used. Half of them
     are WAV files. The others are Opus files, the format in which browsers record.

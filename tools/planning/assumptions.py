@@ -1,4 +1,7 @@
-"""Describe the assumptions of a plan as text. Every plan prints them, so that nobody takes them for measurements."""
+"""Describe the measurements and the assumptions of a plan as text, so that nobody takes one for the other.
+
+``manage.py plan_capacity`` prints both, except with ``--steps`` and ``--csv -``.
+"""
 
 from __future__ import annotations
 

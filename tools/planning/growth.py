@@ -68,8 +68,8 @@ class Comparison:
 def phase_limits(phases: list[Phase]) -> list[PhaseLimits]:
     """Return the upper limits of each phase, in order.
 
-    A missing limit is computed with the previous phase's ratio of users to concurrent users. Raise ``ValueError`` if
-    the first phase lacks a limit.
+    A missing limit is computed with the previous phase's ratio of users to concurrent users. If both are missing, the
+    limit of users is the number at which the phase begins. Raise ``ValueError`` if the first phase lacks a limit.
     """
     ends: list[PhaseLimits] = []
     for phase in phases:
@@ -89,7 +89,7 @@ def phase_limits(phases: list[Phase]) -> list[PhaseLimits]:
 
 
 def compare(planner: Planner, phase: Phase, limits: PhaseLimits) -> Comparison:
-    """Plan for the upper limits of a phase, and return how the phase's machines and budget compare with it.
+    """Plan for the upper limits of a phase, and compare the phase's machines and budget with the plan.
 
     Raise ``NoFeasiblePlan`` if no plausible number of machines is enough.
     """

@@ -137,7 +137,8 @@ def wanted(current: int, pods: Sequence[PodReading], target_percent: float) -> i
     - If the mean is above the target, pods that are not ready or have no reading count as idle.
     - If the mean is below the target, ready pods without a reading count as using all they request.
 
-    If the assumed readings would reverse the direction of the change, the number of pods stays the same.
+    The number of pods stays the same if no ready pod has a reading, if the resulting mean is within the tolerance
+    of the target, or if the assumed readings would reverse the direction of the change.
     """
     measured = [pod.percent for pod in pods if pod.ready and pod.percent is not None]
     unready = sum(not pod.ready for pod in pods)

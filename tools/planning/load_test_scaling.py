@@ -48,7 +48,7 @@ def scaled(planner: Planner, kinds: Mapping[str, Mapping[str, Any]], name: str, 
     That throughput is assumed to be the maximum of the machines that the test ran on.
 
     ``kinds``: the report's figures by kind of work. The keys are ``asr``, ``tts``, ``live_asr`` and ``live_tts``.
-    ``name``: the name of the load test in the notes.
+    ``name``: what to call the load test in the note that is added to the rates.
     ``gpus``: the number of GPUs that the test ran on.
     ``pods``: the number of pods of each deployment in the test.
 

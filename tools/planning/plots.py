@@ -73,7 +73,7 @@ def caption(figure: Figure, title: str, note: str) -> None:
 
 
 def phases(comparisons: Sequence[Comparison], note: str) -> Figure:
-    """Return a figure that compares the machines and cost that each phase provides with those that its limits need."""
+    """Return a figure that compares each phase's own machines and cost with those needed at the phase's limits."""
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):

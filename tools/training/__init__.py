@@ -1,4 +1,4 @@
-"""The training of the bundled speech-to-text model. See README.md in this folder."""
+"""Train the bundled speech-to-text model, and make other bundled model files. See README.md in this folder."""
 
 from __future__ import annotations
 

@@ -5,12 +5,13 @@ It follows the same rules as the real batcher:
 - A batch starts with the oldest unit. Units of live streams count as ``LIVE_LEAD_S`` seconds older than they are.
 - Other waiting units join the batch if their costs allow it (``BatchTime.together``). A batch holds no more units than
   each of its units allows (``BatchTime.limit``), and no more than an even share of all units for each worker.
-- While other workers are busy, a worker waits a moment for more units.
+- While other workers are busy, a worker waits a moment for more units, unless a live unit is waiting or the batch is
+  full.
 - The length of the queue is limited. A unit is refused if it would probably not start before its deadline. Its wait is
   estimated as the queued cost times the smoothed seconds per unit of cost.
 - A unit whose deadline has passed is dropped and not run.
 
-There is one difference: the real recogniser batches units of different contexts only when it is busy, whereas the
+There is one known difference: the real recogniser batches units of different contexts only when it is busy, whereas the
 simulation always does so.
 """
 
@@ -49,14 +50,14 @@ class Waiting:
 class BatchServer:
     """A queue, and the workers that run its units in batches.
 
-    ``time``: the time of a batch, and the limits on its size and on the queue.
+    ``time``: how long a batch takes, and the limits on its size and on the queue.
     ``run``: does the work of a batch. By default, the work runs on a device that nothing else uses.
 
     Attributes:
 
     ``running``: the number of units that are running.
     ``busy_s``: the sum of the durations of all batches, in seconds.
-    ``batches``: the number of batches by their number of units.
+    ``batches``: how many batches there were of each size (number of units).
     """
 
     def __init__(self, clock: Clock, time: BatchTime, *, run: Run | None = None) -> None:

@@ -1,9 +1,9 @@
 """Admission control in front of an engine: admit work that can start in time, and refuse all other work at once.
 
-A piece of work is one request. Its cost is roughly proportional to the time that it takes, for example its seconds of
-audio. Admitted work counts until it is done, whether it waits for a thread, waits in the batcher's queue, or runs in a
-batch. The expected wait of new work is the total cost of the admitted work divided by the service rate, which is the
-cost that the engine completes per second (Little's law).
+A piece of work is one request. Its cost, for example its seconds of audio, is roughly proportional to the time that it
+takes. Admitted work counts until it ends, whether it waits for a thread, waits in the batcher's queue, or runs in a
+batch. The service rate is the cost that the engine completes per second. The expected wait of new work is the total
+cost of the admitted work divided by the service rate (Little's law).
 
 The service rate is measured as follows:
 
@@ -13,12 +13,12 @@ The service rate is measured as follows:
 - The rate is the second highest of the latest measurements. The BBR algorithm estimates a link's bandwidth in a similar
   way, but uses the highest measurement (Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016). Here, the
   highest one may be wrong: work counts only when it is done, so the end of one long file makes a measurement too high.
-- An engine is slow just after its start. Before the first ``MIN_MEASUREMENTS`` measurements, the rate is unknown. Work
-  is then refused only if too many pieces of work have been admitted, or if a busy engine completes nothing for too
-  long.
+- An engine is slow just after its start, so the rate is unknown until there are ``MIN_MEASUREMENTS`` measurements.
+  Before that, work is refused only if too many pieces of work have been admitted, or if a busy engine completes nothing
+  for too long.
 
-A refusal tells the client when to retry. Each further refusal gives a later time, so that the clients do not all retry
-at once.
+A refusal tells the client when to retry. Once the rate is known, successive refusals give later and later times (up to
+``LONGEST_RETRY_S`` from now), so that the clients do not all retry at once.
 
 The inference tier (the servers that run the models) adds replicas when work waits (``inference.scaling``). So, until
 the tier has its maximum number of replicas, work should wait instead of being refused. If the tier may double its
@@ -38,7 +38,7 @@ from collections.abc import Callable
 from inference.errors import OverCapacity
 
 BUSY = 4  # an engine with at least this many pieces of work counts as busy
-WINDOW_S = 2.0  # busy time of one measurement; a shorter one would be inexact, because work is done in batches
+WINDOW_S = 2.0  # minimum duration of a measurement; a shorter one would be inexact, because work is done in batches
 MIN_MEASUREMENTS = 3  # number of measurements before the rate is known
 MAX_MEASUREMENTS = 5  # number of latest measurements to use, so that a slower engine is noticed within ten seconds
 LEARNING = 0.05  # weight of the newest piece of work in the estimated cost per byte

@@ -67,7 +67,7 @@ class Batcher(Generic[U, R]):
     unit fails.
     ``limit``: returns the maximum size of a batch that contains the given unit. Called once for each unit.
     ``workers``: number of threads. Each thread runs one batch at a time.
-    ``max_queue``: maximum number of waiting units. Further units are refused.
+    ``max_queue``: maximum number of waiting units. Further units are refused, unless they are admitted units.
     ``on_batch``: called after each batch, with the batch's size and duration in seconds.
     """
 
@@ -133,8 +133,9 @@ class Batcher(Generic[U, R]):
     async def submit(self, unit: U) -> R:
         """Run a unit in a batch, and return its result.
 
-        Raise ``OverCapacity`` if the unit would start too late or the queue is full, ``DeadlineExceeded`` if its
-        deadline passes in the queue, ``EngineUnavailable`` if the batcher is not running, or the model's error.
+        Raise ``EngineUnavailable`` if the batcher is not running, ``DeadlineExceeded`` if the unit's deadline passes in
+        the queue, or the model's error. Raise ``OverCapacity`` if the unit would start too late or the queue is full;
+        units with ``admitted`` are exempt from this check.
         """
         now = time.monotonic()
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
@@ -305,7 +306,7 @@ class Batcher(Generic[U, R]):
         return batch
 
     def _patience_s(self, free_since: float) -> float:
-        """Return how many seconds a free worker should still wait for a larger batch, or at most 0 to start at once.
+        """Return how many more seconds a free worker should wait for a larger batch. 0 or less means: start now.
 
         A short wait pays off, because a batch of five units takes little longer than a batch of two. A worker waits
         only while other workers are running batches and units keep arriving. The CPU is not idle meanwhile: it reads

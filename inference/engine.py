@@ -18,8 +18,8 @@ class Unit:
     ``deadline``: time after which the result is no longer needed, in seconds of ``time.monotonic()``; None if there is
     no limit.
     ``live``: whether a user waits for the result in real time. Live units have priority.
-    ``admitted``: whether the unit's request or stream has already been accepted. Admitted units are never refused. If
-    the engine is full, they wait.
+    ``admitted``: whether the unit's request or stream has already been accepted. If the engine is full, admitted units
+    wait instead of being refused.
     ``slack_s``: seconds until the result is needed, for example while earlier audio is still playing. Units with less
     slack run first.
     ``queued_ms``: milliseconds that the unit waited for its batch. The batcher sets this.
@@ -102,7 +102,10 @@ class Engine(Protocol[UnitT, ResultT]):
         """Finish the running units, and refuse the waiting units."""
 
     async def submit(self, unit: UnitT) -> ResultT:
-        """Run a unit and return its result. Raise a subclass of ``InferenceError`` if the unit cannot be run."""
+        """Run a unit and return its result.
+
+        Raise a subclass of ``InferenceError`` if the unit cannot be run, or any error of a model in this process.
+        """
 
     def stream(self, units: AsyncIterator[UnitT]) -> AsyncIterator[ResultT]:
         """Yield the results in the order of the units. Several units run at the same time."""

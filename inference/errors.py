@@ -1,14 +1,14 @@
-"""The errors that engines raise. ``gateway.error_mapping`` converts them to HTTP responses for API clients."""
+"""The errors of engines and of admission control. ``gateway.error_mapping`` converts them to errors for API clients."""
 
 from __future__ import annotations
 
 
 class InferenceError(Exception):
-    """Base class of the errors that engines raise."""
+    """Base class of the errors in this module."""
 
 
 class OverCapacity(InferenceError):
-    """Raised when the engine refuses a unit, because it already has as much work as it can do in time.
+    """Raised when a unit, a request or a connection is refused, because the engine cannot do more work in time.
 
     ``retry_after_s``: seconds after which a retry may succeed.
     """
@@ -27,8 +27,11 @@ class EngineUnavailable(InferenceError):
 
 
 class Draining(EngineUnavailable):
-    """Raised when the server refuses a unit, because it is about to stop. Another server may run the unit."""
+    """Raised when a server of the inference tier refuses a unit, because the server is about to stop.
+
+    Another server may run the unit.
+    """
 
 
 class UnitFailed(InferenceError):
-    """Raised when a model in the inference tier has failed on the unit. A retry would fail too."""
+    """Raised when a model in the inference tier has failed on a unit. The unit is not retried."""

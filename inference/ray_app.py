@@ -1,4 +1,4 @@
-"""The inference tier on Ray Serve. Start it with ``serve run inference.ray_app:app``, or with KubeRay and this path.
+"""The inference tier on Ray Serve. Run ``serve run inference.ray_app:app``, or give this import path to KubeRay.
 
 The inference tier is the group of servers that run the models for all API processes:
 
@@ -6,12 +6,14 @@ The inference tier is the group of servers that run the models for all API proce
 
 The deployment ``units`` runs the same ``UnitServer`` as ``manage.py serve_inference``. But its handler passes each unit
 of work to a replica of the deployment that runs the unit's engine. Serve's router chooses the less busy of two random
-replicas. At most ``max_queued_requests`` requests wait. Further requests are refused with status 503 and the code
-``over_capacity``. The number of replicas depends on how long work waits (``inference.scaling``).
+replicas. In each ingress replica, at most ``max_queued_requests`` requests wait for a deployment. Further requests are
+refused with status 503 and the code ``over_capacity``. The number of replicas can depend on how long work waits
+(``inference.scaling``).
 
-A replica counts as started when its models have run a unit. Ray restarts a replica if one of its engines is no longer
-ready. A replica finishes its units before it is removed. The settings ``VOICE_RAY_…`` determine the number of replicas
-and their CPUs and GPUs. A Serve config file can override these options of each deployment, by the deployment's name.
+A replica counts as started when its engines have run sample units. Ray restarts a replica if one of its engines is no
+longer ready. Before a replica is removed, it has ``VOICE_GRACE_S`` seconds to finish its units. The settings
+``VOICE_RAY_…`` determine the number of replicas and their CPUs and GPUs. For each deployment, a Serve config file can
+override these options.
 
 API processes do not need Ray, so only requirements-cluster.txt lists it.
 """
@@ -146,8 +148,9 @@ class DeploymentUnitHandler:
     async def status(self) -> TierStatus:
         """Return the state of the inference tier.
 
-        Ask a deployment only if it has not reported within the last second. A replica that is too busy to
-        answer is included with the state from its last reply to a unit, if that is at most ``READING_FRESH_S`` old.
+        Each reply to a unit contains the replica's state. If no replica of a deployment has reported its state within
+        the last second, ask one of them. Every replica is included with the state that it last reported, if that is at
+        most ``READING_FRESH_S`` seconds old.
         """
         new = {name for name in self._handles if self._fresh(name, READING_NEW_S)}
         quiet = {handle.deployment_name: name for name, handle in self._handles.items() if name not in new}

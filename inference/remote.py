@@ -1,18 +1,19 @@
 """An engine whose model runs in the inference tier. It sends units of work to the tier over HTTP.
 
 The inference tier is the group of servers that run the models, at one or more addresses. A unit, such as a speech
-segment or a sentence, can safely be sent again. This is done in three cases. The tier's ``RetryBudget`` limits these
-retries:
+segment or a sentence, can safely be sent again. A ``RetryBudget`` limits the retries in these three cases:
 
 - The unit is lost, because a replica has died or its address no longer answers.
 - The unit takes much longer than usual. It is then sent to a second address too, and the first result is used.
 - The address has no capacity for the first unit of a request. The unit is then sent to another address.
 
-Two other retries do not use the budget, because the refused unit caused no work in the tier: after a refusal by a
-server that is stopping, and after the tier had no capacity for a later unit of a request.
+Two other kinds of retry do not use the budget, because the refused unit caused no work in the tier:
 
-The first unit of a request fails at once if no address answers. Later units (``Unit.admitted``) wait for the tier to
-return for up to ``PATIENCE_S``. If only stopping servers answer, they are sent again for up to ``PATIENCE_S``.
+- A server that is about to stop has refused the unit.
+- The tier has no capacity for a later unit of a request.
+
+The first unit of a request fails at once if no address is ready for it. Later units (``Unit.admitted``) wait up to
+``PATIENCE_S`` seconds for an address. While only stopping servers answer, later units are retried for as long.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A registry of the engines of this process. They are created on first use, loaded at start-up, closed at shutdown.
+"""A registry of the engines of this process. They are created on first use, loaded at start-up and closed at shutdown.
 
-Each app registers a factory for its engines in ``AppConfig.ready``, so that slow imports happen only when an engine is
-used. If ``VOICE_INFERENCE_URL`` is set, this process loads no models. Its engines then send their work to the inference
-tier, which is the group of servers that run the models (``inference.remote``).
+Each app registers a factory for its engines in ``AppConfig.ready``. The factory is called when the engine is first
+used, so slow imports happen only then. If ``VOICE_INFERENCE_URL`` is set, an API process loads no models. Its engines
+then send their work to the inference tier, which is the group of servers that run the models (``inference.remote``).
 """
 
 from __future__ import annotations

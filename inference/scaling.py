@@ -1,15 +1,17 @@
-"""Decide how many replicas an engine should have in the inference tier, depending on how long work waits.
+"""Decide how many replicas a Ray Serve deployment of the inference tier should have, depending on how long work waits.
 
-The inference tier is the group of servers that run the models. A replica is one process that runs a copy of an engine.
-Each replica measures two rates: its throughput (units completed per second) and its capacity (units completed per
-second while it is busy). ``replicas_wanted``, a policy for Ray Serve's autoscaler, returns the larger of two numbers:
+The inference tier is the group of servers that run the models. A replica is one process that runs the deployment's
+engines. Each replica measures two rates: its throughput (units completed per second) and its capacity (units completed
+per second while it is busy). ``replicas_wanted``, a policy for Ray Serve's autoscaler, returns the larger of two
+numbers:
 
 - The number of replicas that can complete all running and waiting units within an acceptable wait. This wait is half
   the wait that admission control allows, so that replicas are added before requests are refused.
 - The number of replicas that can sustain the present throughput while each is busy for at most ``UTILISATION`` of its
   time. Because of this number, a replica is removed only if the others can do its work.
 
-The capacity of a replica is unknown until it has been busy for a second. Until then, only the number of units counts.
+The capacity of a replica is unknown until it has been busy for a second. While no replica's capacity is known, the
+number of replicas is the number of units divided by ``target_ongoing_requests``, Ray's setting for units per replica.
 
 This module does not import Ray, so that Ray's controller can import it quickly, and tests can run without Ray.
 

@@ -7,7 +7,7 @@ is back is used again within seconds. An address counts as gone if it refuses a 
 
 An address may belong to a load balancer. A connection that is kept open leads to the server that the balancer chose
 when the connection was opened, even if that server is about to stop. So probes and retries use new connections. If a
-stopping server answers a probe, the address is probed again at once, because its other servers may be ready.
+stopping server answers a probe, the address is probed again at once, because the balancer may choose another server.
 
 Threads: everything here belongs to one event loop, except ``Tier.gpus``.
 """
@@ -203,7 +203,7 @@ class Tier:
         return body
 
     async def about(self, name: str) -> Mapping[str, Any] | None:
-        """Return the tier's information about the models of the engine ``name``; None if no address answers."""
+        """Return the tier's information about the models of the engine ``name``; None if it cannot be fetched."""
         endpoint = self.pick(name)
         if endpoint is None:
             return None

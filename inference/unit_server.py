@@ -2,7 +2,7 @@
 
 ``inference.wire`` describes the binary frames in which units and results are sent. ``manage.py serve_inference`` runs
 this application in one process, and ``inference.ray_app`` runs it in Ray Serve's ingress. A ``UnitHandler`` runs the
-units, either in this process (``LocalUnitHandler``) or in replicas (``DeploymentUnitHandler``).
+units, either in this process (``LocalUnitHandler``) or in Ray Serve replicas (``ray_app.DeploymentUnitHandler``).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ logger = logging.getLogger(__name__)
 class TierStatus:
     """The state of the inference tier.
 
-    ``engines``: for each engine, its state in each process that answered. A state has the process's id (``process``)
-    and the fields of ``EngineStats``.
+    ``engines``: for each engine, its state in each process that has reported recently. A state has the process's id
+    (``process``) and the fields of ``EngineStats``.
     ``gpus``: the fields of ``GpuReading`` for each GPU.
     ``replicas``: for each engine, the present (``running``) and the maximum (``most``) number of replicas; empty if the
     tier is a single process, or if the numbers are unknown.

@@ -1,13 +1,13 @@
 """The protocol between an API process and the inference tier, version 1. Binary frames are sent over HTTP.
 
-A request contains a unit, which is one piece of speech work, such as a speech segment. The reply contains the unit's
-result. Both are frames with this layout:
+A request contains a unit, which is one piece of speech work, such as a speech segment. A successful reply contains the
+unit's result. Both are frames with this layout:
 
     4 bytes   length of the header, big-endian
     header    JSON, UTF-8
     payload   samples if there are any, little-endian: int16 if this is lossless, else float32
 
-The server has these endpoints:
+The protocol has these endpoints:
 
     POST /units/v1/<engine>   run a unit; the reply contains its result, or an error in JSON
     GET  /units/v1/status     return the state of the engines in all known processes behind this address

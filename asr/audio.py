@@ -53,9 +53,8 @@ class Recording:
 def decode(data: bytes, *, max_duration_s: float) -> Recording:
     """Decode the bytes of an audio file to a ``Recording``.
 
-    If the file has several tracks, decode the default track, or the loudest track if the default one is inaudible.
-    Decoding stops as soon as the audio is longer than ``max_duration_s`` seconds. This limits the memory for long
-    files.
+    If the file has several tracks, decode its default track if that is audible, otherwise the loudest track. Decoding
+    stops as soon as the audio is longer than ``max_duration_s`` seconds, which limits the memory for long files.
 
     Raise ``EngineUnavailable`` if no decoder process can be started, and ``ApiError`` with one of these codes:
 

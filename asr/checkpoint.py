@@ -3,8 +3,8 @@
 The directory of a checkpoint may contain a file ``voice.json``, which states properties that the service needs and that
 CTranslate2 does not provide. A checkpoint without this file is treated as a stock Whisper model.
 
-A *context* is the length of audio, in seconds, that Whisper's encoder processes for one segment of speech. A stock
-model always uses 30 s. This service also uses shorter contexts for short segments, because they take less time.
+A *context* is the length of audio, in seconds, that Whisper's encoder processes for one segment of speech. OpenAI's
+Whisper always uses 30 s. This service also uses shorter contexts for short segments, because they take less time.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from model_store.choice import AUTO, chosen
 
 BUNDLED = Path(__file__).parent / "bundled"
 FULL_CONTEXT_S = 30
-#: Lengths of encoder context, in seconds, for a model that was not trained for short contexts. In less than 6 s, such a
-#: model repeats itself too often. The shortest context, 7 s, has room for a question of 5 s and the margin. The
-#: encoder's time grows with the context, so the usual lengths have a context for each second. Under load, units with
-#: contexts of up to 15 s share batches (``asr.batching``).
+#: Lengths of encoder context, in seconds, for a model that was not trained for short contexts. With a context of less
+#: than 6 s, such a model repeats itself too often. The shortest context, 7 s, has room for a question of 5 s and the
+#: margin. The encoder's time grows with the context, so between 9 s and 15 s there is a context for each second. Under
+#: load, units with contexts of up to 15 s share batches (``asr.batching``).
 CONTEXTS_S = (7, *range(9, 16), 17, 20, 25, FULL_CONTEXT_S)
-TRAINED_SEGMENT_S = 10  # longest segment for a model trained for short contexts; a file's segments run in parallel
+TRAINED_SEGMENT_S = 10  # longest segment for a model trained for short contexts; short segments run in parallel
 MARGIN_S = 1.8  # context needed after a segment and its final 0.2 s of silence; with less, a stock model repeats itself
 #: Longest segment for a stock model, which was trained on 30 s and recognises a word better after more speech.
 LONGEST_SEGMENT_S = FULL_CONTEXT_S - math.ceil(MARGIN_S)
@@ -74,7 +74,7 @@ class Checkpoint:
     def segment_s(self) -> int:
         """The length of the longest speech segment to cut for this model, in seconds.
 
-        It is 30 s if the model has only the full context, because a shorter segment would then take as long.
+        It is 30 s if the model has only the full context, because a shorter segment would take just as long.
         """
         if self.contexts_s == (FULL_CONTEXT_S,):
             return FULL_CONTEXT_S

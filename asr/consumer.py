@@ -7,7 +7,8 @@ These are the client's messages (``->``) and the service's answers (``<-``):
     -> {"type": "commit"}, {"type": "clear"}
     -> {"type": "stop"}                         <- final, usage, done
 
-After an invalid message, the service sends an ``error`` message that names the mistake, and closes the connection.
+After an invalid message, the service sends an ``error`` message that names the mistake, and closes the connection. The
+connection stays open if there was merely no speech to commit, or if the recognition of one utterance failed.
 """
 
 from __future__ import annotations

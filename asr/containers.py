@@ -1,6 +1,6 @@
 """Decode audio files with FFmpeg to chunks of 16 kHz mono samples, timed by the file's own timestamps.
 
-The sample rates, channel counts, sizes and times that a file declares are checked before memory is allocated for them.
+This module checks the sample rates, channel counts, sizes and times in a file before it allocates memory for them.
 This module does not need Django, so it can run in a child process (``asr.decoder_process``).
 """
 
@@ -19,7 +19,8 @@ from asr.downmix import Channels, Downmix
 from core.error_codes import ErrorCode
 
 SAMPLE_RATE = 16_000
-#: FFmpeg's names of the accepted formats, without playlists and scripts, which would make FFmpeg open other addresses.
+#: FFmpeg's names of the accepted formats. They do not include playlists and scripts, because FFmpeg would open the
+#: addresses in them.
 FORMATS = (
     "wav,w64,mp3,mov,ogg,matroska,webm,flac,amr,amrnb,amrwb,aac,aiff,caf,au,ac3,eac3,asf,mpeg,mpegts,loas,latm,avi,gsm"
 )
@@ -100,8 +101,8 @@ class Chunk:
 def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
     """Decode the bytes of an audio file, and yield the audio in chunks, in ascending order of position.
 
-    If the file has several tracks, decode the default track, or the loudest track if the default one is inaudible. A
-    gap between the positions of two chunks is a pause in the recording.
+    If the file has several tracks, decode its default track if that is audible, otherwise the loudest track. A gap
+    between the positions of two chunks is a pause in the recording.
 
     Raise ``UnusableAudio`` with one of these codes:
 
@@ -149,7 +150,7 @@ def _is_raw_gsm(data: bytes) -> bool:
 def _chosen_track(container: av.container.InputContainer) -> int:
     """Return the index of the audio track to decode: the default track if it is audible, otherwise the loudest.
 
-    Raise ``UnusableAudio`` if no track can be decoded.
+    Only the first ``_TRACKS_COMPARED`` tracks are considered. Raise ``UnusableAudio`` if none can be decoded.
     """
     streams = [stream for stream in container.streams.audio if stream.codec_context][:_TRACKS_COMPARED]
     if not streams:

@@ -11,8 +11,8 @@ with other units:
 - If a text is doubtful for another reason, the engine decodes the unit again in the full context of 30 s. If the text
   is still implausible, it is decoded once more, at a higher temperature.
 - A low log probability alone does not make a text doubtful, because it is normal in languages that the model knows
-  badly. But if two languages are about equally likely, the unit is also decoded in the second language, and the
-  likelier text is kept.
+  badly. But if the choice of language was also a close call, the unit is decoded in the second likeliest language too,
+  and the likelier text is kept.
 
 Threads: several threads may call a ``Decoder``. It keeps no state between calls except caches, which the GIL protects.
 """
@@ -44,7 +44,7 @@ LOGPROB_THRESHOLD = -1.0
 NO_SPEECH_THRESHOLD = 0.6
 BEST_OF = 2
 WEAK_LOGPROB = -0.7  # a text with a lower mean log probability is weak; frequent in Malay, so no proof of an error
-CLOSE_CALL = 0.25  # the second language is nearly as likely if its probability is above this share of the first's
+CLOSE_CALL = 0.25  # the choice is a close call if the second language's probability is above this share of the first's
 LATEST_FIRST_TIMESTAMP = 50  # maximum of the first timestamp, in steps of 20 ms
 
 
@@ -63,7 +63,7 @@ class _Languages:
 
     @property
     def is_close_call(self) -> bool:
-        """Whether the likeliest language was chosen, but the second language is nearly as likely."""
+        """Whether the likeliest language was chosen, but the second language is likely too (``CLOSE_CALL``)."""
         if len(self.ranked) < 2 or self.code != self.ranked[0][0]:
             return False
         return self.ranked[1][1] > CLOSE_CALL * self.ranked[0][1]
@@ -100,7 +100,7 @@ class Decoder:
         self._suppressed = lru_cache(maxsize=64)(self._suppressed_tokens)
 
     def decode(self, batch: list[Prepared], beam_size: int) -> list[Decoded]:
-        """Return one result for each item of the batch. All items must have an equal key (``asr.batching``).
+        """Return one result for each item of the batch. All items must have the same key (``asr.batching``).
 
         ``beam_size``: width of the beam search. If all items request greedy decoding, a width of 1 is used instead.
         """
@@ -122,7 +122,7 @@ class Decoder:
     def prompt(self, unit: SpeechUnit) -> tuple[int, ...]:
         """Return the token ids of the unit's keywords and prompt; () if the unit has neither.
 
-        If there are more than the model's ``prompt_tokens``, the beginning of the prompt is left out first.
+        If there are more tokens than the model's ``prompt_tokens``, the beginning of the prompt is left out first.
         """
         options = unit.options
         hints = self._as_written(", ".join(options.keywords))
@@ -163,11 +163,11 @@ class Decoder:
         ]
 
     def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
-        """Choose the likeliest of the allowed languages.
+        """Choose the likeliest of the allowed languages. Weight each language by ``Options.language_priors``.
 
-        The allowed languages are those that the request names as candidates, or else all that the service offers. If
-        the model detects another language, its probability is added to that of its relative in ``RELATIVES``, as for
-        Indonesian to that of Malay. If the model detects no allowed language, choose among all languages.
+        The allowed languages are those that the request names as candidates, or else all that the service offers. The
+        probability of a language that is not allowed is added to that of its relative in ``RELATIVES``. For example,
+        Indonesian counts as Malay. If the model detects no allowed language, choose among all languages.
         """
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
         summed = dict.fromkeys(item.unit.options.candidates or self._languages, 0.0)
@@ -207,7 +207,7 @@ class Decoder:
         """Decode units with a weak text again in the second likeliest language, and keep the likelier text.
 
         The first language may be wrong, and a model that is told the wrong language translates the speech badly. Do
-        this only if the second language is nearly as likely as the first. Change ``languages`` and ``drafts`` in place.
+        this only if the choice of language was a close call. Change ``languages`` and ``drafts`` in place.
         """
         unsure = [
             index

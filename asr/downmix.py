@@ -1,8 +1,8 @@
 """Mix several audio channels into one, without cancelling out any speech.
 
-If one channel of a stereo recording has inverted polarity, the mean of both channels is silence. So a channel that
-correlates negatively with the reference channel (the first audible one) is inverted before the channels are added. The
-sum is scaled by the channels' levels, so that a silent channel does not make the other channels quieter.
+If both channels of a stereo recording contain the same speech, but one has inverted polarity, their mean is silence. So
+a channel that correlates negatively with the reference channel (the first audible one) is inverted before the channels
+are added. The sum is scaled by the channels' levels, so that a silent channel does not make the other channels quieter.
 """
 
 from __future__ import annotations

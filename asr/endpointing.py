@@ -74,7 +74,8 @@ class Turn(Enum):
 class Endpointer:
     """Detects the turns of one stream. Call ``feed`` for each frame, in order.
 
-    A turn starts when ``MIN_SPEECH_MS`` of speech have arrived, and stops after ``silence_duration_ms`` of silence.
+    A turn starts when more than ``MIN_SPEECH_MS`` of speech has arrived. It stops after ``silence_duration_ms`` of
+    silence.
     Speech starts at a frame above the threshold, and ends at a frame below the threshold minus ``HYSTERESIS``. The same
     rules apply in ``asr.segmenting``, so a turn ends where a recording would be cut.
 

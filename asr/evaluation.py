@@ -189,11 +189,14 @@ class PlainTranscriber:
 
 
 def read_manifest(path: Path) -> list[Reference]:
-    """Read a manifest, which is a file of JSON lines or a CSV file with a header. Its audio paths are relative to it.
+    """Read a manifest, which is a file of JSON lines or a CSV file with a header.
+
+    Audio paths in the manifest are relative to the manifest's directory.
 
     ``path``: the manifest, or a directory that contains it.
 
-    Raise ``BadManifest`` if there is no manifest, if it is invalid, or if it lists a recording that does not exist.
+    Raise ``BadManifest`` if the directory contains no manifest, if the manifest is invalid, or if it lists a recording
+    that does not exist. Raise ``OSError`` if the manifest cannot be read.
     """
     if path.is_dir():
         inside = [path / name for name in MANIFESTS if (path / name).is_file()]

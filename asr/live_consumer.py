@@ -1,6 +1,6 @@
-"""Code that the WebSocket protocols for live recognition share.
+"""The common part of the WebSocket protocols for live recognition.
 
-It checks the request fields, decodes the audio, runs the streaming session, and meters the usage.
+This module checks the request fields, decodes the audio, runs the streaming session, and meters the usage.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from inference.errors import OverCapacity
 from inference.pool import in_pool
 from usage.recent_transcripts import remember
 
-MAX_WAIT_S = 2.0  # no new streams are accepted while final results wait longer than this
+MAX_WAIT_S = 2.0  # while speech would wait longer than this for the engine, no new streams are accepted
 DECODE_IN_POOL_BYTES = 65_536  # decoding a smaller message takes less time than handing it to another thread
 
 

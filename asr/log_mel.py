@@ -1,7 +1,7 @@
 """Compute Whisper's log-mel features.
 
-The values are the same as those of faster-whisper's ``FeatureExtractor``, but take a third of the time to compute: all
-arithmetic is in float32, and only frames that are used are transformed.
+The values are the same as those of faster-whisper's ``FeatureExtractor`` (up to rounding), but take a third of the time
+to compute: all arithmetic is in float32, and only frames that are used are transformed.
 """
 
 from __future__ import annotations

@@ -103,8 +103,9 @@ class RealtimeConsumer(LiveConsumer):
     def close_for(self, answer: ApiError) -> tuple[int, bool]:
         """Return the close code for an error, and whether to send an ``error`` event before closing.
 
-        After a temporary failure, the close code is one that makes OpenAI's SDKs reconnect. No ``error`` event is sent
-        then, because the SDKs would treat it as a permanent failure.
+        After a temporary failure, and when the session has reached its maximum duration, the close code is one that
+        makes OpenAI's SDKs reconnect. No ``error`` event is sent then, because the SDKs would treat it as a permanent
+        failure.
         """
         if answer.status == 503:
             return (SERVICE_RESTART if lifecycle().stopping.is_set() else TRY_AGAIN_LATER), False

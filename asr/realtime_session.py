@@ -112,7 +112,8 @@ class RealtimeSettings:
     def updated(self, session: Any) -> RealtimeSettings:
         """Return a copy of these settings, updated by the message ``session.update``.
 
-        ``session``: the ``session`` object of the message. Only the fields that it contains are changed.
+        ``session``: the ``session`` object of the message. Fields that it does not contain keep their values. But as
+        long as the client has not chosen ``turn_detection``, a new model brings its own default.
 
         Raise ``ApiError`` or ``ValidationError`` if the object is invalid or requests something unsupported.
         """
@@ -130,7 +131,7 @@ class RealtimeSettings:
     def updated_by_beta(self, session: Any) -> RealtimeSettings:
         """Return a copy of these settings, updated by the beta API's message ``transcription_session.update``.
 
-        ``session``: the ``session`` object of the message. Only the fields that it contains are changed.
+        ``session``: the ``session`` object of the message. Its fields are treated as in ``updated``.
 
         Raise ``ApiError`` or ``ValidationError`` if the object is invalid or requests something unsupported.
         """

@@ -54,7 +54,7 @@ def words_of(text: str) -> list[str]:
 
 
 def repetition(text: str) -> Repetition | None:
-    """Return the repetition that covers most words of the text; None if no repetition is long enough to matter."""
+    """Return the repetition that covers the most words of the text; None if no repetition is long enough to matter."""
     words = words_of(text)
     found = max(
         (_longest_run(words, period) for period in range(1, int(len(words) / (1 + NEARLY_A_TURN)) + 1)),

@@ -1,6 +1,6 @@
 """Serializers that describe the responses of the transcription endpoints in the OpenAPI schema.
 
-They are not used to create the responses, which is done in ``asr.transcript``.
+They only describe the responses, which ``asr.transcript`` creates.
 
 https://platform.openai.com/docs/api-reference/audio/verbose-json-object
 """
@@ -59,8 +59,8 @@ class SegmentSerializer(serializers.Serializer[dict[str, Any]]):
 class TranscriptSerializer(serializers.Serializer[dict[str, Any]]):
     """A transcript.
 
-    The format ``json`` has only ``text``, ``usage``, ``languages``, ``logprobs`` and ``warnings``. The formats
-    ``verbose_json`` and ``diarized_json`` have more fields.
+    A ``json`` response has only ``text``, ``usage``, ``languages``, ``logprobs`` and ``warnings``. The other fields
+    occur only in ``verbose_json`` and ``diarized_json`` responses.
     """
 
     text = serializers.CharField()

@@ -4,8 +4,9 @@ The result of one attempt is called a draft:
 
 - A draft is **implausible** if the unit is too short for anybody to say its text, or if the decoder reached the token
   limit.
-- A draft is **doubtful** if the unit should be decoded again with a longer encoder context. An implausible draft that
-  only repeats one phrase is not doubtful, because it can be cut after the first occurrence of the phrase.
+- A draft is **doubtful** if the unit should be decoded again with a longer encoder context. Two kinds of implausible
+  draft are not doubtful: a draft that only repeats one phrase is cut after the first occurrence of the phrase, and if
+  the unit is too short to contain a word, the text is removed.
 
 ``asr.whisper_engine`` decodes a doubtful unit again in the full context of 30 s. If the text is still implausible,
 ``asr.decoding`` decodes the unit once more, at a higher temperature.
@@ -118,7 +119,7 @@ class Draft:
 
     @cached_property
     def repetition(self) -> repetition.Repetition | None:
-        """The repetition that covers most words of the text; None if no repetition is long enough to matter."""
+        """The repetition that covers the most words of the text; None if no repetition is long enough to matter."""
         return repetition.repetition(self.text)
 
     @cached_property

@@ -5,7 +5,7 @@ are those of Silero VAD in faster-whisper (``asr.voice_activity``): speech start
 speech is padded, and neighbouring spans are joined if the pause is short and the segment does not become too long.
 
 Silence is added after the end of a recording, and after an utterance that the client ends, so that the last segment has
-all of its padding. Of a live stream, only the audio of the open segment is kept in memory.
+all of its padding. Of a live stream, only the audio that may still become part of a segment is kept in memory.
 """
 
 from __future__ import annotations

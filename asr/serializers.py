@@ -1,4 +1,4 @@
-"""The form fields of the transcription endpoints, which follow OpenAI's API."""
+"""The form fields of the transcription and translation endpoints, which follow OpenAI's API."""
 
 from __future__ import annotations
 
@@ -132,7 +132,8 @@ class TranscriptionSerializer(TranslationSerializer):
 def fields(data: QueryDict | dict[str, Any]) -> dict[str, Any]:
     """Convert the form's data to a plain dictionary.
 
-    The name of a list field may end in ``[]``. If another field is sent several times, its last value is used.
+    The name of a list field may end in ``[]``. Fields such as ``chunking_strategy[type]`` are combined into a
+    dictionary. If any other field is sent several times, its last value is used.
     """
     if not isinstance(data, QueryDict):
         return dict(data)

@@ -16,7 +16,7 @@ MANDARIN = "zh"
 
 
 def simplified(hypothesis: Hypothesis) -> Hypothesis:
-    """Convert a hypothesis to simplified characters if its language is Mandarin. Return others unchanged.
+    """Convert a hypothesis in Mandarin to simplified characters. Return a hypothesis in another language unchanged.
 
     The hypothesis's ``tokens`` are not converted.
     """

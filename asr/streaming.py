@@ -5,7 +5,8 @@ A session has these states:
     LISTENING --speech starts (or, without turn detection, any audio)--> SPEAKING
     SPEAKING --silence, commit--> LISTENING          the utterance's final result follows later
     SPEAKING --clear--> LISTENING                    the utterance is discarded
-    any --finish--> FINISHED (after the final results)      any --abort--> FINISHED (at once)
+    any --finish--> FINISHED                         the outstanding final results follow
+    any --abort--> FINISHED                          no events follow
 
 An utterance is cut into segments in the same way as a recording (``asr.segmenting``). Each segment is recognised as
 soon as it is complete, so most words are known when the speaker stops. The final result consists of these words, after

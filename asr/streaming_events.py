@@ -12,7 +12,8 @@ class SpeechStarted:
     """The event that speech has started.
 
     ``number``: number of the utterance, counted from 0.
-    ``at_ms``: time at which speech started, in milliseconds since the start of the stream.
+    ``at_ms``: start of the utterance, which includes some audio before the speech, in milliseconds since the start of
+    the stream.
     """
 
     number: int

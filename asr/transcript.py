@@ -164,7 +164,7 @@ class Transcript:
         return duration_usage(sound_s)
 
     def _languages_listed(self) -> list[dict[str, str]]:
-        """Return the detected languages in OpenAI's format."""
+        """Return the recording's languages in OpenAI's format; an empty list if nothing was recognised."""
         return [{"code": language} for language in self.languages] if self.parts else []
 
     def _warnings(self) -> dict[str, list[str]]:

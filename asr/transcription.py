@@ -61,13 +61,13 @@ class Transcription:
         *,
         deadline: float | None = None,
     ) -> Transcription:
-        """Decode a file, and find its first segment. Return the transcription, which has recognised nothing yet.
+        """Decode a file, and find its first segments. Return the transcription, which has recognised nothing yet.
 
         ``data``: the bytes of the audio file.
         ``deadline``: time after which the result is no longer needed, in seconds of ``time.monotonic()``; None for no
         deadline.
 
-        Raise ``ApiError`` for unusable audio (``asr.audio.decode``).
+        Raise the errors of ``asr.audio.decode``.
         """
 
         def begin() -> Transcription:  # all work before the engine runs in one call in the thread pool

@@ -2,8 +2,8 @@
 
 The encoder context is the length of audio, in seconds, that Whisper's encoder processes for a segment of speech.
 ``manage.py tune_asr`` measures the best values and writes them to a JSON file, the tuning table. A table for another
-model, device or number of cores is not used. Without a table, default rules apply, which suit the bundled model and a
-stock Whisper model on few cores.
+model, device, number of cores or set of contexts is not used. Without a table, default rules apply, which suit the
+bundled model and a stock Whisper model on few cores.
 """
 
 from __future__ import annotations
@@ -148,9 +148,10 @@ def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
 def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int, int]:
     """Return the number of workers, and the number of threads of each worker.
 
-    If the table does not give these numbers, a small model gets one worker with one thread for each core, because more
-    threads per worker would gain little. A larger model gets a single worker with one thread for each core. The event
-    loop still gets enough time, because the workers' threads have a lower priority (``inference.thread_priority``).
+    If the table does not give these numbers, a small model gets as many workers as there are cores, each with one
+    thread, because more threads per worker would gain little. A larger model gets a single worker with as many threads
+    as there are cores. The event loop still gets enough time, because the workers' threads have a lower priority
+    (``inference.thread_priority``).
     """
     if table.workers:
         return table.workers, max(1, table.threads)

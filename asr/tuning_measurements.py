@@ -175,5 +175,5 @@ def _for_people(rates: dict[tuple[int, int], float], costs: dict[int, dict[int, 
 
 
 def batches_of(table: Tuning) -> Sequence[str]:
-    """Return a text about the maximum batch size for each length of encoder context, to show to the operator."""
+    """Return one text for each length of encoder context, which tells the operator the maximum batch size for it."""
     return [f"up to {batch} together in {context} s" for context, batch in sorted(table.batches.items())]

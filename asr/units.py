@@ -21,8 +21,8 @@ TURN_SILENCE_MS = 500  # default length of the silence that ends a turn of live 
 Samples = npt.NDArray[np.float32]
 Task = Literal["transcribe", "translate"]
 
-#: The first attempt (temperature 0) uses beam search. Only an implausible text is decoded again, at 0.4
-#: (``asr.decoding``).
+#: The first attempt (temperature 0) uses beam search. The last attempt, at 0.4, is made only if the text is still
+#: implausible in the full context (``asr.decoding``).
 FALLBACK_TEMPERATURES = (0.0, 0.4)
 
 

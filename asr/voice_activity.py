@@ -1,4 +1,4 @@
-"""Silero VAD, the neural network for voice activity detection, and the parameters with which its output is used.
+"""Silero VAD, the neural network for voice activity detection, and the parameters for using its output.
 
 ``asr.segmenting`` cuts the audio by these parameters. Only speech is sent to the engine, because a Whisper model
 invents words for silence, noise and music.
@@ -64,8 +64,8 @@ class Segment:
 def network() -> onnxruntime.InferenceSession:
     """Return the ONNX Runtime session of the Silero VAD network. It may run in several threads at once.
 
-    This is a faster version of the network in faster-whisper, and takes a quarter of the time. It was made with
-    ``tools/training/voice_activity.py``. In this process, faster-whisper itself uses it too.
+    This version of the network takes a quarter of the time of the original in faster-whisper. It was made with
+    ``tools/training/voice_activity.py``. In this process, faster-whisper uses this version too.
     """
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
@@ -76,9 +76,9 @@ def network() -> onnxruntime.InferenceSession:
 
 
 def quietest(samples: Samples) -> int:
-    """Return the index of the quietest position in the samples, float32 (n,).
+    """Return the index of the middle of the quietest eighth of a second in the samples, float32 (n,).
 
-    Return the middle if there are too few samples to decide.
+    If there are fewer samples, return the index of the middle of all samples.
     """
     power = np.cumsum(np.square(samples, dtype=np.float64))
     if len(power) <= _GAP:

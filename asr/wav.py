@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-#: More than the size of any upload. A size in the header that exceeds the data is a placeholder if it is at least this
-#: large. Otherwise the file is truncated.
+#: Much more than the default of ``VOICE_MAX_UPLOAD_BYTES``. A size in the header that exceeds the data is a placeholder
+#: if it is at least this large. Otherwise the file is truncated.
 PLACEHOLDER_BYTES = 250_000_000
 _RIFF_KINDS = (b"RIFF", b"RF64", b"BW64")
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # end of the GUID of each chunk in W64, except the file's own
@@ -112,7 +112,7 @@ def _w64_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield each chunk's name, the position of its content, and the size of its content. Stop after ``data``.
 
     Positions and sizes are in bytes. In W64, the size in a chunk's header includes the 24 bytes of the header itself,
-    and chunks begin at multiples of 8 bytes. A placeholder is yielded as 0.
+    and chunks begin at multiples of 8 bytes. The placeholders 0 and 24 for the size of ``data`` are yielded as 0.
     """
     position = 40
     name = b""

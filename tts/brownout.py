@@ -1,10 +1,10 @@
 """Brown-out: decide when eSpeak NG speaks instead of the neural engine (Kokoro), and with which of its voices.
 
 - If the neural engine is too busy when a reply begins, eSpeak NG speaks the whole reply (``is_browned_out``).
-- If the neural engine did not load, eSpeak NG speaks every reply.
+- If the neural engine did not load, eSpeak NG speaks all replies.
 
-``tts.reply_voice`` calls ``why_not_neural`` once for each reply. If the neural engine fails in the middle of a reply,
-``tts.reply_voice`` also switches to eSpeak NG.
+``tts.reply_voice`` calls ``why_not_neural`` once for each reply that is to have a neural voice. It also switches to
+eSpeak NG when the neural engine fails at a sentence or refuses one because its queue is full.
 """
 
 from __future__ import annotations
@@ -53,16 +53,17 @@ def is_browned_out(cost: float = 0.0) -> bool:
 
     ``cost``: cost of the text that must be synthesised before the new reply starts to play (``tts.units.speech_cost``).
 
-    A reply is late if its audio would be ready only after ``VOICE_TTS_BROWNOUT_S`` seconds. This time is estimated, at
-    the engines' last measured speeds, as the sum of
+    A reply is late if its first audio would take more than ``VOICE_TTS_BROWNOUT_S`` seconds. This time is estimated
+    from the engines' last measured speeds. It is the sum of
 
-    - the time for all work of the neural engine that waits or runs;
-    - the time for that of the other engines, such as speech recognition, in proportion to the share of the cores that
-      they can use;
-    - the time to synthesise the new text, at the neural engine's present speed or, if that is slower, with the share of
-      the cores that the other engines have lately left free.
+    - the time for all work that waits or runs in the neural engine;
+    - the time for all work that waits or runs in the other engines on the CPU, such as speech recognition, multiplied
+      by the share of the cores that each engine can use;
+    - the time to synthesise the new text. Of two estimates, the slower one counts: the neural engine's present speed,
+      and its highest speed times the share of the cores that the other engines have lately left free.
 
-    If this process serves nobody else, return False, because a single reply is synthesised faster than it is played.
+    If this process serves nobody else and no work waits, return False, because a single reply is synthesised faster
+    than it is played.
     """
     if not settings.VOICE_TTS_BROWNOUT:
         return False
@@ -96,7 +97,7 @@ def _waiting_s(stats: EngineStats) -> float:
 def _is_alone(engines: Iterable[EngineStats]) -> bool:
     """Return True if this process serves at most one end user, speaks at most one reply, and no work waits.
 
-    ``engines``: the engines in which no work may wait.
+    ``engines``: the engines whose queues are checked.
 
     If a client does not name its end users, all its requests count as one user.
     """
@@ -119,7 +120,7 @@ def fallback_unit(unit: SpeechUnit) -> SpeechUnit:
 
 
 class _LogGate:
-    """Allows one log entry per ``_LOG_EVERY_S`` seconds, because every reply of a brown-out repeats the message."""
+    """Allows at most one log entry in ``_LOG_EVERY_S`` seconds. Each reply during a brown-out would log the message."""
 
     def __init__(self) -> None:
         self._last = -_LOG_EVERY_S

@@ -1,4 +1,4 @@
-"""Cache finished audio files in memory, so that this process synthesises the same text only once.
+"""Cache finished audio files in memory, so that a text that is requested again need not be synthesised again.
 
 Only the event loop uses the cache, so it needs no lock. Nothing is written to disk.
 """

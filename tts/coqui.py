@@ -181,7 +181,7 @@ def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiMo
     """Load a model and return it.
 
     ``device``: "auto", "cpu" or "cuda".
-    ``threads``: maximum number of CPU threads; 0 means one less than the number of cores.
+    ``threads``: number of CPU threads; 0 means the number of cores minus one, but at least one.
 
     Raise ``EngineUnavailable`` if Coqui is not installed or the model does not load.
     """
@@ -277,7 +277,7 @@ def _about(folder: Path) -> Mapping[str, Any]:
 
 
 def _published_license(name: str) -> str | None:
-    """Return the licence that Coqui's list of models gives for a model, or None. Coqui itself is not imported."""
+    """Return the published licence of a model in Coqui's list, or None if it is not known. Do not import Coqui."""
     if "/fairseq/" in name:  # Meta's MMS models
         return "CC-BY-NC-4.0"
     package = importlib.util.find_spec("TTS")

@@ -133,7 +133,7 @@ def speak(text: str, voice: str = "ms", *, rate: int = NORMAL_RATE, pitch: int =
 
 
 def phonemes(text: str, voice: str = "ms") -> str:
-    """Return the pronunciation of a text by a voice, in IPA with stress marks and without punctuation.
+    """Return the pronunciation of a text in IPA, with stress marks and without punctuation.
 
     Where eSpeak NG switches to the rules of another language, the result contains the code of that language in
     brackets, such as "(en)".

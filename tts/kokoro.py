@@ -1,8 +1,8 @@
 """Run the speech model Kokoro-82M on onnxruntime: read its files and its voices, and speak sentences.
 
-- Each voice is a style pack: a table with one style vector for each length of sentence.
-- Threads: several threads may use a ``KokoroModel`` at once. An onnxruntime session is thread-safe, and packs are never
-  changed.
+- Each voice is a style pack: a table of style vectors for sentences of different lengths.
+- Threads: several threads may use a ``KokoroModel`` at once. An onnxruntime session is thread-safe, and packs are
+  read-only.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def style(pack: Pack, count: int) -> Pack:
 
 @cache
 def pack_of(name: str) -> Pack:
-    """Return a style pack, shape (rows, 256). Each pack is read only once.
+    """Return a style pack, float32, shape (rows, 256). Packs are read from disk once, and then cached.
 
     ``name``: name of a bundled pack, or absolute path of a pack that the operator has added.
 
@@ -124,7 +124,7 @@ def pack_of(name: str) -> Pack:
 
 
 def first_pack() -> Pack:
-    """Return the alphabetically first of the bundled packs, for the warm-up, which may use any voice."""
+    """Return the alphabetically first of the bundled packs. The warm-up uses it, because any voice will do."""
     return pack_of(min(path.stem for path in PACKS.glob("*.f16")))
 
 

@@ -112,7 +112,8 @@ def as_product(found: Convolution, *, is_fine: bool) -> Replacement | None:
 
     With 8 bits, the result equals that of the convolution, except for rounding errors of float32.
 
-    Return None if the convolution has groups, runs along two axes, or has weights of another type.
+    Return None if the convolution has groups, two axes or automatic padding, or if its weights are not uint8 with a
+    single zero point.
     """
     shape = _Shape.of(found.conv)
     weights, zero = array_of(found.weights), array_of(found.weight_zero)

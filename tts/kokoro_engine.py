@@ -1,6 +1,7 @@
 """The engine for Kokoro. Each worker thread speaks one sentence at a time.
 
-Sentences are not batched, because the model's graph takes one sentence. All workers share one onnxruntime session.
+Sentences are not batched, because the model's graph takes one sentence at a time. All workers share one onnxruntime
+session.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _THREADS_OF_ONE = 2  # the default number of threads for one sentence; more thre
 
 
 class KokoroEngine:
-    """Speaks sentences with Kokoro, several at once. After a failure, it reloads the model and tries once more.
+    """Speaks sentences with Kokoro, several at once. If a sentence fails, the engine reloads the model and tries again.
 
     ``threads``: number of CPU threads for one sentence; 0 means two, or one on a single core.
     ``workers``: number of sentences spoken at once; 0 means the number of cores divided by ``threads``.

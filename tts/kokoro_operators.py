@@ -42,7 +42,7 @@ def _square(node: Message, constants: Mapping[str, Message]) -> Replacement | No
 
 
 def _fourier_transform(node: Message, constants: Mapping[str, Message]) -> Replacement | None:
-    """Return a short-time Fourier transform as the product of sliding windows of the signal and a constant matrix.
+    """Return a short-time Fourier transform as a product of the signal's sliding windows and a constant matrix.
 
     The signal is real, with the axes (1, samples) or (1, samples, 1). The result has the axes (1, windows, bins, 2). An
     imaginary part that is exactly 0 becomes slightly positive (see ``_ABOVE_ZERO``).

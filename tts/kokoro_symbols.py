@@ -1,8 +1,8 @@
 """Turn IPA into the symbols that Kokoro was trained on, and symbols into token numbers.
 
 Kokoro writes each affricate and each closing diphthong of English as a single symbol, and the tones of Mandarin as
-arrows (hexgrad/misaki describes the notation). A sound without a symbol is replaced by the nearest one or left out. No
-phoneme raises an error.
+arrows (hexgrad/misaki describes the notation). A sound without a symbol is replaced by the nearest symbol, or left
+out. No phoneme raises an error.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def symbols(ipa: str, vocabulary: Mapping[str, int]) -> str:
 
 
 def _decomposed(char: str, vocabulary: Mapping[str, int]) -> str:
-    """Return a letter without the diacritics that the vocabulary lacks."""
+    """Split a character into its letter and its diacritics, and return those that are in the vocabulary."""
     return "".join(one for one in unicodedata.normalize("NFD", char) if one in vocabulary)
 
 
@@ -139,7 +139,8 @@ def pieces(said: str, longest: int = MAX_SYMBOLS) -> Iterator[str]:
 
     ``said``: the sentence in the model's symbols.
 
-    Each piece ends after the last punctuation mark that fits, else between words, else anywhere.
+    Cuts are after the end of a sentence if possible, else after a comma or a similar mark, else between words, else
+    anywhere.
     """
     while len(said) > longest:
         head = said[:longest]

@@ -1,7 +1,7 @@
 """Live speech: take text while a language model writes it, and send audio before the text is complete.
 
 - Every ``LiveSpeech`` has one task, which submits complete sentences to the engine, a few of them ahead of playback.
-- Audio is sent in small steps, at most ``LEAD_S`` ahead of playback. A cancel therefore takes effect at once.
+- Audio is sent in small steps, about ``LEAD_S`` ahead of playback. So after a cancel, little audio is left to play.
 - Everything runs on one event loop. The module does not depend on WebSockets.
 """
 
@@ -204,7 +204,8 @@ class LiveSpeech:
     def push(self, text: str) -> None:
         """Add text, and speak every sentence that is now complete. The caller may split the text at any character.
 
-        Raise ``TooMuchText`` if too much text waits to be spoken, or ``ValueError`` after ``end``.
+        Raise ``TooMuchText`` if too much text waits to be spoken or the incomplete sentence is too long. Raise
+        ``ValueError`` after ``end``.
         """
         self._must_be_open("text")
         self._unfinished_characters += len(text)
@@ -223,7 +224,7 @@ class LiveSpeech:
         self._waiting.put_nowait(_Mark(Flushed()))
 
     def end(self) -> None:
-        """Speak all text so far, then send ``Ended``. Afterwards only ``cancel`` and ``close`` are allowed."""
+        """Speak all text so far, then send ``Ended``. Then ``push``, ``flush`` and ``end`` raise ``ValueError``."""
         self._must_be_open("end")
         self.state = State.ENDING
         self._give(self._text.flush())
@@ -232,9 +233,8 @@ class LiveSpeech:
     async def cancel(self) -> None:
         """Stop the audio at once and drop all text so far. Later text is spoken as usual.
 
-        If ``end`` has been called, ``Ended`` follows ``Cancelled``.
-
-        Later audio begins a new Opus stream, because the old encoder still holds the end of the cancelled audio.
+        If ``end`` has been called, ``Ended`` follows ``Cancelled``. Later audio begins a new Opus stream, because the
+        old encoder still holds the end of the cancelled audio.
         """
         ending = self.state is State.ENDING
         await self._stop()

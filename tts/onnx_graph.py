@@ -1,7 +1,7 @@
 """Read and write ONNX models as protobuf messages, without the package ``onnx``.
 
-onnxruntime cannot edit a graph, and the package ``onnx`` is not installed with it. Therefore this module describes to
-protobuf the few fields of a model file that the service needs. Protobuf passes on all other fields unchanged.
+onnxruntime cannot edit a graph, and the package ``onnx`` is not installed with it. Therefore this module gives protobuf
+a description of the few fields of a model file that the service needs. Protobuf keeps all other fields unchanged.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def tensor(name: str, values: npt.ArrayLike) -> Message:
 def array_of(constant: Message) -> npt.NDArray[Any] | None:
     """Return a constant's values as an array of float32, uint8, int8 or int64.
 
-    Return None if the values are of another type or are stored in another file.
+    Return None if the values are of another type or are stored in another way, for example in another file.
     """
     dtype = _NUMPY.get(constant.data_type)
     if dtype is None:

@@ -3,7 +3,8 @@
 The neural engine is Kokoro; eSpeak NG is the fallback.
 
 - Brown-out: if the neural engine is too busy when a reply begins, eSpeak NG speaks the whole reply (``tts.brownout``).
-- If the neural engine fails at a sentence, eSpeak NG speaks that sentence and the rest of the reply.
+- If the neural engine fails at a sentence or its queue is full, eSpeak NG speaks that sentence and the rest of the
+  reply.
 
 A ``ReplyVoice`` belongs to one reply and is used on one event loop.
 """
@@ -36,8 +37,8 @@ def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
     ``follows_text``: whether the voice may change between Malay and English sentences. It changes only to a voice of
     the same model.
 
-    Tamil and Chinese have separate scripts. A voice that cannot speak one of them is therefore always replaced, by a
-    voice of the same sex if possible. If no voice is suitable, return the requested voice.
+    If the sentence is in another language, such as Tamil or Chinese, a voice that cannot speak it is always replaced,
+    if possible by a voice of the same model or the same sex. If no voice is suitable, return the requested voice.
     """
     if language not in LATIN:
         return catalogue().voice_for_language(voice, language) or voice

@@ -53,7 +53,7 @@ def sentence_language(text: str, language: str, *, is_given: bool = False) -> st
     """Return the language of one raw sentence.
 
     ``language``: language of the reply, which is returned if the sentence could be in several languages.
-    ``is_given``: whether the client has set ``language``. It then applies to all sentences in Latin script.
+    ``is_given``: whether the client has set ``language``. If so, it applies to all sentences in Latin script.
     """
     found = detect_language(text, language)
     return language if is_given and found in LATIN else found
@@ -108,7 +108,7 @@ class Synthesis:
         soon: bool = False,
         whole: bool = False,
     ) -> None:
-        """Choose the voice, and cut the first sentence into parts if ``soon`` is set.
+        """Choose the engine. If it is the neural engine and ``soon`` is set, cut the first sentence into parts.
 
         ``voice``: the requested voice.
         ``follows_text``: whether the voice may change with the language (see ``sentence_voice``).

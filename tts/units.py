@@ -17,7 +17,7 @@ PIECE_COST = 15.0  # the fixed cost of each piece, in letters: the model also sy
 
 
 def speech_cost(text: str) -> float:
-    """Return the estimated cost of speaking one piece of text: ``PIECE_COST``, plus 1 for each Latin letter."""
+    """Return the estimated cost of speaking a piece of text: ``PIECE_COST`` plus the text's length in Latin letters."""
     return PIECE_COST + length(text)
 
 

@@ -99,7 +99,7 @@ _UNSAYABLE = re.compile(
 
 
 def spell(letters: str, language: str) -> str:
-    """Return how letters are spelled, each after a LETTER_MARK: "SPM" as "es pi em" in Malay, "S P M" in English."""
+    """Return the names of letters, each after a LETTER_MARK. For "SPM": "es pi em" in Malay, "S P M" in English."""
     names = (MALAY_LETTERS.get(char.lower(), char) if language == "ms" else char.upper() for char in letters)
     return " ".join(LETTER_MARK + name for name in names if not name.isspace())
 

@@ -1,4 +1,4 @@
-"""Replace characters that cannot be spoken, such as emoji and invisible characters, and tidy the punctuation."""
+"""Remove or replace characters that cannot be spoken, such as emoji, and tidy the punctuation."""
 
 from __future__ import annotations
 

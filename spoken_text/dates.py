@@ -1,4 +1,4 @@
-"""Rules that put dates and years into words. Numeric dates have the day first, as in Malaysia."""
+"""Rules that put dates and years into words. In "3/4/2026", the day comes first, as is usual in Malaysia."""
 
 from __future__ import annotations
 

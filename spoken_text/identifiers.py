@@ -8,7 +8,7 @@ from spoken_text.acronyms import is_spelled, spell
 from spoken_text.numbers import cardinal, digit_groups, digits, number
 from spoken_text.rules import EDGE, END, Rule, pick, rule
 
-# After letters, a number with more digits is read digit by digit ("MH370"); "B40" is read as a number.
+# After letters, a number with more digits than this is read digit by digit ("MH370"). "B40" is read as a number.
 _MAX_READ_DIGITS = 2
 
 

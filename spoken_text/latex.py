@@ -100,14 +100,14 @@ def _formula(match: re.Match[str]) -> str:
 
 
 class _Reader:
-    """A parser for one formula, from left to right. Braces may be nested. Malformed LaTeX raises no error."""
+    """Reads one formula from left to right. Braces may be nested. Malformed LaTeX raises no error."""
 
     def __init__(self, body: str) -> None:
         self._signs: list[str] = _SIGN.findall(body.replace("\n", " "))
         self._at = 0
 
     def read(self, depth: int = 0) -> str:
-        """Return the formula from here to the closing brace, or to its end, in plain symbols.
+        """Read on to the closing brace, or else to the end of the formula. Return this part in plain symbols.
 
         ``depth``: number of open braces.
         """

@@ -147,7 +147,10 @@ def follows_a_house(match: re.Match[str]) -> bool:
 
 
 def _large(match: re.Match[str], language: str) -> str:
-    """Put a number with M, B or T (million, billion, trillion) into words. A name such as "Rumah 12B" is kept."""
+    """Put a number with M, B or T (million, billion, trillion) into words. Leave a name such as "Rumah 12B" unchanged.
+
+    A whole number with B or T counts as a name unless a lower-case word follows.
+    """
     after = match.string[match.end() : match.end() + 2]
     named = follows_a_house(match) or (match[2] != "M" and "." not in match[1] and not re.match(r" [a-z]", after))
     return match[0] if named else scaled(match[1], match[2], language)

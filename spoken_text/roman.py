@@ -1,4 +1,4 @@
-"""Rules for Roman numerals. The word before a numeral must show that it is one, as in "Bab IV" or "Elizabeth II"."""
+"""Rules for Roman numerals, such as "Bab IV" and "Elizabeth II". The word before them shows that they are numerals."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Rules that replace written forms with the words to speak, and the function that applies the rules.
+"""Rules that replace written forms with the words to speak, and the function that applies them.
 
-Nearly all repeats in the patterns are bounded (``{1,15}`` instead of ``+``), and most patterns start at the edge of a
-word. Therefore the time that ``apply`` takes is at most proportional to the length of the text.
+The time that ``apply`` takes must not grow faster than the text. So repeats in the patterns are bounded where possible
+(``{1,15}`` instead of ``+``), and most patterns start at the edge of a word.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Each piece is raw Markdown that can be spoken on its own:
 
-- A code block, a link or a code span is never split.
-- Each row of a table is a separate piece, with the head of the table before it.
+- A code block is never split. A link or a code span is split only if it is very long.
+- Each row of a table is a separate piece, with the head of the table before it unless the head is too long.
 - Block-quote marks (``>``) are removed.
 
 Lines are grouped into blocks first (``spoken_text.lines``). Then the text of each block is searched for the ends of
@@ -271,7 +271,7 @@ class _Sentences:
             self._reset(self._text[end:].lstrip())
 
     def _scan(self, final: bool) -> int | None:
-        """Search for the end of the sentence, from ``_scanned`` on. Return the index after the end.
+        """Search for the end of the sentence, starting at ``_scanned``. Return the index after the end.
 
         Return None if the text so far contains no certain end of a sentence.
 
@@ -335,7 +335,8 @@ class _Sentences:
     def _joins(self, cut: int) -> bool:
         """Return True if the text must not be cut at this index.
 
-        No cut may be inside a link or code span, beside a number, or where no new word begins.
+        A cut must not be inside a link or a code span, beside a number, after "RM", "Dr." or the like, or where no new
+        word begins.
         """
         if any(start < cut < after for start, after, _ in self._spans):
             return True

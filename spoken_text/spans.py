@@ -18,7 +18,8 @@ def span(text: str, at: int, final: bool) -> tuple[int | None, int]:
 
     ``final``: whether no more text will arrive.
 
-    The end is ``at + 1`` if no span begins there, and None if that depends on text still to come.
+    The end is ``at + 1`` if no span begins there. It is None if only more text could show whether a span begins there;
+    this can happen even if ``final`` is set.
     """
     opener = text[at]
     if opener == "h":

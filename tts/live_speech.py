@@ -224,7 +224,7 @@ class LiveSpeech:
         self._waiting.put_nowait(_Mark(Flushed()))
 
     def end(self) -> None:
-        """Speak all text so far, then send ``Ended``. Then ``push``, ``flush`` and ``end`` raise ``ValueError``."""
+        """Speak all text, then send ``Ended``. Afterwards, ``push``, ``flush`` and ``end`` raise ``ValueError``."""
         self._must_be_open("end")
         self.state = State.ENDING
         self._give(self._text.flush())

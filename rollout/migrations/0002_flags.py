@@ -10,7 +10,7 @@ BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END $$;
 CREATE TRIGGER rollout_change_append_only BEFORE UPDATE OR DELETE ON rollout_change
 FOR EACH ROW EXECUTE FUNCTION rollout_change_is_append_only();
 """
-# SQLite's deletions are refused by the model only: Django empties test databases with DELETE.
+# On SQLite, only the model refuses deletions, because Django empties test databases with DELETE.
 SQLITE = """
 CREATE TRIGGER rollout_change_append_only BEFORE UPDATE ON rollout_change
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [("rollout", "0002_flags")]
 
-    # Only the state: the column is the same, and altering it would take the table's triggers away on SQLite.
+    # Change only Django's state. The column stays the same, and altering it on SQLite would drop the table's triggers.
     operations = [
         migrations.SeparateDatabaseAndState(
             state_operations=[

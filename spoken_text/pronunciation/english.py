@@ -6,8 +6,8 @@ import re
 
 from spoken_text.pronunciation.lexicon import lexicon
 
-# Spellings that no Malay word has. Arabic names in Malay have th, dh, ee and oo too: th and dh are not listed, and
-# ee and oo count only before another letter.
+# Spellings that no Malay word has. Malay names of Arabic origin do have th, dh, ee and oo. So th and dh are not listed,
+# and ee and oo count only before another letter.
 _NOT_MALAY = re.compile(
     r"""
     tion|sion$|ough|ight|wh|ck|tch|dge|sch|^(?:wr|kn)|eau|ay$|ey$|[oe]w(?![aeiou])|aw$|oa[cdlprst]|ies$|ous$|ness$

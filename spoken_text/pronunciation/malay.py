@@ -194,7 +194,7 @@ def _lax_last_syllable(sounds: list[_Sound], stem: int) -> None:
 
 
 def _glottal_k(sounds: list[_Sound], stem: int, loan: bool) -> None:
-    """Turn k after a vowel into a glottal stop where it ends a syllable, unless the word is a loanword.
+    """Turn a k after a vowel into a glottal stop where the k ends a syllable, unless the word is a loanword.
 
     A k ends a syllable at the end of a word, before m, n, ny, w and y, and at the end of a morpheme before a consonant.
     """
@@ -208,7 +208,7 @@ def _glottal_k(sounds: list[_Sound], stem: int, loan: bool) -> None:
 
 
 def _part_vowels(sounds: list[_Sound]) -> None:
-    """Insert a glottal stop between equal vowels, and between a prefix and a vowel ("ke-adaan" [kəʔadaʔan])."""
+    """Insert a glottal stop between equal vowels, and between a prefix in [ə] and a vowel ("ke-adaan" [kəʔadaʔan])."""
     for index in range(len(sounds) - 1, 0, -1):
         before = sounds[index - 1]
         after = sounds[index]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _VOWEL = re.compile(r"[aeéiou]")
-# Spellings that occur only in words from European languages. In these words, e is e taling, except in a final -er.
+# Spellings that occur only in words from European languages. In these words, e is e taling, except in the endings -er
+# and -isme.
 _FOREIGN_SHAPE = re.compile(r"[fvx]|^(?:str|s[cklmnptw]|[bcdfgkpt][rl]|ps)[aeiou]|ksi|kt[aeiou]|kst|pt[aeiou]|nst|ntr")
 _FOREIGN_ENDING = re.compile(
     r"(?:asi|isi|nsi|psi|rsi|usi|esi|isme|iti|logi|grafi|nomi|metri|[ntrmslfdgp]ik|sif|sial|[ntr]al|men|gen|sen|ens"

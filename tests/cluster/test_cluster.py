@@ -89,8 +89,8 @@ def ray(
         "VOICE_ASR_QUEUE": "16",
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
     }
-    if not LOSES_HEADS:  # while a head is missing, the router needs Ray's default, 10 s
-        # After a burst, the router takes a replica for busy for that long, and does not ask it for its state.
+    if not LOSES_HEADS:  # a run that loses heads keeps Ray's default of 10 s
+        # After a burst, the router takes a replica for busy for so long, and does not ask it for its state.
         settings["RAY_SERVE_QUEUE_LENGTH_CACHE_TIMEOUT_S"] = "1"
     with ray_tier(tmp_path_factory.mktemp("tier"), **settings) as running:
         yield running

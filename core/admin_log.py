@@ -1,8 +1,9 @@
 """Export or erase the entries about an end user in the admin's log (Django's ``LogEntry``).
 
 An entry can name an end user in two ways. It can describe a change of a row that belongs to the end user. Or it can
-describe a change of another object, such as a cohort or a plan, together with which the end user's row was changed. In
-both cases, the entry contains the label of the row (its ``str``), which contains the end user's id.
+describe a change of another object, such as a cohort or a plan, and list the end user's row among the rows that were
+changed with the object. In both cases, the entry contains the label of the row (its ``str``), which contains the end
+user's id.
 
 Text that staff have written is left unchanged, because an id in it cannot be distinguished from an ordinary word or
 number. If two client applications use the same id for different end users, the entries of both end users are exported

@@ -1,4 +1,4 @@
-"""Configuration of the ``core`` app, which contains what other apps share, such as callers, errors and audit trail."""
+"""Configuration of the ``core`` app, which contains code that other apps share, such as errors and the audit trail."""
 
 from __future__ import annotations
 

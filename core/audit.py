@@ -1,7 +1,8 @@
-"""The audit trail of all changes to API keys, rules, plans, prices and the roll-out.
+"""The audit trail: who changed API keys, the roll-out, plans, costs, alert rules and other settings, when and why.
 
-When a row of an ``Audited`` model is saved or deleted, an entry is added to the audit trail in the same transaction. So
-no change can be missed. The context manager ``acting`` sets who makes the changes within its block, and why.
+When a recorded field of an ``Audited`` model changes, or a row is deleted, an entry is added to the audit trail in the
+same transaction. So the change and the entry are stored together or not at all. The context manager ``acting`` sets who
+makes the changes within its block, and why.
 """
 
 from __future__ import annotations
@@ -211,8 +212,7 @@ def _plain(value: Any) -> Any:
 def is_deleted(instance: Audited, **_signal: Any) -> None:
     """Record the deletion of a row in the audit trail.
 
-    Django's signal ``pre_delete`` calls this function, even if the row is deleted together with a row that it refers
-    to.
+    Django's signal ``pre_delete`` calls this function, even if the row is deleted by a cascade.
     """
     record(instance.subject(), instance._facts(), {})
 

@@ -1,9 +1,9 @@
 """A circuit breaker for the database. Once an outage is known, requests no longer wait for the database.
 
-Requests make all their queries with ``ask``. The first queries in an outage fail after the connection timeout, or after
-``PATIENCE_S`` if the database accepts connections but does not answer. From then on, queries fail at once with
-``DatabaseError``, and their callers use cached values for at most ``VOICE_DATABASE_OUTAGE_S`` seconds.
-``usage.ledger_writer`` checks every second whether the database is back.
+API requests make their queries with ``ask`` or ``Database.call``. The first queries in an outage fail after the
+connection timeout, or after ``PATIENCE_S`` if the database accepts connections but does not answer. From then on,
+queries fail at once with ``DatabaseError``, and their callers use cached values for at most ``VOICE_DATABASE_OUTAGE_S``
+seconds. ``usage.ledger_writer`` checks every second whether the database is back.
 """
 
 from __future__ import annotations

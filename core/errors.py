@@ -29,7 +29,7 @@ UNAVAILABLE_RETRY_AFTER_S = 5.0
 
 
 class DomainError(Exception):
-    """Base class of the errors with which the project's apps refuse a request. The message is shown to the user.
+    """Base class of errors with which an app of this project refuses a request. The message is shown to the user.
 
     Domain errors do not depend on HTTP. ``gateway.error_mapping`` converts them to ``ApiError``.
 

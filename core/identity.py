@@ -1,8 +1,8 @@
 """Authenticate callers by the API key of a client application, or by a JSON Web Token that the chat product has signed.
 
-Each process caches the results for ``REMEMBERED_S``, so that requests with the same key need not all query the
-database. The time is so short that a revoked key is soon refused. While the database is unavailable, cached results are
-used for at most ``VOICE_DATABASE_OUTAGE_S`` seconds.
+Each process caches the results of database queries for ``REMEMBERED_S`` seconds, so that requests with the same key
+need not all query the database. The time is so short that a revoked key is soon refused. While the database is
+unavailable, cached results are used for at most ``VOICE_DATABASE_OUTAGE_S`` seconds.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ async def authenticate(headers: Mapping[str, str]) -> Caller:
 
     ``headers``: header values by lower-case name.
 
-    Raise ``ApiError``: 401 for missing or invalid credentials, 400 for an invalid id of the end user.
+    Raise ``ApiError``: 401 for missing or invalid credentials, 400 for an invalid id of the end user, 503 if the public
+    keys for tokens cannot be fetched.
     """
     scheme, _space, credential = headers.get("authorization", "").partition(" ")
     credential = credential.strip()

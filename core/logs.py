@@ -1,6 +1,6 @@
-"""Write structured logs, with one JSON object per line, which contains the id of the request.
+"""Write structured logs: one JSON object per line, with the id of the request.
 
-Users' text, users' audio and credentials are never logged.
+Log messages do not contain users' text, users' audio or credentials.
 """
 
 from __future__ import annotations

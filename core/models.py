@@ -20,7 +20,7 @@ LAST_USED_RESOLUTION = timedelta(minutes=1)
 def digest_of(key: str) -> str:
     """Return the SHA-256 digest of an API key in hexadecimal. The database contains this digest instead of the key.
 
-    A slow password hash is not needed, because a key has 256 random bits and cannot be guessed.
+    A slow password hash is not needed, because a generated key has 256 random bits and cannot be guessed.
     """
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -1,8 +1,8 @@
 """A circuit breaker for Redis. Once an outage is known, requests no longer wait for Redis.
 
-Requests make all their Redis calls with ``RedisHealth.call``. The first calls in an outage fail after
-``CALL_TIMEOUT_S``. From then on, calls fail at once with ``RedisUnavailable``, and their callers do without Redis. A
-task checks every ``PROBE_EVERY_S`` whether Redis is back.
+API requests make their Redis calls with ``RedisHealth.call``. The first calls in an outage fail within
+``CALL_TIMEOUT_S`` seconds. From then on, calls fail at once with ``RedisUnavailable``, and their callers either do
+without Redis or report the outage. A task checks every ``PROBE_EVERY_S`` seconds whether Redis is back.
 
 Threads: a ``RedisHealth`` belongs to one event loop.
 """

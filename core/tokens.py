@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 LEEWAY_S = 10  # tolerated difference between the signer's clock and this machine's
 KEYS_KEPT_S = 300
-REFRESH_PAUSE_S = 10  # minimum time between two fetches; anybody can cause a fetch by a token with an unknown key id
+REFRESH_PAUSE_S = 10  # minimum time between two fetches, because anybody can send tokens with unknown key ids
 FETCH_TIMEOUT_S = 5
 
 
@@ -71,7 +71,8 @@ async def _key_for(header: dict[str, object]) -> tuple[str | jwt.PyJWK, str]:
 class PublicKeys:
     """A cache of the public keys at a JWKS URL.
 
-    The keys are fetched on first use, when they are older than ``KEYS_KEPT_S``, and when a token names an unknown key.
+    The keys are fetched on first use, when they are older than ``KEYS_KEPT_S``, and when a token names an unknown key,
+    but at most once every ``REFRESH_PAUSE_S`` seconds.
     """
 
     def __init__(self, url: str) -> None:

@@ -1,4 +1,4 @@
-"""Send OpenTelemetry traces, which follow a request or a WebSocket to the engine, even if it runs on another machine.
+"""Send OpenTelemetry traces, which follow a request or a WebSocket to the engine, even if that is on another machine.
 
 Tracing is off unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set. While it is off, OpenTelemetry is not imported, and
 opening a span does almost nothing.

@@ -22,7 +22,7 @@ class Task(StrEnum):
 
 
 class BadCatalogue(ValueError):
-    """Raised when the catalogue is invalid. The message names the model and the mistake."""
+    """Raised when the catalogue is invalid. The message says what is wrong."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Choose the model for a task: the model that a setting names, or the best installed model.
+"""Choose the model for a task: the model that a setting names, or else a default model.
 
 The setting can be the id or an alias of a model in the catalogue, or a directory. For speech to text, it can also be
 the id of a repository on the Hugging Face hub. If the setting is empty or ``auto``, the first installed default model
@@ -85,7 +85,7 @@ def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
 
 
 def chosen(task: Task) -> Choice:
-    """Return the model for a task according to the settings. The choice is made only once per process.
+    """Return the model for a task according to the settings. The choice is cached until ``forget_choices`` is called.
 
     Raise ``ModelNotInstalled`` if the setting names an unknown model, or a model that is not completely installed.
     """

@@ -1,8 +1,8 @@
 """Check the files in model directories.
 
 Each directory has a stamp file, ``installed.json``. It contains the hash, size and modification time that each file had
-when its hash was last checked. A file whose size and time have not changed is not hashed again, so that the service
-starts quickly.
+when its hash was last checked. When the service starts, it does not hash a file again whose size and time have not
+changed. So it starts quickly.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class ModelDirectory:
         return True
 
     def verify(self, on_chunk: Callable[[int], None] = lambda size: None) -> list[str]:
-        """Hash all files, and return a message about each wrong file and each missing required file.
+        """Hash all files that are present, and return a message about each wrong or missing file.
+
+        A missing optional file is not a problem.
 
         ``on_chunk``: called with the number of bytes of each chunk after it has been read, to show progress.
         """

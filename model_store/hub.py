@@ -1,4 +1,4 @@
-"""Download models from the Hugging Face hub: single files, or a whole repository whose hashes are not known."""
+"""Download models from the Hugging Face hub: single files, or all files of a model whose hashes are not known."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def download(source: Source, member: str, folder: Path) -> Path:
     ``member``: path of the file in the repository.
     ``folder``: directory in which to store the file.
 
-    Raise ``FilesUnavailable`` if the file cannot be fetched.
+    Raise ``FilesUnavailable`` if the file cannot be fetched, and ``OSError`` if it cannot be written.
     """
     from huggingface_hub import hf_hub_download
 
@@ -34,11 +34,11 @@ def download(source: Source, member: str, folder: Path) -> Path:
 
 
 def download_all(source: Source, folder: Path) -> list[str]:
-    """Download the files of a whole repository to ``folder``, and return their paths relative to ``folder``.
+    """Download all files of a Whisper model to ``folder``, and return their paths relative to ``folder``.
 
     If ``source.format`` is "transformers", convert the checkpoint to CTranslate2's format.
 
-    Raise ``FilesUnavailable`` if the repository cannot be fetched.
+    Raise ``FilesUnavailable`` if the files cannot be fetched, and ``OSError`` if they cannot be written.
     """
     from huggingface_hub import snapshot_download
 

@@ -1,11 +1,11 @@
 """Install a model: fetch its missing files, check their hashes, and move them into place.
 
-- Only one process on a machine installs a model at a time. A file lock ensures this. The kernel releases the lock if
-  the process dies.
-- Files are first written below ``.unfinished/<id>/``. A file gets its final name there after its hash has been checked.
-  If an installation is interrupted, the next installation uses these files.
-- A single rename moves the finished directory into place. So readers see the old directory, no directory for a moment,
-  or the complete new directory.
+- Two processes on a machine never install the same model at the same time. A file lock for each model ensures this. The
+  kernel releases the lock if the process dies.
+- Files are first written below ``.unfinished/<id>/``. A file whose hash the catalogue states gets its final name there
+  after the hash has been checked. If an installation is interrupted, the next installation uses these files.
+- At the end, the old directory is moved away, and the finished directory is moved into place, each with a rename. So
+  readers see the old directory, no directory for a moment, or the complete new directory.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ class _Installation:
     def _adopt(self, file: ModelFile, path: Path, origin: str, *, is_copied: bool = False) -> None:
         """Use a complete file that is already on this machine. Raise ``WrongHash`` if its hash is wrong.
 
-        ``file``: the model's file that it should become.
+        ``file``: file of the model that the file at ``path`` should become.
         ``path``: present path of the file.
         ``origin``: text for the error message that says where the file comes from.
         ``is_copied``: whether to leave the original in place. If not, it is moved, or deleted if its hash is wrong.

@@ -1,4 +1,4 @@
-"""The ASGI entry point. Any ASGI server can run ``voiceproject.asgi:application``; ``manage.py serve`` does."""
+"""The ASGI entry point, ``voiceproject.asgi:application``. ``manage.py serve`` or any other ASGI server can run it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""System checks of the settings, which also run before any server starts."""
+"""Checks of the settings and models, for ``manage.py check`` and for each server before it starts."""
 
 from __future__ import annotations
 

@@ -75,7 +75,10 @@ def _make_key(key: str) -> None:
 
 
 def _roll_out() -> None:
-    """Roll voice out to everyone, because it is off by default. Runs once, so later changes in the admin stay."""
+    """Roll voice out to everyone, because it is off by default.
+
+    Call this only at the demo's first start, so that later changes in the admin are kept.
+    """
     with acting(STARTED_BY, "Whoever tries the service has everything."):
         for flag in Flag.objects.filter(name=VOICE, percent=0):
             flag.percent = ALL

@@ -42,7 +42,7 @@ class Problem:
 
 
 class Environment(environ.Env):
-    """``environ.Env`` that, for an invalid value, records a ``Problem`` and returns the default instead of raising.
+    """An ``environ.Env`` that does not raise for an invalid value. It records a ``Problem`` and returns the default.
 
     An empty variable counts as not set.
     """

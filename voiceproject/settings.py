@@ -157,7 +157,7 @@ APPEND_SLASH = False
 LOGIN_REDIRECT_URL = "/admin/"
 X_FRAME_OPTIONS = "DENY"
 
-# Sessions of staff who sign in. If a request came over TLS, ``gateway.middleware`` marks cookies ``Secure`` and sends
+# Sessions of staff who log in. If a request arrived over TLS, ``gateway.middleware`` marks cookies ``Secure`` and sends
 # HSTS.
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True

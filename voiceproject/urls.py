@@ -1,4 +1,4 @@
-"""Every HTTP URL of the service. ``voiceproject.asgi`` has the paths of the WebSockets."""
+"""Every HTTP URL of the service except static files. ``asr.urls`` and ``tts.urls`` list the WebSockets too."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""``manage.py erase_user``: remove an end user's id from all tables, when the user asks for it under the PDPA.
+"""``manage.py erase_user``: remove an end user's id from all tables except the audit trail.
 
-The PDPA is Malaysia's Personal Data Protection Act.
+Use this if the user asks for it under the PDPA, Malaysia's Personal Data Protection Act.
 """
 
 from __future__ import annotations

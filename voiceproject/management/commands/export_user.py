@@ -1,6 +1,6 @@
-"""``manage.py export_user``: write all data about an end user, when the user asks for it under the PDPA.
+"""``manage.py export_user``: write all data about an end user.
 
-The PDPA is Malaysia's Personal Data Protection Act.
+Use this if the user asks for it under the PDPA, Malaysia's Personal Data Protection Act.
 """
 
 from __future__ import annotations

@@ -61,10 +61,10 @@ def _controllers() -> dict[Feature, AdmissionController]:
 
 
 def _speech_growth() -> float:
-    """Return the factor by which the inference tier may increase the replicas of the text-to-speech engines.
+    """Return the maximum number of text-to-speech replicas in the inference tier, divided by the present number.
 
-    The inference tier is the set of processes that run the models. It runs these engines in one deployment, so the
-    largest factor applies to all of them. If there are no such engines, the factor is 1.
+    The inference tier is the set of processes that run the models. All text-to-speech engines run in one deployment,
+    so the largest value that any of them reports applies to all. Return 1 if there are no such engines.
     """
     return max((runtime.growth(name) for name in runtime.names() if name != ASR), default=1.0)
 
@@ -73,7 +73,7 @@ controllers = PerLoop(_controllers)
 
 
 class RefuseWhenFull:
-    """ASGI middleware that authenticates callers of speech work, and refuses requests while capacity is lacking.
+    """ASGI middleware that authenticates callers of speech work, and refuses their requests if capacity is short.
 
     The middleware does both before the body is read.
     """

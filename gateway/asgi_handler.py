@@ -1,6 +1,6 @@
 """An ASGI handler that, unlike Django's, needs no thread for a request for speech work (recognition or synthesis).
 
-Django starts a thread for each request to send the signals ``request_started`` and ``request_finished``. The receivers
+Django uses a thread for each request to send the signals ``request_started`` and ``request_finished``. The receivers
 of these signals close old database connections, for example. Speech work needs none of the receivers, because the
 ledger and the gate manage their own connections. So this handler does not send the signals for speech work.
 """

@@ -2,8 +2,9 @@
 
 A token is signed with Django's secret key. So every process accepts tokens from any other process, and no token is
 stored. A token is issued for one end user. Until it expires, it can be used to open sockets and to call
-``GET /v1/voice/availability``. A socket stays open after its token has expired. If the API key with which the token was
-issued is revoked, the token becomes invalid and its sockets are closed.
+``GET /v1/voice/availability``. A socket stays open after its token has expired. But if the API key with which the token
+was issued is revoked or expires, or the client application is switched off, the token becomes invalid and its sockets
+are closed.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def issue(caller: Caller, *, lifetime_s: int, session: Mapping[str, Any]) -> Cli
 async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
     """Return the caller for whom the token was issued, and the session settings in the token.
 
-    Raise ``ApiError`` 401 if the token is invalid or expired, if its API key has been revoked, or if its client
-    application has been switched off.
+    Raise ``ApiError`` 401 if the token is invalid or expired, if its API key has been revoked or has expired, or if its
+    client application has been switched off.
     """
     try:
         claims = _signer().unsign_object(token.removeprefix(START))

@@ -147,7 +147,7 @@ class Work:
         """Check again whether long-running work may continue.
 
         Raise ``VoiceNotEnabled`` (403) if the end user no longer has voice, for example after the kill switch, and
-        ``ApiError`` 401 if the caller's key has been revoked or its client application switched off.
+        ``ApiError`` 401 if the caller's key has been revoked or has expired, or its client application is switched off.
         """
         await check_still_valid(self.caller)
         if self._admitted is None:
@@ -246,7 +246,9 @@ class Work:
 
 @asynccontextmanager
 async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -> AsyncIterator[Work]:
-    """Open the gate for one request of an authenticated caller, and yield its ``Work``. Settle it when the block ends.
+    """Open the gate for one request of an authenticated caller, and yield its ``Work``.
+
+    The work is settled when the block ends. If the response is streamed, the stream settles the work at its end.
 
     ``user``: id of the end user in the request's fields, or None. A header or a token takes precedence.
 
@@ -276,9 +278,9 @@ async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -
 
 
 async def preflight(caller: Caller, kind: Kind) -> None:
-    """Make the gate's checks without reserving anything, for a call that prepares speech work.
+    """Make the gate's three checks of the end user without reserving anything. Raise the first error.
 
-    An example is a call that issues a browser's token. Raise the error that a request for speech work would get now.
+    This is for a call that only prepares speech work, such as a call that issues a browser's token.
     """
     await policy.require(caller, caller.user, FEATURES[kind])
     await quota.check(caller, caller.user, kind)

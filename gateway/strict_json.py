@@ -40,7 +40,8 @@ class JsonParser(JSONParser):
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object as a dict. Raise ``ParseError`` if two of its values have the same name.
 
-    Python would take the last value and other programs the first. So what one program has checked, another may not use.
+    Python keeps the last of these values, but other programs may keep the first. So a program could check one value and
+    the next program use another.
     """
     values = dict(pairs)
     if len(values) < len(pairs):

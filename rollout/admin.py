@@ -1,4 +1,4 @@
-"""Admin pages of the roll-out: flags, the end users for whom they are on, allow- and deny-lists, and the audit trail.
+"""Admin pages for the roll-out: flags and who has them, allow-lists and deny-lists, and the audit trail.
 
 The pages for cohorts are in ``rollout.cohort_admin``, and those for ramps in ``rollout.ramp_admin``.
 """
@@ -319,7 +319,7 @@ class ListedUserAdmin(AuditedAdmin):
 
 @admin.register(Change)
 class ChangeAdmin(ReadOnly, ModelAdmin):
-    """Read-only admin pages of the audit trail."""
+    """Read-only admin pages for the audit trail."""
 
     empty_text = "Every change of the roll-out, by a person or a ramp, is recorded here."
     list_display = ["at", "who", "subject", "summary", "why"]

@@ -1,4 +1,4 @@
-"""Admin pages of cohorts: named lists of end users."""
+"""Admin pages for cohorts: named lists of end users."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ class ClientShare(Audited):
 
 
 class ListedUser(Audited):
-    """An end user on a flag's allow-list or deny-list. The feature is on or off for this user at any percentage."""
+    """An end user for whom a flag is on (allow-list) or off (deny-list), whatever the percentage is."""
 
     class List(models.TextChoices):
         ALLOW = "allow", "Allow"

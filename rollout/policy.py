@@ -329,8 +329,8 @@ class _RulesCache:
     async def current(self) -> Rules:
         """Return rules that are at most ``FRESH_S`` seconds old.
 
-        While the database is unavailable, return the last rules that were read. Raise ``DatabaseError`` if they are
-        older than ``VOICE_DATABASE_OUTAGE_S``.
+        While the database is unavailable, return the last rules that were read. Raise ``DatabaseError`` if there are
+        none, if ``forget`` has been called since, or if they are older than ``VOICE_DATABASE_OUTAGE_S`` seconds.
         """
         try:
             return await self._fresh()

@@ -110,9 +110,10 @@ def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
-    """Move each running ramp whose hold time is over to its next step. If critical alerts are firing, roll all back.
+    """Advance the running ramps, or roll all of them back if critical alerts are firing. Return the ramps that changed.
 
-    Return the ramps that were changed. It is enough that one process calls this, but calls by several do no harm.
+    A ramp whose hold time is over takes its next step or, after the last step, ends. A ramp whose flag was changed by
+    hand is paused. One process is enough to call this function, but calls by several do no harm.
 
     ``critical_alerts``: descriptions of the critical alerts that are firing.
     """

@@ -1,4 +1,4 @@
-"""Admin pages of ramps: edit draft ramps and their steps, and start, pause, resume or abort ramps with a reason."""
+"""Admin pages for ramps: create and delete drafts, edit their steps, and start, pause, resume or abort ramps."""
 
 from __future__ import annotations
 

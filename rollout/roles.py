@@ -1,6 +1,6 @@
 """The two groups for staff who are not superusers: ``OPERATORS`` and ``PRODUCT``.
 
-A superuser can add permissions to these groups. Such permissions are kept.
+Permissions that a superuser adds to these groups are kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Admin pages of the ledger, quotas, daily sums, feedback and costs.
+"""Admin pages for the ledger, quotas, daily sums, feedback and costs.
 
-Most pages are read-only. On a ledger row's page, staff can take the row back: after a confirmation, a counter-entry is
-added to the ledger. The pages of plans and statements are in ``usage.plan_admin`` and ``usage.statement_admin``.
+Most pages are read-only. On the page of a ledger row, staff can reverse the row: after a confirmation, a counter-entry
+is added to the ledger. The pages for plans and statements are in ``usage.plan_admin`` and ``usage.statement_admin``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Admin pages of figures that staff enter: numbers of chat users, and exchange rates of the US dollar."""
+"""Admin pages for figures that staff enter: numbers of chat users, and exchange rates of the US dollar."""
 
 from __future__ import annotations
 

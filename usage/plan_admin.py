@@ -1,4 +1,4 @@
-"""Admin pages of plans, and of their assignments to end users and client applications."""
+"""Admin pages for plans, and for their assignments to end users and client applications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Admin pages of statements, with actions to draft, finalise, credit and print them, and to export them as CSV."""
+"""Admin pages for statements, with actions to draft, finalise, credit and print them, and to export them as CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures for the tests of all apps: the service in this process or in a separate one, PostgreSQL and Redis."""
+"""Fixtures and hooks for all tests: the service in this process or in a separate one, PostgreSQL, Redis and models."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def _migrated_template(postgres_server_url: str, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture
 def migrated_postgres_url(postgres_server_url: str, _migrated_template: str) -> str:
-    """Return the URL of a database with all tables that only this test uses."""
+    """Return the URL of a database that has all tables and that only this test uses."""
     return dependencies.database(postgres_server_url, _migrated_template)
 
 
@@ -173,7 +173,7 @@ def redis_url(_redis_server_url: str) -> str:
 
 @pytest.fixture
 async def settled(api_key: str) -> AsyncIterator[None]:
-    """At the end of the test, wait until all streams have ended, before the tables are emptied."""
+    """After the test, and before its tables are emptied, wait until all streams have ended."""
     from tests.asr.sockets import quiet
 
     yield
@@ -241,7 +241,7 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
     CI starts without bytecode. Compiling all files, and rewriting their assertions, takes twice as long as the rest of
     the collection. The first worker saves the bytecode, so the others need not compile the files again.
 
-    Meanwhile, Python's garbage collection is off, because nearly all objects that are made here stay in use.
+    During collection, Python's garbage collection is off, because nearly all objects that are made stay in use.
     """
     gc.disable()
     try:
@@ -264,9 +264,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     All tests of a group run in one worker. The tests of a file form one group, except that those that empty the
     database form a second one. The second groups come last, because their tests also remove the rows that migrations
     have created. Apart from that, slow files come first. Otherwise one worker could still run a slow file when the
-    others have finished. With ``--shuffle``, files and tests come in random order instead.
+    others have finished. With ``--shuffle``, the order of files and tests is random instead.
     """
-    # By ``id()``, because pytest-xdist adds the name of the group to the id of a test, from which its hash is made.
+    # The keys are ``id(item)``, because an item's hash changes when pytest-xdist adds the group's name to its node id.
     group = {id(item): (_empties_the_database(item), item.nodeid.partition("::")[0]) for item in items}
     if config.pluginmanager.has_plugin("xdist"):  # absent in separate environments such as Coqui's
         for item in items:

@@ -1,4 +1,4 @@
-"""Temporary servers that the service depends on, on free ports: PostgreSQL and Redis."""
+"""Temporary servers on which the service depends, each on a free port: PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def postgres_server(folder: Path) -> Iterator[Dependency]:
     # PostgreSQL refuses to run as root.
     as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
     port = lasting_port()
-    # Not in ``folder``: pytest's folders are closed to other users, such as the one that PostgreSQL runs as.
+    # Not in ``folder``: other users, such as the one that PostgreSQL runs as, may not enter pytest's folders.
     with tempfile.TemporaryDirectory(prefix="voice-postgres-") as data:
         if as_user:
             shutil.chown(data, "nobody")
@@ -193,7 +193,7 @@ def postgres(folder: Path) -> Iterator[str]:
 
 
 def database(server: str, template: str = "template1") -> str:
-    """Create a database on a PostgreSQL server, as a copy of ``template``; return its URL."""
+    """Create a database on the PostgreSQL server at the URL ``server``, as a copy of ``template``; return its URL."""
     import psycopg
 
     name = f"voice_{secrets.token_hex(4)}"

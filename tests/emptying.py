@@ -32,7 +32,7 @@ def let_tests_empty_guarded_tables() -> None:
 
 
 def copy_rights_after_emptying() -> None:
-    """Restore permissions and groups from a copy when a test has emptied the database.
+    """Make Django's ``flush`` restore permissions and groups from a copy.
 
     Otherwise Django makes them again, model by model, which takes ten times as long as emptying the tables.
     """
@@ -64,7 +64,7 @@ def _rights(connection: BaseDatabaseWrapper) -> dict[str, list[tuple[Any, ...]]]
 
 
 def restore_migrated_rows() -> None:
-    """Restore the rows that migrations made, if an earlier test has emptied the database."""
+    """Restore the flags, costs, alert rules and phases of the migrations, if a test has emptied the database."""
     from django.apps import apps
 
     from capacity.models import Rule

@@ -1,4 +1,4 @@
-"""Open every page of the admin, and read the help of every command.
+"""Open the main pages and, for each model, the pages of the admin; read the help of every command.
 
 Pass the text of this file to ``python -c`` in a folder that contains the product. All imports then use that folder.
 """
@@ -20,7 +20,7 @@ from django.test import Client  # noqa: E402
 
 
 def open_pages() -> int:
-    """Open every page, and return the number of pages."""
+    """Open the main pages, and the list and the first row of each model; return the number of pages."""
     client = Client(raise_request_exception=True)
     client.force_login(User.objects.create_superuser("opens-everything"))
     pages = ["/", "/docs/", "/schema/", "/metrics", "/healthz", "/dashboard/", "/admin/", "/admin/now.json"]

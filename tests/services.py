@@ -81,8 +81,9 @@ def served(
     ``is_ready``: if false, wait only until the service listens.
     ``python``: the Python interpreter.
     ``code``: the folder that contains ``manage.py``.
-    ``is_first_start``: whether the service must create its tables and demo data, with its real settings. Otherwise they
-    already exist, and passwords are hashed fast.
+    ``is_first_start``: whether the service must create its tables and demo data, with its real settings. Otherwise
+    passwords are hashed fast, and the tables and data already exist, unless other arguments name another database,
+    state folder or ``code``.
     ``environment``: additional environment variables.
     """
     port = port or free_port()
@@ -161,7 +162,7 @@ def _make_demo_state(folder: Path) -> None:
 
 
 def run_python(state: Path, *arguments: str, **settings: str) -> None:
-    """Run Python with the settings of a service that a test has started and the state folder ``state``."""
+    """Run Python with the settings of a test's service and with its state in ``state``."""
     about = {**DEMO, "VOICE_STATE_DIR": str(state), "DATABASE_URL": "", "REDIS_URL": "", **settings}
     environment = {**os.environ, **about, "DJANGO_SETTINGS_MODULE": FAST_SETTINGS}
     subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=True)

@@ -23,5 +23,5 @@ os.environ.setdefault("VOICE_TTS_MODEL", "espeak-ng")
 
 from voiceproject.settings import *  # noqa: F403
 
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a secure one takes half a second for each login
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a secure one takes 0.2 s for each login
 VOICE_ASR_WAIT_S = VOICE_TTS_WAIT_S = 0.0  # no limit, because tests would fail on a busy machine

@@ -3,8 +3,8 @@
 They start first. Otherwise one worker could still be busy with a slow file when all others have finished (see
 ``conftest.py``). The numbers of seconds are for one of three workers on an idle machine with two cores.
 
-Even slower tests have separate make targets: ``test-hostile``, ``test-damaged``, ``test-faults``, ``test-schema``,
-``test-images`` and ``test-axe``.
+Tests that take even longer have separate make targets, such as ``test-hostile``, ``test-damaged``, ``test-faults``,
+``test-schema``, ``test-images`` and ``test-axe``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Generate audio for tests: speech of the default voice, silence, noise and music, in any container."""
+"""Generate audio for tests: speech, silence, noise and music, as samples or as files in several formats."""
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ CONTAINERS = {
 
 
 def said(text: str, voice: str = "ms", rate: int = 175) -> Audio:
-    """Return speech with 0.3 s of silence before and after it, as float32 mono at 16 kHz."""
+    """Return speech with 0.3 s of silence before and after it, as float32 mono at 16 kHz.
+
+    ``voice``: the name of an eSpeak NG voice.
+    ``rate``: words per minute.
+    """
     samples = speak(text, voice, rate=rate).astype(np.float32) / 32768
     return np.concatenate([silence(0.3), soxr.resample(samples, ESPEAK_RATE, RATE), silence(0.3)])
 

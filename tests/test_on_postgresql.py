@@ -1,4 +1,4 @@
-"""Tests that use SQLite, and whose result depends on the database, also pass on PostgreSQL.
+"""Tests that pass on SQLite, and whose result may depend on the database, also pass on PostgreSQL.
 
 They are run again in a single inner pytest run, because creating the tables takes seconds.
 """

@@ -113,10 +113,10 @@ def w64(samples: bytes, *, announced: int) -> bytes:
 
 
 def flac_bomb(*, frames: int, rate: int = 8) -> bytes:
-    """Return a small FLAC file that decodes to hours of audio.
+    """Return a small FLAC file that can decode to hours of audio.
 
-    Each frame takes a few bytes and has 65,535 equal samples at a very low sample rate. The STREAMINFO block and the
-    frame headers follow RFC 9639, and both checksums are correct.
+    Each frame takes a few bytes and has 65,535 equal samples, by default at a very low sample rate. The STREAMINFO
+    block and the frame headers follow RFC 9639, and both checksums of a frame are correct.
     """
     block = 65_535
     info = struct.pack(">HH", block, block) + bytes(6)

@@ -20,7 +20,7 @@ LANGUAGES = ["en", "zh", "ms", "ta", "id", "jw"]
 def make(directory: Path) -> Path:
     """Write a multilingual checkpoint and return its directory.
 
-    It has the files that ``ct2-transformers-converter`` writes.
+    It has the files that ``ct2-transformers-converter`` writes, and ``tokenizer.json``.
     """
     directory.mkdir(parents=True, exist_ok=True)
     pieces = sorted(pre_tokenizers.ByteLevel.alphabet())

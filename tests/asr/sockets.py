@@ -105,7 +105,7 @@ async def rows() -> list[LedgerEntry]:
 
 
 async def whole(address: str, key: str, audio: sound.Audio, **start: Any) -> Client:
-    """Stream a clip from ``start`` to ``stop``, and read until the server closes the connection; return the client."""
+    """Send ``start``, a clip and ``stop``, read until the server closes the connection, and return the client."""
     async with opened(address, key) as client:
         await client.send(START | start)
         await client.speak(audio)

@@ -53,7 +53,7 @@ class BusyEngine:
     """An engine that always reports a queue and an estimated wait of 3 s.
 
     ``refuse``: whether the engine refuses every unit.
-    ``live``: for each submitted unit, whether it was live.
+    ``live``: for each submitted unit, whether it belonged to a live stream.
     """
 
     def __init__(self, engine: WhisperEngine, *, refuse: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Decoding: all containers that chat front ends send, and the reasons for which files are refused."""
+"""Decoding: the containers that chat front ends send, and the reasons for which files are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who shares a batch, and with which beam."""
+"""Which units share a batch, how large a batch may be, and which beam size it has."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ def test_formats(form: tuple[str, str, int, str]) -> None:
 def test_raw_gsm() -> None:
     """A frame of 33 bytes is 20 ms of audio.
 
-    FFmpeg cannot encode GSM here, so each frame is the format's mark followed by zeros.
+    FFmpeg cannot encode GSM here, so each frame is the format's signature followed by zeros.
     """
     frame = bytes([0xD0]) + bytes(32)
     assert decode(frame * 100, max_duration_s=9).duration_s == pytest.approx(2, abs=0.03)

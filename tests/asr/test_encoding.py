@@ -1,4 +1,4 @@
-"""Under load, short units of different contexts share batches, and each keeps its own words (with Whisper base)."""
+"""Under load, short units with different context lengths share batches, and keep their words (with Whisper base)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests import sound
 MALAY = Options(language="ms")
 PLAIN = replace(MALAY, temperatures=(0.0,))  # so that noise is not decoded again
 PARTIAL: dict[str, Any] = {"greedy": True, "timestamps": False, "temperatures": (0.0,)}
-#: Sentences that take between 2 and 8 seconds at this rate, so that their contexts differ.
+#: Sentences that take between 2 and 8 seconds, so that their contexts differ.
 SENTENCES = (
     "selamat pagi semua",
     "berapa harga nasi lemak ini",
@@ -51,7 +51,7 @@ def test_the_speech_stays_and_only_silence_is_repeated() -> None:
     assert np.array_equal(longer[:350], output)
     silence = {tuple(frame) for frame in output[250:]}
     assert {tuple(frame) for frame in longer[350:]} <= silence
-    assert np.array_equal(longer[350], output[-1])  # backwards first
+    assert np.array_equal(longer[350], output[-1])  # the silence is repeated backwards first
 
 
 @pytest.mark.parametrize("duration_s", [6.99, 7.0, 9.0])
@@ -185,6 +185,6 @@ async def test_a_batch_of_different_contexts_has_the_words_of_each_unit_alone(ba
     together = [result.text for result in await asyncio.gather(*map(base.submit, crowd))]
     batches = base.stats().batches - before.batches
     assert batches < len(crowd) / 2
-    # The company in a batch may change some letters of eSpeak NG's unclear speech, but no text is lost.
+    # The other units of a batch may change some letters of eSpeak NG's unclear speech, but no text is lost.
     assert jiwer.cer(alone * BUSY_CALLERS, together) < 0.4
     assert all(together)

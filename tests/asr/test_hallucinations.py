@@ -45,7 +45,7 @@ def heard(text: str, **changes: float) -> Hypothesis:
 
 
 def checked(hypothesis: Hypothesis, *, speech_s: float, audio: sound.Audio | None = None) -> Hypothesis | None:
-    """Return what the guard makes of a hypothesis; None if it removes the hypothesis.
+    """Return a hypothesis as the guard leaves it; None if the guard removes it.
 
     ``speech_s``: how many seconds of speech the audio contains.
     ``audio``: the audio; by default ``speech_s`` seconds of speech.
@@ -66,7 +66,11 @@ def test_spoken_captions_are_kept(text: str) -> None:
 
 @pytest.mark.parametrize("text", CAPTIONS)
 def test_captions_without_evidence_in_the_audio_are_removed(text: str) -> None:
-    """A single piece of evidence is enough to remove the text."""
+    """A single sign that nothing was said is enough to remove the text.
+
+    The signs are a high no-speech probability, a low log probability, too few words for the length of the speech, and
+    audio without audible speech.
+    """
     assert checked(heard(text, no_speech_prob=0.5), speech_s=2.5) is None
     assert checked(heard(text, avg_logprob=-1.3), speech_s=2.5) is None
     assert checked(heard(text), speech_s=25) is None

@@ -1,4 +1,4 @@
-"""A short word does not change the detected language around it, but a whole sentence in another language does."""
+"""A short word takes the language of the speech around it, unless it is clearly in another language."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ async def live(
 
 @pytest.mark.parametrize("name", TALKS)
 async def test_live_words_equal_those_of_a_file(base: WhisperEngine, name: str) -> None:
-    """The words are the same for all kinds of clients.
+    """The words are the same for three kinds of clients.
 
     The first client keeps its microphone open, the second stops sending right after the speech, and the third marks the
     end of the utterance itself.

@@ -1,4 +1,4 @@
-"""Whisper base on speech: no word is lost and none is invented, in any format and language."""
+"""Whisper base on speech: no word is lost and none is invented, in Malay, in English, and in both together."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ NAMES = [
 
 
 async def test_keywords_help_with_names(base: WhisperEngine) -> None:
-    """The names are counted over all sentences, because in a single sentence two spellings may be almost equally
-    likely.
+    """With keywords, at least six more names are recognised, counted over all sentences.
 
-    Which of the two wins can differ in another batch or on another machine.
+    In a single sentence, two spellings may be almost equally likely. Which of the two wins can then differ in another
+    batch or on another machine.
     """
     plain = 0
     helped = 0

@@ -40,7 +40,7 @@ def sdk(served_service: Served) -> openai.AsyncOpenAI:
 
 
 async def transcribed(connection: Any, audio: sound.Audio, *, commit: bool) -> list[Any]:
-    """Send audio, and return all events until the transcript is completed.
+    """Send audio, and return all events up to the completed transcript or an error.
 
     ``commit``: whether to commit the audio buffer after the audio.
     """

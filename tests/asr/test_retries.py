@@ -28,8 +28,8 @@ CLIP = sound.noise(2.0, 0.1)
 class Script:
     """The scripted output of the decoder, and a record of its calls.
 
-    ``texts``: the text of each call. After the last text, that text repeats.
-    ``scores``: the score of each call. After the last score, that score repeats.
+    ``texts``: the text of each call. Further calls get the last one.
+    ``scores``: the score of each call. Further calls get the last one.
     ``languages``: the detected languages with their probabilities.
     ``encoded``: the context of each encoding, in seconds.
     ``generated``: the arguments of each call.

@@ -1,4 +1,4 @@
-"""Streamed audio is cut into the same segments as a file with the same audio, and as faster-whisper cuts it."""
+"""A stream is cut into the same segments as a file with the same audio, and a file as faster-whisper cuts it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_speech_that_ends_abruptly_is_followed_by_silence() -> None:
 
 @pytest.mark.parametrize("length_s", [9.775, 9.8, 9.825, 9.85, 9.875])
 def test_padding_alone_is_no_segment(length_s: float) -> None:
-    """Speech that would exceed the longest segment only because of its padding is still one segment."""
+    """Speech that exceeds the maximum segment length only because of its padding is still one segment."""
     speech = sound.said("selamat pagi semua apa khabar hari ini saya mahu pergi ke pasar", rate=150)
     loud = np.flatnonzero(np.abs(speech) > 0.05)
     unbroken = np.tile(speech[loud[0] : loud[-1]], 8)[: int(length_s * SAMPLE_RATE)]
@@ -104,7 +104,7 @@ def test_padding_alone_is_no_segment(length_s: float) -> None:
 
 @pytest.mark.parametrize("pause_ms", range(0, 1_000, 50))
 def test_a_recording_is_cut_where_a_turn_ends(pause_ms: int) -> None:
-    """With any pause, a recording is cut exactly where the default turn detection ends a turn."""
+    """With any pause below a second, a recording has as many segments as the default turn detection finds turns."""
     loud = np.flatnonzero(np.abs(SHORT) > 0.05)
     word = SHORT[loud[0] : loud[-1]]
     audio = noisy(sound.joined([word, sound.silence(pause_ms / 1000), word, sound.silence(1)]))

@@ -112,7 +112,7 @@ async def test_a_client_that_does_not_read_is_disconnected(server_address: str, 
 
 
 async def test_pings_are_answered_while_a_handler_waits(server_address: str, api_key: str, monkeypatch) -> None:
-    """A client closes the connection if pings are not answered, and the engine may be busy for longer than it waits."""
+    """Clients close the connection if pings are not answered, and the engine may be busy for longer than they wait."""
     from asr.consumer import PlainConsumer
 
     free = asyncio.Event()

@@ -1,4 +1,4 @@
-"""``POST /v1/audio/transcriptions``, as chat front ends call it."""
+"""``POST /v1/audio/transcriptions`` and ``/v1/audio/translations``, as chat front ends call them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A process of the service that has users: ``python -m tests.capacity.holder asr:aminah tts:aminah ...``.
 
-The process serves these end users until it is killed. Without arguments, it repeatedly prints the number of users in
-all processes: ``asr tts together``.
+The process serves these end users until it is killed. Without arguments, it repeatedly prints three numbers of users in
+all processes: those of speech to text, those of text to speech, and both together.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def test_each_metric_reads_its_value() -> None:
         return readings.of(Rule(metric=metric, least_requests=least))
 
     busy = Readings(users=7, traffic=Traffic(100, 3, asr=Responses(60, 1.5), tts=Responses(19, 9.0)))
-    assert value(Metric.P95, busy) == 1.5  # the other direction has too few requests
+    assert value(Metric.P95, busy) == 1.5  # text to speech has too few requests
     assert value(Metric.P95, busy, least=19) == 9.0
     assert value(Metric.ERRORS, busy) == 3
     assert value(Metric.ERRORS, busy, least=101) is None

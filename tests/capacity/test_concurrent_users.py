@@ -66,7 +66,7 @@ async def test_it_works(here: PerLoop[Leases]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 async def test_requests_between_two_heartbeats_are_counted(here: PerLoop[Leases], monkeypatch) -> None:
-    published: list[Presence] = []  # because the next heartbeat publishes that they have gone
+    published: list[Presence] = []  # kept, because the next heartbeat publishes that the users have gone
 
     class NotingStore(DatabaseStore):
         def publish(self, process: str, presence: Presence, lease_s: float) -> dict[str, Presence]:
@@ -195,7 +195,7 @@ def process(environment: dict[str, str], *work: str) -> Iterator[subprocess.Pope
 
 
 def wait_for(reader: subprocess.Popen[str], expected: str) -> float:
-    """Wait until the reader prints this line; return how many seconds that took."""
+    """Wait until the reader prints the line ``expected``; return how many seconds that took."""
     started = time.monotonic()
     assert reader.stdout is not None
     for line in reader.stdout:

@@ -166,7 +166,7 @@ def recording(clip: Path) -> bytes:
 
 
 async def test_open_webui(service: services.Served, recording: bytes) -> None:
-    """Make the requests of Open WebUI: without a key, as its settings page does, and as in its ``routers/audio.py``."""
+    """Make Open WebUI's requests: those of its settings page, without a key, and those of its ``routers/audio.py``."""
     async with httpx.AsyncClient(base_url=f"{service.url}/v1", timeout=60) as client:
         voices = (await client.get("/audio/voices")).json()["voices"]
         models = (await client.get("/audio/models")).json()["models"]

@@ -1,4 +1,4 @@
-"""Tests with a cluster on this machine, and a separate environment for Ray: ``make test-cluster``."""
+"""Tests with a cluster on this machine (``make test-cluster``). Ray has a separate Python environment."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A load of many concurrent end users, whose clients behave as documented.
 
-Each request has an ``Idempotency-Key``. If a connection breaks or the response is 503, the same request is sent again
-to the next address.
+Each request has an ``Idempotency-Key``. After a response with status 503, the same request is sent again. If the
+connection breaks, it is sent to the next address.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import httpx
 from tests import sound
 
 THINK_S = (0.2, 0.8)
-LONGEST_PAUSE_S = 1.0  # a longer Retry-After is ignored, because the test measures when the service is back
+LONGEST_PAUSE_S = 1.0  # no longer, whatever Retry-After says, because the test measures when the service is back
 MAX_TRIES = 60
 TIMEOUT_S = 40.0
 SENTENCES = ("selamat pagi semua", "berapa harga nasi lemak ini", "tolong buka lampu di ruang tamu")
@@ -26,7 +26,7 @@ SENTENCES = ("selamat pagi semua", "berapa harga nasi lemak ini", "tolong buka l
 
 @dataclass
 class Seen:
-    """The results of the requests.
+    """The results of the requests so far.
 
     ``succeeded``: ids of the requests that succeeded.
     ``lost``: requests that never succeeded.

@@ -1,4 +1,6 @@
-"""A cluster under load while parts of it are killed: Ray, two replicas of each engine, PostgreSQL, Redis, two APIs.
+"""A cluster under load, parts of which are killed.
+
+It has Ray, two replicas of each engine, PostgreSQL, Redis and two API processes.
 
 No admitted request is lost: after a 503 or a broken connection, the client asks again and gets its answer. The ledger
 contains each finished request exactly once. Recovery times are printed, but have little meaning on a busy machine with
@@ -44,7 +46,7 @@ LOSES_HEADS = (
 
 
 async def replicas(client: httpx.AsyncClient, tier: str, name: str) -> set[int]:
-    """Return the process ids of an engine's replicas that have reported within the last seconds."""
+    """Return the process ids of an engine's replicas that are ready and have reported within the last seconds."""
     status = (await client.get(f"{tier}/units/v1/status")).json()
     return {int(one["process"].split(":")[1]) for one in status["engines"][name] if one["ready"]}
 

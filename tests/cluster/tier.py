@@ -87,7 +87,7 @@ class RayNode:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             process.wait(20)
-        # Ray sees the other nodes. So if this file remained, Ray would assume that the cluster named in it still runs.
+        # Ray finds the other nodes. So if this file remained, Ray would assume that the cluster named in it still runs.
         (self._folder / "ray" / "ray_current_cluster").unlink(missing_ok=True)
 
     def remove(self) -> None:

@@ -1,4 +1,4 @@
-"""Every address of the admin: unknown ids give a 404, refusals give a page, failures are logged with the request id."""
+"""Addresses of the admin: unknown ids give a 404, refusals are HTML pages, failures are logged with the request id."""
 
 from __future__ import annotations
 

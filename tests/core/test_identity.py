@@ -168,7 +168,7 @@ class TestPublicKeys:
 
     @pytest.fixture(autouse=True)
     def fetches(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """Serve the public key at the configured address; return a list to which each request is added."""
+        """Serve the public key at the configured address; return a list to which the URL of each request is added."""
         settings.VOICE_JWT_JWKS_URL = "http://keys.test/jwks.json"
         tokens._public_keys.cache_clear()
         fetches: list[str] = []

@@ -1,4 +1,4 @@
-"""Each number of the product dashboard equals the same number counted directly from the ledger."""
+"""The numbers of the product dashboard equal those that are computed directly from the ledger and other tables."""
 
 from __future__ import annotations
 

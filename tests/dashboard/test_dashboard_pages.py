@@ -22,7 +22,7 @@ from rollout import roles
 from tests.usage.boards import board, table
 from usage.models import ChatUsers, DailyMix
 
-MAX_QUERIES = 40  # for the page with any filter
+MAX_QUERIES = 40  # for the page, whatever its filters
 
 
 class TestFiles:

@@ -1,4 +1,4 @@
-"""Every role can open every admin page of every app, with rows in every table."""
+"""Every role can open every admin page that it may see, with rows in every table."""
 
 from __future__ import annotations
 

@@ -162,10 +162,10 @@ def test_tiles_and_tables_have_the_same_figures(pages: Client, quarter: date, da
 
 
 def test_a_clients_figures_equal_the_sum_of_its_people(pages: Client, quarter: date) -> None:
-    """The figures of the busiest end user agree in all four places.
+    """A client's figures equal the sums over its users, and those of the busiest user agree in four places.
 
-    These are the client's list of users, the user's page, the file on that page, and /v1/usage. In a month's
-    first hours, the made-up client may have no use yet. Then the client of the latest requests is taken.
+    These are the client's list of users, the user's page, the file on that page, and the user's quotas. In the first
+    hours of a month, the made-up client may have no use yet. Then the client of the latest requests is taken.
     """
     by_client = {row["client"]: row for row in rows_of("clients", board("month"))}
     of_all = by_client.get("chat-web") or by_client["chat"]
@@ -211,7 +211,10 @@ def test_revenue_and_cost_equal_statements_and_rates(pages: Client, quarter: dat
 
 
 def test_events_are_the_same_on_all_pages(pages: Client, quarter: date) -> None:
-    """Changes of percentages are described alike on the dashboard, in the audit trail and on the home page."""
+    """The home page and the dashboard describe changes to percentages in the same words.
+
+    The dashboard also has an event for each flag whose percentage changed according to the audit trail.
+    """
     told = [event.text for event in board("90").events if "→" in event.text]
     assert any("as voice" in text for text in told)
     for change in Change.objects.filter(subject__in=["voice", "realtime"], after__has_key="percent"):

@@ -3,7 +3,7 @@
 The pages of one worker share a browser, because starting one takes longer than most pages. Each page has separate
 cookies and storage. The microphone is an option of the whole browser, so a page with a microphone gets a separate
 browser. Chromium without its own windows and toolbars (Debian's chromium-headless-shell) is preferred, because opening
-a page in it takes a quarter of the CPU time.
+a page in it takes only a quarter of the CPU time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def chromium() -> str | None:
 
 
 class Shared:
-    """The Playwright driver and the browser that the pages of this worker share. Both start with the first page."""
+    """The Playwright driver and the browser that the pages of this worker share. Each starts when first needed."""
 
     def __init__(self) -> None:
         self._open = AsyncExitStack()
@@ -71,11 +71,11 @@ async def page(
     javascript: bool = True,
     cookies: StorageState | None = None,
 ) -> AsyncIterator[tuple[Page, list[str]]]:
-    """Open a page; yield it with a list to which the errors on its console are added.
+    """Open a page; yield it with a list to which errors of its scripts and on its console are added.
 
     ``size``: width and height of the window in pixels.
     ``microphone``: a WAV file that the microphone plays; None for no microphone.
-    ``refused``: whether the user refuses the use of the microphone.
+    ``refused``: whether the user refuses access to the microphone.
     ``dark``: whether the user prefers dark colours.
     ``javascript``: whether scripts may run.
     ``cookies``: the cookies and storage of another page, for example after signing in.

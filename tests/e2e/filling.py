@@ -1,4 +1,4 @@
-"""Write users, use and alerts into the database of a running service, as after an ordinary day.
+"""Write users, use and alerts into the database of a service, as after an ordinary day.
 
     VOICE_STATE_DIR=... python -m tests.e2e.filling people|day|steady|rush
 

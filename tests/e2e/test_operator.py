@@ -80,7 +80,7 @@ MISSED = """
 
 
 async def test_a_day(tmp_path: Path) -> None:
-    """The service is used on a desktop and on a phone at once. A change on one of them appears on both."""
+    """An operator uses the admin on a desktop and on a phone at once. A change on one of them appears on both."""
     filling.give(tmp_path, "steady")
     with services.served(tmp_path) as service:
         async with browser.page(browser.DESKTOP) as (desk, errors), browser.page(browser.PHONE) as (phone, more_errors):
@@ -105,7 +105,7 @@ async def a_day(service: Served, desk: Page, phone: Page) -> None:
         await expect(page.locator("[data-part=alerts]")).to_contain_text("Acknowledged by siti", timeout=20_000)
         await expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
 
-    # While 7 % is typed, a preview shows its effect. Saving it needs a reason.
+    # While 7 % is typed, a preview shows its effect. Saving needs a reason.
     for page in both:
         await page.click("#rollout-title >> xpath=../.. >> a.what >> nth=0")
         await page.fill("[name=percent]", "7")
@@ -181,7 +181,7 @@ async def press(page: Page, action: str) -> None:
 
 
 async def one_renewal_keeps(page: Page, selector: str) -> bool:
-    """Return True if an element stays in the page when the page renews itself and the element has not changed.
+    """Return True if the page, when it renews itself, keeps an element that has not changed instead of replacing it.
 
     Some renewals do change the element, for example the clock of a ramp. So several renewals are tried.
     """
@@ -227,7 +227,7 @@ async def test_without_javascript_the_page_is_static(service: Served) -> None:
     async with browser.page(javascript=False) as (page, errors):
         await sign_in(page, service)
         await expect(page.locator("#curve svg")).to_be_visible()
-        # A flat line has no height, which Playwright takes for hidden: in a day's first hours the users do not change.
+        # In the first hours of a day the line is flat. It has no height then, so Playwright considers it hidden.
         await expect(page.locator("#curve polyline.today").first).to_be_attached()
         await expect(page.locator("[data-part=readings]")).to_contain_text("Error rate")
         await expect(page.get_by_role("link", name="Kill switch for all voice")).to_be_visible()
@@ -247,7 +247,7 @@ PAGES = {"home": "/admin/", "flag": "/admin/rollout/flag/4/change/", "alerts": "
 async def test_the_pages_fit_the_screen_and_are_photographed(
     service: Served, names: Iterable[str], size: tuple[int, int], dark: bool
 ) -> None:
-    """The pages fit every screen size. ``make screenshots`` keeps screenshots of them."""
+    """The pages fit a desktop and a phone. ``make screenshots`` keeps screenshots of them."""
     look = f"{'phone' if size == browser.PHONE else 'desktop'}-{'dark' if dark else 'light'}"
     async with browser.page(size, dark=dark) as (page, errors):
         await sign_in(page, service)

@@ -168,7 +168,7 @@ async def test_the_demo_model_is_mentioned(served_service: Served) -> None:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [browser.PHONE, browser.DESKTOP], ids=["phone", "desktop"])
 async def test_the_page_fits_and_is_photographed(served_service: Served, size: tuple[int, int], dark: bool) -> None:
-    """The page fits every screen size. ``make screenshots`` keeps screenshots of it."""
+    """The page fits a desktop and a phone. ``make screenshots`` keeps screenshots of it."""
     async with browser.page(size, dark=dark) as (page, errors):
         await ready(page, served_service)
         assert await page.evaluate(GROUND) == (DARK if dark else LIGHT)

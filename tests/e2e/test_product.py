@@ -250,7 +250,7 @@ async def test_users_without_permission_get_an_explanation(service: Served) -> N
 async def test_the_page_fits_the_screen_and_is_photographed(
     service: Served, cookies: StorageState, size: tuple[int, int], dark: bool
 ) -> None:
-    """The page fits every screen size. ``make screenshots`` keeps screenshots of it."""
+    """The page fits a desktop and a phone. ``make screenshots`` keeps screenshots of it."""
     async with browser.page(size, dark=dark, cookies=cookies) as (page, errors):
         await page.goto(f"{service.url}/dashboard/?range=90")
         await drawn(page)

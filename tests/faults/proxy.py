@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server, which can make connections fail in the same ways as real networks do."""
+"""A TCP proxy that makes the connections to a server fail as they do in real networks."""
 
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 
 ``make test-faults`` runs this test and prints a table of responses and recovery times. The requirements are:
 
-- no request takes longer than its deadline;
+- no request takes longer than ``DEADLINE_S`` plus ``GRACE_S``;
 - every response is a success or a 503;
-- recovery takes less than ``MAX_RECOVERY_S``;
-- each answered request has exactly one row in the ledger.
+- recovery takes at most ``MAX_RECOVERY_S``;
+- each request that succeeded has exactly one row in the ledger.
 
 The service has recovered when callers are served again and the service finds all dependencies available.
 """
@@ -228,7 +228,10 @@ async def test_every_dependency_in_every_state(world: World) -> None:
 
 
 async def _until_well(load: Load) -> float:
-    """Wait until all callers are served again and ``/readyz`` reports success; return the seconds that this took."""
+    """Wait until all callers are served again and ``/readyz`` reports success; return the seconds that this took.
+
+    Give up after 4 * ``MAX_RECOVERY_S``.
+    """
     began = time.monotonic()
     load.in_a_row = 0
     async with httpx.AsyncClient(base_url=load.service.url, timeout=DEADLINE_S) as client:

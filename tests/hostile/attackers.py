@@ -74,7 +74,7 @@ class Attackers:
         await self._drip(self._head(100_000), b" ")
 
     async def slow_reader(self) -> None:
-        """Request much speech, and do not read the response."""
+        """Request a long speech, and do not read the response."""
         writer = await self._ask(LONG_TEXT)
         try:
             await asyncio.sleep(15)

@@ -23,7 +23,7 @@ def resident_mib(pid: int) -> float:
 
 
 def peak_mib(pid: int) -> float:
-    """Return the sum of the peaks of all processes in MiB.
+    """Return the sum of the memory peaks of a process and its descendants, in MiB.
 
     This is at least the peak of their sum.
     """

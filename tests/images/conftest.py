@@ -1,6 +1,6 @@
 """Tests that run the file trees of both images together: ``make test-images``.
 
-They install seven gigabytes in .venv-gpu.
+They install seven gigabytes of packages in .venv-gpu.
 """
 
 from __future__ import annotations

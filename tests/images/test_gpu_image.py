@@ -1,7 +1,8 @@
 """The inference tier and an API process run from exactly the packages and folders of their images.
 
-There is no GPU: Ray is configured with one that does not exist, and the models run on the CPU. Everything else is as in
-the images and the manifests: lock file, folders, settings, and the models that ``manage.py models install`` installs.
+There is no GPU: Ray is configured with one that does not exist, and the models run on the CPU. They are smaller than
+those of the images, and are also installed with ``manage.py models install``. The lock file, the folders and the
+settings are those of the images and the manifests.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def test_an_api_process_that_starts_before_its_tier(folder: Path) -> None:
 def test_pages_need_no_tier(folder: Path) -> None:
     """If the inference tier cannot be reached at start, the process is ready for pages, but not for speech requests.
 
-    It becomes ready for speech requests when the tier has been reached once.
+    It becomes ready for speech requests once it has reached the tier.
     """
     state = folder / "alone"
     state.mkdir()

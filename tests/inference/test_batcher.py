@@ -176,7 +176,7 @@ async def test_live_units_go_first(batcher: Batcher[Number, int], model: Model) 
 async def test_live_units_do_not_starve_the_others(batcher: Batcher[Number, int], model: Model) -> None:
     first = await blocked(batcher, model)
     old = await submit(batcher, Number(value=1))
-    await asyncio.sleep(2.1)  # longer than the lead of live units
+    await asyncio.sleep(2.1)  # longer than the head start of live units
     live = await submit(batcher, Number(value=2, kind="b", live=True))
     model.free.set()
     await asyncio.gather(first, *old, *live)
@@ -301,7 +301,7 @@ async def test_a_batch_that_is_running_counts_in_the_utilisation(
             assert batcher.stats().utilisation == pytest.approx(utilisation, abs=0.01)
     model.free.set()
     await running
-    assert batcher.stats().utilisation < 0.1  # the batch took a moment in fact
+    assert batcher.stats().utilisation < 0.1  # in fact the batch took only a moment
 
 
 async def test_a_failure_does_not_change_the_measured_speed() -> None:
@@ -378,7 +378,7 @@ async def test_a_worker_takes_its_share_of_all_units(pair, steps: Steps) -> None
     await until(lambda: len(steps.batches) == 3)
     steps.ends[1].set()
     await until(lambda: len(steps.batches) == 4)
-    assert steps.batches[2:] == [[2, 3, 4, 5], [6, 7]]  # of seven units, one runs: a worker's share is four
+    assert steps.batches[2:] == [[2, 3, 4, 5], [6, 7]]  # half of seven units, rounded up, is four
     for first in (2, 6):
         steps.ends[first].set()
     assert await asyncio.gather(*tasks) == list(range(8))

@@ -91,7 +91,7 @@ def test_admission_counts_replicas_that_are_starting(growth: float, let_in: int)
 
 
 def test_requests_that_waited_for_replicas_do_not_delay_others_afterwards() -> None:
-    """When three replicas run, nobody is refused, even before their rate (30 units per second) has been measured."""
+    """Once three replicas run, nobody is refused, even before their rate (30 units per second) has been measured."""
     growing = Growing(3.0)
     assert growing.filled() == 61
     assert growing.controller.wait_s == pytest.approx(6.1, rel=0.01)

@@ -15,7 +15,7 @@ Limited = Callable[[str, dict[str, str]], int]
 
 @pytest.fixture
 def cores_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Limited:
-    """Return a function that computes the cores for a machine with eight cores.
+    """Return a function that computes how many of a machine's eight cores may be used.
 
     Its parameters are the text of ``/proc/self/cgroup``, and the text of each file under ``/sys/fs/cgroup``.
     """

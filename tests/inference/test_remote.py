@@ -55,7 +55,7 @@ async def hang(_frame: bytes):
 
 @pytest.fixture(autouse=True)
 def own_checkpoint(monkeypatch) -> None:
-    """After each test, forget the checkpoint that a tier has reported."""
+    """Start each test as if no tier had reported its checkpoint, and restore the previous state afterwards."""
     monkeypatch.setattr("asr.checkpoint._adopted", None)
 
 
@@ -312,7 +312,7 @@ async def test_a_stopping_server_does_not_hide_the_others_at_its_address() -> No
 async def test_what_a_stopping_server_says_counts_if_the_next_connection_is_lost(
     monkeypatch: pytest.MonkeyPatch, next_answer: str
 ) -> None:
-    """If its only server says that it is stopping and then closes, an address is not ready any more.
+    """An address is no longer ready if its only server says that it is stopping and the next connection is lost.
 
     But if the next answer is slow or an error, it may come from another server, which may be ready.
     """

@@ -29,7 +29,7 @@ def overlay(phase: int) -> tuple[Manifest, ...]:
 
 @cache
 def built(folder: Path) -> tuple[Manifest, ...]:
-    """Return the manifests of a folder, built with kubectl's kustomize. kubectl is a development requirement."""
+    """Return the manifests of a folder, built with the kustomize of the kubectl in the virtual environment."""
     kubectl = Path(sys.executable).parent / "kubectl"
     done = subprocess.run([kubectl, "kustomize", folder], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

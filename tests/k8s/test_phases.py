@@ -112,7 +112,10 @@ def test_replicas_fit_the_machines(number: int) -> None:
 
 @pytest.mark.parametrize("number", PHASES)
 def test_alerts_come_before_refusals(number: int) -> None:
-    """The limit on users is the upper end of the next phase, so alerts fire well before the first refusal."""
+    """The limit on users is the upper end of the next phase, so alerts fire well before the first refusal.
+
+    In the last phase it is the end of that phase.
+    """
     reached = Phase.objects.filter(number__in=(number, number + 1)).values_list("concurrent_to", flat=True)
     for one in of_kind("ConfigMap", number).values():
         if "VOICE_MAX_CONCURRENT_USERS" in one["data"]:

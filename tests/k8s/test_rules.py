@@ -181,7 +181,7 @@ def answers(slow: float, threshold: float, rate: float, kind: str) -> dict[str, 
 def outcomes(failing: float, rate: float) -> dict[str, str]:
     """Return counters of requests. During the loud period, the share ``failing`` of them fails.
 
-    Many more requests are then refused with 429, which must not count as failures.
+    Ten times as many requests are then refused with status 429, which must not count as failures.
 
     ``rate``: requests per step.
     """

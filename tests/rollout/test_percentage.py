@@ -63,5 +63,5 @@ def test_another_process_computes_the_same_positions() -> None:
 
 
 def test_positions_never_change() -> None:
-    """If the places of users changed, some users would get voice and others would lose it."""
+    """If the positions of users changed, some users would get voice and others would lose it."""
     assert queue_position("user-1") == 0x1E3E297492303658

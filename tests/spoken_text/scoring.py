@@ -42,7 +42,10 @@ def words(text: str) -> str:
 
 
 def is_right(case: Case, spoken: str) -> bool:
-    """Return True if ``spoken`` is an accepted form of the case. In Chinese, spaces are ignored."""
+    """Return True if ``spoken`` is an accepted form of the case.
+
+    For Chinese, spaces are ignored. For Tamil, ``spoken`` must contain all the listed words and no digits.
+    """
     said = words(spoken)
     if case.language == "ta":
         parts = [part.partition("=")[2] or part for part in re.split(r"\s+(?=\d+=)", case.accepted[0])]

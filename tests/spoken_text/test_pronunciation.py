@@ -114,7 +114,7 @@ def test_words_that_are_both_malay_and_english(text: str) -> None:
     "word", "tungging mencempung melacung cembung gonggong bangkung rewang tebing kangkung buruj".split()
 )
 def test_unknown_malay_words_are_recognised_as_malay(word: str) -> None:
-    """Words in -ng that are in no list count as Malay. Few English words with this ending are not in the list."""
+    """Words in -ng that are in no list count as Malay, because the list of English words has most of those in -ng."""
     assert words.word_language(word, [word], 0, "ms") == "ms"
 
 

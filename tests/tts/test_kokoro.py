@@ -1,4 +1,4 @@
-"""Kokoro: symbols, voice packs, and errors if the weights are missing; with weights (fixture ``kokoro``), speech."""
+"""Kokoro without its weights: symbols, style packs, voices, and errors if the model is missing or broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Kokoro engine: if the model fails, no sentence is lost; if the engine fails, no reply is lost."""
+"""The Kokoro engine: a sentence is retried if a worker dies, and eSpeak NG speaks if the model does not load."""
 
 from __future__ import annotations
 

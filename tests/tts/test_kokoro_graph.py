@@ -170,7 +170,7 @@ def test_a_product_has_the_result_of_the_convolution(tmp_path: Path, attributes:
 
 @needs_exact_products
 def test_large_products_do_not_overflow(tmp_path: Path) -> None:
-    """The sum of two neighbouring products needs more than 16 bits. Processors without VNNI would cut it off there."""
+    """The sum of two neighbouring products needs more bits than the 16 that processors without VNNI have for it."""
     weights = np.full((1, 2, 3), 255)
     sound = np.tile(np.array([0, 1], np.float32), (1, 2, 20))
     nodes = convolution("/conv", "y")

@@ -74,7 +74,7 @@ async def test_simultaneous_voices_keep_their_own_words(espeak: None) -> None:
 
 
 class SlowEngine:
-    """An engine that takes ``seconds`` for each sentence. The text of a unit is the number of samples, in thousands.
+    """An engine that takes ``seconds`` for each sentence. The text of a unit is how many thousand samples it returns.
 
     ``asked``: the texts of all units.
     ``dropped``: the texts of units that were cancelled.

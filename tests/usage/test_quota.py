@@ -85,7 +85,7 @@ async def test_reserved_units_cannot_be_reserved_twice(caller: Caller, small_pla
     first = await cover(caller, 900)
     with pytest.raises(quota.QuotaExceeded) as refusal:
         await cover(caller, 101)
-    assert as_api_error(refusal.value).retry_after == quota.RETRY_WHEN_HELD_S  # the first may need less
+    assert as_api_error(refusal.value).retry_after == quota.RETRY_WHEN_HELD_S  # the first may use less
     await ledger().write(entry(caller, 900, first))
     await cover(caller, 100)
     assert await used_and_reserved(caller) == (900, 100)

@@ -1,4 +1,4 @@
-"""Database triggers prevent changes of ledger rows."""
+"""Database triggers prevent changes to ledger rows."""
 
 from __future__ import annotations
 

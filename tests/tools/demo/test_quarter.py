@@ -58,7 +58,7 @@ def test_nothing_is_in_the_future_or_before_the_quarter(quarter: Quarter, reques
 
 
 def test_only_users_with_a_feature_use_it(quarter: Quarter, requests: list[Request]) -> None:
-    """By the request gate's rules for percentages, each user may make the requests that the demo draws."""
+    """Each user has the feature at the time of each drawn request, by percentage or as a pilot user."""
     for request in requests:
         feature = {"speech": Feature.TTS, "realtime": Feature.REALTIME}.get(request.kind.value, Feature.ASR)
         percent = quarter.percent(feature, (request.at.date() - quarter.first).days)

@@ -240,7 +240,7 @@ def real_request(db) -> LedgerEntry:
 
 @pytest.mark.parametrize("moment", ["2026-11-01T00:20:00", "2026-12-01T00:30:00", "2027-01-02T09:00:00"])
 def test_at_the_turn_of_a_month(db, moment: str) -> None:
-    """The statements of the last month are not final before all of its requests can have been settled."""
+    """The demo can be written while the last month's statements cannot be final, because requests may be unsettled."""
     now = datetime.fromisoformat(moment).replace(tzinfo=timezone.get_default_timezone())
     fill(days=40, users=40, rows=800, now=now)
     assert LedgerEntry.objects.aggregate(last=Max("created_at"))["last"] <= now

@@ -27,7 +27,7 @@ def facts(
     host: str = "http://127.0.0.1:8000",
     refused_each: int = 50,
 ) -> dict[str, Any]:
-    """Return the report data of a load of one minute, in which one of ``refused_each`` requests is refused.
+    """Return the report data of a load of one minute, in which one in every ``refused_each`` requests is refused.
 
     ``why``: the reason for the refusals.
     """

@@ -145,7 +145,7 @@ def test_csv(unpriced, capsys, tmp_path: Path) -> None:
     assert {row["fits"] for row in rows[1:]} == {"not measured"}
     assert float(rows[0]["gpus"]) >= 1
     assert float(rows[1]["audio_hour_usd"]) > 0
-    assert rows[2]["audio_hour_usd"] == ""  # people at once have no monthly use
+    assert rows[2]["audio_hour_usd"] == ""  # a number of concurrent users implies no monthly use
     file = tmp_path / "plan.csv"
     run(capsys, "--csv", str(file), "--no-phases")
     assert len(list(csv.DictReader(file.open()))) == 1
@@ -208,7 +208,7 @@ def test_machines_are_enough_and_no_more() -> None:
     assert max(case.experience.pod_utilisation.values()) <= plan.targets.utilisation
     work = sum(plan.gpu_work(case.rate, plan.use).values())
     assert work / (case.machines.gpus - 1) > 0.6  # with one GPU less they would be too busy
-    # The people in conversation by Little's law are as many as were simulated.
+    # By Little's law, as many people are in conversation as were simulated.
     assert case.experience.talking == pytest.approx(500, rel=0.1)
 
 
@@ -218,7 +218,7 @@ def test_more_users_take_more_and_cost_less_each() -> None:
     assert many.machines.gpus > few.machines.gpus
     assert many.money.month_usd > few.money.month_usd
     assert many.money.audio_hour_usd < few.money.audio_hour_usd
-    # At no amount of use is the cost below that of the machine time alone.
+    # However much is used, an hour costs more than its machine time alone.
     assert many.money.audio_hour_usd > many.money.audio_hour_floor_usd
     assert few.money.audio_hour_floor_usd == pytest.approx(many.money.audio_hour_floor_usd)
 

@@ -76,7 +76,7 @@ def test_threads_take_jobs_in_order() -> None:
 
 # --- Batches ----------------------------------------------------------------------------------------------------------
 def brute_force(arrivals: list[tuple[float, float]], time: BatchTime) -> list[float]:
-    """Return when each arrival is finished by a single server, computed batch by batch without events.
+    """Return the time at which a single server finishes each arrival, computed batch by batch without events.
 
     ``arrivals``: pairs of time and size.
     """
@@ -224,7 +224,7 @@ def test_deadlines_refuse_or_drop_units() -> None:
 
 # --- Laws that hold for every queue -----------------------------------------------------------------------------------
 def test_a_machine_with_one_core_is_an_m_g_1_queue() -> None:
-    """The mean wait of a thread equals that of the Pollaczek–Khinchine formula."""
+    """The mean wait of a job equals that of the Pollaczek–Khinchine formula."""
     chance = random.Random(5)
     clock = Clock()
     waits = []
@@ -243,7 +243,7 @@ def test_a_machine_with_one_core_is_an_m_g_1_queue() -> None:
 
 
 def test_littles_law(rates: Rates) -> None:
-    """In a closed loop with think time, the mean number of people equals the arrival rate times the mean stay."""
+    """In a closed loop, the number of users equals the throughput times the sum of response time and think time."""
     for users, think in ((30, 0.5), (30, 3.0)):
         answers = one_machine(rates, ClosedLoop(users, 120, 0.5, think_s=(think, think), warm_up_s=30), cores=2.0)
         mean = sum(answers.all()) / len(answers.all())

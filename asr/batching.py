@@ -8,9 +8,9 @@ The *context* of a unit is the length of audio, in seconds, that Whisper's encod
 
 ``inference.batcher`` fills the batches by these rules.
 
-Threads: the event loop counts ``callers``. Workers read it without a lock. If ``is_busy`` changes while a worker takes
-a batch, that batch is only smaller. If it changes between taking and running a batch, the batch runs with the new
-value's beam width.
+Threads: the event loop counts ``callers``. Workers read the number without a lock. If ``is_busy`` changes while a
+worker takes a batch, the only effect is that the batch may be smaller. If ``is_busy`` changes before the batch runs,
+the batch runs with the beam width for the new value.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from asr.checkpoint import Checkpoint
 from asr.encoding import Prepared
 from asr.tuning import Tuning
 
-#: The engine counts as busy if it has at least this many callers, both in total and for each worker. With fewer callers
-#: for each worker, the batches would be small even if all units could share a batch.
+#: The engine counts as busy if it has at least ``BUSY_CALLERS`` callers, and at least ``BUSY_CALLERS_OF_A_WORKER`` for
+#: each worker. With fewer callers for each worker, the batches would be small even if all units could share a batch.
 BUSY_CALLERS = 4
 BUSY_CALLERS_OF_A_WORKER = 2
 #: Only units with a context of at most this many seconds share batches with units of other contexts. With a longer
@@ -37,8 +37,8 @@ class Batching:
     """The batching rules of one loaded model.
 
     ``workers``: number of batches that the engine runs in parallel.
-    ``callers``: number of units that wait for a result, not counting those of admitted requests. The engine counts
-    them.
+    ``callers``: number of units that wait for a result, not counting units with ``admitted``. The engine sets this
+    number.
     """
 
     def __init__(self, checkpoint: Checkpoint, table: Tuning, workers: int) -> None:

@@ -82,10 +82,10 @@ class Checkpoint:
 
 
 def configured() -> Checkpoint:
-    """Return the checkpoint that the inference tier uses, or else the checkpoint that the settings name.
+    """Return the checkpoint that the service uses.
 
-    The inference tier's checkpoint is known once ``adopt`` has been called. ``VOICE_ASR_CONTEXT`` overrides the
-    contexts of a checkpoint that the settings name.
+    If the inference tier has reported its checkpoint (``adopt``), this is the tier's checkpoint. Otherwise, it is the
+    checkpoint that the settings name, whose contexts ``VOICE_ASR_CONTEXT`` can override.
 
     Raise ``ModelNotInstalled`` if the checkpoint that the settings name is not installed.
     """

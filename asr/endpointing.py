@@ -77,7 +77,7 @@ class Endpointer:
     A turn starts when more than ``MIN_SPEECH_MS`` of speech has arrived. It stops after ``silence_duration_ms`` of
     silence.
     Speech starts at a frame above the threshold, and ends at a frame below the threshold minus ``HYSTERESIS``. The same
-    rules apply in ``asr.segmenting``, so a turn ends where a recording would be cut.
+    rules apply in ``asr.segmenting``. So with the default settings, a turn ends where a recording would be cut.
 
     ``started_at``: number of the frame in which the speech of the latest turn began.
     """

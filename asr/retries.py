@@ -5,8 +5,8 @@ The result of one attempt is called a draft:
 - A draft is **implausible** if the unit is too short for anybody to say its text, or if the decoder reached the token
   limit.
 - A draft is **doubtful** if the unit should be decoded again with a longer encoder context. Two kinds of implausible
-  draft are not doubtful: a draft that only repeats one phrase is cut after the first occurrence of the phrase, and if
-  the unit is too short to contain a word, the text is removed.
+  draft are not doubtful, because they can be corrected without decoding. A draft that only repeats one phrase is cut
+  after the first occurrence of the phrase. The text of a unit that is too short to contain a word is removed.
 
 ``asr.whisper_engine`` decodes a doubtful unit again in the full context of 30 s. If the text is still implausible,
 ``asr.decoding`` decodes the unit once more, at a higher temperature.

@@ -109,8 +109,8 @@ def read(path: Path) -> Tuning:
 def tuning(checkpoint: Checkpoint, device: str, cores: int) -> Tuning:
     """Return the tuning for a model on this device.
 
-    Use the installation's own table if it applies, or else the table of the bundled model if it applies, or else the
-    default rules (``by_rule``).
+    Use the first table that applies: the installation's own table, then the table of the bundled model. If neither
+    applies, use the default rules (``by_rule``).
 
     Raise ``UnusableTable`` if a table is invalid, or if ``VOICE_ASR_TUNING`` names a missing file.
     """

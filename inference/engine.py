@@ -55,8 +55,8 @@ class EngineStats:
     ``largest_batch``: number of units in the largest batch so far.
     ``busy_s``: total duration of all batches in seconds.
     ``estimated_wait_s``: seconds that a unit submitted now would wait.
-    ``backlog_s``: for the most delayed of the waiting and running units, the estimated seconds from the moment at which
-    its result is needed to the moment at which the result will be ready.
+    ``backlog_s``: estimated delay, in seconds, of the most delayed of the waiting and running units. A unit's delay is
+    the time from the moment at which its result is needed to the moment at which the result will be ready.
     ``seconds_per_cost``: seconds that a unit of cost 1 takes at present; 0 before the first measurement.
     ``utilisation``: fraction of roughly the last ten seconds in which the workers ran batches, from 0 to 1.
     ``fastest_seconds_per_cost``: seconds that a unit of cost 1 takes while nothing else uses the processor; 0 if

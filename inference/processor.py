@@ -17,9 +17,9 @@ CGROUPS = Path("/sys/fs/cgroup")
 def cores() -> int:
     """Return the number of cores that this process may use.
 
-    This can be fewer than the machine has. The process may be restricted to certain cores (by ``taskset`` or the
-    Kubernetes CPU manager), and the CPU time of its container or service may be limited (by ``docker run --cpus``,
-    Kubernetes ``limits`` or systemd ``CPUQuota``). A limit of one and a half cores counts as two.
+    This can be fewer than the machine has, for two reasons. The process may be restricted to certain cores, by
+    ``taskset`` or the Kubernetes CPU manager. Or the CPU time of its container or service may be limited, by ``docker
+    run --cpus``, Kubernetes ``limits`` or systemd ``CPUQuota``. A limit of one and a half cores counts as two.
     """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([usable, *(math.ceil(limit) for limit in _cpu_limits())]))

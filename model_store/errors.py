@@ -30,7 +30,7 @@ class FilesUnavailable(ModelStoreError):
 
 
 class SourceUnreachable(FilesUnavailable):
-    """Raised when a registry or hub does not answer. The installer then asks it for no other files either."""
+    """Raised when a registry or hub does not answer. The installer then does not try it again for other files."""
 
 
 class WrongHash(ModelStoreError):

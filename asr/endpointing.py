@@ -55,7 +55,7 @@ class FrameVad:
     def probabilities(self, frames: Samples) -> npt.NDArray[np.float32]:
         """Return the probability of speech in each frame, float32 (n,).
 
-        ``frames``: float32 (n, ``FRAME``), directly after the frames of the previous call.
+        ``frames``: float32 (n, ``FRAME``). They must directly follow the frames of the previous call.
         """
         looking_back = np.vstack([self._before, frames[:-1, -_LOOK_BACK:]])
         self._before = frames[-1, -_LOOK_BACK:].copy()

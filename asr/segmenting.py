@@ -264,7 +264,7 @@ class SoundStarts:
     def find(self, samples: Samples | npt.NDArray[np.int16]) -> list[int]:
         """Return the indices in ``samples`` at which sound begins after digital silence.
 
-        ``samples``: shape (n,), directly after the samples of the previous call.
+        ``samples``: shape (n,). They must directly follow the samples of the previous call.
         """
         sounding = np.flatnonzero(samples)
         if not len(sounding):

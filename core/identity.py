@@ -36,7 +36,7 @@ class Caller:
 
     ``client_id``: primary key of the client application.
     ``client_name``: name of the client application.
-    ``user``: opaque id of the end user. If the request names no end user, it is ``key:`` and the API key's prefix.
+    ``user``: opaque id of the end user. If the request names no end user, it is ``key:`` followed by ``key_prefix``.
     ``key_prefix``: first characters of the API key; None if the caller has a token instead of a key.
     ``rate_key``: identifies this caller's counter for the rate limit.
     ``is_bound``: whether the credential is a client secret (``gateway.client_secrets``), which is valid for this end

@@ -92,7 +92,7 @@ def ray(
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
     }
     if not LOSES_HEADS:  # a run that loses heads keeps Ray's default of 10 s
-        # After a burst, the router takes a replica for busy for so long, and does not ask it for its state.
+        # After a burst, the router considers a replica busy for this long, without asking for its state.
         settings["RAY_SERVE_QUEUE_LENGTH_CACHE_TIMEOUT_S"] = "1"
     with ray_tier(tmp_path_factory.mktemp("tier"), **settings) as running:
         yield running
@@ -252,7 +252,7 @@ async def test_kills_lose_nothing(
             await served_more()
             await tell("Ray's Redis killed, which stops the head", since)
             since = time.monotonic()
-            ray.head.kill()  # the processes that are left
+            ray.head.kill()  # kills the processes that are left
             await asyncio.to_thread(ray.redis.start)
             ray.head.start()
             await replaced("asr", victim)

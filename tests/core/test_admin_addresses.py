@@ -17,7 +17,7 @@ IDS = ("999999", "abc", "9" * 30, "_00")
 
 
 def addresses(patterns: list[Any], prefix: str = "") -> Iterator[str]:
-    """Yield the admin's paths that contain an id, with a placeholder in its place."""
+    """Yield the admin's paths that contain an id, each with a placeholder instead of the id."""
     for entry in patterns:
         route = prefix + str(entry.pattern)
         if hasattr(entry, "url_patterns"):

@@ -52,7 +52,7 @@ def _rows_everywhere(django_db_setup, django_db_blocker) -> Iterator[None]:
 
 @pytest.fixture
 def something_everywhere(_rows_everywhere: None, db) -> None:
-    """At least one row in every table, which the tests of a class share."""
+    """At least one row in every table that has an admin page, shared by the tests of a class."""
 
 
 def fill_everything() -> None:

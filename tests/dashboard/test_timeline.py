@@ -1,4 +1,4 @@
-"""The timeline on the admin's first page: all events in one list, and whether anybody was notified."""
+"""The timeline on the admin's first page: which events it lists, and who was notified of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write users, use and alerts into the database of a service, as after an ordinary day.
+"""Write users, usage and alerts to the database of a service, as after an ordinary day.
 
     VOICE_STATE_DIR=... python -m tests.e2e.filling people|day|steady|rush
 
@@ -24,12 +24,12 @@ STEP = timedelta(minutes=5)
 
 
 def fill(service: Served, what: str) -> None:
-    """Write data into the database of a running service.
+    """Write data to the database of a running service.
 
     ``what`` is one of these:
 
     - ``people``: an operator and a product manager;
-    - ``day``: also past use, current load, an alert that will fire, and a running ramp;
+    - ``day``: also past usage, current load, an alert that will fire, and a running ramp;
     - ``steady``: the same as ``day``, without the ramp;
     - ``rush``: so many additional users that a critical alert fires.
     """
@@ -150,7 +150,7 @@ def _load(moment: datetime) -> float:
 
 
 def make_traffic(now: datetime) -> None:
-    """Write requests from ten minutes before ``now`` to ten minutes after it, and a month of use with its costs."""
+    """Write requests from ten minutes before ``now`` to ten minutes after it, and a month of usage, with costs."""
     from django.db import transaction
 
     from core.models import ApiKey, ClientApplication

@@ -115,7 +115,7 @@ async def test_no_page_is_wider_than_the_screen(service: Served, cookies: Storag
                 assert await page.evaluate(CUT_OFF) == [], address
 
 
-# Finds text that overflows its box without a way to scroll to it.
+# Finds text that overflows its box and cannot be reached by scrolling.
 CUT_OFF = """
   [...document.querySelectorAll(".tile b, .list td, .list th, .score td, .score th, .funnel b, .readout b")]
     .filter((one) => one.offsetParent && getComputedStyle(one).display !== "inline")

@@ -23,7 +23,7 @@ from usage.models import LedgerEntry
 from usage.plans import Plan
 from voiceproject import asgi
 
-# Paths for monitoring and for browsers, not for API callers. Those that show more than health have their own login.
+# Paths for monitoring and for browsers, not for API callers. The admin has its own login; the others show no user data.
 NOT_FOR_CALLERS = {"healthz", "readyz", "metrics", "schema/", "docs/", "admin/"}
 # Pages for staff who sign in. The tests find every address below them; other callers are redirected to the login.
 FOR_SIGNED_IN_PEOPLE = {"dashboard/"}

@@ -36,7 +36,7 @@ def test_damaged_files_are_decoded_or_refused_with_little_memory(tmp_path: Path)
     originals = seeds()
     answers: Counter[str] = Counter()
     slowest_s = most_mib = 0.0
-    left_mib: list[float] = []  # growth above the level at rest, after each tenth of the files
+    left_mib: list[float] = []  # growth since the service was at rest, after each tenth of the files
     with served(tmp_path, VOICE_ASR_MODEL="") as service, httpx.Client(base_url=service.url, timeout=MAX_S) as client:
         pid = service.process.pid
         for original in originals[:WARM]:

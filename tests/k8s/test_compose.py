@@ -43,7 +43,7 @@ GIVEN = {"VOICE_HOST_NAME": "voice.example.com", "SECRET_KEY": "only-for-this-te
 
 
 def filled(text: str, **given: str) -> str:
-    """Substitute variables as Compose does. A variable that is not in ``given`` has its default, or is empty."""
+    """Substitute variables as Compose does. A variable that is not in ``given`` gets its default, or else is empty."""
 
     def value(match: re.Match[str]) -> str:
         default = re.search(r":?-([^}]*)\}", match[0])

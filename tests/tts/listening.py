@@ -11,7 +11,7 @@ from tts.encoding import SAMPLE_RATE, Samples
 
 
 def heard(data: bytes) -> tuple[str, Samples]:
-    """Return FFmpeg's name of the container, and the audio as mono int16 at ``SAMPLE_RATE``."""
+    """Return FFmpeg's name for the container, and the audio as mono int16 samples, shape (n,), at ``SAMPLE_RATE``."""
     with av.open(io.BytesIO(data), "r") as container:
         resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE)
         frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]

@@ -33,9 +33,9 @@ class _NothingToDrain:
 
 @pytest.fixture
 async def undrained(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Stop the regular draining of the ledger's spool by a service that other tests have started in this process.
+    """Keep a service that other tests have started in this process from draining the ledger's spool.
 
-    Draining settles the spooled entries every second, and then notes that the database is available.
+    Every second, it would settle the spooled entries and note that the database is available.
     """
     with monkeypatch.context() as patched:
         patched.setattr(ledger_writer, "ledger", _NothingToDrain)

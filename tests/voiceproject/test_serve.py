@@ -1,4 +1,4 @@
-"""``manage.py serve`` as a process: it starts, prints instructions, survives outages of its dependencies, and stops."""
+"""``manage.py serve`` as a process: it starts or says why it cannot, prints instructions, and stops."""
 
 from __future__ import annotations
 

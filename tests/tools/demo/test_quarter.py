@@ -1,4 +1,4 @@
-"""The demo quarter before it is written: drawn from a seed, with use that is plausible in Malaysia."""
+"""The demo quarter before it is written: it follows from a seed, and its usage is plausible for Malaysia."""
 
 from __future__ import annotations
 

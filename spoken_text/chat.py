@@ -1,4 +1,4 @@
-"""Rules that write out the abbreviations of chat messages, mostly Malay: "yg" becomes "yang", "xde" "tak ada"."""
+"""Rules that write out abbreviations in chat messages, mostly Malay ("yg" for "yang", "xde" for "tak ada")."""
 
 from __future__ import annotations
 

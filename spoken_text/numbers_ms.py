@@ -11,7 +11,7 @@ _SCALES = ((10**12, "trilion"), (10**9, "bilion"), (10**6, "juta"))
 def cardinal(number: int) -> str:
     """Return a number in words. ``number`` is from 0 to 10**15 - 1.
 
-    Zero is "sifar"; its other name, "kosong", is used only for digits read one by one.
+    Zero is "sifar". Its other name, "kosong", is used where digits are read one by one.
     """
     if number == 0:
         return "sifar"

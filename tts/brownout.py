@@ -1,4 +1,4 @@
-"""Brown-out: decide when eSpeak NG speaks instead of the neural engine (Kokoro), and with which of its voices.
+"""Brown-out: decide when eSpeak NG speaks instead of the neural engine (Kokoro), and choose the eSpeak NG voice.
 
 - If the neural engine is too busy when a reply begins, eSpeak NG speaks the whole reply (``is_browned_out``).
 - If the neural engine did not load, eSpeak NG speaks all replies.
@@ -120,7 +120,7 @@ def fallback_unit(unit: SpeechUnit) -> SpeechUnit:
 
 
 class _LogGate:
-    """Allows at most one log entry in ``_LOG_EVERY_S`` seconds. Each reply during a brown-out would log the message."""
+    """Limits a log message, which every reply in a brown-out repeats, to one entry in ``_LOG_EVERY_S`` seconds."""
 
     def __init__(self) -> None:
         self._last = -_LOG_EVERY_S

@@ -106,7 +106,7 @@ def describe(source: str) -> ModelSource:
 
 
 def commercial_use(license_name: str | None) -> bool | None:
-    """Return whether a licence allows commercial use, or None if the licence is unknown."""
+    """Return whether a licence allows commercial use, or None if this is not known."""
     name = (license_name or "").lower().replace(" ", "-")
     if "cpml" in name or "-nc" in name:
         return False
@@ -277,7 +277,7 @@ def _about(folder: Path) -> Mapping[str, Any]:
 
 
 def _published_license(name: str) -> str | None:
-    """Return the published licence of a model in Coqui's list, or None if it is not known. Do not import Coqui."""
+    """Return the published licence of a model in Coqui's list, without importing Coqui; None if it is not known."""
     if "/fairseq/" in name:  # Meta's MMS models
         return "CC-BY-NC-4.0"
     package = importlib.util.find_spec("TTS")

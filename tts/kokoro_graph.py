@@ -7,7 +7,7 @@ value in the whole sentence. The following is changed (docs/voice-measurements.m
 - **Convolutions.** onnxruntime computes ``ConvInteger`` without the processor's instructions for 8-bit products (VNNI,
   AMX), so an int8 convolution takes as long as a float convolution. A matrix product does use these instructions, so
   each convolution is replaced by a matrix product with signed weights (``tts.kokoro_convolutions``). On processors
-  without these instructions, intermediate sums of such a product overflow, so the convolutions stay as they are.
+  without these instructions, intermediate sums of such a product can overflow, so the convolutions stay as they are.
 - **Rounding.** The rounding of the inputs is audible only in the convolutions that match ``FINE_INPUTS``. Their inputs
   get 16 bits if the convolution becomes a matrix product, and stay float32 otherwise.
 - **Slow operators** are replaced by faster ones (``tts.kokoro_operators``).
@@ -121,7 +121,7 @@ class _Graph:
         return users[0] if len(users) == 1 else None
 
     def _bias_chain(self, name: str) -> Iterator[Message]:
-        """Yield the nodes that round a bias, from last to first. The first node divides the bias by its scale.
+        """Yield the nodes that round a bias, in reverse order. The last of them divides the bias by its scale.
 
         ``name``: the name of the rounded bias.
         """
@@ -133,7 +133,7 @@ class _Graph:
 
 
 def _edit(graph: Message, products: bool, fine: re.Pattern[str]) -> int:
-    """Replace the graph's int8 convolutions and slow operators. Return the number of convolutions replaced."""
+    """Replace int8 convolutions and slow operators. Return the number of convolutions; if 0, nothing is replaced."""
     finder = _Graph(graph)
     replacements: dict[str, Replacement] = {}
     candidates: set[str] = set()  # the outputs of nodes that may no longer be used
@@ -172,7 +172,7 @@ def _in_place_of(node: Message, replacements: Mapping[str, Replacement]) -> list
 
 
 def _without_unused(nodes: list[Message], candidates: set[str], results: set[str]) -> list[Message]:
-    """Return the nodes without those that have become superfluous, because nothing uses their outputs.
+    """Return the nodes, without those whose outputs are no longer used.
 
     ``nodes``: in the order of computation.
     ``candidates``: names of the outputs of the nodes that may be left out.

@@ -1,7 +1,7 @@
 """Turn Mandarin text into phonemes, in the notation that Kokoro's Mandarin voices were trained on.
 
-pypinyin turns the characters into pinyin. Its dictionary of phrases gives the right reading of most characters that
-have several. An arrow in each syllable marks its tone: → first, ↗ second, ↓ third, ↘ fourth. The neutral tone has none.
+pypinyin turns the characters into pinyin. If a character has several readings, its dictionary of phrases usually gives
+the right one. An arrow in each syllable marks the tone: → first, ↗ second, ↓ third, ↘ fourth, no arrow for neutral.
 """
 
 from __future__ import annotations

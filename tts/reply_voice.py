@@ -101,7 +101,7 @@ class ReplyVoice:
         ``unit``: made by the method ``unit``.
 
         All other errors of the engines propagate. The neural engine's ``OverCapacity`` propagates too if brown-out is
-        off or the unit had been admitted.
+        off or if ``unit.admitted`` is set.
         """
         if self.degraded and unit.voice.engine == NEURAL:
             unit = fallback_unit(unit)

@@ -155,9 +155,9 @@ class SpeechFile:
 
 
 async def speech_file(request: SpeechRequest) -> SpeechFile:
-    """Return the audio file for a request. A short or cached file is complete; ``body`` makes a longer one.
+    """Return the audio file for a request.
 
-    Errors of the engine propagate.
+    A short or cached file is complete. A longer file is made while ``body`` is read. Errors of the engine propagate.
     """
     file = await planned_file(request)
     await file.make_if_short()

@@ -51,7 +51,7 @@ class SpeechCodec:
         return {"voices": [_fields(voice) for voice in self._voices()]}
 
     def samples(self) -> list[SpeechUnit]:
-        """Return a unit with one word for each of the engine's models, spoken by the model's first voice."""
+        """Return one unit for each of the engine's models: a single word, spoken by the model's first voice."""
         firsts = {voice.model: voice for voice in reversed(self._voices())}
         return [SpeechUnit(text="satu", voice=voice, language=voice.language) for voice in firsts.values()]
 

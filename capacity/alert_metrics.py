@@ -2,8 +2,8 @@
 
 The values are the forecast of the month's cost, and users, GPU load, errors and response times in the last 5 minutes.
 
-Response times and errors are read from the ledger, which records every request of every process exactly once. This
-takes a few indexed queries every 15 s, and does not slow down requests.
+Response times and errors are read from the ledger, which records every request of every process exactly once.
+Reading them takes a few indexed queries every 15 s, and does not slow down requests.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Readings:
     def of(self, rule: Rule) -> float | None:
         """Return the value of the rule's metric.
 
-        Return None if there is no data or, for errors and response times, fewer than ``Rule.least_requests`` requests.
+        Return None if there is no data. Errors and response times also need at least ``Rule.least_requests`` requests.
         """
         match Metric(rule.metric):
             case Metric.USERS:

@@ -219,7 +219,7 @@ class Leases:
                 await self._publish(Presence())
 
     async def _beat(self) -> None:
-        """Publish the served end users at every heartbeat. End when nobody is served and no lease is left."""
+        """Publish the served end users at every heartbeat. End when nobody is served and the lease is withdrawn."""
         while True:
             await asyncio.sleep(beat_s())
             try:

@@ -96,8 +96,8 @@ def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
 def peak(first: date, last: date) -> Users | None:
     """Return the peak of concurrent users from ``first`` to ``last`` inclusive, or None if nothing was measured.
 
-    Each of the three numbers has its own peak, so they may be from different hours. Pages that show the peak of a whole
-    range call this function, so that they agree.
+    The peaks of speech to text, of text to speech and of both together may be from different hours. Pages that show the
+    peak of a whole range call this function, so that they all show the same numbers.
     """
     start = start_of(first)
     end = start_of(last + timedelta(days=1))

@@ -104,7 +104,7 @@ def chart(title: str, unit: str, curves: Sequence[Curve], *, limits: Sequence[tu
 
 
 def _axis(highest: float) -> Axis:
-    """Return an axis from 0 to a round number not below ``highest``, with about four steps."""
+    """Return an axis from 0 to a round number of at least ``highest``, with about four steps."""
     if highest <= 0:
         return Axis(1.0, 0.25, 2)
     size = 10 ** math.floor(math.log10(highest / 4))

@@ -2,7 +2,7 @@
 
 A notification is queued in the transaction that changes the alert, and another thread sends it. An evaluation therefore
 never waits for a mail server, and no notification is lost if the process ends before it is sent. Failed deliveries are
-retried, up to ``MAX_ATTEMPTS`` attempts.
+retried, up to ``MAX_ATTEMPTS`` attempts, unless a retry would fail too.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _put(alert: Alert | None, subject: str, text: str, due_at: datetime) -> list
 def send_test(now: datetime, by: str) -> list[Delivery]:
     """Queue a test notification for every receiver, and attempt each delivery immediately. Return the deliveries.
 
-    Their states show the results of the attempts. A failed delivery stays in the queue and is retried like any other.
+    Their states show the results of the attempts. A failed delivery is retried later, like that of an alert.
     """
     text = f"A test of the voice service's notifications, sent by {by} at {_time(now)}. Nothing is wrong."
     deliveries = _put(None, "[voice] Test notification", text, now)

@@ -93,7 +93,7 @@ def measured_use(now: datetime) -> MeasuredUse:
 def _active_now(first: date, today: date) -> int | None:
     """Return the number of users active in the last 30 days, from the counts that the dashboard uses.
 
-    These counts include today, but may be missing just after an update of the service. In this case, return the newest
+    These counts include today, but may be missing just after an update of the service. In that case, return the newest
     ``ActiveUsers`` count since ``first``, or None.
     """
     if active := sum(one.month for one in activity.active_by_client(today).values()):

@@ -10,7 +10,7 @@ from core.audit import Audited
 class Phase(Audited):
     """A growth phase: a range of use, and the machines and cost that it needs.
 
-    An upper limit of None means no limit. If the numbers of GPUs or pods are None, these are scaled automatically.
+    An upper limit of None means no limit. If the numbers of GPUs or pods are None, they are scaled automatically.
     """
 
     recorded = (

@@ -1,7 +1,7 @@
 """The tables of alert rules, alerts and notifications.
 
-Migration 0002 creates the default rules, such as a critical alert above a p95 of 5 s. Operators can change them in the
-admin. ``k8s/monitoring/rules.yaml`` repeats the defaults for Prometheus.
+Migrations 0002 and 0004 create the default rules, such as a critical alert above a p95 of 5 s. Operators can change
+them in the admin. ``k8s/monitoring/rules.yaml`` repeats the defaults for Prometheus.
 """
 
 from __future__ import annotations

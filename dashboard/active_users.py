@@ -67,7 +67,7 @@ class Funnel:
     """Numbers of end users, from all chat users down to daily voice users. Each group contains the next one.
 
     ``eligible``: the reported number of chat users, or ``enabled`` if that is larger.
-    ``enabled``: users who have any part of voice (with a feature filter: that part) under the current roll-out, or
+    ``enabled``: users who have any part of voice (or, with a feature filter, that feature) under the current roll-out;
     ``month`` if that is larger.
     ``month``: users active in the last 30 days.
     ``week``: users active in the last 7 days.

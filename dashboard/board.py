@@ -52,7 +52,7 @@ class Tile:
 
 
 class Board:
-    """The data of the whole page. Each part is queried once, when it is first needed."""
+    """The data of the whole page. Each part is queried when it is first needed."""
 
     def __init__(self, span: DateRange, filters: Filters = ALL) -> None:
         self.span = span
@@ -240,7 +240,7 @@ class Board:
         return Tile(_("Active users"), f"{users:,}", note, self._change_of_active(window), about="active users")
 
     def _change_of_active(self, window: str) -> float | None:
-        """Return the relative change of active users between the last finished day and the same day one period before.
+        """Return the relative change in active users on the last finished day, compared with one period earlier.
 
         ``window``: "day", "week" or "month".
         """

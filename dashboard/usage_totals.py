@@ -96,7 +96,7 @@ class UsageTotals:
 
         ``day``: None means the whole range.
 
-        Return None if there are fewer than ``ENOUGH_REQUESTS`` such requests.
+        Return None if fewer than ``ENOUGH_REQUESTS`` requests count.
         """
         days = self._codes.values() if day is None else [self.codes_of(day)]
         counted = [(code, number) for codes in days for code, number in codes.items() if code not in REFUSALS]

@@ -129,7 +129,7 @@ def catalogues() -> list[Path]:
 
 
 def problems() -> list[str]:
-    """Return a line for each problem of the catalogues, and for each error message that is not marked in the code."""
+    """Return a line for each problem in the catalogues, and for each error message that is not marked in the code."""
     return [*unmarked(), *(problem for path in catalogues() for problem in _problems(path))]
 
 

@@ -5,8 +5,8 @@
 The parts are:
 
 - asr, tts: the throughput of HTTP requests, compared with that of direct engine calls;
-- recorded: this service compared with a plain faster-whisper server, on recorded human speech. The environment variable
-  ``BENCH_RECORDINGS`` names the folder of the recordings;
+- recorded: this service compared with a plain faster-whisper server, on recorded human speech from the folder that the
+  environment variable ``BENCH_RECORDINGS`` names;
 - plain: the same comparison on synthetic speech;
 - goodput: the number of requests that are answered in time under overload;
 - live: live recognition and live speech.

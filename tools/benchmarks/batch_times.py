@@ -145,7 +145,7 @@ def _speech(file: bytes, checkpoint: Any) -> Any:
 def _texts() -> list[str]:
     """Return sentences of normal, half and double length in turn.
 
-    The lengths differ, because otherwise the fixed time of a batch could not be told apart from the time that grows
+    The lengths differ, because otherwise the fixed time of a batch could not be separated from the time that grows
     with the length.
     """
     texts = []

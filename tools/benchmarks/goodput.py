@@ -6,8 +6,8 @@ Goodput is the number of requests per second that succeed within ``load.IN_TIME_
 
 - A closed loop: each caller waits for an answer before it asks again. The number of callers is one, two and four times
   the number that keeps the server busy.
-- An open loop: requests arrive at random times and do not slow down when the server does. Their rate is one, two and
-  four times the best goodput of the closed loop.
+- An open loop: requests arrive at random times, whether or not the server keeps up. Their rate is one, two and four
+  times the best goodput of the closed loop.
 
 The output shows each goodput, and its ratio to the highest one.
 """

@@ -2,9 +2,9 @@
 
     python -m tools.benchmarks.plain_comparison [seconds]
 
-Both get the same weights, clips and number of callers, one after the other. The plain server gets the numbers of
-threads and workers that were fastest in a short trial. Word error rates are compared on the clips that both servers
-transcribed.
+The servers are measured one after the other, with the same weights, clips and number of callers. The plain server gets
+the numbers of threads and workers that were fastest in a short trial. Word error rates are compared on the clips that
+both servers transcribed.
 """
 
 from __future__ import annotations

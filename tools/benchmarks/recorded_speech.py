@@ -10,7 +10,7 @@ line of which has ``audio``, ``language`` and ``text``.
 Speed is measured on clips of ``SHORTEST_S`` to ``LONGEST_S`` seconds, cut at the pauses that voice activity detection
 finds. There are two sets of clips: clean clips only, and clean clips together with variants that have noise, music or a
 second speaker. Word error rates are compared on whole recordings. Both servers use the same weights and compute type
-(``VOICE_ASR_COMPUTE_TYPE``, int8 by default).
+(``VOICE_ASR_COMPUTE_TYPE``; by default int8 on a CPU).
 """
 
 from __future__ import annotations

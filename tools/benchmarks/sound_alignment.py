@@ -1,6 +1,6 @@
 """Count which Malay sounds of a voice are recognised, by aligning each spoken sentence with its transcript.
 
-The counts are only good for comparing voices. They do not measure pronunciation, because spelling differs from sound,
+Use the counts only to compare voices. They do not measure pronunciation, because spelling differs from sound,
 and because the speech recogniser also makes mistakes.
 """
 

@@ -144,7 +144,7 @@ def _write_feedback(requests: list[Request], counts: Counts) -> None:
 
 
 def _date_feedback(since: datetime) -> None:
-    """Give corrections and ratings the time of their request. Only demo requests from ``since`` on are included."""
+    """Set the time of corrections and ratings to that of their requests, for demo requests since ``since``."""
     made = LedgerEntry.objects.filter(pk=OuterRef("entry_id")).order_by().values("created_at")[:1]
     ours = {"entry__client__description__endswith": MADE_BY, "entry__created_at__gte": since}
     corrections = Correction.objects.filter(**ours).values("pk")

@@ -26,7 +26,7 @@ class Person:
     ``is_pilot``: whether the user is in the pilot. Users in the pilot always have voice.
     ``joined``: index of the day on which the user first uses voice.
     ``left``: index of the first day after the user's last use.
-    ``rate``: how much the user asks for, relative to other users.
+    ``rate``: how many requests the user makes, relative to other users.
     ``language``: the user's language.
     ``plus_from``: the day from which the user has the plan ``plus``; None if the user never has it.
     """

@@ -56,7 +56,7 @@ class Watch:
 
     ``processes``: the processes, by start time.
     ``readings``: the process of each reading, in order; None where the reading failed.
-    ``problem``: why the last failed reading failed.
+    ``problem``: the cause of the most recent failed reading; "" if none failed.
     """
 
     def __init__(self, url: str, duration_s: float) -> None:

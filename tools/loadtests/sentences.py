@@ -68,7 +68,7 @@ _STRIDE = 7_919  # coprime to NUMBER, so no sentence is repeated; consecutive se
 
 
 def sentence(number: int) -> str:
-    """Return the sentence with this number. From ``NUMBER`` on, sentences repeat with a ticket number added."""
+    """Return the sentence with this number. After ``NUMBER`` sentences, they repeat with a ticket number added."""
     turn, number = divmod(number, NUMBER)
     rest = number * _STRIDE % NUMBER
     words = []

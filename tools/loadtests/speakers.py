@@ -67,7 +67,7 @@ class Espeak:
 class Kokoro:
     """Speaks with Kokoro's voices in turn. Each sentence is synthesised once and then cached in a folder.
 
-    Cached sentences must not outlive a change of the model or of the code that runs it. Each ``Kokoro`` object
+    Cached sentences must not outlive a change to the model or to the code that runs it. Each ``Kokoro`` object
     therefore synthesises a reference sentence, whose samples are part of every cache key.
 
     ``directory``: the folder of the model's files.

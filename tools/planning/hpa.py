@@ -178,7 +178,7 @@ class Autoscaler:
 
     ``specification``: the specification of the HPA.
     ``_recommended``: times and recommended numbers of pods, for the stabilisation windows.
-    ``_changes``: times and changes of the number of pods, for the policies.
+    ``_changes``: times of changes, and by how many pods the number changed, for the policies.
     """
 
     specification: Specification

@@ -14,7 +14,7 @@ def _lines(name: str) -> list[str]:
 
 
 def held_out() -> list[str]:
-    """Return the sentences that are not used in training. The error rates in the model card are measured on them."""
+    """Return the sentences that are not used in training. The model card has error rates for them."""
     return _lines("heldout.txt")
 
 

@@ -1,4 +1,4 @@
-"""Speak the held-out sentences into a folder of recordings, from which ``manage.py evaluate_asr`` measures accuracy.
+"""Make recordings of the held-out sentences with eSpeak NG, so that ``manage.py evaluate_asr`` can measure accuracy.
 
 ``python -m tools.training.heldout var/heldout`` uses the default voice at normal speed and pitch. ``--all-voices``
 draws random voices, speeds, pitches, noise and echo, as training does. A ``manifest.jsonl`` lists the recordings and

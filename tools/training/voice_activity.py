@@ -1,4 +1,4 @@
-"""Write ``asr/silero/voice_activity.onnx``: faster-whisper's copy of Silero VAD, rewritten for many frames at once.
+"""Write ``asr/silero/voice_activity.onnx``: faster-whisper's copy of Silero VAD, rewritten to be faster.
 
     python -m tools.training.voice_activity
 

@@ -80,7 +80,7 @@ def resolve(name: str | None, task: Task) -> ModelCard:
     """Return the model with this name or alias; the default model if ``name`` is None or empty.
 
     Raise ``ApiError`` 404 for any other name. But if ``VOICE_UNKNOWN_MODELS`` is "default", return the default model
-    for an unknown name in OpenAI's form.
+    for an unknown name that begins with ``gpt-``, ``whisper-`` or ``tts-``.
     """
     cards = offered(task)
     if not name:

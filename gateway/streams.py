@@ -99,7 +99,7 @@ async def stream_slot(caller: Caller, user: str) -> AsyncIterator[None]:
     """Count one more open stream of the user while the block runs.
 
     Raise ``ApiError`` 429 if the user already has ``VOICE_STREAMS_PER_USER`` streams. There is no limit while Redis is
-    unavailable. Connections without an end user are not limited either, because they may belong to many people.
+    unavailable. Connections that name no end user are not limited either, because they may belong to many people.
     """
     limit = settings.VOICE_STREAMS_PER_USER
     unnamed = user == f"key:{caller.key_prefix}"

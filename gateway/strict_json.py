@@ -38,10 +38,10 @@ class JsonParser(JSONParser):
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object as a dict. Raise ``ParseError`` if two of its values have the same name.
+    """Return a JSON object as a dict. Raise ``ParseError`` if a name occurs more than once.
 
-    Python keeps the last of these values, but other programs may keep the first. So a program could check one value and
-    the next program use another.
+    Python would keep the last value of such a name, but other programs may keep the first. So the value that one
+    program has checked might not be the value that another program uses.
     """
     values = dict(pairs)
     if len(values) < len(pairs):

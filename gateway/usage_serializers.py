@@ -44,7 +44,7 @@ class KindTotals(serializers.Serializer[dict[str, Any]]):
 
 
 class QuotaAnswer(serializers.Serializer[dict[str, Any]]):
-    """A quota for this month. Audio is counted in seconds of recognised speech. A limit of null means unlimited."""
+    """A quota for this month. The unit of audio is the second. A limit of null means that there is no limit."""
 
     measure = serializers.ChoiceField(choices=[measure.value for measure in Measure])
     unit = serializers.ChoiceField(choices=["seconds", "characters"])

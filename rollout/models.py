@@ -55,8 +55,8 @@ class Flag(Audited):
     """Rules for who has voice (the flag ``VOICE``) or one part of it (``Feature``). ``rollout.policy`` applies them.
 
     ``percent``: percentage of all end users. For voice, None means nobody. For a part, None means all who have voice.
-    ``kept_percent``: percentage of end users who were selected in the part's earlier queue, before there was one flag
-    for voice as a whole. They keep the part.
+    ``kept_percent``: for a part, the percentage of end users whom the part's own queue (``rollout.percentage``)
+    selected before there was one flag for voice as a whole. They keep the part.
 
     The database columns of ``percent`` and ``kept_percent`` have other names, because processes of release 0.2 read a
     column ``percent``, and must keep working while an upgrade replaces them.

@@ -38,7 +38,7 @@ _END_SUBJECTS = frozenset("itu ini tersebut".split())
 _BIND = frozenset(
     "tidak belum bukan perlu mahu ingin nak hendak dapat mesti harus sedang pernah cuba mula sangat".split()
 )
-# Chinese words that begin a phrase. Chinese is written without spaces, so all are words that are no part of another.
+# Chinese words that begin a phrase. Chinese has no spaces, so only words that are not part of other words are listed.
 _HAN_BEGIN_PHRASES = re.compile(
     "(?:我们|你们|他们|她们|它们|咱们|因为|所以|但是|可是|不过|如果|虽然|而且|并且|或者|以及|然后|接着|同时|由于|为了|"
     "还有|只要|只有|除了|关于|根据|按照|可以|应该|必须|需要|已经|正在|一起|一直|马上|首先|其次|最后|这个|那个|这些|那些)+"

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 KBIT_PER_SECOND = 64
-# LAME's quality setting from 0 (best) to 9 (fastest). Lower values do not improve speech: 5 takes twice the time.
+# LAME's quality setting from 0 (best) to 9 (fastest). Lower values do not improve speech, but 5 takes twice the time.
 _QUALITY = 7
 
 _FRAME_SAMPLES = 576  # MPEG-2 layer III at 24 kHz and 64 kbit/s

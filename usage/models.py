@@ -112,7 +112,7 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
 
 
 class LedgerEntry(AppendOnlyModel):
-    """One request for speech recognition or synthesis, whatever its outcome. ``usage.entry.Entry`` lists the fields.
+    """One request for speech recognition or synthesis, whatever its outcome. For the fields, see ``usage.entry.Entry``.
 
     The amounts of a row are never changed. To correct a mistake, staff add a counter-entry (``usage.counter_entry``): a
     row with a negative amount, whose ``counters`` field refers to the original row. Both rows have the same time, so

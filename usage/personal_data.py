@@ -6,9 +6,9 @@ A pseudonym replaces the end user's id:
   the service's secret key.
 - ``erase`` uses a random pseudonym, which cannot be traced back.
 
-Both also empty the request ids of the changed rows, because callers choose these ids and may put a name in them, and
-shorten the notes of counter-entries to the day and the author. Amounts are not changed, so totals need no recount. Ids
-that begin with ``key:`` stand for an API key and not for a person, so ``prune`` leaves them unchanged.
+Both also empty the request ids of the changed rows, because callers choose these ids and may put a name in them. And
+both shorten the notes of counter-entries to the day and the author. Amounts are not changed, so totals need no recount.
+Ids that begin with ``key:`` stand for an API key and not for a person, so ``prune`` leaves them unchanged.
 """
 
 from __future__ import annotations

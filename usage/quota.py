@@ -187,7 +187,7 @@ def _plan_and_counts(
 
 
 class OfflineQuota:
-    """Grants units while the database is unavailable, up to the number that remained when it was last read."""
+    """Grants units while the database is unavailable, up to the number that remained in the last account read."""
 
     def __init__(self) -> None:
         self._granted: TTLCache[tuple[int, str, Measure], tuple[QuotaStatus, int]]

@@ -156,7 +156,7 @@ class DailyActive(ByFeatureAndLanguage):
 
 
 class CohortWeek(ByFeatureAndLanguage):
-    """The number of people who were served in the week ``week`` and for the first time in the week ``first``."""
+    """The number of people who were first served in the week ``first`` and were also served in the week ``week``."""
 
     first = models.DateField(help_text="Its Monday")
     week = models.DateField(help_text="Its Monday")
@@ -195,7 +195,7 @@ class Consumption(models.Model):
 
     @classmethod
     def serves_many(cls, client_id: int) -> bool:
-        """Return True if the client application has named an end user in any of its requests.
+        """Return True if the client application has named an end user in any request that used or reserved quota.
 
         Its API key is then assumed to serve many end users, so a request for a browser token must name the end user.
         """

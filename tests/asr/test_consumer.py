@@ -197,7 +197,7 @@ async def test_browser_tokens(server_address: str, api: httpx.AsyncClient) -> No
             await client.until("ready")
     assert client.connection.subprotocol is None
     assert {row.user for row in await rows()} == {"aminah"}
-    # The token is valid for sockets only.
+    # The token is valid for sockets and for querying availability, but not for other requests.
     refused = await api.get("/v1/models", headers={"Authorization": f"Bearer {token}"})
     assert refused.status_code == 401
 

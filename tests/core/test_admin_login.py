@@ -1,4 +1,4 @@
-"""Password guessing is limited by address and by user name. Speech requests are not affected."""
+"""Logging in to the admin: password guessing is limited by address and by user name, and cookies are protected."""
 
 from __future__ import annotations
 

@@ -87,4 +87,4 @@ async def test_a_browser_can_query_availability(stranger: httpx.AsyncClient, api
     answer = await stranger.get("/v1/voice/availability", headers=headers)
     assert (answer.status_code, answer.json()["user"]) == (200, "aminah")
     refused = await stranger.post("/v1/audio/speech", json={"input": "Hai."}, headers=headers)
-    assert refused.status_code == 401  # the token is valid for nothing else
+    assert refused.status_code == 401  # for other requests, the token is not valid

@@ -1,4 +1,4 @@
-"""The admin pages of the usage app: who may view and change them, and that each change asks for confirmation."""
+"""The admin pages of the usage app: who may view and change what, and that actions on a row ask for confirmation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report is a single HTML file that any browser can open."""
+"""The report is a single HTML file that needs no other files."""
 
 from __future__ import annotations
 

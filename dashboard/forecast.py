@@ -1,7 +1,7 @@
 """Forecast the effects of changing a flag's percentage: end users, peak of concurrent users, machines and cost.
 
-The forecast peak is proportional to the peak measured in the last 30 days. Without measurements, it is taken from the
-growth phases (``capacity.phases``).
+The forecast peak is proportional to the peak measured in the last 30 days. If there are no measurements, or nobody has
+voice yet, it is taken from the growth phases (``capacity.phases``).
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def fate(
     work_ms = (170 + 0.055 * audio_ms) * slow if is_heard else (140 + 2.6 * characters) * slow
     total_ms = queue_ms + round(work_ms)
     if is_live:
-        total_ms += audio_ms if is_heard else round(characters * 65)  # as long as the talking or listening
+        total_ms += audio_ms if is_heard else round(characters * 65)  # as long as the user talks or listens
     if rng.random() < LEFT:
         part = rng.random() if is_live or not is_heard else 0.0  # the part of the stream before the cancellation
         total_ms = round(total_ms * (0.3 + 0.6 * rng.random()))

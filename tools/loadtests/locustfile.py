@@ -1,8 +1,8 @@
 """The load generator: a Locust file that runs in a separate process without Django.
 
 Each Locust user is one end user with a separate connection. The user makes a request of one of the four kinds, thinks,
-and makes the next request. After a refusal (429, 503) the user waits as long as ``Retry-After`` says. The generator
-reads its configuration from a file (``tools.loadtests.generator_config``) and writes its events to a pipe
+and makes the next request. After a refusal (429, 503) the user waits at least as long as ``Retry-After`` says. The
+generator reads its configuration from a file (``tools.loadtests.generator_config``) and writes its events to a pipe
 (``tools.loadtests.events``).
 """
 

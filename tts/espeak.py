@@ -1,7 +1,7 @@
 """Synthesise speech with eSpeak NG's library in this process.
 
 - libespeak-ng keeps its voice and parameters in globals, so one lock serialises all calls.
-- A call takes about a thousandth of the duration of the audio that it makes.
+- A call takes one or two thousandths of the duration of the audio that it makes.
 - The callback runs on the calling thread, inside ``espeak_Synth``.
 """
 

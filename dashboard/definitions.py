@@ -37,9 +37,9 @@ DEFINITIONS = {
         "fifth too high"
     ),
     "error rate, failed": gettext_lazy(
-        "failures of the service (internal_error, over_capacity, engine_unavailable) as a share of all requests, "
-        "invalid ones included. Refused requests (roll-out, quota, rate limits) and callers who left are not counted. "
-        "With fewer than 20 requests no rate is shown"
+        "failures of the service (internal_error, over_capacity, engine_unavailable) as a share of all requests "
+        "except those that were refused (roll-out, quota, rate limits) or abandoned by the caller. Invalid "
+        "requests count. With fewer than 20 requests no rate is shown"
     ),
     "peak concurrent users": gettext_lazy("the highest number on the day, as the capacity watcher recorded it"),
     "cost": gettext_lazy("infrastructure at the prices in the admin, counted by the hour; for today, until now"),
@@ -56,12 +56,12 @@ DEFINITIONS = {
         "mean of the ratings of those days' requests, with the 95 % confidence interval"
     ),
     "people": gettext_lazy(
-        "a client application's end users under pseudonyms, the busiest first, from their daily use. A person keeps "
-        "the same pseudonym; whose it is cannot be told without the service's secret key"
+        "a client application's end users under pseudonyms, the busiest first, from their daily use. A person "
+        "always has the same pseudonym, which can be traced back only with the service's secret key"
     ),
     "events": gettext_lazy(
-        "changes of the roll-out's percentages and kill switches; outages seen by the service's own probes; and "
-        "the first day on which the users active in 30 days were more than a phase of growth is for"
+        "changes to the roll-out's percentages and kill switches; outages seen by the service's own probes; and "
+        "the first day on which the number of users active in 30 days exceeded the limit of a growth phase"
     ),
     "revenue, cost, margin": gettext_lazy(
         "figures of whole months, in ringgit; dollars are converted at the rate entered in the admin. Revenue is "

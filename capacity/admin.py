@@ -156,7 +156,7 @@ class RuleAdmin(AuditedAdmin):
     def has_silence_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.has_change_permission(request) and not self._is_silenced(object_id)
 
-    def has_speak_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+    def has_end_silence_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.has_change_permission(request) and self._is_silenced(object_id)
 
     @action(description="Silence", url_path="silence", permissions=["silence"], icon="notifications_off")
@@ -164,7 +164,7 @@ class RuleAdmin(AuditedAdmin):
         rule = found(Rule, object_id)
         return ask_to_silence(request, self, rule, page_of(rule))
 
-    @action(description="End the silence", url_path="speak", permissions=["speak"], icon="notifications_active")
+    @action(description="End the silence", url_path="speak", permissions=["end_silence"], icon="notifications_active")
     def end_silence(self, request: HttpRequest, object_id: str) -> HttpResponse:
         rule = found(Rule, object_id)
 

@@ -15,37 +15,37 @@ LAG_S = 0.2  # if the load generator lags by more than this, its delay distorts 
 Facts = dict[str, Any]
 
 
-def page(told: Facts) -> str:
+def page(report: Facts) -> str:
     """Return the report of a load test as one self-contained HTML document.
 
-    ``told``: the stored results (``LoadTestRun.report``).
+    ``report``: the stored results (``LoadTestRun.report``).
     """
-    return render_to_string("loadtest/report.html", context(told))
+    return render_to_string("loadtest/report.html", context(report))
 
 
-def context(told: Facts) -> dict[str, Any]:
+def context(report: Facts) -> dict[str, Any]:
     """Return the context for the report's templates: the stored results, with labels and charts."""
     return {
-        "run": told,
-        "title": told["scenario"].replace("_", " ").capitalize(),
-        "started": datetime.fromisoformat(told["started_at"]),
+        "run": report,
+        "title": report["scenario"].replace("_", " ").capitalize(),
+        "started": datetime.fromisoformat(report["started_at"]),
         "kinds": [
             {"work": work, **kind, "waits": [kind[name] for name in ("p50_s", "p95_s", "p99_s", "longest_s")]}
             for work in Workload
-            for kind in [told["kinds"][work.value]]
+            for kind in [report["kinds"][work.value]]
         ],
-        "charts": charts(told),
-        "reasons": [{**reason, "work": Workload(reason["kind"])} for reason in told["reasons"]],
-        "is_generator_late": (told["generator_lag_s"] or 0) > LAG_S,
-        "cores": sum(process["cores"] or 0 for process in told["memory"]),
+        "charts": charts(report),
+        "reasons": [{**reason, "work": Workload(reason["kind"])} for reason in report["reasons"]],
+        "is_generator_late": (report["generator_lag_s"] or 0) > LAG_S,
+        "cores": sum(process["cores"] or 0 for process in report["memory"]),
         "warm_up_percent": round(100 * WARM_UP_SHARE),
-        "mix": [(Workload(kind), share) for kind, share in told["mix"].items()],
+        "mix": [(Workload(kind), share) for kind, share in report["mix"].items()],
     }
 
 
-def charts(told: Facts) -> list[Chart]:
+def charts(report: Facts) -> list[Chart]:
     """Return the report's charts: users, responses, response times by kind of work, and memory."""
-    line = told["timeline"]
+    line = report["timeline"]
 
     def curve(name: str, colour: int, key: str) -> Curve:
         return Curve(name, colour, [(step["at_s"], step[key]) for step in line])
@@ -63,11 +63,12 @@ def charts(told: Facts) -> list[Chart]:
         chart("Responses", "per second", [curve("all", 1, "rps"), Curve("refused or failed", 3, _not_ok(line))]),
         *(waits(work) for work in Workload),
     ]
-    if told["memory"]:
-        names = [f"process {number}" if len(told["memory"]) > 1 else "" for number, _ in enumerate(told["memory"], 1)]
+    if report["memory"]:
+        processes = report["memory"]
+        names = [f"process {number}" if len(processes) > 1 else "" for number, _ in enumerate(processes, 1)]
         memory = [
             Curve(name, 1 + index % 4, [(at, mib) for at, mib in process["mib"]])
-            for index, (name, process) in enumerate(zip(names, told["memory"], strict=True))
+            for index, (name, process) in enumerate(zip(names, processes, strict=True))
         ]
         drawn.append(chart("Memory of the server", "MiB", memory))
     return drawn

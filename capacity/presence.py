@@ -16,7 +16,7 @@ from rollout.feature import Feature
 ASR = "asr"
 TTS = "tts"
 TOGETHER = "together"
-_HALF = {Feature.ASR: ASR, Feature.REALTIME: ASR, Feature.TTS: TTS}  # live recognition counts as speech to text
+_SERVICE_OF = {Feature.ASR: ASR, Feature.REALTIME: ASR, Feature.TTS: TTS}  # live recognition counts as speech to text
 
 
 def person(client_id: int, user: str) -> str:
@@ -115,11 +115,11 @@ class ServedUsers:
         self._fallbacks = 0
 
     def enter(self, someone: str, feature: Feature) -> None:
-        for name in (_HALF[feature], TOGETHER):
+        for name in (_SERVICE_OF[feature], TOGETHER):
             self._instants[name].enter(someone)
 
     def leave(self, someone: str, feature: Feature) -> None:
-        for name in (_HALF[feature], TOGETHER):
+        for name in (_SERVICE_OF[feature], TOGETHER):
             self._instants[name].leave(someone)
 
     def note_fallback(self) -> None:

@@ -75,7 +75,7 @@ class Span:
     def __init__(self, span: Any = None) -> None:
         self._span = span
 
-    def note(self, **attributes: Value) -> None:
+    def set_attributes(self, **attributes: Value) -> None:
         """Set attributes of the span."""
         if self._span is not None:
             self._span.set_attributes(attributes)
@@ -119,14 +119,14 @@ def origin() -> dict[str, str]:
 
     They contain the id of the request and, if tracing is on, the open span's W3C Trace Context.
     """
-    told: dict[str, str] = {}
+    headers: dict[str, str] = {}
     if (context := maybe_current()) is not None:
-        told[REQUEST_ID] = context.id
+        headers[REQUEST_ID] = context.id
     if _Tracing.tracer is not None:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        TraceContextTextMapPropagator().inject(told)
-    return told
+        TraceContextTextMapPropagator().inject(headers)
+    return headers
 
 
 def _extracted(headers: Mapping[str, str]) -> Any:

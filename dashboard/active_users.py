@@ -123,7 +123,7 @@ class Adoption:
     ``eligible``: chat users as in ``Funnel``; None if no number has been reported.
     ``rate``: share of the chat users who used voice in the last 30 days; None if the number of chat users is unknown.
     ``verdict``: the rate compared with its target.
-    ``untold``: names of client applications with active users but no reported number of chat users.
+    ``unreported``: names of client applications with active users but no reported number of chat users.
     ``by_client``: adoption by client application.
     ``features``: pairs of a feature's name and the percentage of users who have it.
     """
@@ -132,7 +132,7 @@ class Adoption:
     eligible: int | None
     rate: float | None
     verdict: Verdict
-    untold: tuple[str, ...]
+    unreported: tuple[str, ...]
     by_client: Table
     features: tuple[tuple[str, str], ...]
 
@@ -171,22 +171,22 @@ def adoption(span: DateRange, filters: Filters, clients: Mapping[int, str], acti
 
     With a language filter the number of chat users is unknown, because it is not reported by language.
     """
-    told = {} if filters.language else ChatUsers.known_on(span.last)
+    reported = {} if filters.language else ChatUsers.known_on(span.last)
     if filters.client_id is not None:
         clients = {client: name for client, name in clients.items() if client == filters.client_id}
-        told = {client: row for client, row in told.items() if client == filters.client_id}
+        reported = {client: row for client, row in reported.items() if client == filters.client_id}
     enabled = enabled_by_client(clients)
     shares = {
         client: one.parts[Feature(filters.feature)] if filters.feature else one.any for client, one in enabled.items()
     }
-    in_funnel = {client: reach for client, reach in enabled.items() if not told or client in told}
-    funnels = [Funnel.of(row.users, shares[client], active.get(client, Active())) for client, row in told.items()]
-    if told:
+    in_funnel = {client: reach for client, reach in enabled.items() if not reported or client in reported}
+    funnels = [Funnel.of(row.users, shares[client], active.get(client, Active())) for client, row in reported.items()]
+    if reported:
         found = sum(funnels, Funnel(0, 0, 0, 0, 0))
     else:
         month, week, day = (sum(getattr(one, name) for one in active.values()) for name in ("month", "week", "day"))
         found = Funnel(0, 0, month, week, day)
-    eligible, having = (found.eligible, found.enabled) if told else (None, None)
+    eligible, having = (found.eligible, found.enabled) if reported else (None, None)
 
     def of_eligible(users: int | None) -> float | None:
         return users / eligible if eligible and users is not None else None
@@ -203,14 +203,16 @@ def adoption(span: DateRange, filters: Filters, clients: Mapping[int, str], acti
             of_eligible(found.day),
         ),
     )
-    untold = tuple(sorted(clients[client] for client, one in active.items() if one.month and client not in told))
+    unreported = tuple(
+        sorted(clients[client] for client, one in active.items() if one.month and client not in reported)
+    )
     return Adoption(
         steps,
         eligible,
         rate,
         ADOPTION.verdict(rate),
-        untold,
-        _by_client(clients, told, enabled, active),
+        tuple(unreported),
+        _by_client(clients, reported, enabled, active),
         tuple((str(FEATURES[one]), _percents(in_funnel, one)) for one in Feature),
     )
 
@@ -228,13 +230,13 @@ def _percents(enabled: Mapping[int, Reach], feature: Feature) -> str:
 
 def _by_client(
     clients: Mapping[int, str],
-    told: Mapping[int, ChatUsers],
+    reported: Mapping[int, ChatUsers],
     enabled: Mapping[int, Reach],
     active: Mapping[int, Active],
 ) -> Table:
     rows: list[Sequence[Value]] = []
     for client, name in sorted(clients.items(), key=lambda one: (-active.get(one[0], Active()).month, one[1])):
-        row = told.get(client)
+        row = reported.get(client)
         users = active.get(client, Active()).month
         if row is None and not users:
             continue

@@ -49,10 +49,10 @@ def effects(flag: Flag, percent: Decimal) -> list[Effect]:
     """
     now = timezone.now()
     rules = policy.load_percentages()
-    told = {client: row.users for client, row in ChatUsers.known_on(timezone.localdate(now)).items()}
-    clients = told or dict.fromkeys(ClientApplication.objects.values_list("pk", flat=True), 1) or {0: 1}
-    before = _population(rules, flag, clients, is_told=bool(told))
-    after = _population(rules.with_percent(flag.name, percent), flag, clients, is_told=bool(told))
+    reported = {client: row.users for client, row in ChatUsers.known_on(timezone.localdate(now)).items()}
+    clients = reported or dict.fromkeys(ClientApplication.objects.values_list("pk", flat=True), 1) or {0: 1}
+    before = _population(rules, flag, clients, is_reported=bool(reported))
+    after = _population(rules.with_percent(flag.name, percent), flag, clients, is_reported=bool(reported))
     use = phase_outlook.measured_use(now)
     peak_before, peak, basis = _peaks(use, before, after)
     phase = phase_outlook.phase_of(phase_outlook.MeasuredUse(after.people if not use.active_users else None, peak))
@@ -63,14 +63,14 @@ def effects(flag: Flag, percent: Decimal) -> list[Effect]:
     ]
 
 
-def _population(rules: policy.Rules, flag: Flag, clients: Mapping[int, int], *, is_told: bool) -> Population:
+def _population(rules: policy.Rules, flag: Flag, clients: Mapping[int, int], *, is_reported: bool) -> Population:
     reaches = {client: policy.reach(rules, client) for client in clients}
     shares = {
         client: reach.any if flag.is_voice else next(of for part, of in reach.parts.items() if part == flag.name)
         for client, reach in reaches.items()
     }
     people = sum(users * shares[client] for client, users in clients.items())
-    return Population(people / (sum(clients.values()) or 1), round(people) if is_told else None)
+    return Population(people / (sum(clients.values()) or 1), round(people) if is_reported else None)
 
 
 def _people(flag: Flag, before: Population, after: Population) -> Effect:

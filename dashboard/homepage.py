@@ -55,11 +55,11 @@ def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add the page's data to the template context, and return it. The admin theme (unfold) calls this."""
     now = timezone.now()
     permissions = PagePermissions.of(request)
-    context |= {"title": "Capacity now", "sight": permissions, "now": now, "renewal": _renewal()}
+    context |= {"title": "Capacity now", "permissions": permissions, "now": now, "renewal": _renewal()}
     context |= _gathered(permissions, now, is_slow_too=True)
     if permissions.capacity:
         drawn = homepage_data.chart(now)
-        context |= {"still": homepage_data.still(drawn), "chart": drawn}
+        context |= {"static_curve": homepage_data.static_curve(drawn), "chart": drawn}
     return context
 
 
@@ -75,7 +75,7 @@ def fresh(request: HttpRequest) -> JsonResponse:
     now = timezone.now()
     permissions = PagePermissions.of(request)
     is_slow_too = "slow" in request.GET
-    context = {"sight": permissions, "now": now, **_gathered(permissions, now, is_slow_too=is_slow_too)}
+    context = {"permissions": permissions, "now": now, **_gathered(permissions, now, is_slow_too=is_slow_too)}
     parts = [*LIVE_PARTS, *(SLOW_PARTS if is_slow_too else ())]
     answer: dict[str, Any] = {
         "at": f"{timezone.localtime(now):%H:%M:%S}",

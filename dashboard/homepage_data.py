@@ -229,7 +229,7 @@ def _columns(points: list[CurvePoint]) -> dict[str, list[int | None]]:
     }
 
 
-def still(drawn: dict[str, Any]) -> dict[str, Any]:
+def static_curve(drawn: dict[str, Any]) -> dict[str, Any]:
     """Return the chart as SVG lines, for browsers without JavaScript.
 
     ``drawn``: result of ``chart``.

@@ -94,25 +94,25 @@ class Speed:
     by_day: Table
 
 
-Halves = dict[str, dict[date, Histogram]]
+HistogramsByService = dict[str, dict[date, Histogram]]
 RANKS = (50, 95)
 
 
 def speed(span: DateRange, filters: Filters) -> Speed:
     """Return the response times of requests with a file or a text. Live streams have no response time."""
-    halves = _histograms(span, filters)
+    histograms = _histograms(span, filters)
     earlier = _histograms(span.before, filters)
     plots = {"asr": FEATURES["asr"], "tts": FEATURES["tts"]}
     columns = [Column("day", _("Day"), Form.DAY)]
-    for half, plot in plots.items():
-        columns += [Column(f"{half}_p{rank}_s", f"p{rank}", Form.SECONDS, plot=str(plot)) for rank in RANKS]
-        columns.append(before_column(f"{half}_p95_s", Form.SECONDS, plot=str(plot), label=_("p95 before")))
+    for service, plot in plots.items():
+        columns += [Column(f"{service}_p{rank}_s", f"p{rank}", Form.SECONDS, plot=str(plot)) for rank in RANKS]
+        columns.append(before_column(f"{service}_p95_s", Form.SECONDS, plot=str(plot), label=_("p95 before")))
     rows = []
     for day, day_before in zip(span.days, span.before.days, strict=True):
         values: list[float | None] = []
-        for half in plots:
-            values += [_seconds_below(halves[half].get(day, {}), rank) for rank in RANKS]
-            values.append(_seconds_below(earlier[half].get(day_before, {}), 95))
+        for service in plots:
+            values += [_seconds_below(histograms[service].get(day, {}), rank) for rank in RANKS]
+            values.append(_seconds_below(earlier[service].get(day_before, {}), 95))
         rows.append((day, *values))
     table = Table(
         "response-times",
@@ -123,20 +123,20 @@ def speed(span: DateRange, filters: Filters) -> Speed:
         unfinished=span.unfinished,
         note=_("Read from a histogram: at most a fifth too high."),
     )
-    asr, tts = (_seconds_below(_together(halves[half].values()), 95) for half in plots)
+    asr, tts = (_seconds_below(_together(histograms[service].values()), 95) for service in plots)
     return Speed(asr, tts, table)
 
 
-def _histograms(span: DateRange, filters: Filters) -> Halves:
-    halves: Halves = {"asr": defaultdict(dict), "tts": defaultdict(dict)}
+def _histograms(span: DateRange, filters: Filters) -> HistogramsByService:
+    histograms: HistogramsByService = {"asr": defaultdict(dict), "tts": defaultdict(dict)}
     rows = DailyLatency.objects.filter(filters.rows, day__range=(span.first, span.last)).order_by()
     sums = rows.values_list("day", "kind", "ceiling_ms").annotate(Sum("requests"))
     for day, kind, ceiling, number in sums:
-        half = "asr" if kind in ASR_KINDS else "tts" if kind in TTS_KINDS else None
-        if half is not None:
-            of_day = halves[half][day]
+        service = "asr" if kind in ASR_KINDS else "tts" if kind in TTS_KINDS else None
+        if service is not None:
+            of_day = histograms[service][day]
             of_day[ceiling] = of_day.get(ceiling, 0) + number
-    return halves
+    return histograms
 
 
 def _together(histograms: Iterable[Histogram]) -> Histogram:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from dashboard import definitions
 from usage.money import decimal, divide_half_up, in_sen, ringgit
-from usage.statement_export import harmless
+from usage.statement_export import escape_formula
 
 Value = str | int | float | date | None
 
@@ -178,7 +178,7 @@ def plain(value: Value, form: Form) -> str:
         return decimal(int(value), MICRO_DIGITS)
     if isinstance(value, float):
         return f"{value:.6f}".rstrip("0").rstrip(".")
-    return harmless(value) if isinstance(value, str) else str(value)
+    return escape_formula(value) if isinstance(value, str) else str(value)
 
 
 def shown(value: Value, form: Form) -> str:

@@ -149,5 +149,5 @@ def refusal(feature: Feature) -> ApiError | None:
 
 async def _refuse(kind: Kind, caller: Caller, send: ASGISendCallable, refusal: OverCapacity) -> None:
     metrics.admission_refused_total.labels(FEATURES[kind].value).inc()
-    Work(kind, caller).note(refusal)
+    Work(kind, caller).settle_refusal(refusal)
     await send_error(as_api_error(refusal), send)

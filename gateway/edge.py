@@ -74,7 +74,7 @@ def _traced(
     about = {"http.request.method": scope["method"], "url.path": scope["path"], tracing.REQUEST_ID: context.id}
     with tracing.span(f"{scope['method']} {scope['path']}", tracing.SpanRole.SERVER, parent=headers, **about) as span:
         yield
-        span.note(**{"http.response.status_code": response.status or 499})
+        span.set_attributes(**{"http.response.status_code": response.status or 499})
 
 
 class _Response:

@@ -9,7 +9,7 @@ from core.error_codes import ErrorCode
 from core.errors import UNAVAILABLE_RETRY_AFTER_S, ApiError, answer_with, too_late
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
 from rollout.policy import VoiceNotEnabled
-from usage.models import NoSuchRequest, NotTheirRequest
+from usage.models import NoSuchRequest, RequestOfAnotherUser
 from usage.quota import QuotaExceeded
 
 
@@ -19,7 +19,7 @@ def register() -> None:
     answer_with(QuotaExceeded, _quota_exceeded)
     answer_with(TooManyUsers, _too_many_users)
     answer_with(NoSuchRequest, _no_such_request)
-    answer_with(NotTheirRequest, _not_their_request)
+    answer_with(RequestOfAnotherUser, _request_of_another_user)
     answer_with(OverCapacity, _over_capacity)
     answer_with(DeadlineExceeded, too_late)
     answer_with(EngineUnavailable, _engine_unavailable)
@@ -41,7 +41,7 @@ def _no_such_request(error: NoSuchRequest) -> ApiError:
     return ApiError(ErrorCode.NOT_FOUND, str(error), param="request_id")
 
 
-def _not_their_request(error: NotTheirRequest) -> ApiError:
+def _request_of_another_user(error: RequestOfAnotherUser) -> ApiError:
     return ApiError(ErrorCode.FORBIDDEN, str(error))
 
 

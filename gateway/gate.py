@@ -179,7 +179,7 @@ class Work:
         If this process is killed, only the usage after the last checkpoint is lost.
         """
         if not self._settled:
-            await self._checkpoint.note(self._entry(None))
+            await self._checkpoint.save(self._entry(None))
 
     async def settle(self, error: BaseException | None = None) -> None:
         """Commit this request's ledger row, or write the row to the spool while the database is unavailable.
@@ -197,14 +197,14 @@ class Work:
         finally:
             self._leave()
 
-    def note(self, refusal: BaseException) -> None:
+    def settle_refusal(self, refusal: BaseException) -> None:
         """Settle work that was refused before it began.
 
         The ledger row is written within a second, in a batch with other rows, to keep refusals cheap.
 
         ``refusal``: the error with which the work was refused.
         """
-        ledger().note(self._end(refusal))
+        ledger().enqueue(self._end(refusal))
 
     def _end(self, error: BaseException | None) -> Entry:
         self._settled = True

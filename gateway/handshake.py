@@ -50,10 +50,10 @@ class Handshake:
         A browser closes the connection unless the server accepts one of the subprotocols on offer. ``realtime`` is
         preferred. The subprotocol that contains the token is accepted only if it is the only one.
         """
-        harmless = [name for name in self.subprotocols if not name.startswith(TOKEN_PROTOCOL)]
-        if "realtime" in harmless:
+        without_token = [name for name in self.subprotocols if not name.startswith(TOKEN_PROTOCOL)]
+        if "realtime" in without_token:
             return "realtime"
-        return next(iter([*harmless, *self.subprotocols]), None)
+        return next(iter([*without_token, *self.subprotocols]), None)
 
     def check_origin(self) -> None:
         """Raise ``ApiError`` 403 if the Origin header names an origin whose pages may not open a WebSocket.

@@ -154,7 +154,7 @@ class Batcher(Generic[U, R]):
                 item.gone = True  # so that workers do not run it
                 raise
             finally:
-                span.note(queued_ms=unit.queued_ms, cost=unit.cost)
+                span.set_attributes(queued_ms=unit.queued_ms, cost=unit.cost)
 
     def stats(self) -> EngineStats:
         with self._changed:

@@ -56,7 +56,7 @@ class Pace:
         self._number = 0
         self._mean_s = self._deviation_s = 0.0
 
-    def note(self, seconds: float) -> None:
+    def update(self, seconds: float) -> None:
         """Update the estimate with the duration of one unit."""
         self._number += 1
         if self._number == 1:
@@ -127,7 +127,7 @@ class RemoteEngine(Generic[U, R]):
             raise DeadlineExceeded(1.0) from error
         try:
             unit.queued_ms = float(header["queued_ms"])
-            self._tier.note(self._name, header["process"], {**header["stats"], **header.get("later", {})})
+            self._tier.store_stats(self._name, header["process"], {**header["stats"], **header.get("later", {})})
             return self._codec.unpack_result(header["result"], payload)
         except (KeyError, TypeError, ValueError) as error:
             raise EngineUnavailable("the inference tier answers in another version's terms") from error
@@ -210,7 +210,7 @@ class RemoteEngine(Generic[U, R]):
     async def _try(self, packed: PackedUnit, endpoint: Endpoint, *, is_retry: bool) -> tuple[Mapping[str, Any], bytes]:
         started = time.monotonic()
         body = await self._tier.send(endpoint, self._name, packed.frame(), is_retry=is_retry)
-        self._pace.note(time.monotonic() - started)
+        self._pace.update(time.monotonic() - started)
         try:
             return parse(body)
         except WireError as error:

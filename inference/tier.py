@@ -214,7 +214,7 @@ class Tier:
         about = answer.get(name)
         return about if isinstance(about, dict) else None
 
-    def note(self, name: str, process: str, stats: Mapping[str, Any]) -> None:
+    def store_stats(self, name: str, process: str, stats: Mapping[str, Any]) -> None:
         """Store the state that a process of the tier has reported for the engine ``name``.
 
         ``stats``: the fields of ``EngineStats``.
@@ -310,7 +310,7 @@ class Tier:
             for name, readings in engines.items():
                 for reading in readings:
                     process = reading["process"]
-                    self.note(name, process, {**reading, **later.get(name, {}).get(process, {})})
+                    self.store_stats(name, process, {**reading, **later.get(name, {}).get(process, {})})
                     ready |= {name} if reading["ready"] else set()
         except aiohttp.ClientConnectorError:
             self._note_gone(endpoint)

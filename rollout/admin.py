@@ -91,9 +91,9 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         self._show_before_it_is_saved(cleaned)
-        doubt = _doubt(self.instance, cleaned)
-        if doubt and not cleaned.get("is_meant"):
-            self.add_error("is_meant", f"{doubt} Tick to confirm.")
+        warning = _warning(self.instance, cleaned)
+        if warning and not cleaned.get("is_meant"):
+            self.add_error("is_meant", f"{warning} Tick to confirm.")
         return cleaned
 
     def _show_before_it_is_saved(self, cleaned: Mapping[str, Any]) -> None:
@@ -117,7 +117,7 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
         self.add_error("percent", "See the effects below, then save again.")
 
 
-def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
+def _warning(flag: Flag, wanted: Mapping[str, Any]) -> str:
     """Return the warning that the user must confirm before this change is saved; "" if no warning is needed.
 
     ``wanted``: cleaned fields of the form.
@@ -158,7 +158,7 @@ class FlagAdmin(AuditedAdmin):
     list_filter = ["killed", "everyone"]
     autocomplete_fields = ["users", "groups", "cohorts"]
     actions_list = ["kill_all"]
-    actions_detail = ["kill", "revive"]
+    actions_detail = ["kill", "release"]
     change_form_outer_before_template = "admin/rollout/who_is_in.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flag]:
@@ -248,15 +248,15 @@ class FlagAdmin(AuditedAdmin):
     def has_kill_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.has_change_permission(request) and exists(Flag.objects.filter(killed=False), object_id)
 
-    def has_revive_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+    def has_release_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.has_change_permission(request) and exists(Flag.objects.filter(killed=True), object_id)
 
     @action(description="Kill switch", url_path="kill", permissions=["kill"], icon="power_settings_new")
     def kill(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._switch(request, found(Flag, object_id), killed=True)
 
-    @action(description="Release the kill switch", url_path="revive", permissions=["revive"], icon="power")
-    def revive(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    @action(description="Release the kill switch", url_path="revive", permissions=["release"], icon="power")
+    def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._switch(request, found(Flag, object_id), killed=False)
 
     def _switch(self, request: HttpRequest, flag: Flag, *, killed: bool) -> HttpResponse:
@@ -267,12 +267,12 @@ class FlagAdmin(AuditedAdmin):
         consequence = (
             f"{flag.note or flag.name} stops for everybody at once: requests are refused, open streams end. {ACTS}"
         )
-        revived = f"{flag.note or flag.name} is on again for the same users as before. {ACTS}"
+        released = f"{flag.note or flag.name} is on again for the same users as before. {ACTS}"
         return ask_for_reason(
             request,
             self,
             title=f"Kill switch of {flag.name}",
-            consequence=consequence if killed else revived,
+            consequence=consequence if killed else released,
             button="Switch off for everybody" if killed else "Switch on again",
             back=page_of(flag),
             do=do,

@@ -86,7 +86,7 @@ def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
     with transaction.atomic():
         ramp, flag = _locked(ramp_id)
         _expect(ramp, State.PAUSED)
-        if not _is_in_hand(ramp, flag):
+        if not _is_unchanged(ramp, flag):
             raise RampError(f"{flag.name} was changed by hand meanwhile. Abort this ramp and start another.")
         _move(ramp, State.RUNNING, why)
         ramp.watched_s = 0.0
@@ -162,7 +162,7 @@ def last_good(ramp: Ramp) -> Decimal:
 def _tick(ramp: Ramp, flag: Flag, now: datetime) -> bool:
     step = ramp.step
     assert step is not None  # a running ramp has a step
-    if not _is_in_hand(ramp, flag):
+    if not _is_unchanged(ramp, flag):
         with _as(ramp.pk, "changed by hand"):
             _move(ramp, State.PAUSED, f"{flag.name} was changed by hand while the ramp held {step}.")
             ramp.save()
@@ -196,7 +196,7 @@ def _take(ramp: Ramp, flag: Flag, step: RampStep, now: datetime) -> None:
     flag.save()
 
 
-def _is_in_hand(ramp: Ramp, flag: Flag) -> bool:
+def _is_unchanged(ramp: Ramp, flag: Flag) -> bool:
     """Return True if nobody has changed the flag by hand since the ramp set the percentage."""
     return ramp.step is not None and flag.percent == ramp.step.percent and not flag.killed and flag.everyone is None
 

@@ -129,7 +129,7 @@ class Activity:
         self.cohorts[first, week, *whose][0] += 1
 
 
-def note(what: Iterable[Served]) -> None:
+def record(what: Iterable[Served]) -> None:
     """Record the days on which people were served: update the ``UserWeek`` rows and the counts of people.
 
     Call this inside the transaction that writes the ledger rows.
@@ -216,7 +216,7 @@ def _mark(days: dict[PersonKey, set[date]]) -> None:
     for (client_id, number, feature, language), some in days.items():
         for day in some:
             weeks[client_id, number, week_of(day), feature, language][0] |= bit(day)
-    upsert.unite(UserWeek, weeks)
+    upsert.merge_bits(UserWeek, weeks)
 
 
 def _write(activity: Activity) -> None:

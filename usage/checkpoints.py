@@ -45,11 +45,11 @@ class UsageCheckpoint:
 
     def __init__(self) -> None:
         self._key = uuid.uuid4().hex
-        self._noted: Entry | None = None
+        self._saved: Entry | None = None
         self._recovered: Entry | None = None  # the usage that another process has already settled
-        self._noting: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
 
-    async def note(self, entry: Entry) -> None:
+    async def save(self, entry: Entry) -> None:
         """Save a checkpoint. Raise ``DatabaseError`` if the database is unavailable.
 
         Cancelling the caller does not cancel the write. ``settle`` waits until the write has ended, because it must
@@ -57,21 +57,21 @@ class UsageCheckpoint:
 
         ``entry``: the usage so far.
         """
-        await with_timeout(self._note_under_way())
-        self._noting = asyncio.create_task(self._note(dataclasses.replace(entry, settlement=None)))
-        await with_timeout(asyncio.shield(self._noting))
+        await with_timeout(self._wait_for_write())
+        self._writing = asyncio.create_task(self._save(dataclasses.replace(entry, settlement=None)))
+        await with_timeout(asyncio.shield(self._writing))
 
-    async def _note_under_way(self) -> None:
-        if self._noting is not None:
-            await asyncio.wait([self._noting])
+    async def _wait_for_write(self) -> None:
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
 
-    async def _note(self, entry: Entry) -> None:
+    async def _save(self, entry: Entry) -> None:
         database.check()
-        kept = await ledger().run(partial(_note, self._key, self._open(entry), first=self._noted is None))
+        kept = await ledger().run(partial(_store, self._key, self._open(entry), first=self._saved is None))
         if not kept:
-            self._recovered = self._noted
-            await ledger().run(partial(_note, self._key, self._open(entry), first=True))
-        self._noted = entry
+            self._recovered = self._saved
+            await ledger().run(partial(_store, self._key, self._open(entry), first=True))
+        self._saved = entry
 
     async def settle(self, entry: Entry) -> None:
         """Write the ledger row, or spool it (``usage.spool``) if the database is unavailable.
@@ -82,14 +82,14 @@ class UsageCheckpoint:
         ``entry``: the complete usage.
         """
         whole = self._open(entry)
-        rest = _difference(entry, self._noted) if self._noted else entry
+        rest = _difference(entry, self._saved) if self._saved else entry
         try:
-            await with_timeout(self._note_under_way())
-            if self._noted is None:
+            await with_timeout(self._wait_for_write())
+            if self._saved is None:
                 await ledger().write(entry)
                 return
             whole = self._open(entry)
-            rest = _difference(entry, self._noted)
+            rest = _difference(entry, self._saved)
             await with_timeout(ledger().run(partial(database.call, _settle, self._key, whole, rest)))
         except UNAVAILABLE_ERRORS as error:
             await ledger().keep(SpooledEntry(whole, timezone.now(), stream=self._key, rest=rest), error)
@@ -106,7 +106,7 @@ def _difference(entry: Entry, counted: Entry) -> Entry:
     )
 
 
-def _note(key: str, entry: Entry, *, first: bool) -> bool:
+def _store(key: str, entry: Entry, *, first: bool) -> bool:
     """Insert the checkpoint if ``first``, else update it. Return False if the checkpoint to update does not exist."""
     values = {"entry": dataclasses.asdict(entry), "noted_at": timezone.now()}
     if first:

@@ -62,7 +62,7 @@ def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> No
         if row.units:
             used[(row.client_id, row.user, day_of(row.created_at).replace(day=1), row.measure.value)][0] += row.units
     tally.add()
-    activity.note(tally.served)
+    activity.record(tally.served)
     if reservations:
         for key, units in _freed(reservations):
             used[key][1] -= units

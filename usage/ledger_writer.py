@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 SPOOL = "spool"  # folder in the state directory
 DRAIN_S = 1.0
-MAX_NOTED = 100_000  # maximum number of queued rows in memory
+MAX_QUEUED = 100_000  # maximum number of queued rows in memory
 
 
 class LedgerWriter:
@@ -55,7 +55,7 @@ class LedgerWriter:
         ledger_spool_files.set_function(self.spool.count)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._rows: GroupCommit[Entry, None] = GroupCommit(self.run, lambda entries: commit(entries))
-        self._noted: list[SpooledEntry] = []
+        self._queued: list[SpooledEntry] = []
         self._claims: GroupCommit[Claim, Outcome] = GroupCommit(self.run, reserve)
 
     async def write(self, entry: Entry) -> None:
@@ -74,17 +74,17 @@ class LedgerWriter:
         except UNAVAILABLE_ERRORS as error:
             await self.keep(SpooledEntry(entry, timezone.now()), error)
 
-    def note(self, entry: Entry) -> None:
+    def enqueue(self, entry: Entry) -> None:
         """Queue a row for ``drain`` to write. Use this if no request waits for the row.
 
         If the database and the disk both fail for a long time, the oldest rows in the queue are dropped.
         """
-        self._noted.append(SpooledEntry(entry, timezone.now()))
-        if len(self._noted) > MAX_NOTED:
+        self._queued.append(SpooledEntry(entry, timezone.now()))
+        if len(self._queued) > MAX_QUEUED:
             logger.error(
-                "refusals were lost: neither the database nor the disk takes them", extra={"rows": MAX_NOTED // 10}
+                "refusals were lost: neither the database nor the disk takes them", extra={"rows": MAX_QUEUED // 10}
             )
-            del self._noted[: MAX_NOTED // 10]
+            del self._queued[: MAX_QUEUED // 10]
 
     async def reserve(self, claim: Claim) -> Outcome:
         """Try to reserve quota, and return the outcome. Raise ``DatabaseError`` if the database is unavailable."""
@@ -117,10 +117,10 @@ class LedgerWriter:
         """
         failure: DatabaseError | None = None
         try:
-            while noted := self._noted[:LARGEST_COMMIT]:
-                await self._write_noted(noted)
-                del self._noted[
-                    : len(noted)
+            while queued := self._queued[:LARGEST_COMMIT]:
+                await self._write_queued(queued)
+                del self._queued[
+                    : len(queued)
                 ]  # delete after writing: after an interruption the rows are written again, which does no harm
         except DatabaseError as error:  # the rows could be neither committed nor spooled, so they stay queued
             failure = error
@@ -131,12 +131,12 @@ class LedgerWriter:
         elif failure is not None:
             raise failure
 
-    async def _write_noted(self, noted: list[SpooledEntry]) -> None:
+    async def _write_queued(self, queued: list[SpooledEntry]) -> None:
         try:
             database.check()
-            refused = await with_timeout(self.run(lambda: settle(noted)))
+            refused = await with_timeout(self.run(lambda: settle(queued)))
         except UNAVAILABLE_ERRORS as error:
-            for kept in noted:
+            for kept in queued:
                 await self.keep(kept, error)
         else:
             for kept in refused:

@@ -66,7 +66,7 @@ class NoSuchRequest(DomainError):
     """Raised when there is no successful request with the given id and kind."""
 
 
-class NotTheirRequest(DomainError):
+class RequestOfAnotherUser(DomainError):
     """Raised when the request was made by another end user."""
 
 
@@ -74,7 +74,7 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
     async def found(self, request_id: str, *kinds: Kind, caller: Caller) -> LedgerEntry:
         """Return the newest successful request of the caller's end user that has this id and one of these kinds.
 
-        Raise ``NotTheirRequest`` if only other end users have made a successful request with this id and kind, and
+        Raise ``RequestOfAnotherUser`` if only other end users have made a successful request with this id and kind, and
         ``NoSuchRequest`` if nobody has.
         """
         rows = self.filter(request_id=request_id, kind__in=kinds, status=200)
@@ -82,7 +82,7 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
         if mine is not None:
             return mine
         if await rows.aexists():
-            raise NotTheirRequest(_("This request was made by somebody else."))
+            raise RequestOfAnotherUser(_("This request was made by somebody else."))
         raise NoSuchRequest(_("There is no such request: {request_id}.").format(request_id=request_id))
 
     def since(self, moment: datetime) -> LedgerQuerySet:

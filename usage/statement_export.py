@@ -54,7 +54,7 @@ def as_csv(statements: Iterable[Statement]) -> str:
     table.writeheader()
     for statement in statements:
         for row in _rows(statement):
-            table.writerow({name: harmless(value) for name, value in row.items()})
+            table.writerow({name: escape_formula(value) for name, value in row.items()})
     return out.getvalue()
 
 
@@ -75,7 +75,7 @@ def _rows(statement: Statement) -> Iterable[dict[str, str]]:
         yield {**head, "item": f"Credit note {note.number}", "amount": decimal(-note.amount_sen, 2), "note": note.why}
 
 
-def harmless(value: str) -> str:
+def escape_formula(value: str) -> str:
     """Return ``value``, with an apostrophe in front if a spreadsheet would otherwise run the text as a formula.
 
     End users' ids may contain a formula, because client applications choose the ids freely.

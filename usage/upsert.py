@@ -33,7 +33,7 @@ def add(model: type[models.Model], rows: Amounts) -> None:
             cursor.execute(f"{statement} {sums}", params)
 
 
-def unite(model: type[models.Model], rows: Amounts) -> None:
+def merge_bits(model: type[models.Model], rows: Amounts) -> None:
     """Insert the rows. If a row exists, combine old and new amounts by bitwise OR. ``rows`` is as in ``add``."""
     table = quoted(model._meta.db_table)
     both = ", ".join(f"{c} = {table}.{c} | EXCLUDED.{c}" for c in map(_column, amount_fields(model)))

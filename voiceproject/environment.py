@@ -65,7 +65,7 @@ class Environment(environ.Env):
     def bool(self, var: Text, default: Any = environ.Env.NOTSET) -> Any:
         value = os.environ.get(var, "").strip().lower()
         if value and value not in (*self.BOOLEAN_TRUE_STRINGS, "false", "off", "no", "n", "0"):
-            self.note(var, value, "true or false")
+            self.add_problem(var, value, "true or false")
             return default
         return self._read(super().bool, var, default, "true or false")
 
@@ -78,7 +78,7 @@ class Environment(environ.Env):
         try:
             return parse(value)
         except Exception:  # noqa: BLE001 - parsers of addresses raise errors of any kind
-            self.note(var, value, allowed)
+            self.add_problem(var, value, allowed)
             return parse(default)
 
     def state_directory(self, var: Text, default: Path) -> Path:
@@ -92,11 +92,11 @@ class Environment(environ.Env):
             with tempfile.TemporaryFile(dir=directory):
                 pass
         except OSError as error:
-            self.note(var, path, f"a directory that can be written to ({error.strerror})")
+            self.add_problem(var, path, f"a directory that can be written to ({error.strerror})")
             return Path(tempfile.mkdtemp(prefix="voice-"))
         return directory
 
-    def note(self, name: Text, value: object, allowed: Text) -> None:
+    def add_problem(self, name: Text, value: object, allowed: Text) -> None:
         self.problems.append(Problem(name, f"{value}", allowed))
 
     def _read(self, read: Callable[..., Any], var: Text, default: Any, allowed: Text) -> Any:
@@ -106,7 +106,7 @@ class Environment(environ.Env):
         try:
             return read(var, default=default)
         except ValueError:
-            self.note(var, value, allowed)
+            self.add_problem(var, value, allowed)
             return default
 
 

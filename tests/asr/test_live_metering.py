@@ -99,7 +99,7 @@ async def total() -> int:
 async def test_several_checkpoints_make_one_ledger_row(entry: Entry) -> None:
     checkpoint = UsageCheckpoint()
     for audio_ms in (10_000, 20_000):
-        await checkpoint.note(heard(entry, audio_ms))
+        await checkpoint.save(heard(entry, audio_ms))
     assert (await total(), await OpenStream.objects.acount()) == (0, 1)
     await checkpoint.settle(heard(entry, 23_000))
     assert (await total(), await OpenStream.objects.acount(), await LedgerEntry.objects.acount()) == (23_000, 0, 1)
@@ -108,11 +108,11 @@ async def test_several_checkpoints_make_one_ledger_row(entry: Entry) -> None:
 async def test_a_checkpoint_whose_caller_is_cancelled_is_not_counted_twice(entry: Entry) -> None:
     """The stream is interrupted while its checkpoint is being written."""
     checkpoint = UsageCheckpoint()
-    noting = asyncio.create_task(checkpoint.note(heard(entry, 10_000)))
+    saving = asyncio.create_task(checkpoint.save(heard(entry, 10_000)))
     await asyncio.sleep(0)
-    noting.cancel()
-    await asyncio.wait([noting])
-    assert noting.cancelled()
+    saving.cancel()
+    await asyncio.wait([saving])
+    assert saving.cancelled()
     await checkpoint.settle(heard(entry, 12_000))
     assert (await total(), await OpenStream.objects.acount()) == (12_000, 0)
 
@@ -120,21 +120,21 @@ async def test_a_checkpoint_whose_caller_is_cancelled_is_not_counted_twice(entry
 async def test_a_stream_that_was_taken_for_dead_is_not_counted_twice(entry: Entry) -> None:
     """A process was suspended for so long that another process settled its stream."""
     checkpoint = UsageCheckpoint()
-    await checkpoint.note(heard(entry, 10_000))
+    await checkpoint.save(heard(entry, 10_000))
     assert await sync_to_async(recover)(0) == 1
-    await checkpoint.note(heard(entry, 20_000))
+    await checkpoint.save(heard(entry, 20_000))
     await checkpoint.settle(heard(entry, 25_000))
     assert await total() == 25_000
 
     second = UsageCheckpoint()
-    await second.note(heard(entry, 10_000))
+    await second.save(heard(entry, 10_000))
     assert await sync_to_async(recover)(0) == 1
     await second.settle(heard(entry, 15_000))
     assert await total() == 40_000
 
 
 async def test_recent_checkpoints_are_not_settled_by_other_processes(entry: Entry) -> None:
-    await UsageCheckpoint().note(heard(entry, 10_000))
+    await UsageCheckpoint().save(heard(entry, 10_000))
     assert await sync_to_async(recover)() == 0
     await OpenStream.objects.aupdate(noted_at=timezone.now() - timedelta(hours=1))
     assert await sync_to_async(recover)() == 1

@@ -279,7 +279,7 @@ class TestAdoption:
     def test_clients_without_a_number_of_chat_users_are_left_out(self, used: date) -> None:
         ChatUsers.objects.filter(client__name="chat-web").delete()
         adoption = board(used, used).adoption
-        assert adoption.untold == ("chat-web",)
+        assert adoption.unreported == ("chat-web",)
         active = {row.user for row in ledger(used - timedelta(days=29), used) if row.status == 200}
         android = {
             row.user

@@ -330,7 +330,7 @@ class TestCurve:
             "yesterday": [],
             "levels": {"warning": 60, "critical": 80, "design": 100},
         }
-        still = homepage_data.still(drawn)
+        still = homepage_data.static_curve(drawn)
         assert len(still["today"]) == 2
         assert [name for name, _level, _top in still["levels"]] == ["warning", "critical", "design"]
         heights = [float(point.split(",")[1]) for line in still["today"] for point in line.split()]

@@ -155,7 +155,7 @@ async def test_stats_have_only_fields_that_version_0_3_0_accepts() -> None:
 
 async def test_fields_of_a_later_version_are_ignored() -> None:
     tier = Tier(["http://nowhere"])
-    tier.note("espeak-ng", "newer", {**asdict(IDLE), "process": "newer", "mood": "sunny"})
+    tier.store_stats("espeak-ng", "newer", {**asdict(IDLE), "process": "newer", "mood": "sunny"})
     assert tier.stats("espeak-ng").backlog_s == 1.5
 
 

@@ -79,5 +79,5 @@ def test_without_an_endpoint_nothing_is_traced() -> None:
     tracing.start("voice-api")
     assert tracing._Tracing.tracer is None
     with tracing.span("something", engine="asr") as span:
-        span.note(more=1)
+        span.set_attributes(more=1)
     assert "traceparent" not in tracing.origin()

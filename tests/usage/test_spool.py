@@ -189,7 +189,7 @@ async def test_a_stream_with_a_checkpoint_counts_once(
     """
     checkpoint = UsageCheckpoint()
     total = entry_of(client.pk, characters=40)
-    await checkpoint.note(dataclasses.replace(total, characters=30))
+    await checkpoint.save(dataclasses.replace(total, characters=30))
     database.note_unavailable(OperationalError("gone"))
     await checkpoint.settle(total)
     assert await OpenStream.objects.acount() == 1
@@ -203,14 +203,14 @@ async def test_a_stream_with_a_checkpoint_counts_once(
     assert await OpenStream.objects.acount() == 0
 
 
-async def test_noted_rows_are_written_together(client: ClientApplication, monkeypatch) -> None:
+async def test_queued_rows_are_written_together(client: ClientApplication, monkeypatch) -> None:
     commits: list[int] = []
     original = ledger_writer.settle
     monkeypatch.setattr(ledger_writer, "settle", lambda kept: (commits.append(len(kept)), original(kept))[1])
     row_writer = LedgerWriter()
     before = timezone.now()
     for number in range(30):
-        row_writer.note(entry_of(client.pk, status=503, characters=0, request_id=f"req_{number}"))
+        row_writer.enqueue(entry_of(client.pk, status=503, characters=0, request_id=f"req_{number}"))
     noted_by = timezone.now()
     await row_writer.drain()
     assert commits == [30]
@@ -221,21 +221,21 @@ async def test_noted_rows_are_written_together(client: ClientApplication, monkey
     await row_writer.close()
 
 
-async def test_noted_rows_are_written_before_the_process_ends(client: ClientApplication) -> None:
+async def test_queued_rows_are_written_before_the_process_ends(client: ClientApplication) -> None:
     row_writer = LedgerWriter()
-    row_writer.note(entry_of(client.pk, status=503))
+    row_writer.enqueue(entry_of(client.pk, status=503))
     await row_writer.close()
     assert await LedgerEntry.objects.acount() == 1
 
 
-async def test_noted_rows_are_spooled_during_an_outage(client: ClientApplication, monkeypatch) -> None:
+async def test_queued_rows_are_spooled_during_an_outage(client: ClientApplication, monkeypatch) -> None:
     def gone(_kept: object) -> list[SpooledEntry]:
         raise OperationalError("gone")
 
     row_writer = LedgerWriter()
     with monkeypatch.context() as patched:
         patched.setattr(ledger_writer, "settle", gone)
-        row_writer.note(entry_of(client.pk, status=503))
+        row_writer.enqueue(entry_of(client.pk, status=503))
         with pytest.raises(OperationalError):
             await row_writer.drain()
     assert not row_writer.spool.is_empty
@@ -244,13 +244,13 @@ async def test_noted_rows_are_spooled_during_an_outage(client: ClientApplication
     await row_writer.close()
 
 
-async def test_noted_rows_survive_a_cancelled_write(client: ClientApplication) -> None:
+async def test_queued_rows_survive_a_cancelled_write(client: ClientApplication) -> None:
     row_writer = LedgerWriter()
     may_go_on = threading.Event()
     busy = asyncio.create_task(row_writer.run(may_go_on.wait))  # keeps the ledger's thread busy
     await asyncio.sleep(0)
     for _ in range(3):
-        row_writer.note(entry_of(client.pk, status=503))
+        row_writer.enqueue(entry_of(client.pk, status=503))
     writing = asyncio.create_task(row_writer.drain())
     await asyncio.sleep(0.05)
     writing.cancel()
@@ -294,7 +294,7 @@ async def test_recovers_after_database_and_disk_failed(client: ClientApplication
     monkeypatch.setattr(row_writer.spool, "keep", full)
     with monkeypatch.context() as patched:
         patched.setattr(ledger_writer, "settle", gone)
-        row_writer.note(entry_of(client.pk, status=503))
+        row_writer.enqueue(entry_of(client.pk, status=503))
         with suppress(OperationalError):
             await row_writer.drain()
     for _ in range(2):  # while the disk is still full

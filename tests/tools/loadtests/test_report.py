@@ -16,13 +16,13 @@ from tools.loadtests import report
 
 def test_it_works(tmp_path: Path) -> None:
     path = report.write(facts(), tmp_path / "new" / "folder")
-    told = json.loads((path.parent / "report.json").read_text())
-    assert (told["scenario"], told["verdict"], told["most_users"]) == ("peak_load", "passed", 100)
-    assert told["kinds"]["asr"]["requests"] == 240
-    assert told["kinds"]["asr"]["rps"] == 4
-    assert told["kinds"]["asr"]["p95_s"] == pytest.approx(0.77, abs=0.02)
-    assert sum(kind["refusals"] for kind in told["kinds"].values()) == told["reasons"][0]["number"] + sum(
-        reason["number"] for reason in told["reasons"][1:]
+    stored = json.loads((path.parent / "report.json").read_text())
+    assert (stored["scenario"], stored["verdict"], stored["most_users"]) == ("peak_load", "passed", 100)
+    assert stored["kinds"]["asr"]["requests"] == 240
+    assert stored["kinds"]["asr"]["rps"] == 4
+    assert stored["kinds"]["asr"]["p95_s"] == pytest.approx(0.77, abs=0.02)
+    assert sum(kind["refusals"] for kind in stored["kinds"].values()) == stored["reasons"][0]["number"] + sum(
+        reason["number"] for reason in stored["reasons"][1:]
     )
     html = path.read_text()
     for text in (
@@ -37,18 +37,18 @@ def test_it_works(tmp_path: Path) -> None:
 
 
 def test_the_report_lists_the_voices() -> None:
-    told = facts()
-    neural, embedded = told["voices"]
+    stored = facts()
+    neural, embedded = stored["voices"]
     assert (neural["voice"], neural["degraded"]) == ("alloy", "")
     assert embedded["degraded"] == "busy"
     assert neural["audio_s"] == pytest.approx(2.5 * neural["replies"])
-    assert neural["replies"] + embedded["replies"] == told["kinds"]["tts"]["ok"] + told["kinds"]["live_tts"]["ok"]
+    assert neural["replies"] + embedded["replies"] == stored["kinds"]["tts"]["ok"] + stored["kinds"]["live_tts"]["ok"]
     assert neural["percent"] == pytest.approx(75, abs=1)
-    html = loadtest_report.page(told)
+    html = loadtest_report.page(stored)
     assert "Voice that spoke" in html
     assert "eSpeak NG instead (busy)" in html
-    del told["voices"]  # older stored runs do not have it
-    assert "Voice that spoke" not in loadtest_report.page(told)
+    del stored["voices"]  # older stored runs do not have it
+    assert "Voice that spoke" not in loadtest_report.page(stored)
 
 
 def test_the_report_is_self_contained() -> None:
@@ -70,12 +70,12 @@ def test_an_incomplete_run_is_marked() -> None:
 
 
 def test_without_memory_and_answers() -> None:
-    told = facts()
-    told["memory"] = []
-    told["timeline"] = []
-    told["kinds"]["asr"] |= dict.fromkeys(("p50_s", "p95_s", "p99_s", "longest_s"))
-    told |= {"verdict": "not measured", "generator_lag_s": None}
-    html = loadtest_report.page(told)
+    stored = facts()
+    stored["memory"] = []
+    stored["timeline"] = []
+    stored["kinds"]["asr"] |= dict.fromkeys(("p50_s", "p95_s", "p99_s", "longest_s"))
+    stored |= {"verdict": "not measured", "generator_lag_s": None}
+    html = loadtest_report.page(stored)
     assert "No verdict" in html
     assert "Memory of the server" not in html
 

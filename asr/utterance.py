@@ -20,6 +20,7 @@ from asr.segmenting import Piece, Segmenter
 from asr.stable_words import Agreement
 from asr.transcript import Part, join
 from asr.units import SAMPLE_RATE, Options, Samples, SpeechUnit, Token, Word
+from core.logs import without_messages
 from inference.errors import InferenceError
 
 PARTIAL_EVERY_MS = 400  # minimum length of new audio between two partial results
@@ -272,8 +273,8 @@ class Utterance:
         except InferenceError:
             waited_ms = 1000 * PARTIAL_DEADLINE_S
             return  # the engine is too busy, or the final result will report the error
-        except Exception:  # a failed partial result must not end the stream
-            logger.exception("a partial could not be recognised")
+        except Exception as error:  # a failed partial result must not end the stream
+            logger.error("a partial could not be recognised", exc_info=without_messages(error))
             return
         finally:
             self._partial = None

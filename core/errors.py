@@ -18,6 +18,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
 from core.error_codes import ErrorCode
+from core.logs import without_messages
 from core.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -189,7 +190,7 @@ def report(error: BaseException) -> ApiError:
     """Convert an exception to an API error, and log the exception if an operator should know about it."""
     answer = as_api_error(error)
     if answer.status == 500:
-        logger.error("unhandled error", exc_info=error)
+        logger.error("unhandled error", exc_info=without_messages(error))
     elif isinstance(error, DatabaseError):
         logger.error("database error", exc_info=error)
     elif answer.code is ErrorCode.ENGINE_UNAVAILABLE:

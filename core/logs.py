@@ -36,3 +36,19 @@ class JsonFormatter(BaseJsonFormatter):
         super().add_fields(log_data, record, message_dict)
         for unwanted in ("request", "taskName", "color_message"):  # attached by Django and uvicorn for internal use
             log_data.pop(unwanted, None)
+
+
+def without_messages(error: BaseException) -> BaseException:
+    """Return a copy of an exception to log: with its type, traceback and causes, but without any message.
+
+    Use this for errors that can come from processing what users said or wrote, because such a message may quote it.
+    """
+    kind = type(error)
+    # A traceback shows the class's name and module. The class itself may need arguments that are not known here.
+    copied: type[Exception] = type(kind.__name__, (Exception,), {"__module__": kind.__module__})
+    copy = copied("(the message is not logged)").with_traceback(error.__traceback__)
+    if error.__cause__ is not None:
+        copy.__cause__ = without_messages(error.__cause__)
+    elif error.__context__ is not None and not error.__suppress_context__:
+        copy.__context__ = without_messages(error.__context__)
+    return copy

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from core import tracing
 from core.context import RequestContext, enter
+from core.logs import without_messages
 from inference import gpu, runtime
 from inference.errors import Draining, InferenceError, UnitFailed
 from inference.wire import (
@@ -114,7 +115,7 @@ class LocalUnitHandler:
             logger.warning("a unit was not run", extra={"engine": name, "reason": type(error).__name__})
             return failure_reply(error)
         except Exception as error:  # the message may quote the unit's text, so callers get only the type of the error
-            logger.exception("an engine failed at a unit", extra={"engine": name})
+            logger.error("an engine failed at a unit", exc_info=without_messages(error), extra={"engine": name})
             return failure_reply(UnitFailed(f"{name} failed ({type(error).__name__})"))
         duration_ms = round(1000 * (time.monotonic() - started))
         logger.info("unit", extra={"engine": name, "queued_ms": round(unit.queued_ms), "duration_ms": duration_ms})

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from core.context import current
 from core.error_codes import ErrorCode
 from core.errors import ApiError, as_api_error
+from core.logs import without_messages
 from gateway.middleware import FOR_PEOPLE
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    logger.error("unhandled error", exc_info=sys.exc_info(), extra={"path": request.path})
+    error = sys.exception()
+    logger.error("unhandled error", exc_info=error and without_messages(error), extra={"path": request.path})
     return _answer(request, as_api_error(Exception()))
 
 

@@ -14,7 +14,9 @@ from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.context import RequestContext, enter
-from core.logs import JsonFormatter, RequestIdFilter
+from core.logs import JsonFormatter, RequestIdFilter, without_messages
+from tts.espeak_engine import EspeakEngine
+from tts.units import SpeechUnit
 
 
 async def sample(client: httpx.AsyncClient, name: str, **labels: str) -> float:
@@ -110,6 +112,46 @@ def test_an_exception_is_one_log_line() -> None:
     written = JsonFormatter().format(record)
     assert "\n" not in written
     assert "ValueError: why" in json.loads(written)["exc_info"]
+
+
+def test_a_logged_error_quotes_nobody() -> None:
+    """An error of the service has its traceback and causes in the log, but no message that may quote a user."""
+
+    class NeedsArguments(Exception):
+        def __init__(self, first: str, second: str) -> None:
+            super().__init__(first + second)
+
+    try:
+        try:
+            {}["rahsia"]
+        except KeyError as error:
+            raise NeedsArguments("rahsia ", "besar") from error
+    except NeedsArguments as error:
+        record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "it failed", None, None)
+        copy = without_messages(error)
+        record.exc_info = (type(copy), copy, copy.__traceback__)
+    written = json.loads(JsonFormatter().format(record))["exc_info"]
+    messages = [line for line in written.splitlines() if not line.startswith(" ")]
+    assert [line.rpartition(".")[2] for line in messages if ": (" in line] == [
+        "KeyError: (the message is not logged)",
+        "NeedsArguments: (the message is not logged)",
+    ]
+    assert not any("rahsia" in line for line in messages)
+    assert "test_a_logged_error_quotes_nobody" in written
+
+
+async def test_a_failing_engine_does_not_put_the_users_text_in_the_log(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_engine: EspeakEngine, unit: SpeechUnit) -> None:
+        raise ValueError(f"cannot speak {unit.text!r}")
+
+    monkeypatch.setattr(EspeakEngine, "submit", fail)
+    response = await api.post("/v1/audio/speech", json={"model": "espeak-ng", "input": "rahsia saya"})
+    assert response.status_code == 500
+    logged = [JsonFormatter().format(record) for record in caplog.records]
+    assert any("ValueError: (the message is not logged)" in line for line in logged)
+    assert not any("rahsia" in line for line in logged)
 
 
 @pytest.mark.parametrize("format_", ["%00", "nonsense"])

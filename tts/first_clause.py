@@ -3,7 +3,7 @@
 Each part is synthesised while the previous part plays, so each part may be about twice as long as the previous one. A
 sentence is cut where a speaker would breathe: after punctuation, or else at one of these places:
 
-- before a word that begins a phrase, such as "untuk", "which" or 我们;
+- before a word that begins a phrase, such as "untuk", "which" or 因为;
 - before a Malay verb;
 - after a word that ends the subject ("Kucing itu | tidur").
 """
@@ -38,10 +38,10 @@ _END_SUBJECTS = frozenset("itu ini tersebut".split())
 _BIND = frozenset(
     "tidak belum bukan perlu mahu ingin nak hendak dapat mesti harus sedang pernah cuba mula sangat".split()
 )
-# Chinese words that begin a phrase. Chinese has no spaces, so only words that are not part of other words are listed.
+# Chinese conjunctions that begin a clause. Chinese has no spaces, so a word may also be the end of one word and the
+# beginning of the next: 如果 in 例如|果汁. Only words with few such neighbours are listed, and these are excluded.
 _HAN_BEGIN_PHRASES = re.compile(
-    "(?:我们|你们|他们|她们|它们|咱们|因为|所以|但是|可是|不过|如果|虽然|而且|并且|或者|以及|然后|接着|同时|由于|为了|"
-    "还有|只要|只有|除了|关于|根据|按照|可以|应该|必须|需要|已经|正在|一起|一直|马上|首先|其次|最后|这个|那个|这些|那些)+"
+    "(?:(?<!原)因为|(?<![不非])但是|(?<![例比假譬])如果|虽然|而且|(?<![合吞兼])并且|或者)+",
 )
 _HAN = re.compile(r"[\u3400-\u9fff]")
 # Maximum letters in one piece: about 15 seconds of speech. Longer text is cut, because other requests wait while a
@@ -79,8 +79,8 @@ def in_pieces(text: str, longest: int = LONGEST_PIECE) -> Iterator[str]:
     """
     while length(text) > longest:
         fitting = int(longest / _LETTERS_OF_HAN) if _HAN.search(text, 0, longest) else longest
-        phrases = [found.start() for found in _HAN_BEGIN_PHRASES.finditer(text, 0, fitting)]
-        late = [place for place in phrases if place > _FULL_ENOUGH * fitting]
+        phrases = [found.start() for found in _HAN_BEGIN_PHRASES.finditer(text, 0, fitting + 2)]  # words of two letters
+        late = [place for place in phrases if _FULL_ENOUGH * fitting < place <= fitting]
         cut = _last(_PAUSE, text, fitting) or _last(_SPACE, text, fitting) or max(late, default=fitting)
         if piece := text[:cut].strip():
             yield piece

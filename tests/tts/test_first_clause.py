@@ -45,23 +45,40 @@ def test_a_sentence_without_a_pause_is_cut_between_its_phrases(text: str, first:
     ("text", "parts"),
     [
         (
-            "今天天气很好我们一起去公园散步看到很多人在湖边钓鱼",
-            ["今天天气很好,", "我们一起去公园散步看到很多人在湖边钓鱼"],
+            "今天天气很好而且很多人在湖边钓鱼还有人在公园里放风筝",
+            ["今天天气很好,", "而且很多人在湖边钓鱼还有人在公园里放风筝"],
         ),
-        ("医生说他已经好多了但是最好再休息几天才去上班。", ["医生说他,", "已经好多了但是最好再休息几天才去上班。"]),
-        ("虽然下雨因为时间还早所以大家都不着急回家", ["虽然下雨,", "因为时间还早所以大家都不着急回家"]),
+        ("医生说他好多了但是最好再休息几天才去上班。", ["医生说他好多了,", "但是最好再休息几天才去上班。"]),
+        ("虽然下雨因为时间还早大家都不着急回家", ["虽然下雨,", "因为时间还早大家都不着急回家"]),
         ("我" * 50, ["我" * 50]),
     ],
-    ids=["pronoun", "verb", "conjunction", "none"],
+    ids=["addition", "contrast", "reason", "none"],
 )
 def test_chinese_without_punctuation_is_cut_between_its_phrases(text: str, parts: list[str]) -> None:
     assert first_parts(text) == parts
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "他们成为了好朋友以后经常一起去旅行",
+        "我已经把旧的照片都删除了所以找不到",
+        "老师给他们讲了一个很长很长的故事呢",
+        "体育馆和运动场所以及公园都免费开放了",
+        "早餐可以喝一些例如果汁和牛奶这样的饮料",
+        "这两家公司决定合并且不再单独出售产品",
+        "没有人知道其中的原因为何一直没有公布",
+        "这样做不但是浪费时间还会让大家都不高兴",
+    ],
+)
+def test_a_chinese_word_is_not_cut(text: str) -> None:
+    assert first_parts(text) == [text]
+
+
 def test_a_long_chinese_text_without_punctuation_is_cut_between_its_phrases() -> None:
-    clause = "我们去公园散步看到很多人钓鱼吧"
-    pieces = list(in_pieces(clause * 80))  # 1,200 characters
-    assert pieces == [3 * clause] * 26 + [2 * clause]
+    clause = "因为公园里面看到很多人钓鱼吧"
+    pieces = list(in_pieces(clause * 80))  # 1,120 characters
+    assert pieces == [4 * clause] * 20
     assert length(pieces[0]) <= LONGEST_PIECE
 
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Writes a bill of materials for each image as CycloneDX (JSON): the project and its version, and its locked packages.
-#   scripts/sbom.sh FOLDER
+#   scripts/sbom.sh FOLDER [OPTION ...]
+# The options are those of `cyclonedx-py requirements`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 folder=$1
+shift
 version=$(sed -n 's/^VERSION = "\([^"]*\)".*/\1/p' voiceproject/__init__.py)
 mkdir -p "$folder"
 about=$(mktemp --suffix=.toml)
@@ -12,12 +14,7 @@ trap 'rm -f "$about"' EXIT
 for image in api gpu; do
     lock=$(sed -n 's/^COPY \(requirements[a-z-]*\.txt\) .*/\1/p' "docker/$image.Dockerfile")
     printf '[project]\nname = "voice-%s"\nversion = "%s"\nlicense = {text = "Apache-2.0"}\n' "$image" "$version" >"$about"
-    # Without rfc3987_syntax, the file is still validated, except for the syntax of addresses, which takes seconds.
-    PYTHONWARNINGS=ignore .venv/bin/python -c '
-import runpy, sys
-sys.modules["rfc3987_syntax"] = None
-runpy.run_module("cyclonedx_py", run_name="__main__")
-' requirements --pyproject "$about" --mc-type application --output-reproducible \
-        --sv 1.6 --of JSON --output-file "$folder/voice-$image-$version.cdx.json" "$lock"
+    PYTHONWARNINGS=ignore .venv/bin/cyclonedx-py requirements --pyproject "$about" --mc-type application --output-reproducible \
+        --sv 1.6 --of JSON --output-file "$folder/voice-$image-$version.cdx.json" "$@" "$lock"
     echo "$folder/voice-$image-$version.cdx.json"
 done

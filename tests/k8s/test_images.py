@@ -303,7 +303,10 @@ def line_of_redis() -> list[str]:
 
 def test_the_list_of_an_images_components(tmp_path: Path) -> None:
     """The CycloneDX file names the project, its version, and every locked package."""
-    done = subprocess.run(["scripts/sbom.sh", tmp_path], cwd=ROOT, check=False, capture_output=True, text=True)
+    # The validation, which `make sbom` does, takes eight of nine seconds.
+    done = subprocess.run(
+        ["scripts/sbom.sh", tmp_path, "--no-validate"], cwd=ROOT, check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     for image in IMAGES:
         written = json.loads((tmp_path / f"voice-{image.name}-{VERSION}.cdx.json").read_text())

@@ -104,8 +104,8 @@ SCALE = (
     f"(?:(?i:{_WORD_SCALES})|{'|'.join(sorted((name for name in _SCALES if len(name) <= 3), key=len, reverse=True))})"
 )
 # Scales that may directly follow a plain number ("5k"). "j", "m", "b" and "t" are left out, because they may be units.
-_TOUCHING = "[kK]|rb|jt|mil|bn"
-_AFTER_HOUSES = re.compile(
+_SUFFIX_SCALES = "[kK]|rb|jt|mil|bn"
+_NUMBERED_THING = re.compile(
     r"\b(?:kelas|rumah|blok|lot|bilik|tingkat|no|nombor|jalan|jln|unit|pintu|gred|tingkatan|seksyen|darjah|lorong|bas|"
     r"grade|class|room|block|house|number|level|platform|gate|seat|kerusi|batu)\.? $",
     re.IGNORECASE,
@@ -141,9 +141,9 @@ def _fraction(match: re.Match[str], language: str) -> str:
     return f"{number(whole.strip(), language)}{joined}{spoken}"
 
 
-def follows_a_house(match: re.Match[str]) -> bool:
+def is_part_of_name(match: re.Match[str]) -> bool:
     """Return True if the word before the match shows that the match is part of a name, as in "Rumah 12B"."""
-    return bool(_AFTER_HOUSES.search(match.string[max(0, match.start() - 20) : match.start()]))
+    return bool(_NUMBERED_THING.search(match.string[max(0, match.start() - 20) : match.start()]))
 
 
 def _large(match: re.Match[str], language: str) -> str:
@@ -152,7 +152,7 @@ def _large(match: re.Match[str], language: str) -> str:
     A whole number with B or T counts as a name unless a lower-case word follows.
     """
     after = match.string[match.end() : match.end() + 2]
-    named = follows_a_house(match) or (match[2] != "M" and "." not in match[1] and not re.match(r" [a-z]", after))
+    named = is_part_of_name(match) or (match[2] != "M" and "." not in match[1] and not re.match(r" [a-z]", after))
     return match[0] if named else scaled(match[1], match[2], language)
 
 
@@ -190,7 +190,9 @@ SIGNS = [
 #: These rules are applied before the rules for codes of digits and letters.
 SCALES = [
     rule(rf"{EDGE}({NUMBER})\s?((?i:{_WORD_SCALES})){END}", lambda m, lang: scaled(m[1], m[2], lang)),
-    rule(rf"{EDGE}(?![48]K)({NUMBER})({_TOUCHING}){END}", lambda m, lang: scaled(m[1], m[2], lang)),  # 4K is a screen
+    rule(
+        rf"{EDGE}(?![48]K)({NUMBER})({_SUFFIX_SCALES}){END}", lambda m, lang: scaled(m[1], m[2], lang)
+    ),  # 4K is a screen
     rule(rf"{EDGE}({NUMBER})([MBT]){END}", _large),
 ]
 

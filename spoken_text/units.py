@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from spoken_text.numbers import follows_a_house, number, scale
+from spoken_text.numbers import is_part_of_name, number, scale
 from spoken_text.rules import EDGE, NUMBER, Rule, pick, rule
 
 
@@ -195,7 +195,7 @@ def _measure(match: re.Match[str], language: str) -> str:
     value = match[1]
     size = match[2]
     unit = _UNITS[match[3]]
-    if re.fullmatch("[A-Z]", match[3]) and follows_a_house(match):
+    if re.fullmatch("[A-Z]", match[3]) and is_part_of_name(match):
         return match[0]
     name = unit.malay if language == "ms" else unit.one if value == "1" and not size else unit.many
     scaled = f" {scale(size, language)}" if size else ""

@@ -104,11 +104,11 @@ def as_float(found: Convolution) -> Replacement:
     return made
 
 
-def as_product(found: Convolution, *, is_fine: bool) -> Replacement | None:
+def as_matrix_product(found: Convolution, *, is_16_bit: bool) -> Replacement | None:
     """Return the convolution as the product of a matrix of its input's sliding windows and a matrix of its weights.
 
-    ``is_fine``: whether the input has 16 bits instead of 8. The error of the 8-bit rounding is then itself rounded to 8
-    bits and multiplied by the same weights, and the two products are added.
+    ``is_16_bit``: whether the input has 16 bits instead of 8. The error of the 8-bit rounding is then itself rounded to
+    8 bits and multiplied by the same weights, and the two products are added.
 
     With 8 bits, the result equals that of the convolution, except for rounding errors of float32.
 
@@ -123,10 +123,10 @@ def as_product(found: Convolution, *, is_fine: bool) -> Replacement | None:
     products = _Products(found, shape, signed, int(zero.item()) - _UNSIGNED_TO_SIGNED)
     made, name = products.made, found.conv.name
     bias = found.bias
-    if found.rounded_bias is not None and not is_fine:
+    if found.rounded_bias is not None and not is_16_bit:
         bias = made.add("Mul", [found.rounded_bias, found.scale], f"{name}_rounded_bias")
     total = products.add(found.rounded, f"{name}_1", bias)
-    if is_fine:
+    if is_16_bit:
         coarse = made.add("DequantizeLinear", list(found.rounded), f"{name}_coarse")
         rest = made.add("Sub", [found.source, coarse], f"{name}_rest")
         rounded = (f"{name}_rest_rounded", f"{name}_rest_scale", f"{name}_rest_zero")

@@ -8,7 +8,7 @@ value in the whole sentence. The following is changed (docs/voice-measurements.m
   AMX), so an int8 convolution takes as long as a float convolution. A matrix product does use these instructions, so
   each convolution is replaced by a matrix product with signed weights (``tts.kokoro_convolutions``). On processors
   without these instructions, intermediate sums of such a product can overflow, so the convolutions stay as they are.
-- **Rounding.** The rounding of the inputs is audible only in the convolutions that match ``FINE_INPUTS``. Their inputs
+- **Rounding.** The rounding of the inputs is audible only in the convolutions that match ``WIDE_INPUTS``. Their inputs
   get 16 bits if the convolution becomes a matrix product, and stay float32 otherwise.
 - **Slow operators** are replaced by faster ones (``tts.kokoro_operators``).
 
@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from inference import processor
-from tts.kokoro_convolutions import Convolution, Replacement, as_float, as_product
+from tts.kokoro_convolutions import Convolution, Replacement, as_float, as_matrix_product
 from tts.kokoro_operators import faster
 from tts.onnx_graph import Message, read_model
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 # Names of the convolutions whose rounding is audible: the residual blocks of the vocoder's last stage. Their sum is
 # nearly the waveform. Rounding in the earlier stages is inaudible.
-FINE_INPUTS = re.compile(r"/decoder/generator/resblocks\.[345]/")
+WIDE_INPUTS = re.compile(r"/decoder/generator/resblocks\.[345]/")
 
 EXACT_PRODUCTS = {"avx512_vnni", "avx_vnni"}  # processor flags
 # onnxruntime's optimisers that are switched off for matrix products. They would move the products' transpositions, and
@@ -44,11 +44,11 @@ def has_exact_products() -> bool:
     return not EXACT_PRODUCTS.isdisjoint(processor.flags())
 
 
-def edited(path: Path, *, products: bool, fine: re.Pattern[str] = FINE_INPUTS) -> bytes | None:
+def edited(path: Path, *, products: bool, wide_inputs: re.Pattern[str] = WIDE_INPUTS) -> bytes | None:
     """Read a model file. Return the edited model as the bytes of an ONNX file.
 
     ``products``: whether to replace the int8 convolutions with matrix products.
-    ``fine``: matches the names of the convolutions whose input gets more than 8 bits.
+    ``wide_inputs``: matches the names of the convolutions whose input gets more than 8 bits.
 
     Return None if the file is not an ONNX model, or if it contains no int8 convolution that can be edited, for example
     because it is another export of Kokoro. The caller should then load the file as it is.
@@ -56,7 +56,7 @@ def edited(path: Path, *, products: bool, fine: re.Pattern[str] = FINE_INPUTS) -
     model = read_model(path)
     if model is None:
         return None
-    changed = _edit(model.graph, products, fine)
+    changed = _edit(model.graph, products, wide_inputs)
     logger.debug("%d convolutions were edited", changed)
     return bytes(model.SerializeToString()) if changed else None
 
@@ -132,7 +132,7 @@ class _Graph:
             name = node.input[0]
 
 
-def _edit(graph: Message, products: bool, fine: re.Pattern[str]) -> int:
+def _edit(graph: Message, products: bool, wide_inputs: re.Pattern[str]) -> int:
     """Replace int8 convolutions and slow operators. Return the number of convolutions; if 0, nothing is replaced."""
     finder = _Graph(graph)
     replacements: dict[str, Replacement] = {}
@@ -141,9 +141,9 @@ def _edit(graph: Message, products: bool, fine: re.Pattern[str]) -> int:
         found = finder.convolution(node) if node.op_type == "ConvInteger" else None
         if found is None:
             continue
-        is_fine = fine.search(node.name) is not None
-        replacement = as_product(found, is_fine=is_fine) if products else None
-        if replacement is None and is_fine:
+        is_16_bit = wide_inputs.search(node.name) is not None
+        replacement = as_matrix_product(found, is_16_bit=is_16_bit) if products else None
+        if replacement is None and is_16_bit:
             replacement = as_float(found)
         if replacement is not None:
             replacements[found.result] = replacement

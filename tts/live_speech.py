@@ -184,7 +184,7 @@ class LiveSpeech:
         self._spoken_by: Counter[Voice] = Counter()  # samples spoken by each voice
         self._sentences = 0
         self._not_spoken: _Sentence | None = None  # the first sentence without words, such as emoji
-        self._heard_until = 0.0  # when playback of the audio sent so far ends, in time.monotonic() seconds
+        self._playback_ends_at = 0.0  # when playback of the audio sent so far ends, in time.monotonic() seconds
         self._speaking = asyncio.create_task(self._speak_all())
 
     @property
@@ -244,7 +244,7 @@ class LiveSpeech:
         self._waiting = asyncio.Queue()
         self._waiting_characters = self._unfinished_characters = 0
         self._not_spoken = None
-        self._heard_until = 0.0
+        self._playback_ends_at = 0.0
         await self._tell(Cancelled(self.audio_ms))
         self._speaking = asyncio.create_task(self._speak_all())
         if ending:
@@ -331,7 +331,7 @@ class LiveSpeech:
     async def _send(self, spoken: _Spoken) -> None:
         if not len(spoken.samples):
             return
-        waited_s = max(0.0, time.monotonic() - max(spoken.at, self._heard_until))
+        waited_s = max(0.0, time.monotonic() - max(spoken.at, self._playback_ends_at))
         if self._sentences:
             pause_ms = SENTENCE_PAUSE_MS if spoken.text else PART_PAUSE_MS
             await self._send_samples(np.zeros(int(SAMPLE_RATE * pause_ms / 1000 / self._speed), np.int16))
@@ -357,10 +357,10 @@ class LiveSpeech:
 
     async def _pace(self, seconds: float) -> None:
         now = time.monotonic()
-        ahead = self._heard_until - now
+        ahead = self._playback_ends_at - now
         if ahead > LEAD_S:
             await asyncio.sleep(ahead - LEAD_S)
-        self._heard_until = max(self._heard_until, now) + seconds
+        self._playback_ends_at = max(self._playback_ends_at, now) + seconds
 
     async def _end(self) -> None:
         if self._not_spoken is not None and not self.samples:

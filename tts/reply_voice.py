@@ -78,7 +78,7 @@ class ReplyVoice:
         return self._voice.engine == NEURAL and self.degraded is None
 
     @property
-    def is_counted_by_its_engine(self) -> bool:
+    def is_exempt_from_admission(self) -> bool:
         """True if the neural engine speaks this reply and brown-out is on.
 
         Admission control need not count such a reply, because eSpeak NG takes replies beyond the engine's capacity.

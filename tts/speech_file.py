@@ -120,7 +120,9 @@ class SpeechFile:
         size = 0
         async with aclosing(synthesis.chunks()) as chunks:
             async for samples in chunks:
-                data = await (in_ahead_pool if size and not synthesis.whole else in_pool)(encoder.feed, samples)
+                data = await (in_ahead_pool if size and not synthesis.is_awaited_whole else in_pool)(
+                    encoder.feed, samples
+                )
                 size += len(data)
                 kept = None if kept is None or size > cache.largest else [*kept, data]
                 if data:
@@ -133,9 +135,9 @@ class SpeechFile:
             yield tail
 
     @property
-    def is_counted_by_its_engine(self) -> bool:
-        """True if admission control need not count this reply (see ``ReplyVoice.is_counted_by_its_engine``)."""
-        return self.synthesis is not None and self.synthesis.voice.is_counted_by_its_engine
+    def is_exempt_from_admission(self) -> bool:
+        """True if admission control need not count this reply (see ``ReplyVoice.is_exempt_from_admission``)."""
+        return self.synthesis is not None and self.synthesis.voice.is_exempt_from_admission
 
     async def make_if_short(self) -> None:
         """Make the whole file now if it would be sent in one piece anyway. Errors of the engine propagate."""
@@ -184,7 +186,7 @@ async def planned_file(request: SpeechRequest) -> SpeechFile:
         follows_text=request.follows_text,
         speed=request.speed,
         deadline=request.deadline,
-        soon=not request.is_made_whole,
-        whole=request.is_awaited_whole,
+        starts_early=not request.is_made_whole,
+        is_awaited_whole=request.is_awaited_whole,
     )
     return SpeechFile(request, synthesis=synthesis)

@@ -105,24 +105,24 @@ class Synthesis:
         speed: float = 1.0,
         deadline: float | None = None,
         live: bool = False,
-        soon: bool = False,
-        whole: bool = False,
+        starts_early: bool = False,
+        is_awaited_whole: bool = False,
     ) -> None:
-        """Choose the engine. If it is the neural engine and ``soon`` is set, cut the first sentence into parts.
+        """Choose the engine. If it is the neural engine and ``starts_early`` is set, cut the first sentence into parts.
 
         ``voice``: the requested voice.
         ``follows_text``: whether the voice may change with the language (see ``sentence_voice``).
         ``deadline``: when the audio is no longer needed, in ``time.monotonic()`` seconds; None means never.
-        ``soon``: whether playback should start before the whole first sentence has been spoken.
-        ``whole``: whether the listener waits for the whole reply, not just for its first sentence.
+        ``starts_early``: whether playback should start before the whole first sentence has been spoken.
+        ``is_awaited_whole``: whether the listener waits for the whole reply, not just for its first sentence.
         """
-        self.whole = whole
+        self.is_awaited_whole = is_awaited_whole
         self.samples = 0  # the number of samples yielded so far, at ``SAMPLE_RATE``
         self.sentences_given = 0
         self.queue_ms = 0  # the first sentence's wait in the engine's queue
         self.voice = ReplyVoice(voice, follows_text=follows_text)
-        parts = in_parts(sentences) if soon else list(sentences)
-        awaited = parts if whole else parts[: len(parts) - len(sentences) + 1]
+        parts = in_parts(sentences) if starts_early else list(sentences)
+        awaited = parts if is_awaited_whole else parts[: len(parts) - len(sentences) + 1]
         self.voice.begin(sum(speech_cost(part.text) for part in awaited))
         self.sentences = parts if self.voice.is_neural else list(sentences)
         self._speed = speed
@@ -170,7 +170,7 @@ class Synthesis:
                 language=sentence.language,
                 deadline=self._deadline,
                 live=self._live,
-                slack_s=0.0 if self.whole else slack_s,
+                slack_s=0.0 if self.is_awaited_whole else slack_s,
                 admitted=index > 0,  # under load only the first sentence can be refused, so that no reply is cut off
             )
 

@@ -78,7 +78,7 @@ class SpeechView(ApiView):
             work.characters = len(speech_request.text)
             await work.reserve()
             file = await planned_file(speech_request)
-            if file.is_counted_by_its_engine:
+            if file.is_exempt_from_admission:
                 work.leave_admission()
             else:
                 work.set_cost(work.characters if file.synthesis else 0)  # a cached file costs nothing

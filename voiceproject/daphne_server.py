@@ -119,26 +119,26 @@ class Lifespan:
 
     def __init__(self, application: Any) -> None:
         self._application = application
-        self._told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-        self._heard: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self._events: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self._replies: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._living: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}}
-        self._living = asyncio.create_task(self._application(scope, self._told.get, self._heard.put))
-        await self._tell("lifespan.startup")
+        self._living = asyncio.create_task(self._application(scope, self._events.get, self._replies.put))
+        await self._send("lifespan.startup")
 
     async def stop(self) -> None:
         if self._living is not None:
-            await self._tell("lifespan.shutdown")
+            await self._send("lifespan.shutdown")
             await self._living
 
-    async def _tell(self, event: str) -> None:
+    async def _send(self, event: str) -> None:
         assert self._living is not None
-        await self._told.put({"type": event})
-        hearing = asyncio.create_task(self._heard.get())
-        await asyncio.wait([hearing, self._living], return_when=asyncio.FIRST_COMPLETED)
-        hearing.cancel()
+        await self._events.put({"type": event})
+        replying = asyncio.create_task(self._replies.get())
+        await asyncio.wait([replying, self._living], return_when=asyncio.FIRST_COMPLETED)
+        replying.cancel()
         if self._living.done():
             self._living.result()  # raises the exception that ended the lifespan, if any
 

@@ -112,7 +112,9 @@ async def test_espeak_speaks_a_reply_that_would_be_ready_too_late(
 
     def degraded(text: str) -> Reason | None:
         whole = SpeechRequest(text, VOICES["aisyah"]).is_awaited_whole
-        return Synthesis(sentences_of(text, "ms"), VOICES["aisyah"], soon=True, whole=whole).voice.degraded
+        return Synthesis(
+            sentences_of(text, "ms"), VOICES["aisyah"], starts_early=True, is_awaited_whole=whole
+        ).voice.degraded
 
     assert degraded("Selamat pagi, apa khabar semua?") is None
     assert (

@@ -125,7 +125,7 @@ def test_a_convolution_gets_its_input_as_float(tmp_path: Path) -> None:
     path = write(tmp_path / "model.onnx", convolution("/late/conv", "y"), ["y"])
     (rounded,) = run(path)
     assert np.abs(rounded - exact()).max() > 0.01
-    changed = edited(path, products=False, fine=re.compile("/late/"))
+    changed = edited(path, products=False, wide_inputs=re.compile("/late/"))
     assert changed is not None
     (result,) = run(changed)
     np.testing.assert_allclose(result, exact(), atol=1e-4)
@@ -139,7 +139,7 @@ def test_a_product_gets_its_input_in_sixteen_bits(tmp_path: Path) -> None:
     path = write(tmp_path / "model.onnx", convolution("/late/conv", "y"), ["y"])
     (rounded,) = run(path)
     assert np.abs(rounded - exact()).max() > 0.01
-    changed = edited(path, products=True, fine=re.compile("/late/"))
+    changed = edited(path, products=True, wide_inputs=re.compile("/late/"))
     assert changed is not None
     (result,) = run(changed)
     np.testing.assert_allclose(result, exact(), atol=0.0005)
@@ -160,7 +160,7 @@ def test_a_product_gets_its_input_in_sixteen_bits(tmp_path: Path) -> None:
 def test_a_product_has_the_result_of_the_convolution(tmp_path: Path, attributes: dict[str, list[int]]) -> None:
     path = write(tmp_path / "model.onnx", convolution("/conv", "y", **attributes), ["y"])
     (expected,) = run(path)
-    changed = edited(path, products=True, fine=NONE)
+    changed = edited(path, products=True, wide_inputs=NONE)
     assert changed is not None
     assert b"ConvInteger" not in changed
     (result,) = run(changed)
@@ -175,7 +175,7 @@ def test_large_products_do_not_overflow(tmp_path: Path) -> None:
     sound = np.tile(np.array([0, 1], np.float32), (1, 2, 20))
     nodes = convolution("/conv", "y")
     path = write(tmp_path / "model.onnx", nodes, ["y"], weights)
-    changed = edited(path, products=True, fine=NONE)
+    changed = edited(path, products=True, wide_inputs=NONE)
     assert changed is not None
     np.testing.assert_allclose(run(changed, sound)[0], run(path, sound)[0], atol=1e-4)
 
@@ -184,7 +184,7 @@ def test_large_products_do_not_overflow(tmp_path: Path) -> None:
 def test_a_convolution_of_one_tap_needs_no_windows(tmp_path: Path) -> None:
     nodes = convolution("/conv", "y", kernel_shape=[1])
     path = write(tmp_path / "model.onnx", nodes, ["y"], WEIGHTS[:, :, :1])
-    changed = edited(path, products=True, fine=NONE)
+    changed = edited(path, products=True, wide_inputs=NONE)
     assert changed is not None
     assert b"Range" not in changed
     np.testing.assert_allclose(run(changed)[0], run(path)[0], atol=1e-4)
@@ -193,14 +193,14 @@ def test_a_convolution_of_one_tap_needs_no_windows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("attributes", [{"group": 2}, {"auto_pad": 1}])
 def test_groups_and_automatic_padding_are_left_alone(tmp_path: Path, attributes: dict[str, int]) -> None:
     path = write(tmp_path / "model.onnx", convolution("/conv", "y", **attributes), ["y"])
-    assert edited(path, products=True, fine=NONE) is None
+    assert edited(path, products=True, wide_inputs=NONE) is None
 
 
 def test_other_convolutions_of_the_same_input_stay_as_they_are(tmp_path: Path) -> None:
     nodes = convolution("/early/conv", "y") + convolution("/late/conv", "z")
     path = write(tmp_path / "model.onnx", nodes, ["y", "z"])
     before = run(path)
-    changed = edited(path, products=False, fine=re.compile("/late/"))
+    changed = edited(path, products=False, wide_inputs=re.compile("/late/"))
     assert changed is not None
     after = run(changed)
     np.testing.assert_array_equal(after[0], before[0])
@@ -217,7 +217,7 @@ def test_slow_operators_are_replaced_with_the_same_results(tmp_path: Path) -> No
     ]
     path = write(tmp_path / "model.onnx", nodes, ["square", "cube", "spectrum", "y"])
     before = run(path)
-    changed = edited(path, products=False, fine=re.compile("/late/"))
+    changed = edited(path, products=False, wide_inputs=re.compile("/late/"))
     assert changed is not None
     assert changed.count(b"Pow") == 1
     assert b"STFT" not in changed
@@ -233,7 +233,7 @@ def test_a_window_of_another_length_is_left_alone(tmp_path: Path) -> None:
         node("STFT", "signal hop window hop", "spectrum", onesided=1),
     ]
     path = write(tmp_path / "model.onnx", nodes, ["y"])
-    changed = edited(path, products=False, fine=re.compile("/late/"))
+    changed = edited(path, products=False, wide_inputs=re.compile("/late/"))
     assert changed is not None
     assert b"STFT" in changed
 
@@ -244,7 +244,7 @@ def test_weights_in_another_file_are_left_alone(tmp_path: Path) -> None:
     assert found is not None
     next(one for one in found.graph.initializer if one.name == "w").ClearField("raw_data")
     path.write_bytes(found.SerializeToString())
-    assert edited(path, products=True, fine=NONE) is None
+    assert edited(path, products=True, wide_inputs=NONE) is None
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,9 @@ def test_weights_in_another_file_are_left_alone(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_such_a_convolution_is_left_alone(tmp_path: Path, nodes: list[bytes]) -> None:
-    assert edited(write(tmp_path / "model.onnx", nodes, ["y"]), products=False, fine=re.compile("/late/")) is None
+    assert (
+        edited(write(tmp_path / "model.onnx", nodes, ["y"]), products=False, wide_inputs=re.compile("/late/")) is None
+    )
 
 
 def test_a_file_that_is_no_model_is_left_to_onnxruntime(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ async def test_audio_that_is_awaited_whole_precedes_look_ahead(
         return np.zeros(1, np.int16)
 
     monkeypatch.setattr(synthesis, "in_ahead_pool", in_ahead_pool)
-    assert len([samples async for samples in Synthesis(numbered(3), VOICE, whole=whole).chunks()]) == 3
+    assert len([samples async for samples in Synthesis(numbered(3), VOICE, is_awaited_whole=whole).chunks()]) == 3
     assert len(made_ahead) == ahead
 
 

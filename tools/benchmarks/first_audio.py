@@ -37,7 +37,12 @@ async def first_audio(text: str, voice: Voice) -> tuple[float, float]:
     """
     started = time.monotonic()
     first_s = heard_until = gap_s = 0.0
-    speech = Synthesis(sentences_of(text, voice.language), voice, soon=True, whole=len(text) <= WHOLE_UP_TO_CHARACTERS)
+    speech = Synthesis(
+        sentences_of(text, voice.language),
+        voice,
+        starts_early=True,
+        is_awaited_whole=len(text) <= WHOLE_UP_TO_CHARACTERS,
+    )
     async with aclosing(speech.chunks()) as chunks:
         async for samples in chunks:
             now = time.monotonic() - started

@@ -127,7 +127,7 @@ class PlainConsumer(LiveConsumer):
         await self.name_user(fields.get("user"))
         encoding = Encoding(fields["encoding"])
         g711 = encoding in (Encoding.MULAW, Encoding.ALAW)
-        self.line = AudioInput(encoding, fields.get("sample_rate", 8_000 if g711 else 16_000))
+        self.audio_input = AudioInput(encoding, fields.get("sample_rate", 8_000 if g711 else 16_000))
         recognition = Recognition.of(fields, words=fields["words"])
         self.start(recognition, turn_detection(fields.get("turn_detection", {})), partials=fields["partials"])
         self.state = State.STREAMING
@@ -138,14 +138,14 @@ class PlainConsumer(LiveConsumer):
                 "model": recognition.model,
                 "language": recognition.options.language,
                 "encoding": encoding.value,
-                "sample_rate": self.line.sample_rate,
+                "sample_rate": self.audio_input.sample_rate,
             }
         )
 
     async def _stop(self) -> None:
         self.state = State.STOPPED
         session = self._streaming()
-        await session.append(self.line.rest())
+        await session.append(self.audio_input.rest())
         await session.finish()
         self.send_event({"type": "usage", "audio_ms": round(session.audio_ms)})
         self.send_event({"type": "done"})

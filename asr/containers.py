@@ -39,7 +39,19 @@ _BLOCK_S = 0.25  # length of audio to resample at a time
 _TRACKS_COMPARED = 4
 _TRACK_SAMPLE_S = 120.0  # length of each track that is measured to choose one
 _INAUDIBLE_DB = 20.0  # a track this far below the loudest one counts as inaudible
-_EXOTIC = (b"FLV", b"wvpk", b"MAC ", b"TTA", b"MThd", b".RMF", b"DSD ", b"FRM8", b"#!SILK", b"OFR ", b"Creative Voice")
+_UNSUPPORTED = (
+    b"FLV",
+    b"wvpk",
+    b"MAC ",
+    b"TTA",
+    b"MThd",
+    b".RMF",
+    b"DSD ",
+    b"FRM8",
+    b"#!SILK",
+    b"OFR ",
+    b"Creative Voice",
+)
 _NOT_AUDIO = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"PK\x03\x04", b"<", b"{", b"#EXTM3U")
 _DECODING_ERRORS = (av.FFmpegError, ValueError, OSError, ArithmeticError, LookupError, TypeError, NotImplementedError)
 
@@ -133,7 +145,7 @@ def _opened(data: bytes) -> av.container.InputContainer:
     try:
         return av.open(io.BytesIO(data), "r", format=form, options=options, metadata_errors="ignore")
     except _DECODING_ERRORS as error:
-        if data.startswith(_NOT_AUDIO + _EXOTIC) or data[8:12] == b"WEBP":
+        if data.startswith(_NOT_AUDIO + _UNSUPPORTED) or data[8:12] == b"WEBP":
             raise unsupported() from error
         raise invalid("The audio file could not be decoded. Is it damaged?") from error
 
@@ -169,7 +181,7 @@ def _chosen_track(container: av.container.InputContainer) -> int:
 def _loudness(container: av.container.InputContainer, streams: list[av.AudioStream]) -> list[float]:
     """Return the level of each track in dB relative to full scale, measured over the first minutes of the file."""
     energy = {stream.index: 0.0 for stream in streams}
-    heard_s = dict.fromkeys(energy, 0.0)
+    measured_s = dict.fromkeys(energy, 0.0)
     for packet in container.demux(*streams):
         try:
             frames = packet.decode()
@@ -180,10 +192,10 @@ def _loudness(container: av.container.InputContainer, streams: list[av.AudioStre
             assert isinstance(frame, av.AudioFrame)
             values = _within_scale(_values(frame))
             energy[index] += float(np.square(values).mean()) * frame.samples / frame.sample_rate
-            heard_s[index] += frame.samples / frame.sample_rate
-        if min(heard_s.values()) > _TRACK_SAMPLE_S or max(heard_s.values()) > 2 * _TRACK_SAMPLE_S:
+            measured_s[index] += frame.samples / frame.sample_rate
+        if min(measured_s.values()) > _TRACK_SAMPLE_S or max(measured_s.values()) > 2 * _TRACK_SAMPLE_S:
             break
-    return [10 * float(np.log10(energy[i] / max(heard_s[i], 1.0) + 1e-12)) for i in energy]
+    return [10 * float(np.log10(energy[i] / max(measured_s[i], 1.0) + 1e-12)) for i in energy]
 
 
 # --- decoding ---------------------------------------------------------------------------------------------------------

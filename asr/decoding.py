@@ -32,7 +32,7 @@ from asr.checkpoint import FULL_CONTEXT_S, Checkpoint
 from asr.encoding import FRAMES_PER_SECOND, Encoder, Prepared, rows_of
 from asr.languages import RELATIVES
 from asr.lexicon import Lexicon, retimed
-from asr.retries import Draft, least_doubtful, max_tokens, phrases
+from asr.retries import Draft, best_draft, max_tokens, phrases
 from asr.simplified_chinese import simplified
 from asr.units import Hypothesis, SpeechUnit, Task
 
@@ -110,7 +110,7 @@ class Decoder:
         self._try_runners_up(batch, languages, encoded, beam_size, drafts)
         wants_tokens = any(item.unit.options.words or item.unit.options.logprobs for item in batch)
         kept = [
-            draft.once(self.tokenizer(language.code, item.unit.options.task))
+            draft.cleaned(self.tokenizer(language.code, item.unit.options.task))
             for item, draft, language in zip(batch, drafts, languages, strict=True)
         ]
         aligned = self._align(batch, languages, encoded, kept) if wants_tokens else [Aligned()] * len(batch)
@@ -193,7 +193,7 @@ class Decoder:
             spoken = [languages[index] for index in stuck]
             others = self._generate(again, spoken, rows_of(encoded, stuck), beam_size, hotter[-1])
             for index, other in zip(stuck, others, strict=True):
-                drafts[index] = least_doubtful([drafts[index], other])
+                drafts[index] = best_draft([drafts[index], other])
         return drafts
 
     def _try_runners_up(

@@ -86,7 +86,7 @@ class Endpointer:
         self.detection = detection
         self.started_at = 0
         self._frame = 0  # the number of the next frame
-        self._speaking = self._told = False
+        self._speaking = self._is_reported = False
         self._silence_from: int | None = None  # number of the first frame of the current silence
 
     def feed(self, probability: float) -> Turn | None:
@@ -98,21 +98,21 @@ class Endpointer:
             if probability < threshold:
                 return None
             self._speaking = True
-            self._told = False
+            self._is_reported = False
             self.started_at = frame
         if probability >= threshold:
             self._silence_from = None
         elif self._silence_from is None and probability < max(0.01, threshold - HYSTERESIS):
             self._silence_from = frame
         voiced_until = self._frame if self._silence_from is None else self._silence_from
-        if not self._told and (voiced_until - self.started_at) * FRAME_MS > MIN_SPEECH_MS:
-            self._told = True
+        if not self._is_reported and (voiced_until - self.started_at) * FRAME_MS > MIN_SPEECH_MS:
+            self._is_reported = True
             return Turn.STARTED
         silence_ms = (self._frame - voiced_until) * FRAME_MS
-        if self._told and silence_ms >= self.detection.silence_duration_ms:
+        if self._is_reported and silence_ms >= self.detection.silence_duration_ms:
             self._speaking = False
             return Turn.STOPPED
-        if not self._told and silence_ms >= SPEECH.min_silence_duration_ms:
+        if not self._is_reported and silence_ms >= SPEECH.min_silence_duration_ms:
             self._speaking = False  # too short for speech: a click
         return None
 

@@ -46,7 +46,9 @@ _CAPTION = re.compile(
 _REPEATED = re.compile(r"\b(.{1,60}?)(?:[\s,.!?]+\1\b){3,}", re.IGNORECASE)
 
 
-def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Options, before: str = "") -> list[Part]:
+def remove_invented(
+    parts: list[Part], audio: Callable[[int, int], Samples], options: Options, before: str = ""
+) -> list[Part]:
     """Remove invented text from the parts of a recording or stream. Leave out parts whose whole text is invented.
 
     ``audio``: function that returns the samples [start, end) of the recording or stream.

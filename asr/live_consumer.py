@@ -135,14 +135,14 @@ def turn_detection(fields: Mapping[str, Any] | None) -> TurnDetection | None:
 class LiveConsumer(SocketConsumer):
     """Base class of the WebSocket consumers for live recognition.
 
-    A subclass must set ``line``, call ``start``, and override ``tell``.
+    A subclass must set ``audio_input``, call ``start``, and override ``tell``.
 
-    ``line``: decodes the client's audio messages.
+    ``audio_input``: decodes the client's audio messages.
     ``session``: the streaming session; None before ``start``.
     """
 
     kind = Kind.REALTIME
-    line: AudioInput
+    audio_input: AudioInput
     session: StreamingSession | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -181,7 +181,11 @@ class LiveConsumer(SocketConsumer):
 
         Raise ``ApiError`` 400 for an invalid Opus packet.
         """
-        return await in_pool(self.line.decode, data) if len(data) > DECODE_IN_POOL_BYTES else self.line.decode(data)
+        return (
+            await in_pool(self.audio_input.decode, data)
+            if len(data) > DECODE_IN_POOL_BYTES
+            else self.audio_input.decode(data)
+        )
 
     async def wind_down(self) -> None:
         if self.session is not None:

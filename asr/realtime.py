@@ -61,7 +61,7 @@ class RealtimeConsumer(LiveConsumer):
         self._settings = RealtimeSettings.starting(handshake.query.get("model") or "")
         if preset:
             self._settings = self._settings.updated(preset)
-        self.line = self._settings.line()
+        self.audio_input = self._settings.audio_input()
         self.start(self._settings.recognition(), self._settings.detection, partials=True)
         self._send_session("created")
 
@@ -144,9 +144,9 @@ class RealtimeConsumer(LiveConsumer):
                 self._tell_delta(event.number, item, event.text)
                 del self._sent[event.number]
                 usage = duration_usage(event.audio_ms / 1000)
-                told = {"logprobs": listed_logprobs(event.tokens)} if self._settings.logprobs else {}
+                optional = {"logprobs": listed_logprobs(event.tokens)} if self._settings.logprobs else {}
                 spoken = [{"code": event.language}] if event.text else []
-                self._send_of(item, "completed", transcript=event.text, languages=spoken, usage=usage, **told)
+                self._send_of(item, "completed", transcript=event.text, languages=spoken, usage=usage, **optional)
             case Failed():
                 self._sent.pop(event.number, None)
                 self._send_of(item, "failed", error=report(event.error).envelope()["error"])
@@ -186,9 +186,9 @@ class RealtimeConsumer(LiveConsumer):
         self.work.model = recognition.model
         if wanted.detection != before.detection:
             self.session.detect(wanted.detection)
-        line = (wanted.encoding, wanted.rate, wanted.noise_reduction)
-        if line != (before.encoding, before.rate, before.noise_reduction):
-            self.line = wanted.line()
+        input_settings = (wanted.encoding, wanted.rate, wanted.noise_reduction)
+        if input_settings != (before.encoding, before.rate, before.noise_reduction):
+            self.audio_input = wanted.audio_input()
         self._send_session("updated")
 
     def _send_session(self, what: str) -> None:

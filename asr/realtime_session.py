@@ -149,14 +149,14 @@ class RealtimeSettings:
     def recognition(self) -> Recognition:
         return Recognition.of(self.transcription, logprobs=self.logprobs)
 
-    def line(self) -> AudioInput:
+    def audio_input(self) -> AudioInput:
         """Return a new decoder for the client's audio, with these settings."""
         return AudioInput(self.encoding, self.rate, reduces_noise=self.noise_reduction is not None)
 
     def checked(self) -> RealtimeSettings:
         """Return these settings unchanged. Raise ``ApiError`` if the service does not support them."""
         self.recognition()
-        self.line()
+        self.audio_input()
         return self
 
     def ga(self, session_id: str) -> dict[str, Any]:

@@ -14,8 +14,8 @@ MAX_PACE = 30.0  # letters a second; fast Malay or English has 18
 MAX_REPEATED_PACE = 20.0  # letters a second in a text that repeats itself
 LONG_REPETITION = 4  # words; people repeat only shorter phrases
 STUCK = 6  # a phrase repeated this often after other words is doubtful; laughter or cheers have no words before them
-NEARLY_A_TURN = 0.7  # the last occurrence counts if at least this share of it equals the others
-SHORTEST_UNLIKE = 8  # words in the shortest phrase to which ``NEARLY_A_TURN`` applies
+MIN_LAST_OCCURRENCE = 0.7  # the last occurrence counts if at least this share of it equals the others
+SHORTEST_UNLIKE = 8  # words in the shortest phrase to which ``MIN_LAST_OCCURRENCE`` applies
 _WEIGHT_OF_IDEOGRAPH = 3.0  # in letters; one character is a syllable
 _WEIGHT_OF_INDIC = 0.9  # in letters; vowel signs are characters of their own
 _PADDING_S = 0.3  # part of a segment's length that is not speech
@@ -57,7 +57,7 @@ def repetition(text: str) -> Repetition | None:
     """Return the repetition that covers the most words of the text; None if no repetition is long enough to matter."""
     words = words_of(text)
     found = max(
-        (_longest_run(words, period) for period in range(1, int(len(words) / (1 + NEARLY_A_TURN)) + 1)),
+        (_longest_run(words, period) for period in range(1, int(len(words) / (1 + MIN_LAST_OCCURRENCE)) + 1)),
         key=lambda run: (run.period * run.count, -run.period),
         default=None,
     )
@@ -93,7 +93,7 @@ def _longest_run(words: Sequence[str], period: int) -> Repetition:
             run += 1
             continue
         again, rest = divmod(run, period)
-        if period >= SHORTEST_UNLIKE and rest >= NEARLY_A_TURN * period:
+        if period >= SHORTEST_UNLIKE and rest >= MIN_LAST_OCCURRENCE * period:
             again += 1
         count = again + 1 if again else 0
         if count > best.count:

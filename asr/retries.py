@@ -156,7 +156,7 @@ class Draft:
             return True
         return self.is_broken_off and repetition.pace(self.text, self.seconds) < SLOWEST_PACE
 
-    def once(self, tokenizer: Tokenizer) -> Draft:
+    def cleaned(self, tokenizer: Tokenizer) -> Draft:
         """Return the draft without text that nobody can have said.
 
         If ``is_invented`` is True, remove all of the text. If an implausible text repeats a phrase, cut the text after
@@ -172,7 +172,7 @@ class Draft:
         return replace(self, tokens=kept, text=text, compression_ratio=get_compression_ratio(text), is_cut_off=False)
 
 
-def least_doubtful(drafts: list[Draft]) -> Draft:
+def best_draft(drafts: list[Draft]) -> Draft:
     """Return the first draft that has text and is not doubtful.
 
     If there is none, prefer drafts with text to empty drafts, then plausible drafts to implausible ones, and return the

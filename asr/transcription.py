@@ -73,7 +73,7 @@ class Transcription:
         def begin() -> Transcription:  # all work before the engine runs in one call in the thread pool
             recording = decode(data, max_duration_s=settings.VOICE_MAX_AUDIO_S)
             transcription = cls(recording, engine, checkpoint, options, deadline)
-            transcription._look()
+            transcription._find_first()
             return transcription
 
         return await in_first_pool(begin)
@@ -135,7 +135,7 @@ class Transcription:
         The first segment is sent alone, because the engine refuses this segment if it has no capacity for the request.
         """
         if self._found is None:
-            await in_first_pool(self._look)
+            await in_first_pool(self._find_first)
         if not self._found:
             return
         first, *more = self._found
@@ -153,7 +153,7 @@ class Transcription:
         unit = self._unit(segment, self._options, admitted=admitted)
         return await recognise(self._engine, segment, self._options, self._recording.float32, unit)
 
-    def _look(self) -> None:
+    def _find_first(self) -> None:
         """Find the first segment, and the second if there is one.
 
         The others are found later, because most requests to a voice assistant have only one segment.
@@ -182,7 +182,7 @@ class Transcription:
     def _checked(self, part: Part) -> Part | None:
         parts = self.transcript.parts
         before = parts[-1].text if parts else ""
-        said = hallucinations.kept([part], self._recording.float32, self._options, before)
+        said = hallucinations.remove_invented([part], self._recording.float32, self._options, before)
         said = [part.within(len(self._recording.samples)) for part in said]
         parts += said
         return said[0] if said else None

@@ -77,7 +77,7 @@ class _Closed:
     task: asyncio.Task[list[Part]]
 
     def kept(self, options: Options) -> list[Part]:
-        return hallucinations.kept(self.task.result(), self.piece.samples, options)
+        return hallucinations.remove_invented(self.task.result(), self.piece.samples, options)
 
 
 class Utterance:
@@ -185,7 +185,8 @@ class Utterance:
         parts = [part for closed in self._closed for part in closed.task.result()]
         settled = [await self._settled(parts[index:], decided) for index in range(len(parts))]
         kept = [
-            part.within(length, self.start) for part in hallucinations.kept(settled, self._audio, self._options, before)
+            part.within(length, self.start)
+            for part in hallucinations.remove_invented(settled, self._audio, self._options, before)
         ]
         return UtteranceResult(
             text=join(part.text for part in kept),

@@ -100,12 +100,12 @@ class WhisperEngine:
         first = await self._batcher.submit(prepared)
         if not first.is_doubtful or len(unit.options.temperatures) == 1 or prepared.context_s >= FULL_CONTEXT_S:
             return first.hypothesis
-        return await self._mended(prepared, first.hypothesis)
+        return await self._decode_in_full_context(prepared, first.hypothesis)
 
     def stream(self, units: AsyncIterator[SpeechUnit]) -> AsyncIterator[Hypothesis]:
         return in_order(units, self.submit, ahead=2 * settings.VOICE_ASR_BATCH)
 
-    async def _mended(self, prepared: Prepared, first: Hypothesis) -> Hypothesis:
+    async def _decode_in_full_context(self, prepared: Prepared, first: Hypothesis) -> Hypothesis:
         """Decode a unit again in the full encoder context of 30 s, because the text of the first try looks wrong.
 
         Return the second hypothesis, or the first if the second has no text or misses the unit's deadline.

@@ -36,7 +36,7 @@ class RequestContext:
     ``id``: id of the request, for the logs and the response's headers. It is sent by the client or generated.
     ``started``: start of the request, in seconds of ``time.monotonic()``.
     ``rate``: state of the caller's rate limit; None until this request has been counted.
-    ``once``: id that all retries with the same idempotency key share; None if the request has no idempotency key.
+    ``settlement_id``: id that all retries with the same idempotency key share; None if there is no such key.
     ``admitted``: the work that admission control has admitted for this request; None before admission.
     ``work``: metered work to settle when the request ends.
     ``headers``: headers to add to the response.
@@ -46,7 +46,7 @@ class RequestContext:
     id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
     started: float = field(default_factory=time.monotonic)
     rate: RateLimit | None = None
-    once: str | None = None
+    settlement_id: str | None = None
     admitted: Admitted | None = None
     work: list[Settleable] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)

@@ -221,7 +221,7 @@ class Work:
 
     def _entry(self, answer: ApiError | None) -> Entry:
         # Each failed attempt has its own row, but all successful attempts with the same Idempotency-Key share one row.
-        settlement = self._context.once if answer is None else None
+        settlement = self._context.settlement_id if answer is None else None
         # A client that disconnected before the response began has received nothing, so no usage is recorded.
         is_for_nothing = answer is not None and answer.status == 499 and not (self.is_streaming or self.is_live)
         return Entry(

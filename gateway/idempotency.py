@@ -49,7 +49,7 @@ _given: TTLCache[str, int] = TTLCache(GIVEN_KEYS, settings.VOICE_IDEMPOTENCY_TTL
 _store = make_store("idempotency", settings.VOICE_IDEMPOTENCY_BYTES, settings.VOICE_IDEMPOTENCY_TTL_S)
 
 
-async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
+async def run_once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
     """Return the response of ``run``, or the stored response to this caller's earlier request with the same key.
 
     Raise ``ApiError`` 400 for an invalid key, 422 if the earlier request had another body, and 503 if the earlier
@@ -116,7 +116,7 @@ class _Attempt:
         return await self._first(run)
 
     async def _first(self, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
-        current().once = self._settlement()
+        current().settlement_id = self._settlement()
         self._renewing = asyncio.create_task(self._renew())
         try:
             response = await run()

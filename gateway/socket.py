@@ -170,8 +170,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
         if self._ending is None:
             answer = report(error)
             self._failure = error
-            code, is_told = self.close_for(answer)
-            if is_told:
+            code, sends_event = self.close_for(answer)
+            if sends_event:
                 self.send_event(self.error_event(answer))
             self._end_with(Close(code, answer.code))
 

@@ -47,7 +47,7 @@ class ApiView(APIView):
         self.request = api_request = self.initialize_request(request, *args, **kwargs)
         try:
             await self.prepare(api_request)
-            response = await idempotency.once(api_request, self._handle)
+            response = await idempotency.run_once(api_request, self._handle)
         except Exception as error:  # noqa: BLE001 - the exception handler answers all errors
             response = self.handle_exception(error)
         return cast(HttpResponseBase, self.finalize_response(api_request, response, *args, **kwargs))

@@ -80,9 +80,9 @@ class EngineStats:
     cores: int = 0
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> EngineStats:
+    def of(cls, sent: Mapping[str, Any]) -> EngineStats:
         """Create the state from fields that another process has sent. Ignore fields that this version does not know."""
-        return cls(**{one.name: told[one.name] for one in fields(cls) if one.name in told})
+        return cls(**{one.name: sent[one.name] for one in fields(cls) if one.name in sent})
 
 
 UnitT = TypeVar("UnitT", bound=Unit, contravariant=True)

@@ -44,7 +44,7 @@ def read() -> list[GpuReading]:
         if _has_gpus is None:
             _has_gpus = _initialised(pynvml)
         if _has_gpus and time.monotonic() - _read_at >= READ_EVERY_S:
-            _readings = _asked(pynvml)
+            _readings = _read_all(pynvml)
             _read_at = time.monotonic()
         return _readings if _has_gpus else []
 
@@ -57,11 +57,11 @@ def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
     known = list(readings)
     if not known:
         return None
-    most = max(known, key=lambda reading: reading.percent)
-    return GpuReading(most.gpu, most.percent, max(reading.memory_percent for reading in known))
+    busiest_one = max(known, key=lambda reading: reading.percent)
+    return GpuReading(busiest_one.gpu, busiest_one.percent, max(reading.memory_percent for reading in known))
 
 
-def _asked(nvml: Any) -> list[GpuReading]:
+def _read_all(nvml: Any) -> list[GpuReading]:
     """Read all GPUs. Leave out those that do not report their load, such as a partition of a GPU (MIG)."""
     readings = []
     try:

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 2.0
 MAX_MISSES = 3
-MAX_STOPPING = 5  # maximum number of requests of one probe, if a stopping server answers each of them
+MAX_STATUS_REQUESTS = 5  # maximum number of requests of one probe, if a stopping server answers each of them
 # What a probe raises if the address gives no usable answer.
 NO_ANSWER = (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError, InferenceError)
 CONNECT_TIMEOUT_S = 2.0
@@ -329,7 +329,7 @@ class Tier:
         is invalid, raise the error.
         """
         status = await self._get(endpoint, "status")
-        for _ in range(MAX_STOPPING - 1):
+        for _ in range(MAX_STATUS_REQUESTS - 1):
             if not status["draining"]:
                 break
             try:

@@ -145,7 +145,7 @@ class UnitServer:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await _answer_lifespan(receive, send)
             return
         try:
             reply = await self._reply(scope["method"], scope["path"], receive)
@@ -186,12 +186,12 @@ class UnitServer:
         if self.draining:
             return failure_reply(Draining("this server is shutting down"))
         answering = asyncio.ensure_future(self._handler.answer(name, frame))
-        hanging_up = asyncio.ensure_future(_gone(receive))
+        disconnecting = asyncio.ensure_future(_disconnected(receive))
         try:
-            await asyncio.wait({answering, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({answering, disconnecting}, return_when=asyncio.FIRST_COMPLETED)
             return await answering if answering.done() else None
         finally:
-            for task in (answering, hanging_up):
+            for task in (answering, disconnecting):
                 task.cancel()  # if the client has disconnected, nobody needs the result
                 with suppress(asyncio.CancelledError, Exception):
                     await task
@@ -212,7 +212,7 @@ def _status_fields(status: TierStatus) -> Fields:
     return {**asdict(status), "engines": engines, "later": later}
 
 
-async def _live(receive: Any, send: Any) -> None:
+async def _answer_lifespan(receive: Any, send: Any) -> None:
     """Answer ASGI's lifespan events without doing anything.
 
     The code that creates the handler also loads and closes it.
@@ -238,7 +238,7 @@ async def _body(receive: Any) -> bytes | None:
             return b"".join(parts)
 
 
-async def _gone(receive: Any) -> None:
+async def _disconnected(receive: Any) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 

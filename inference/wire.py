@@ -150,12 +150,12 @@ def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
     return unit
 
 
-def _origin(told: Any) -> dict[str, str]:
+def _origin(sent: Any) -> dict[str, str]:
     """Return the origin of a unit, that is, its request and trace, as another process has sent it.
 
     Ignore values that are not short strings, because the sender may be an unknown program.
     """
-    pairs = told.items() if isinstance(told, dict) else ()
+    pairs = sent.items() if isinstance(sent, dict) else ()
     return {name: value for name, value in pairs if isinstance(value, str) and len(value) <= LONGEST_ID}
 
 
@@ -197,10 +197,10 @@ def failure_reply(error: InferenceError | WireError) -> Reply:
         case _:
             status = 500
             code = "unit_failed"
-    told = {"code": code, "message": str(error), "retry_after_s": retry_after_s}
+    details = {"code": code, "message": str(error), "retry_after_s": retry_after_s}
     if isinstance(error, Draining):  # a separate field, because earlier versions do not know any other code
-        told["draining"] = True
-    body = {"error": told}
+        details["draining"] = True
+    body = {"error": details}
     return Reply(status, json.dumps(body).encode(), retry_after_s)
 
 

@@ -90,9 +90,11 @@ def test_a_caption_after_speech_is_removed_alone() -> None:
 def test_the_same_caption_again_needs_more_evidence() -> None:
     said = heard("Thanks for listening.", no_speech_prob=0.3)
     parts = [Part(Segment(0, 2 * sound.RATE, 2 * sound.RATE), said)] * 3
-    assert len(hallucinations.kept(parts, lambda start, end: TALK[start + 4800 : end + 4800], Options())) == 1
+    assert (
+        len(hallucinations.remove_invented(parts, lambda start, end: TALK[start + 4800 : end + 4800], Options())) == 1
+    )
     sure = [replace(part, hypothesis=heard("Subscribe now.")) for part in parts]
-    assert len(hallucinations.kept(sure, lambda start, end: TALK[start + 4800 : end + 4800], Options())) == 3
+    assert len(hallucinations.remove_invented(sure, lambda start, end: TALK[start + 4800 : end + 4800], Options())) == 3
 
 
 @pytest.mark.parametrize("text", ["Oh", "you", "I don't know what you're doing", "Merea"])

@@ -201,7 +201,7 @@ class TestNotByAccident:
             fill(days=90, users=100, sure=True)
 
     def test_real_requests_are_not_mixed_with_the_demo(self, real_request: LedgerEntry) -> None:
-        with pytest.raises(CommandError, match="really made"):
+        with pytest.raises(CommandError, match="real requests"):
             call_command("seed_demo", "--users", "20", "--rows", "50")
         assert LedgerEntry.objects.count() == 1
         assert not Ramp.objects.exists()

@@ -112,7 +112,7 @@ def test_a_folder_without_recordings(tmp_path: Path) -> None:
 def test_only_the_owner_can_read_the_configuration(tmp_path: Path) -> None:
     clips = list(speech_clips.spoken(tmp_path, 1, Espeak()))
     config = GeneratorConfig("http://x", "vk_secret", "people", 3, False, "ms", "alloy", clips)
-    file = tmp_path / "orders.json"
+    file = tmp_path / "generator.json"
     config.write(file)
     assert file.stat().st_mode & 0o077 == 0
     assert GeneratorConfig.read(str(file)) == config
@@ -188,7 +188,7 @@ def test_missing_memory_metrics() -> None:
     with answering("nothing 1\n") as url:
         watch = Watch(url, 1)
         assert watch.read() is None
-    assert "does not tell" in watch.problem
+    assert "does not report" in watch.problem
     assert watch.read() is None
     assert "refused" in watch.problem
 

@@ -14,7 +14,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from asr.realtime_session import RealtimeSettings
+from asr.realtime_session import RealtimeSettings, latest_end
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import caller_of, end_user
@@ -67,7 +67,7 @@ class ClientSecretView(ApiView):
             raise ApiError(ErrorCode.MISSING_FIELD, message, param="user")
         await preflight(caller, Kind.REALTIME)
         session = {"type": "transcription", **(fields.get("session") or {})}
-        described = RealtimeSettings().updated(session).ga(f"sess_{uuid.uuid4().hex}")
+        described = RealtimeSettings().updated(session).ga(f"sess_{uuid.uuid4().hex}", latest_end())
         lifetime_s = (fields.get("expires_after") or {}).get("seconds", settings.VOICE_CLIENT_SECRET_S)
         lifetime_s = min(lifetime_s, settings.VOICE_CLIENT_SECRET_S)  # the operator's limit takes precedence
         secret = client_secrets.issue(caller, lifetime_s=lifetime_s, session=session)

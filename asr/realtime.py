@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 
 from asr.live_consumer import LiveConsumer
-from asr.realtime_session import RealtimeSettings
+from asr.realtime_session import RealtimeSettings, latest_end
 from asr.streaming import NothingToCommit
 from asr.streaming_events import Committed, Event, Failed, Final, Partial, SpeechStarted, SpeechStopped
 from asr.transcript import duration_usage, listed_logprobs
@@ -44,6 +44,7 @@ class RealtimeConsumer(LiveConsumer):
         super().__init__(*args, **kwargs)
         self._settings = RealtimeSettings()
         self._id = f"sess_{uuid.uuid4().hex}"
+        self._expires_at = 0
         self._beta = False
         self._answering: str | None = None  # the client's ``event_id`` of the message that is being handled
         self._is_update = False
@@ -58,6 +59,7 @@ class RealtimeConsumer(LiveConsumer):
         await super().opened(handshake, preset)
         in_header = "realtime=v1" in handshake.headers.get("openai-beta", "")
         self._beta = in_header or _BETA_PROTOCOL in handshake.subprotocols
+        self._expires_at = latest_end()
         self._settings = RealtimeSettings.starting(handshake.query.get("model") or "")
         if preset:
             self._settings = self._settings.updated(preset)
@@ -193,9 +195,9 @@ class RealtimeConsumer(LiveConsumer):
 
     def _send_session(self, what: str) -> None:
         if self._beta:
-            self._send(f"transcription_session.{what}", session=self._settings.beta(self._id))
+            self._send(f"transcription_session.{what}", session=self._settings.beta(self._id, self._expires_at))
         else:
-            self._send(f"session.{what}", session=self._settings.ga(self._id))
+            self._send(f"session.{what}", session=self._settings.ga(self._id, self._expires_at))
 
     def _send_of(self, item: str, what: str, **fields: Any) -> None:
         self._send(f"{_ITEM_TRANSCRIPTION}.{what}", item_id=item, content_index=0, **fields)

@@ -159,8 +159,11 @@ class RealtimeSettings:
         self.audio_input()
         return self
 
-    def ga(self, session_id: str) -> dict[str, Any]:
-        """Return the settings as the ``session`` object of the current API."""
+    def ga(self, session_id: str, expires_at: int) -> dict[str, Any]:
+        """Return the settings as the ``session`` object of the current API.
+
+        ``expires_at``: time at which the session will have reached its maximum duration, in seconds since 1970.
+        """
         shape: dict[str, Any] = {"type": _name(_GA_FORMATS, self.encoding)}
         if self.encoding is Encoding.PCM16:
             shape["rate"] = self.rate
@@ -168,7 +171,7 @@ class RealtimeSettings:
             "type": "transcription",
             "object": "realtime.transcription_session",
             "id": session_id,
-            "expires_at": self._ends_at(),
+            "expires_at": expires_at,
             "audio": {
                 "input": {
                     "format": shape,
@@ -180,12 +183,12 @@ class RealtimeSettings:
             "include": [LOGPROBS] if self.logprobs else None,
         }
 
-    def beta(self, session_id: str) -> dict[str, Any]:
-        """Return the settings as the ``session`` object of the beta API."""
+    def beta(self, session_id: str, expires_at: int) -> dict[str, Any]:
+        """Return the settings as the ``session`` object of the beta API. ``expires_at`` is as in ``ga``."""
         return {
             "object": "realtime.transcription_session",
             "id": session_id,
-            "expires_at": self._ends_at(),
+            "expires_at": expires_at,
             "input_audio_format": _name(_BETA_FORMATS, self.encoding),
             "input_audio_transcription": self._transcription(),
             "input_audio_noise_reduction": self._noise_reduction(),
@@ -222,9 +225,10 @@ class RealtimeSettings:
         del fields["eagerness"]
         return {"type": "server_vad", **fields}
 
-    @staticmethod
-    def _ends_at() -> int:
-        return int(time.time() + settings.VOICE_WS_MAX_S)
+
+def latest_end() -> int:
+    """Return the time at which a session that starts now will have reached its maximum duration, in s since 1970."""
+    return int(time.time() + settings.VOICE_WS_MAX_S)
 
 
 def _wants_logprobs(include: list[str] | None) -> bool:

@@ -291,6 +291,17 @@ async def test_logprobs_are_included_if_requested(server_address: str, api_key: 
         assert token["logprob"] <= 0 and set(token) == {"token", "logprob", "bytes"}
 
 
+async def test_an_update_does_not_postpone_the_end_of_a_session(server_address: str, api_key: str) -> None:
+    async with opened(server_address, api_key, path=PATH) as client:
+        created = (await client.until("session.created"))["session"]
+        await asyncio.sleep(1.1)
+        await client.send({"type": "session.update", "session": {}})
+        updated = (await client.until("session.updated"))["session"]
+        await client.send({"type": "transcription_session.update", "session": {}})
+        of_beta = (await client.until("transcription_session.updated"))["session"]
+    assert updated["expires_at"] == of_beta["expires_at"] == created["expires_at"]
+
+
 async def test_a_muted_microphone_is_not_idle(server_address: str, api_key: str, settings) -> None:
     settings.VOICE_WS_IDLE_S = 0.2
     async with opened(server_address, api_key, path=PATH) as client:

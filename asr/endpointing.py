@@ -75,9 +75,11 @@ class Endpointer:
     """Detects the turns of one stream. Call ``feed`` for each frame, in order.
 
     A turn starts when more than ``MIN_SPEECH_MS`` of speech has arrived. It stops after ``silence_duration_ms`` of
-    silence.
-    Speech starts at a frame above the threshold, and ends at a frame below the threshold minus ``HYSTERESIS``. The same
-    rules apply in ``asr.segmenting``. So with the default settings, a turn ends where a recording would be cut.
+    silence. Speech starts at a frame that reaches the threshold, and ends at a frame below the threshold minus
+    ``HYSTERESIS``.
+
+    ``asr.segmenting`` detects speech by the same rules, and cuts recordings at silences as long as the default of
+    ``silence_duration_ms``. So with the default settings, a turn ends where a recording would be cut.
 
     ``started_at``: number of the frame in which the speech of the latest turn began.
     """

@@ -89,7 +89,7 @@ class Lexicon:
 def retimed(words: Sequence[Word], text: str) -> tuple[Word, ...]:
     """Return the words of ``text`` with the times and probabilities of ``words``.
 
-    ``words``: timed words with the same letters as ``text``, but other boundaries.
+    ``words``: timed words with the same letters as ``text``, but different word boundaries.
 
     The time of each word is divided equally among its letters. If ``text`` has more letters than ``words``, return
     ``words`` unchanged.

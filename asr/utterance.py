@@ -205,12 +205,14 @@ class Utterance:
         return piece.samples(start, end)
 
     async def _settled(self, parts: list[Part], decided: list[Evidence]) -> Part:
-        """Choose the final language of the first of ``parts`` by the same rules as in a recording. Return the part.
+        """Return the first of ``parts`` in its final language.
 
-        If the language changes, recognise the part again.
+        The language is chosen by the same rules as for an uploaded recording. If it is not the language in which the
+        part was recognised, recognise the part again. If the request names a language, return the part unchanged.
 
         ``parts``: this part and those after it.
-        ``decided``: evidence for the languages of the earlier parts. The evidence of this part is appended.
+        ``decided``: evidence for the languages of the earlier parts. Unless the request names a language, the evidence
+        of this part is appended.
         """
         part, *following = parts
         if not self._detects:

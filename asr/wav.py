@@ -1,4 +1,4 @@
-"""Read the WAV headers that occur in practice: RIFF, RF64, BW64 and Sony's W64, from files and from pipes.
+"""Read the WAV headers that occur in practice: RIFF, RF64, BW64 and Sony's W64, written to files or to pipes.
 
 A program that writes a WAV file to a pipe cannot fill in the sizes in the header afterwards. It leaves a placeholder:
 zero, all ones, or another very large number. So a size in the header is used only if it is plausible.

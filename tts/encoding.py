@@ -135,9 +135,9 @@ def wav_header(samples: int | None) -> bytes:
 
 
 def with_length(data: bytes, audio_format: AudioFormat, samples: int) -> bytes:
-    """Write the number of samples into the header of a file from ``stream_encoder``. Only WAV and FLAC change.
+    """Write the number of samples into the header of a file from ``stream_encoder``. Return the complete file.
 
-    Return the complete file.
+    Files in formats other than WAV and FLAC are not changed.
     """
     if audio_format is AudioFormat.WAV:
         return wav_header(samples) + data[_WAV_HEADER.size :]

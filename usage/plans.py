@@ -204,7 +204,7 @@ def plan_at(client_id: int, user: str, moment: datetime) -> QuerySet[Plan]:
 def with_share_of_limit(rows: QuerySet[Consumption]) -> QuerySet[Consumption]:
     """Annotate each row with ``share_of_limit``, the used share of the month's hard limit.
 
-    The share is 1.0 when the limit has been reached, and None if there is no limit.
+    The share is at least 1.0 once the limit has been reached, and None if there is no limit or it is 0.
     """
     until_then = PlanAssignment.objects.annotate(starts_in=TruncMonth("starts_at")).filter(
         client=OuterRef("client"), starts_in__date__lte=OuterRef("month")

@@ -1,6 +1,6 @@
-"""Handle scripts other than Latin: transliterate Jawi, recognise Chinese and Tamil, and find unreadable scripts.
+"""Tell scripts apart, transliterate Jawi into Latin letters, and remove accents from Latin letters.
 
-Jawi is the Arabic script of Malay. A script is unreadable if no voice can speak it.
+Jawi is the Arabic script in which Malay is also written. Characters of some scripts cannot be read aloud by any voice.
 """
 
 from __future__ import annotations

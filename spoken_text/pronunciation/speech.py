@@ -83,7 +83,7 @@ def sentence_language(text: str, fallback: str = "ms") -> str:
 def _words(text: str, language: str) -> Iterator[SpokenWord]:
     """Yield the words and punctuation marks of a sentence. English words have no IPA yet (see ``_with_english``).
 
-    A punctuation mark is a ``SpokenWord`` without text and language (see ``_join_foreign``).
+    A punctuation mark is a ``SpokenWord`` without text or language (see ``_join_foreign``).
     """
     tokens = _tokens(text)
     names = [token.lower() for token in tokens]

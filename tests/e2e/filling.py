@@ -29,9 +29,9 @@ def fill(service: Served, what: str) -> None:
     ``what`` is one of these:
 
     - ``people``: an operator and a product manager;
-    - ``day``: also past usage, current load, an alert that will fire, and a running ramp;
+    - ``day``: also past usage and alerts, a running ramp, and so many current users that a warning fires;
     - ``steady``: the same as ``day``, without the ramp;
-    - ``rush``: so many additional users that a critical alert fires.
+    - ``rush``: so many current users that a critical alert fires.
     """
     services.run_python(service.log.parent / "state", "-m", "tests.e2e.filling", what)
 

@@ -149,7 +149,10 @@ def venv(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def told(venv: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> dict[str, str]:
-    """The environment variables of ``asr-api``, with addresses and paths of this machine."""
+    """The environment variables of ``asr-api``, with addresses and paths of this machine.
+
+    ``VOICE_INFERENCE_URL``, ``VOICE_ASR_*`` and ``VOICE_COQUI_*`` are left out, so that the models run in this process.
+    """
     (pod,) = (one for one in workloads() if one.name == "asr-api")
     container = pod.containers[-1]
     here = {
@@ -162,7 +165,7 @@ def told(venv: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str
         "PATH": f"{venv}/bin:{os.environ['PATH']}",
         "HOME": str(tmp_path_factory.mktemp("home")),
     }
-    elsewhere = re.compile(r"VOICE_INFERENCE_URL|VOICE_ASR_|VOICE_COQUI_")  # the models run in this process
+    elsewhere = re.compile(r"VOICE_INFERENCE_URL|VOICE_ASR_|VOICE_COQUI_")
     settings = {name: value for name, value in environment(container).items() if value and not elsewhere.match(name)}
     kept = {name: os.environ[name] for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE") if name in os.environ}
     return {**kept, **API_IMAGE.environment(), **settings, **here}

@@ -60,8 +60,9 @@ DEFINITIONS = {
         "always has the same pseudonym, which can be traced back only with the service's secret key"
     ),
     "events": gettext_lazy(
-        "changes to the roll-out's percentages and kill switches; outages seen by the service's own probes; and "
-        "the first day on which the number of users active in 30 days exceeded the limit of a growth phase"
+        "changes to the roll-out's percentages and kill switches; flags switched on or off for everyone; outages "
+        "seen by the service's own probes; and the first day on which the number of users active in 30 days exceeded "
+        "the limit of a growth phase"
     ),
     "revenue, cost, margin": gettext_lazy(
         "figures of whole months, in ringgit; dollars are converted at the rate entered in the admin. Revenue is "
@@ -69,8 +70,8 @@ DEFINITIONS = {
         "applications by audio recognised and characters spoken. Margin is revenue less cost"
     ),
     "before": gettext_lazy(
-        "the period of the same length just before; in charts the faint line. Today is not over, so it is compared "
-        "with nothing, and its point stands apart from the line"
+        "the period of the same length just before; in charts the faint line. Today is not over, so it is not "
+        "compared with anything, and its point stands apart from the line"
     ),
 }
 

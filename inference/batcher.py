@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import itertools
+import logging
 import math
 import threading
 import time
@@ -24,6 +25,8 @@ from typing import Generic, TypeVar
 from core import tracing
 from inference.engine import EngineStats, Unit
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
+
+logger = logging.getLogger(__name__)
 
 LIVE_LEAD_S = 2.0  # live units are queued as if they had arrived this much earlier, so they cannot starve others
 # Callers whose units ran in one batch submit their next units at almost the same time. After a longer gap without
@@ -60,15 +63,15 @@ class _Waiting(Generic[U, R]):
 class Batcher(Generic[U, R]):
     """Runs units in worker threads, in batches.
 
-    ``run``: runs a batch, and returns a result or an exception for each unit. If it raises an exception, all units of
-    the batch fail.
+    ``run``: runs a batch, and returns a result or an exception for each unit. If it raises an exception or returns
+    another number of results, all units of the batch fail.
     ``key``: returns a unit's key. Units with equal keys may share a batch. Workers call this function with the lock
-    held each time they take a batch, so the key may depend on the load at that time. If it raises an exception, the
-    unit fails.
+    held each time they take a batch, so the key may depend on the load at that time. If it raises an exception, or
+    the key cannot be compared, the unit fails.
     ``limit``: returns the maximum size of a batch that contains the given unit. Called once for each unit.
     ``workers``: number of threads. Each thread runs one batch at a time.
     ``max_queue``: maximum number of waiting units. Further units are refused, unless they are admitted units.
-    ``on_batch``: called after each batch, with the batch's size and duration in seconds.
+    ``on_batch``: called after each batch, with the batch's size and duration in seconds. Its errors are only logged.
     """
 
     def __init__(
@@ -140,7 +143,7 @@ class Batcher(Generic[U, R]):
         now = time.monotonic()
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         rank = now - LIVE_LEAD_S * unit.live + unit.slack_s
-        item = _Waiting(rank, next(self._numbers), unit, self._limit(unit), now, future)
+        item = _Waiting(rank, next(self._numbers), unit, max(1, self._limit(unit)), now, future)
         with self._changed:
             self._admit(unit, now)
             self._seconds_per_cost = self._pace()
@@ -159,7 +162,7 @@ class Batcher(Generic[U, R]):
     def stats(self) -> EngineStats:
         with self._changed:
             return EngineStats(
-                ready=not self._closed and bool(self._threads),
+                ready=self._is_running(),
                 queue_length=len(self._queue),
                 running=self._running,
                 units=self._units,
@@ -173,8 +176,11 @@ class Batcher(Generic[U, R]):
                 fastest_seconds_per_cost=self._fastest,
             )
 
+    def _is_running(self) -> bool:
+        return not self._closed and bool(self._threads) and all(thread.is_alive() for thread in self._threads)
+
     def _admit(self, unit: U, now: float) -> None:
-        if self._closed or not self._threads:
+        if not self._is_running():
             raise EngineUnavailable(f"{self.name} is not running")
         if unit.admitted:
             return
@@ -248,9 +254,12 @@ class Batcher(Generic[U, R]):
             started = time.monotonic()
             for item in batch:
                 item.unit.queued_ms = 1000 * (started - item.arrived)
+            results: list[R | BaseException]
             try:
-                results = self._run(units)
-            except Exception as error:  # noqa: BLE001 callers get whatever the model raises
+                results = [*self._run(units)]
+                if len(results) != len(units):
+                    raise ValueError(f"{self.name} returned {len(results)} results for {len(units)} units")
+            except BaseException as error:  # noqa: BLE001 callers get whatever the model raises; the worker goes on
                 results = [error] * len(units)
             self._finish(batch, results, time.monotonic() - started)
 
@@ -286,17 +295,18 @@ class Batcher(Generic[U, R]):
         limit = self._share()
         batch: list[_Waiting[U, R]] = []
         rest: list[_Waiting[U, R]] = []
-        failed: list[tuple[_Waiting[U, R], R | Exception]] = []
+        failed: list[tuple[_Waiting[U, R], R | BaseException]] = []
         first_key: Hashable = None
         for item in self._queue:
             try:
                 key = self._key(item.unit)
+                is_other = bool(batch and key != first_key)
             except Exception as error:  # noqa: BLE001 it must not end the worker
                 failed.append((item, error))
                 continue
             if not batch:
                 first_key = key
-            elif key != first_key or len(batch) >= min(limit, item.limit):
+            elif is_other or len(batch) >= min(limit, item.limit):
                 rest.append(item)
                 continue
             batch.append(item)
@@ -335,7 +345,7 @@ class Batcher(Generic[U, R]):
         self._queue = [item for item in self._queue if not item.gone and item not in late]
         self._resolve([(item, DeadlineExceeded(max(1.0, self._wait()))) for item in late])
 
-    def _finish(self, batch: list[_Waiting[U, R]], results: Sequence[R | Exception], seconds: float) -> None:
+    def _finish(self, batch: list[_Waiting[U, R]], results: list[R | BaseException], seconds: float) -> None:
         with self._changed:
             self._running_batches.pop(threading.get_ident(), None)
             self._idle_since = time.monotonic()
@@ -345,9 +355,13 @@ class Batcher(Generic[U, R]):
             self._largest = max(self._largest, len(batch))
             self._busy_s += seconds
             self._note_work(seconds)
-            if not any(isinstance(result, Exception) for result in results):
-                self._note_pace(seconds / sum(item.unit.cost for item in batch))
-        self._on_batch(len(batch), seconds)
+            cost = sum(item.unit.cost for item in batch)
+            if cost > 0 and not any(isinstance(result, BaseException) for result in results):
+                self._note_pace(seconds / cost)
+        try:
+            self._on_batch(len(batch), seconds)
+        except Exception:  # the results matter more than whoever observes the batches
+            logger.exception("a batch could not be reported", extra={"engine": self.name})
         self._resolve(list(zip(batch, results, strict=True)))
 
     def _note_pace(self, per_cost: float) -> None:
@@ -361,8 +375,8 @@ class Batcher(Generic[U, R]):
             self._fastest = min(self._fastest, per_cost)
 
     @staticmethod
-    def _resolve(outcomes: Sequence[tuple[_Waiting[U, R], R | Exception]]) -> None:
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[R], R | Exception]]] = defaultdict(list)
+    def _resolve(outcomes: Sequence[tuple[_Waiting[U, R], R | BaseException]]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[R], R | BaseException]]] = defaultdict(list)
         for item, outcome in outcomes:
             by_loop[item.future.get_loop()].append((item.future, outcome))
         for loop, futures in by_loop.items():
@@ -377,11 +391,14 @@ def _recent_share(seconds: float) -> float:
     return 1 - math.exp(-seconds / UTILISATION_WINDOW_S)
 
 
-def _settle(futures: list[tuple[asyncio.Future[R], R | Exception]]) -> None:
+def _settle(futures: list[tuple[asyncio.Future[R], R | BaseException]]) -> None:
     for future, outcome in futures:
         if future.done():
             continue
-        if isinstance(outcome, Exception):
-            future.set_exception(outcome)
-        else:
+        if not isinstance(outcome, BaseException):
             future.set_result(outcome)
+        elif isinstance(outcome, StopIteration) or not isinstance(outcome, Exception):
+            # A future does not take a StopIteration, and a SystemExit would end the caller's event loop.
+            future.set_exception(RuntimeError(f"the model raised {type(outcome).__name__}"))
+        else:
+            future.set_exception(outcome)

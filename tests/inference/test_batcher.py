@@ -326,6 +326,105 @@ async def test_a_failure_does_not_change_the_measured_speed() -> None:
     await asyncio.to_thread(batcher.close)
 
 
+def raising(error: BaseException) -> Callable[..., Any]:
+    def fail(*_args: Any) -> Any:
+        raise error
+
+    return fail
+
+
+class Incomparable:
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("this key cannot be compared")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"run": raising(StopIteration())}, RuntimeError),
+        ({"run": raising(SystemExit())}, RuntimeError),
+        ({"run": lambda units: [StopIteration() for _ in units]}, RuntimeError),
+        ({"run": lambda units: []}, ValueError),
+        ({"run": lambda units: [0] * (len(units) + 1)}, ValueError),
+        ({"run": lambda units: None}, TypeError),
+        ({"key": raising(StopIteration())}, RuntimeError),
+        ({"limit": lambda unit: None}, TypeError),
+    ],
+)
+async def test_a_broken_engine_fails_its_units_and_the_worker_goes_on(
+    model: Model, arguments: dict[str, Any], error: type[Exception]
+) -> None:
+    batcher: Batcher[Number, int] = Batcher("numbers", **{"run": model.run, **arguments})
+    batcher.start()
+    for value in (1, 2):
+        with pytest.raises(error):
+            await asyncio.wait_for(batcher.submit(Number(value=value)), 5)
+    assert batcher.stats().ready
+    await asyncio.to_thread(batcher.close)
+
+
+async def test_a_unit_whose_key_cannot_be_compared_fails_alone(model: Model) -> None:
+    batcher: Batcher[Number, int] = Batcher("numbers", model.run, key=lambda unit: Incomparable())
+    batcher.start()
+    first = await blocked(batcher, model)
+    tasks = await submit(batcher, Number(value=1), Number(value=2))
+    model.free.set()
+    results = await asyncio.wait_for(asyncio.gather(first, *tasks, return_exceptions=True), 5)
+    assert [type(result) for result in results] == [int, int, ValueError]
+    await asyncio.to_thread(batcher.close)
+
+
+async def test_one_result_that_no_future_takes_leaves_the_rest_of_the_batch_alone(model: Model) -> None:
+    def run(units: list[Number]) -> list[int | Exception]:
+        return [
+            StopIteration() if unit.value == 1 else result for unit, result in zip(units, model.run(units), strict=True)
+        ]
+
+    batcher: Batcher[Number, int] = Batcher("numbers", run)
+    batcher.start()
+    first = await blocked(batcher, model)
+    tasks = await submit(batcher, Number(value=1), Number(value=2))
+    model.free.set()
+    results = await asyncio.wait_for(asyncio.gather(first, *tasks, return_exceptions=True), 5)
+    assert [type(result) for result in results] == [int, RuntimeError, int]
+    await asyncio.to_thread(batcher.close)
+
+
+@dataclass(kw_only=True)
+class Free(Number):
+    @property
+    def cost(self) -> float:
+        return 0.0
+
+
+async def test_units_without_cost_run(batcher: Batcher[Number, int]) -> None:
+    for value in (1, 2):
+        assert await asyncio.wait_for(batcher.submit(Free(value=value)), 5) == 2 * value
+
+
+async def test_a_failing_observer_does_not_stop_the_work(model: Model, caplog: pytest.LogCaptureFixture) -> None:
+    batcher: Batcher[Number, int] = Batcher("numbers", model.run, on_batch=raising(RuntimeError("no metrics")))
+    batcher.start()
+    for value in (1, 2):
+        assert await asyncio.wait_for(batcher.submit(Number(value=value)), 5) == 2 * value
+    assert "no metrics" in caplog.text
+    await asyncio.to_thread(batcher.close)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the worker ends on purpose
+async def test_a_batcher_whose_worker_has_ended_is_not_ready(
+    batcher: Batcher[Number, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batcher, "_first_batch", raising(SystemExit()))
+    lost = asyncio.create_task(batcher.submit(Number(value=1)))
+    await until(lambda: not batcher.stats().ready)
+    with pytest.raises(EngineUnavailable):
+        await batcher.submit(Number(value=2))
+    lost.cancel()
+
+
 # --- several workers ------------------------------------------------------------------------------------------------
 class Steps:
     """A model in which each batch ends when the test sets its event.

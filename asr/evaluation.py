@@ -71,7 +71,7 @@ class ClipResult:
 class Score:
     """The comparison of one recording's recognised text with its reference text, and the time that recognition took.
 
-    ``said``: the reference text, normalised for comparison.
+    ``reference_text``: the reference text, normalised for comparison.
     ``recognised``: the recognised text, normalised for comparison.
     ``errors``: the word errors.
     ``character_errors``: number of wrong characters.
@@ -85,7 +85,7 @@ class Score:
 
     reference: Reference
     language: str
-    said: str
+    reference_text: str
     recognised: str
     errors: Errors
     character_errors: int
@@ -254,19 +254,19 @@ def score(reference: Reference, result: ClipResult, took_s: float) -> Score:
     Raise ``ValueError`` for a reference text without words.
     """
     language = reference.language or result.language
-    said, recognised = alike(reference.text, result.text, language)
+    reference_text, recognised = alike(reference.text, result.text, language)
     errors = compare(reference.text, result.text, language)
-    letters = said.replace(" ", "")
+    letters = reference_text.replace(" ", "")
     characters = jiwer.process_characters(letters, recognised.replace(" ", ""))
     return Score(
         reference=reference,
         language=language,
-        said=said,
+        reference_text=reference_text,
         recognised=recognised,
         errors=errors,
         character_errors=characters.substitutions + characters.deletions + characters.insertions,
         characters=len(letters),
-        loops=len(set(_LOOP.findall(recognised)) - set(_LOOP.findall(said))),
+        loops=len(set(_LOOP.findall(recognised)) - set(_LOOP.findall(reference_text))),
         fallbacks=result.fallbacks,
         audio_s=result.audio_s,
         took_s=took_s,

@@ -34,7 +34,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from prometheus_client import Gauge
 
-from capacity.deployment import most_users
+from capacity.deployment import max_users
 from capacity.models import ProcessLease
 from capacity.presence import Presence, ServedUsers, merged, person
 from core.errors import DomainError
@@ -172,7 +172,7 @@ class Leases:
 
         ``someone``: the end user, as returned by ``person``. An end user who is already being served is admitted.
         """
-        most = most_users()
+        most = max_users()
         here = self._served.people
         if not most or someone in here or someone in self._elsewhere:
             return

@@ -32,7 +32,7 @@ def phase() -> int:
     return _value("VOICE_PHASE")
 
 
-def most_users() -> int:
+def max_users() -> int:
     """Return the limit of concurrent end users; 0 means no limit."""
     return _value("VOICE_MAX_CONCURRENT_USERS")
 

@@ -108,7 +108,7 @@ async def test_slow_partials_become_less_frequent(
     assert min(rests) > 0.95 * backoff
 
 
-async def test_partials_rest_longer_under_load(engine: WhisperEngine, monkeypatch) -> None:
+async def test_partial_results_are_rarer_under_load(engine: WhisperEngine, monkeypatch) -> None:
     """Under load, the longest allowed pause between two partial results is longer than on an idle engine."""
     monkeypatch.setattr("asr.utterance.MAX_PARTIAL_BACKOFF_S", 0.0)
     monkeypatch.setattr("asr.utterance.MAX_BUSY_PARTIAL_BACKOFF_S", 60.0)

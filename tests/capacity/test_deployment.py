@@ -24,13 +24,13 @@ def later(monkeypatch):
 def test_it_works(tmp_path: Path, settings, later) -> None:
     settings.VOICE_MAX_CONCURRENT_USERS = 7
     settings.VOICE_PHASE = 1
-    assert (deployment.most_users(), deployment.phase()) == (7, 1)
+    assert (deployment.max_users(), deployment.phase()) == (7, 1)
     settings.VOICE_PHASE_DIR = str(tmp_path)
-    assert (deployment.most_users(), deployment.phase()) == (7, 1), "no files: the settings"
+    assert (deployment.max_users(), deployment.phase()) == (7, 1), "no files: the settings"
     later()
     (tmp_path / "VOICE_MAX_CONCURRENT_USERS").write_text("200\n")
     (tmp_path / "VOICE_PHASE").write_text("2")
-    assert (deployment.most_users(), deployment.phase()) == (200, 2)
+    assert (deployment.max_users(), deployment.phase()) == (200, 2)
     (tmp_path / "VOICE_PHASE").write_text("3")
     assert deployment.phase() == 2, "not read for every request"
     later()
@@ -42,4 +42,4 @@ def test_an_unusable_file_is_ignored(text: str, tmp_path: Path, settings, later)
     settings.VOICE_PHASE_DIR = str(tmp_path)
     settings.VOICE_MAX_CONCURRENT_USERS = 7
     (tmp_path / "VOICE_MAX_CONCURRENT_USERS").write_text(text)
-    assert deployment.most_users() == 7
+    assert deployment.max_users() == 7

@@ -28,7 +28,7 @@ from tools.planning.rates import ASR, TTS, BatchTime, fit_line  # noqa: E402
 
 BURSTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # units submitted at once
 ROUNDS = 5  # repetitions of all bursts, if there is time
-SURE_UNITS = 6  # single units that are always run, even beyond the given time, because fitting a line needs them
+MIN_UNITS = 6  # single units that are always run, even beyond the given time, because fitting a line needs them
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ async def _bursts(
 
     ``name``: the engine's name.
     ``costs``: the cost of each unit.
-    ``seconds``: how long to measure. At least ``SURE_UNITS`` units are run even if this takes longer.
+    ``seconds``: how long to measure. At least ``MIN_UNITS`` units are run even if this takes longer.
     """
     from inference import runtime
 
@@ -182,7 +182,7 @@ async def _bursts(
     began = time.monotonic()
     for burst in BURSTS * ROUNDS:
         left_s = seconds - (time.monotonic() - began)
-        if burst * each_s > left_s and (taken >= SURE_UNITS or burst > 1):
+        if burst * each_s > left_s and (taken >= MIN_UNITS or burst > 1):
             continue
         chosen = [(taken + index) % len(units) for index in range(burst)]
         taken += burst

@@ -29,8 +29,8 @@ from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.through_http import asr, tts  # noqa: E402
 
 SATURATION = 50  # callers; enough to keep two cores busy
-TIMES = (1, 2, 4)
-KEPT = 0.9  # target: share of the best goodput that remains at four times saturation
+LOAD_FACTORS = (1, 2, 4)
+MIN_GOODPUT_SHARE = 0.9  # target: share of the best goodput that remains at four times saturation
 
 
 async def main(seconds: float) -> None:
@@ -43,12 +43,12 @@ async def main(seconds: float) -> None:
                 ask = make(client)
                 await load.closed([ask] * SATURATION, seconds=2)
                 outcomes: dict[str, load.Outcome] = {}
-                for times in TIMES:
-                    name = f"{SATURATION * times} callers"
-                    outcomes[name] = await load.closed([ask] * SATURATION * times, seconds=seconds)
+                for factor in LOAD_FACTORS:
+                    name = f"{SATURATION * factor} callers"
+                    outcomes[name] = await load.closed([ask] * SATURATION * factor, seconds=seconds)
                 best = max(outcome.goodput for outcome in outcomes.values())
-                for times in TIMES:
-                    rate = times * best
+                for factor in LOAD_FACTORS:
+                    rate = factor * best
                     name = f"{rate:.0f} arrivals a second"
                     outcomes[name] = await load.open_loop(ask, per_second=rate, seconds=seconds)
         best = max(outcome.goodput for outcome in outcomes.values())
@@ -56,9 +56,11 @@ async def main(seconds: float) -> None:
             print(f"{direction} {name:<24} {outcome.line()}")
         ratios = {name: outcome.goodput / best for name, outcome in outcomes.items()}
         print(f"{direction} goodput / best: " + ", ".join(f"{ratio:.2f} at {name}" for name, ratio in ratios.items()))
-        last = min(ratio for name, ratio in list(ratios.items())[len(TIMES) - 1 :: len(TIMES)])
-        reached = "target reached" if last >= KEPT else "TARGET MISSED"
-        print(f"{direction} at {TIMES[-1]} x saturation: {last:.2f} of the best ({reached}: {KEPT})\n")
+        last = min(ratio for name, ratio in list(ratios.items())[len(LOAD_FACTORS) - 1 :: len(LOAD_FACTORS)])
+        reached = "target reached" if last >= MIN_GOODPUT_SHARE else "TARGET MISSED"
+        print(
+            f"{direction} at {LOAD_FACTORS[-1]} x saturation: {last:.2f} of the best ({reached}: {MIN_GOODPUT_SHARE})\n"
+        )
 
 
 if __name__ == "__main__":

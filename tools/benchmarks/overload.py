@@ -27,7 +27,7 @@ from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.live_recognition import memory  # noqa: E402
 from tools.benchmarks.through_http import Ask, asr, tts  # noqa: E402
 
-LIKED = 50  # callers that keep the server busy without overloading it
+NORMAL_CALLERS = 50  # callers that keep the server busy without overloading it
 ANSWER_WITHIN_S = 60.0  # a request without an answer after this time counts as unanswered
 CALM_S = 5.0
 SAMPLE_S = 1.0
@@ -42,14 +42,14 @@ async def main(seconds: float, callers: int) -> bool:
         served(Path(folder), VOICE_LOG_LEVEL="WARNING", VOICE_TTS_CACHE_BYTES="0") as service,
     ):
         async with Client(service.url, service.headers(), timeout_s=ANSWER_WITHIN_S) as client:
-            hear = asr(client)
-            speak = tts(client)
+            transcribe = asr(client)
+            synthesize = tts(client)
 
             def mixed(count: int) -> list[Ask]:
-                return [speak if index % 3 == 2 else hear for index in range(count)]
+                return [synthesize if index % 3 == 2 else transcribe for index in range(count)]
 
             await load.closed(mixed(callers), seconds=10)  # lets every buffer grow to its full size
-            best = await load.closed(mixed(LIKED), seconds=min(20.0, seconds))
+            best = await load.closed(mixed(NORMAL_CALLERS), seconds=min(20.0, seconds))
             await asyncio.sleep(CALM_S)
             before = memory(service)
             samples = list[int]()
@@ -58,9 +58,9 @@ async def main(seconds: float, callers: int) -> bool:
             sampling.cancel()
             await asyncio.sleep(CALM_S)
             after = memory(service)
-    print(f"{LIKED:>4} callers: {best.line()}")
+    print(f"{NORMAL_CALLERS:>4} callers: {best.line()}")
     print(f"{callers:>4} callers: {outcome.line()}")
-    print(f"goodput with {callers} / with {LIKED} = {outcome.goodput / best.goodput:.2f}")
+    print(f"goodput with {callers} / with {NORMAL_CALLERS} = {outcome.goodput / best.goodput:.2f}")
     unexpected = set(outcome.statuses) - EXPECTED
     print(f"unanswered: {outcome.unanswered}; answers other than 200, 429, 503: {sorted(unexpected) or 'none'}")
     print(

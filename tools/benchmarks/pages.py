@@ -117,7 +117,7 @@ def _fill(rows: int, users: int) -> None:
 
 
 def _measure(only: str, *, sql: bool) -> int:
-    client = _boss()
+    client = _superuser_client()
     timings = []
     for page in _pages(client):
         if only in page.address:
@@ -141,7 +141,7 @@ def _line(timing: Timing) -> str:
     )
 
 
-def _boss() -> Any:
+def _superuser_client() -> Any:
     from django.contrib.auth.models import User
     from django.test import Client
 

@@ -38,7 +38,7 @@ class Check:
 
     ``load``: the load, a key of ``LOADS``.
     ``callers``: how many callers there were.
-    ``foretold_s``: the predicted 95th percentile of the latency, in seconds.
+    ``predicted_s``: the predicted 95th percentile of the latency, in seconds.
     ``measured_s``: the measured 95th percentile.
     ``with_its_cores_s``: the prediction for the number of cores that were available during the run.
     ``per_second``: the predicted and the measured number of answers per second.
@@ -47,7 +47,7 @@ class Check:
 
     load: str
     callers: int
-    foretold_s: float
+    predicted_s: float
     measured_s: float
     with_its_cores_s: float
     per_second: tuple[float, float]
@@ -56,7 +56,7 @@ class Check:
     @property
     def error(self) -> float:
         """The relative error of the prediction; positive if the prediction is too high."""
-        return self.foretold_s / self.measured_s - 1
+        return self.predicted_s / self.measured_s - 1
 
     @property
     def error_with_its_cores(self) -> float:
@@ -64,7 +64,7 @@ class Check:
         return self.with_its_cores_s / self.measured_s - 1
 
 
-def foretell(rates: Rates, load: str, callers: int, seconds: float, cores: float | None = None) -> tuple[float, float]:
+def predict(rates: Rates, load: str, callers: int, seconds: float, cores: float | None = None) -> tuple[float, float]:
     """Return the predicted 95th percentile of the latency in seconds, and the predicted answers per second.
 
     ``load``: a key of ``LOADS``.
@@ -85,15 +85,15 @@ class Prediction:
     per_second: float
 
 
-async def one(service: measuring.Observed, call: Call, rates: Rates, told: Prediction, seconds: float) -> Check:
-    """Run one load, and return the comparison of its result with the prediction ``told``."""
-    spent = await measuring.spend(service, lambda: closed_loop(call, concurrency=told.callers, seconds=seconds))
+async def one(service: measuring.Observed, call: Call, rates: Rates, prediction: Prediction, seconds: float) -> Check:
+    """Run one load, and return the comparison of its result with its ``prediction``."""
+    spent = await measuring.spend(service, lambda: closed_loop(call, concurrency=prediction.callers, seconds=seconds))
     if spent.result.failures:
-        print(f"{told.load}, {told.callers} callers: {spent.result.failures} failed")
-    again, _ = foretell(rates, told.load, told.callers, seconds, spent.cores)
+        print(f"{prediction.load}, {prediction.callers} callers: {spent.result.failures} failed")
+    again, _ = predict(rates, prediction.load, prediction.callers, seconds, spent.cores)
     measured_s = spent.result.percentile_ms(95) / 1000
-    per_second = (told.per_second, spent.result.per_second)
-    return Check(told.load, told.callers, told.p95_s, measured_s, again, per_second, spent.cores)
+    per_second = (prediction.per_second, spent.result.per_second)
+    return Check(prediction.load, prediction.callers, prediction.p95_s, measured_s, again, per_second, spent.cores)
 
 
 async def check(seconds: float, loads: list[str]) -> list[Check]:
@@ -105,7 +105,7 @@ async def check(seconds: float, loads: list[str]) -> list[Check]:
     with measuring.observed() as service:
         rates = await measuring.loaded(service, seconds, engines)
         predicted = {
-            (load, callers): foretell(rates, load, callers, seconds) for load in loads for callers in CALLERS
+            (load, callers): predict(rates, load, callers, seconds) for load in loads for callers in CALLERS
         }  # predicted before any load is run
         print(f"{rates.asr_model}, {rates.tts_engine}: measured with {measuring.BUSY} callers")
         print(
@@ -119,8 +119,8 @@ async def check(seconds: float, loads: list[str]) -> list[Check]:
             calls: dict[str, Call] = {"ASR": asr, "TTS": tts}
             calls["both"] = lambda number: (asr if number % 2 else tts)(number)
             return [
-                await one(service, calls[load], rates, Prediction(load, callers, *told), seconds)
-                for (load, callers), told in predicted.items()
+                await one(service, calls[load], rates, Prediction(load, callers, *prediction), seconds)
+                for (load, callers), prediction in predicted.items()
             ]
 
 
@@ -128,7 +128,7 @@ def table(checks: list[Check]) -> str:
     lines = [f"{'load':<6}{'callers':>8}{'p95 predicted':>14}{'measured':>10}{'error':>8}{'answers/s':>16}{'cores':>7}"]
     lines[0] += f"{'with these':>12}"
     lines += [
-        f"{each.load:<6}{each.callers:>8}{each.foretold_s:>12.2f} s{each.measured_s:>8.2f} s{each.error:>+8.0%}"
+        f"{each.load:<6}{each.callers:>8}{each.predicted_s:>12.2f} s{each.measured_s:>8.2f} s{each.error:>+8.0%}"
         f"{each.per_second[0]:>8.1f} /{each.per_second[1]:>6.1f}{each.cores:>7.2f}"
         f"{each.with_its_cores_s:>7.2f} {each.error_with_its_cores:>+4.0%}"
         for each in checks

@@ -33,13 +33,13 @@ from tests.cluster.tier import PYTHON, ray_tier  # noqa: E402
 from tests.services import Served, served  # noqa: E402
 
 UNITS_S = 8.0  # speech segments per second that one replica handles
-MOST = 3
+MAX_REPLICAS = 3
 # Parts of the load: requests per second, seconds. Two replicas can just handle the second part, without any reserve.
 PLAN = ((4.0, 20.0), (16.0, 100.0), (2.0, 60.0))
 SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "tools.benchmarks.throttled_settings",
     "THROTTLED_UNITS_S": str(UNITS_S),
-    "VOICE_RAY_ASR_REPLICAS": f"1-{MOST}",
+    "VOICE_RAY_ASR_REPLICAS": f"1-{MAX_REPLICAS}",
     "VOICE_RAY_TTS_REPLICAS": "1",
     "VOICE_RAY_INGRESS_REPLICAS": "1",
     # The default of five minutes would make the run too long.
@@ -96,7 +96,7 @@ class Run:
     """A run that sends requests to an API process and records the number of replicas of its inference tier."""
 
     def __init__(self, api: Served, tier: str) -> None:
-        self.seen = Observations()
+        self.observations = Observations()
         self._api = api
         self._tier = tier
         self._clip = sound.wav(sound.said("selamat pagi semua"))
@@ -136,12 +136,12 @@ class Run:
         fields = {"model": "whisper-1", "language": "ms"}
         url = f"{self._api.url}/v1/audio/transcriptions"
         response = await self._client.post(url, headers=headers, files=files, data=fields)
-        self.seen.answers.append(Answer(begin, response.status_code, self.at - begin))
+        self.observations.answers.append(Answer(begin, response.status_code, self.at - begin))
 
     async def _watch(self) -> None:
         while True:
             status = (await self._client.get(f"{self._tier}/units/v1/status")).json()
-            self.seen.replicas.append((self.at, status["replicas"].get("asr", {"running": 0})["running"]))
+            self.observations.replicas.append((self.at, status["replicas"].get("asr", {"running": 0})["running"]))
             await asyncio.sleep(0.5)
 
 
@@ -163,35 +163,35 @@ async def follow_plan(api: Served, tier: str) -> Observations:
         for per_second, seconds in PLAN:
             await run.ask(per_second, seconds)
             print(f"{run.at:5.0f} s  {per_second:g} requests a second: done", flush=True)
-    return run.seen
+    return run.observations
 
 
-def summary(seen: Observations) -> Iterator[str]:
+def summary(observations: Observations) -> Iterator[str]:
     """Yield lines of text: when the number of replicas changed, then refusals and latency for each part of the run."""
-    changes = [seen.replicas[0], *(b for a, b in itertools.pairwise(seen.replicas) if a[1] != b[1])]
+    changes = [observations.replicas[0], *(b for a, b in itertools.pairwise(observations.replicas) if a[1] != b[1])]
     yield "replicas: " + ", ".join(f"{running} from {at:.0f} s" for at, running in changes)
     begin = PLAN[0][1]
-    full = seen.first(MOST) or float("inf")
+    full = observations.first(MAX_REPLICAS) or float("inf")
     rush = begin + PLAN[1][1]
     for name, start, end in (
         ("before", 0.0, begin),
         (f"while the replicas come ({min(full, rush) - begin:.0f} s)", begin, min(full, rush)),
-        (f"with {MOST} replicas", min(full, rush), rush),
+        (f"with {MAX_REPLICAS} replicas", min(full, rush), rush),
         ("afterwards", rush, float("inf")),
     ):
-        if answers := seen.between(start, end):
+        if answers := observations.between(start, end):
             p95 = percentile([answer.seconds for answer in answers if answer.status == 200] or [0.0], 95)
             yield f"{name}: {len(answers)} requests, {refused_percent(answers):.1f} % refused, p95 {p95:.2f} s"
 
 
-def draw(seen: Observations, folder: Path) -> list[Path]:
+def draw(observations: Observations, folder: Path) -> list[Path]:
     """Draw the requests, latencies and replicas over time. Save the picture in ``folder``; return its files' paths."""
     import matplotlib.pyplot as plt
 
     from tools.planning.plots import BLUE, GREEN, GREY, ORANGE, STYLE, save
 
     seconds = range(int(sum(part for _rate, part in PLAN)))
-    each = [seen.between(second, second + 1) for second in seconds]
+    each = [observations.between(second, second + 1) for second in seconds]
     with plt.rc_context(STYLE):
         figure, (asked, wait, replicas) = plt.subplots(3, 1, figsize=(9, 7.4), sharex=True, layout="constrained")
         served_s = [sum(answer.status == 200 for answer in answers) for answers in each]
@@ -200,11 +200,13 @@ def draw(seen: Observations, folder: Path) -> list[Path]:
         asked.axhline(UNITS_S, color=GREY, linestyle="--", label="what one replica can do")
         asked.set(title="Requests a second, by when they came", ylim=(0, None))
         asked.legend(loc="upper right")
-        done = sorted((answer for answer in seen.answers if answer.status == 200), key=lambda answer: answer.at)
+        done = sorted((answer for answer in observations.answers if answer.status == 200), key=lambda answer: answer.at)
         wait.scatter([answer.at for answer in done], [answer.seconds for answer in done], s=5, color=BLUE)
         wait.set(title="Seconds until the answer, each request", ylim=(0, None))
-        replicas.step(*zip(*seen.replicas, strict=True), where="post", color=GREEN, linewidth=2)
-        replicas.set(title="Replicas that run", ylim=(0, MOST + 0.5), yticks=range(MOST + 1), xlabel="seconds")
+        replicas.step(*zip(*observations.replicas, strict=True), where="post", color=GREEN, linewidth=2)
+        replicas.set(
+            title="Replicas that run", ylim=(0, MAX_REPLICAS + 0.5), yticks=range(MAX_REPLICAS + 1), xlabel="seconds"
+        )
     return save(figure, folder, "tier-scaling")
 
 
@@ -217,11 +219,11 @@ def main() -> None:
             f"{PYTHON} must name a Python that has Ray: `make test-cluster` makes .venv-cluster/bin/python"
         )
     with tempfile.TemporaryDirectory() as folder, started(Path(folder)) as (api, tier):
-        seen = asyncio.run(follow_plan(api, tier))
-    for line in summary(seen):
+        observations = asyncio.run(follow_plan(api, tier))
+    for line in summary(observations):
         print(line)
     if wanted.plots:
-        print(*draw(seen, wanted.plots), sep="\n")
+        print(*draw(observations, wanted.plots), sep="\n")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ class Listener:
             speech = Speech(audio, kokoro.SAMPLE_RATE)
         return finish(speech), time.monotonic() - started
 
-    def hear(self, samples: Samples, language: str) -> str:
+    def transcribe(self, samples: Samples, language: str) -> str:
         """Return Whisper's transcript of samples at ``SAMPLE_RATE``."""
         audio = soxr.resample(samples.astype(np.float32) / 32768, SAMPLE_RATE, _HEARING_RATE)
         segments, _about = self._whisper.transcribe(
@@ -117,7 +117,7 @@ class Listener:
             samples, made_s = self.read(reader, speakable(text, language, letters=True), language)
             if save:
                 _write(save / reader.name / f"{index:03d}.wav", samples)
-            yield ClipResult(text, self.hear(samples, language), made_s, len(samples) / SAMPLE_RATE)
+            yield ClipResult(text, self.transcribe(samples, language), made_s, len(samples) / SAMPLE_RATE)
 
 
 def rates(heard: list[ClipResult], language: str) -> tuple[float, float]:

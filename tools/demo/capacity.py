@@ -158,8 +158,8 @@ def write_alerts(quarter: Quarter) -> int:
         )
         alert.outcome = f"Back at {rule.reading(alert.value)}."
         alert.save()
-        _tell(alert, incident.worst, incident.fired_at, Alert.State.FIRING)
-        _tell(alert, alert.value, ended, Alert.State.RESOLVED)
+        _add_notifications(alert, incident.worst, incident.fired_at, Alert.State.FIRING)
+        _add_notifications(alert, alert.value, ended, Alert.State.RESOLVED)
         written += 1
     return written + _still_firing(quarter)
 
@@ -181,7 +181,7 @@ def _still_firing(quarter: Quarter) -> int:
     alert.save()
     if notifications.receivers():  # without receivers, the pages say that nobody is notified
         Alert.objects.filter(pk=alert.pk).update(notified_at=fired)
-        _tell(alert, SLOW_NOW_S, fired, Alert.State.FIRING)
+        _add_notifications(alert, SLOW_NOW_S, fired, Alert.State.FIRING)
     return 1
 
 
@@ -189,7 +189,7 @@ def _rule(incident: Incident) -> Rule | None:
     return Rule.objects.filter(severity=incident.severity, metric=incident.metric).first()
 
 
-def _tell(alert: Alert, value: float | None, at: datetime, state: Alert.State) -> None:
+def _add_notifications(alert: Alert, value: float | None, at: datetime, state: Alert.State) -> None:
     """Record a notification about an alert as sent at the time ``at``.
 
     Its text shows the state and the value that the alert had at that time.

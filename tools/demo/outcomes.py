@@ -27,7 +27,7 @@ _WRONG = {
     "ta": (0.215, 0.185),
 }  # word error rate of the first and of the second model
 # Mean rating of spoken replies, by language.
-_LIKED = {"ms": 4.45, "en": 4.38, "zh": 4.15, "ta": 3.95}
+_MEAN_RATING = {"ms": 4.45, "en": 4.38, "zh": 4.15, "ta": 3.95}
 
 
 class Outcome(NamedTuple):
@@ -54,7 +54,7 @@ class Outcome(NamedTuple):
         return cls(0, 0, 0, took_ms, status, code)
 
 
-def fate(
+def draw_outcome(
     rng: Random,
     kind: Kind,
     audio_ms: int,
@@ -115,8 +115,8 @@ def word_errors(rng: Random, audio_ms: int, language: str, *, is_better: bool) -
     return sum(rng.random() < share for _ in range(words)) / words, words
 
 
-def opinion(rng: Random, language: str) -> int | None:
+def draw_rating(rng: Random, language: str) -> int | None:
     """Draw a rating of a reply, from 1 to 5; None if the user does not rate it."""
     if rng.random() >= RATED:
         return None
-    return min(5, max(1, math.floor(rng.gauss(_LIKED[language], 0.75) + 0.5)))
+    return min(5, max(1, math.floor(rng.gauss(_MEAN_RATING[language], 0.75) + 0.5)))

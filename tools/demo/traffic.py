@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rollout.feature import Feature
 from tools.demo import narrative
 from tools.demo.narrative import DemoPlan, Quarter
-from tools.demo.outcomes import Outcome, fate, opinion, word_errors
+from tools.demo.outcomes import Outcome, draw_outcome, draw_rating, word_errors
 from tools.demo.people import Person
 from tools.demo.rhythm import BUSIEST, Rhythm
 from usage.entry import CHARGED_STATUSES, Kind, Measure
@@ -154,13 +154,15 @@ class Traffic:
         in_outage = any(begin <= at < end for begin, end in quarter.outages)
         slow_from, slow_until = quarter.slow_spell
         is_slow = slow_from <= at < slow_until
-        outcome = fate(rng, kind, audio_ms, characters, busy, is_live=is_live, in_outage=in_outage, is_slow=is_slow)
+        outcome = draw_outcome(
+            rng, kind, audio_ms, characters, busy, is_live=is_live, in_outage=in_outage, is_slow=is_slow
+        )
         wer = None
         score = None
         if outcome.status == 200 and kind is Kind.TRANSCRIPTION:
             wer = word_errors(rng, audio_ms, language, is_better=model == narrative.MODELS[1])
         elif outcome.status == 200 and kind is Kind.SPEECH:
-            score = opinion(rng, language)
+            score = draw_rating(rng, language)
         return Request(
             at,
             person,

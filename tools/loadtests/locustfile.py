@@ -114,7 +114,7 @@ class VoiceUser(FastHttpUser):
         return waits
 
     def context(self) -> dict[str, Any]:
-        """Return the data that Locust passes to ``_tell`` with each request."""
+        """Return the data that Locust passes to ``_send_event`` with each request."""
         return {"spoken": self.spoken}
 
     @task
@@ -272,7 +272,7 @@ def _code(body: bytes | None) -> str:
 
 
 @events.request.add_listener
-def _tell(
+def _send_event(
     name: str, response_time: float, context: dict[str, Any], exception: BaseException | None = None, **_more: Any
 ) -> None:
     match exception:

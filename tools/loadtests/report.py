@@ -29,7 +29,7 @@ def facts(result: Result) -> Facts:
         "started_at": datetime.fromtimestamp(result.started, tz=UTC).isoformat(timespec="seconds"),
         "host": result.host,
         "users": options.users,
-        "most_users": tally.most_users,
+        "most_users": tally.peak_users,
         "duration_s": options.duration_s,
         "ran_s": round(result.ended - result.started, 1),
         "full_from_s": None if result.full_from is None else round(result.full_from - result.started, 1),

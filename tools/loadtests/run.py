@@ -159,7 +159,7 @@ class Run:
         """
         reading, writing = os.pipe()
         with tempfile.TemporaryDirectory(prefix="voice-loadtest-") as folder:
-            file = Path(folder) / "orders.json"
+            file = Path(folder) / "generator.json"
             log = Path(folder) / "locust.log"
             config.write(file)
             with log.open("wb") as output:

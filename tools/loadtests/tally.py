@@ -83,7 +83,7 @@ class Tally:
         return 100 * self.count(Outcome.OK) / total if total else None
 
     @property
-    def most_users(self) -> int:
+    def peak_users(self) -> int:
         """The highest number of concurrent users."""
         return max((pulse.users for pulse in self.pulses), default=0)
 

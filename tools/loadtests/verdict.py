@@ -80,7 +80,7 @@ def _of(is_met: bool) -> Verdict:
 
 
 def _users(users: int, tally: Tally) -> Criterion:
-    return Criterion("Concurrent users", f"{users}", f"{tally.most_users}", _of(tally.most_users >= users))
+    return Criterion("Concurrent users", f"{users}", f"{tally.peak_users}", _of(tally.peak_users >= users))
 
 
 def _success(scenario: Scenario, tally: Tally) -> Criterion:

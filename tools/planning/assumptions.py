@@ -53,7 +53,7 @@ def assumptions(planner: Planner) -> list[str]:
         f"people at once: each pauses for {crowd.think_s:g} s on average (exponential) between two requests, of which "
         f"{asr:.0%} are speech to text, {tts:.0%} text to speech and {live:.0%} live streams of {crowd.stream_s:g} s",
         f"limits: machines are at most {targets.utilisation:.0%} busy in that hour; a pod requests "
-        f"{targets.pod_cores:g} cores; each deployment has at least {targets.least_pods} pods",
+        f"{targets.pod_cores:g} cores; each deployment has at least {targets.min_pods} pods",
         "phases: ASR, TTS and live are separate deployments, each with the number of pods that the phase names",
         "waiting: an API pod is an M/G/c queue (Allen–Cunneen) with a random share of the requests; GPUs are simulated",
         f"GPUs: each does both kinds of work and divides its time between them; {LOOP_BEFORE:.0%} of the event loop's "

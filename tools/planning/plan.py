@@ -50,14 +50,14 @@ class Targets:
     ``utilisation``: the highest allowed utilisation of a GPU or pod in the busiest hour, from 0 to 1.
     ``pod_cores``: the CPU request of a pod, as in k8s/base/api.
     ``pod_limit_cores``: the CPU limit of a pod.
-    ``least_pods``: the minimum number of pods of a deployment.
+    ``min_pods``: the minimum number of pods of a deployment.
     """
 
     p95_s: dict[str, float] = field(default_factory=lambda: dict(P95_S))
     utilisation: float = hpa.API.target_percent / 100
     pod_cores: float = 0.5
     pod_limit_cores: float = 2.0
-    least_pods: int = hpa.API.least
+    min_pods: int = hpa.API.least
 
     def of(self, name: str) -> float:
         """Return a deployment's latency target in seconds. Live recognition has the same target as speech to text."""
@@ -293,7 +293,7 @@ class Planner:
 
     def _pods(self, name: str, rate: RequestRate, use: Demand) -> int:
         alone = self.station(name, rate, use, 1)
-        pods = max(self.targets.least_pods, math.ceil(alone.utilisation / self.targets.utilisation))
+        pods = max(self.targets.min_pods, math.ceil(alone.utilisation / self.targets.utilisation))
         if pods > MAX_PODS:
             raise NoFeasiblePlan(f"{pods:,} API pods are more than the limit of {MAX_PODS:,}")
         return pods

@@ -152,7 +152,9 @@ class Command(BaseCommand):
         for score in worst:
             if score.errors.count:
                 about = f"{score.errors.count:>3} of {score.errors.words} words wrong in {score.reference.audio.name}"
-                self.stdout.write(f"  {about}\n      reference   {score.said}\n      hypothesis  {score.recognised}")
+                self.stdout.write(
+                    f"  {about}\n      reference   {score.reference_text}\n      hypothesis  {score.recognised}"
+                )
 
 
 _ERROR_RATES: dict[str, Callable[[list[Score]], Rate]] = {

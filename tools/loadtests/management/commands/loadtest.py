@@ -98,7 +98,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=NO_VERDICT) from error
         except KeyboardInterrupt as interrupt:
             raise CommandError("interrupted before the load began", returncode=NO_VERDICT) from interrupt
-        self._tell(result, options)
+        self._print_result(result, options)
         if status := STATUS[result.verdict]:
             sys.exit(status)
 
@@ -160,7 +160,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{speaker.name} speaks {number} clips ...")
         return list(speech_clips.spoken(clips, number, speaker)), f"spoken by {speaker.name}"
 
-    def _tell(self, result: Result, options: dict[str, Any]) -> None:
+    def _print_result(self, result: Result, options: dict[str, Any]) -> None:
         facts = report.facts(result)
         started = timezone.localtime(datetime.fromtimestamp(result.started, tz=timezone.get_current_timezone()))
         name = f"{result.options.scenario.name}-{started:%Y%m%d-%H%M%S}"

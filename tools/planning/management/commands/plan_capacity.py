@@ -79,7 +79,7 @@ class Command(BaseCommand):
                 raise CommandError(f"cannot write {options['csv']}: {error.strerror}") from error
             self.stdout.write(f"\nWritten: {options['csv']}")
         if options["simulate"]:
-            self._tell(planner, asked, comparisons)
+            self._print_result(planner, asked, comparisons)
         if options["plots"]:
             self._draw(planner, asked, comparisons, options["plots"])
 
@@ -178,7 +178,7 @@ class Command(BaseCommand):
         for line in assumptions.assumptions(planner):
             say(f"  {line}")
 
-    def _tell(self, planner: Planner, asked: Case, comparisons: list[Comparison]) -> None:
+    def _print_result(self, planner: Planner, asked: Case, comparisons: list[Comparison]) -> None:
         day = simulate(planner.use, planner.rates, shape(planner, asked.machines.gpus), seed=planner.seed)
         self.stdout.write("\nA simulated day")
         for line in narrative(day, minutes=60):

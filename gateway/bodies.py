@@ -1,4 +1,4 @@
-"""Receive request bodies in full before any work starts, within limits on size, time and rate.
+"""Receive request bodies in full before any work starts, in UTF-8 only, and within limits on size, time and rate.
 
 A slow upload occupies only the memory for its bytes: no place in an engine's queue and no thread. This module writes
 nothing to disk.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from email.message import Message
 
 from asgiref.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, HTTPScope
 from django.conf import settings
@@ -18,13 +19,18 @@ from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import authenticate
 from gateway.edge import HttpApp, headers_of, send_error
+from gateway.strict_json import SHOWN_CHARACTERS
 
 MAX_UNAUTHENTICATED_BODY_BYTES = 65_536
+MAX_CONTENT_TYPE_CHARACTERS = 1024  # Python needs seconds to parse some Content-Type headers of 64 kB
+CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _API = "/v1/"
 
 
 class ReceiveBody:
     """ASGI middleware that waits for the whole body, and then passes the request on with the body in one event.
+
+    A request whose Content-Type names a charset other than UTF-8 and US-ASCII is refused before its body is read.
 
     A body over the limit is refused before it is read if it has a Content-Length, and otherwise while it arrives. The
     limits are:
@@ -40,6 +46,11 @@ class ReceiveBody:
     async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         headers = headers_of(scope)
         length = _announced_length(headers)
+        try:
+            _check_content_type(scope)  # also without a body, because Django decodes the query by this charset too
+        except ApiError as answer:
+            await send_error(answer, send)
+            return
         if length == 0:
             await self._app(scope, receive, send)
             return
@@ -102,6 +113,44 @@ async def _receive(
             is_known = True
         if not event.get("more_body", False):
             return True
+
+
+def _check_content_type(scope: HTTPScope) -> None:
+    """Raise ``ApiError`` 415 for a Content-Type that is too long, invalid, or names a charset not in ``CHARSETS``.
+
+    Django would decode the body with any codec of Python's. Some of them take quadratic time or fail unexpectedly.
+    Others turn one valid JSON text into another, so a filter in front of the service would not see what is spoken.
+    """
+    # Django, too, joins repeated headers with commas.
+    values = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"content-type"]
+    content_type = ",".join(values)
+    if len(content_type) > MAX_CONTENT_TYPE_CHARACTERS:
+        raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, _("The Content-Type header is too long."))
+    for charset in _charsets(content_type):
+        # Compare the names as they are written: ``codecs.lookup`` would keep each unknown name in memory for ever.
+        if charset.lower() not in CHARSETS:
+            message = _("The charset {charset!r} is not supported. Send the request in UTF-8.")
+            message = message.format(charset=charset[:SHOWN_CHARACTERS])
+            raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, message)
+
+
+def _charsets(content_type: str) -> list[str]:
+    """Return all charsets that a Content-Type names: of the body, and of parameters encoded by RFC 2231."""
+    header = Message()
+    header["Content-Type"] = content_type
+    try:
+        parameters = header.get_params([])
+    except (TypeError, ValueError) as error:  # caused by ``a/b; x*=1; x*0=2``, for example
+        raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, _("The Content-Type header is invalid.")) from error
+    found = []
+    for name, value in parameters:
+        if isinstance(value, tuple):  # RFC 2231: charset, language, value
+            if value[0]:
+                found.append(value[0])
+            value = value[2]
+        if name.lower() == "charset":
+            found.append(value)
+    return found
 
 
 def _announcing(scope: HTTPScope, length: int) -> HTTPScope:

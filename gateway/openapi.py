@@ -30,7 +30,7 @@ ERRORS = {
     "405": "`method_not_allowed`.",
     "408": "The body arrived too slowly (`request_timeout`).",
     "413": "`file_too_large`, `audio_too_long`, `input_too_long`.",
-    "415": "The content type is not supported (`unsupported_media_type`).",
+    "415": "The content type or its charset is not supported (`unsupported_media_type`).",
     "422": "The Idempotency-Key was used with another body (`idempotency_mismatch`).",
     "429": "`rate_limit_exceeded`, `quota_exceeded`, `too_many_streams`; see Retry-After.",
     "503": "`over_capacity`, `engine_unavailable`; try again, see Retry-After.",

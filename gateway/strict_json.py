@@ -12,19 +12,21 @@ from typing import Any
 
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser, get_encoding  # type: ignore[attr-defined]  # not in the stubs
+from rest_framework.parsers import JSONParser
 from rest_framework.utils import json
 
 SHOWN_CHARACTERS = 50  # of a name from a body, in an error message
 
 
 class JsonParser(JSONParser):
-    """Parser for a JSON body, which must be an object."""
+    """Parser for a JSON body, which must be an object in UTF-8.
+
+    JSON has no other encoding (RFC 8259, section 8.1), so the charset of the request is not used.
+    """
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        encoding = get_encoding(parser_context or {})
         try:
-            text = stream.read().decode(encoding)
+            text = stream.read().decode()
             data = json.loads(text, parse_constant=json.strict_constant, object_pairs_hook=_without_repetition)
         except RecursionError as error:  # caused by half a megabyte of "[", for example
             raise ParseError("JSON parse error - nested too deeply") from error

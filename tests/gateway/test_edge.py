@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import encodings
+import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -63,6 +65,101 @@ async def test_invalid_json_returns_an_error_envelope(api: httpx.AsyncClient) ->
 async def test_a_wrong_content_type(api: httpx.AsyncClient) -> None:
     assert code(await api.post("/v1/audio/speech", data={"input": "x"})) == (415, "unsupported_media_type")
     assert code(await api.post("/v1/audio/transcriptions", json={})) == (415, "unsupported_media_type")
+
+
+BYPASS = (  # two different objects: one as UTF-8, one if the escapes are decoded before the JSON is parsed
+    rb'{"a":"\u0022,\u0022input\u0022:\u0022jahat sekali\u0022,\u0022b\u0022:{\u0022x\u0022:\u0022",'
+    rb'"input":"baik","c":"\u0022},\u0022d\u0022:\u0022"}'
+)
+REFUSED_CHARSETS = [
+    "charset=punycode",
+    "charset=unicode_escape",
+    "charset=raw_unicode_escape",
+    "charset=idna",
+    "charset=utf-16",
+    "charset=utf-8-sig",
+    "charset=iso-8859-1",
+    "charset=bz2_codec",
+    "charset=nonsense",
+    "charset=",
+    'charset="UTF-7"',
+    "CHARSET=punycode",
+    "charset=utf-8; charset=idna",
+    "charset*0=puny; charset*1=code",
+    "charset*=utf-8''punycode",
+    "other*=idna''x",
+    "other*=nonsense''x",
+    "other*=x; other*0=y",
+]
+
+
+@pytest.mark.parametrize("charset", REFUSED_CHARSETS)
+async def test_other_charsets_than_utf_8_are_refused(api: httpx.AsyncClient, charset: str) -> None:
+    headers = {"Content-Type": f"application/json; {charset}"}
+    response = await api.post("/v1/audio/speech", content=BYPASS, headers=headers)
+    assert code(response) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("charset", ["idna", "punycode", "utf-16"])
+@pytest.mark.parametrize(
+    ("path", "media_type", "body"),
+    [
+        ("/v1/audio/transcriptions", "multipart/form-data; boundary=B", b"--B--\r\n"),
+        ("/v1/audio/speech", "application/x-www-form-urlencoded", b"input=baik"),
+        ("/admin/login/", "application/x-www-form-urlencoded", b"username=admin"),
+        ("/v1/models?x=%61", "application/json", b""),
+    ],
+    ids=["multipart", "urlencoded", "admin", "query"],
+)
+async def test_other_charsets_are_refused_for_all_kinds_of_requests(
+    api: httpx.AsyncClient, charset: str, path: str, media_type: str, body: bytes
+) -> None:
+    headers = {"Content-Type": f"{media_type}; charset={charset}"}
+    response = await api.request("POST" if body else "GET", path, content=body, headers=headers)
+    assert code(response) == (415, "unsupported_media_type")
+
+
+async def test_a_charset_in_a_second_content_type_header_is_refused(api: httpx.AsyncClient) -> None:
+    headers = [("Content-Type", "application/json; charset=idna"), ("Content-Type", "application/json; charset=utf-8")]
+    assert code(await api.post("/v1/audio/speech", content=b"{}", headers=headers)) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf8"', "us-ascii", "US-ASCII", "ascii"])
+async def test_utf_8_and_ascii_are_accepted(api: httpx.AsyncClient, charset: str) -> None:
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    response = await api.post("/v1/audio/speech", content=b'{"input": ""}', headers=headers)
+    assert code(response) == (400, "empty_input")
+    headers = {"Content-Type": f"multipart/form-data; boundary=B; charset={charset}"}
+    body = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nno audio\r\n--B--\r\n'
+    response = await api.post("/v1/audio/transcriptions", content=body, headers=headers)
+    assert code(response) == (400, "invalid_audio")
+
+
+@pytest.mark.parametrize("charset", ["idna", "punycode", "utf-16", "nonsense"])
+async def test_the_charset_of_a_part_has_no_effect(api: httpx.AsyncClient, charset: str) -> None:
+    about = f"Content-Type: text/plain; charset={charset}\r\nContent-Disposition: form-data"
+    file = f'--B\r\n{about}; name="file"; filename="a.wav"\r\n\r\nno audio\r\n'
+    field = f'--B\r\n{about}; name="temperature"\r\n\r\npanas\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=B"}
+    response = await api.post("/v1/audio/transcriptions", content=f"{file}{field}--B--\r\n".encode(), headers=headers)
+    assert code(response) == (400, "invalid_value")
+    assert response.json()["error"]["param"] == "temperature"
+
+
+async def test_unknown_charsets_are_not_remembered(stranger: httpx.AsyncClient) -> None:
+    for _ in range(2):  # the first request may load other encodings
+        before = len(encodings._cache)
+        headers = {"Content-Type": "text/plain; charset=never-heard-of"}
+        assert code(await stranger.get("/v1/models", headers=headers)) == (415, "unsupported_media_type")
+    assert len(encodings._cache) == before
+    assert "never_heard_of" not in encodings._cache
+
+
+async def test_a_long_content_type_is_refused_before_it_is_parsed(stranger: httpx.AsyncClient) -> None:
+    headers = {"Content-Type": 'application/json; x="' + ";" * 60_000}
+    started = time.process_time()
+    assert code(await stranger.get("/v1/models", headers=headers)) == (415, "unsupported_media_type")
+    assert time.process_time() - started < 1.0  # to parse it takes 2.6 s
 
 
 async def test_a_body_is_refused_by_its_content_length(api: httpx.AsyncClient) -> None:

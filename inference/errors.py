@@ -26,6 +26,10 @@ class EngineUnavailable(InferenceError):
     """Raised when a model or library is missing, or when the engine is closed or cannot be reached."""
 
 
+class NotOffered(EngineUnavailable):
+    """Raised when the inference tier answers, but does not have this engine."""
+
+
 class Draining(EngineUnavailable):
     """Raised when a server of the inference tier refuses a unit, because the server is about to stop.
 

@@ -30,7 +30,7 @@ from prometheus_client import Counter
 
 from core import tracing
 from inference.engine import EngineStats, Unit
-from inference.errors import DeadlineExceeded, Draining, EngineUnavailable, InferenceError, OverCapacity
+from inference.errors import DeadlineExceeded, Draining, EngineUnavailable, InferenceError, NotOffered, OverCapacity
 from inference.ordered import in_order
 from inference.tier import Endpoint, Lost, Tier
 from inference.wire import Codec, PackedUnit, WireError, parse
@@ -91,10 +91,13 @@ class RemoteEngine(Generic[U, R]):
     async def load(self) -> None:
         """Connect to the tier, and fetch the information about its models.
 
-        Raise ``EngineUnavailable`` if the tier does not answer, or if it does not have this engine ready.
+        Raise ``EngineUnavailable`` if the tier does not answer, or if it does not have this engine ready;
+        ``NotOffered`` if it does not have this engine at all.
         """
         await self._tier.start(self._name)
         if not self._tier.is_up(self._name):
+            if self._tier.lacks(self._name):
+                raise NotOffered(f"the inference tier does not offer {self._name}")
             raise _unavailable()
         if not self._has_learnt:
             about = await self._tier.about(self._name)

@@ -106,7 +106,7 @@ def gpus() -> list[GpuReading]:
 
 
 def fall_back(name: str) -> bool:
-    """Record that the engine ``name`` failed to load. Return True if another engine does its work from now on."""
+    """Record that the engine ``name`` failed to load. Return True if another engine does its work until it loads."""
     if name in _has_fallback:
         _replaced_by_fallback.add(name)
     return name in _has_fallback
@@ -115,6 +115,11 @@ def fall_back(name: str) -> bool:
 def uses_fallback(name: str) -> bool:
     """Return True if the engine ``name`` failed to load and another engine does its work."""
     return name in _replaced_by_fallback
+
+
+def replaced() -> list[str]:
+    """Return the names of the engines that failed to load and have been replaced by their fallback."""
+    return sorted(_replaced_by_fallback)
 
 
 def names() -> list[str]:

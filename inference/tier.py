@@ -81,6 +81,7 @@ class Endpoint:
     """One address of the inference tier.
 
     ``ready``: names of the engines that are ready at this address.
+    ``offered``: names of the engines that the last answer of this address listed, whether ready or not.
     ``under_way``: number of units that were sent to this address and have not been answered.
     ``misses``: number of unanswered probes since the address last answered a probe or returned a result.
     ``gone``: future that is done when the address counts as gone. The units that it has not answered are then lost.
@@ -88,6 +89,7 @@ class Endpoint:
 
     url: str
     ready: frozenset[str] = frozenset()
+    offered: frozenset[str] = frozenset()
     under_way: int = 0
     misses: int = 0
     gone: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -152,6 +154,11 @@ class Tier:
     def is_up(self, name: str) -> bool:
         """Return True if the engine ``name`` is ready at an address."""
         return any(endpoint.is_up(name) for endpoint in self._endpoints)
+
+    def lacks(self, name: str) -> bool:
+        """Return True if the tier has answered, and none of its addresses lists the engine ``name``."""
+        offered = [endpoint.offered for endpoint in self._endpoints if endpoint.offered]
+        return bool(offered) and not any(name in names for names in offered)
 
     def pick(self, name: str, avoid: frozenset[str] = frozenset()) -> Endpoint | None:
         """Choose two random addresses where the engine ``name`` is ready, and return the less busy of them.
@@ -320,6 +327,7 @@ class Tier:
                 self._note_gone(endpoint)
         else:
             endpoint.misses = 0
+            endpoint.offered = frozenset(status["engines"])
             self._note_ready(endpoint, frozenset(ready))
 
     async def _status(self, endpoint: Endpoint) -> dict[str, Any]:

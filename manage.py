@@ -37,5 +37,7 @@ if __name__ == "__main__":
         sys.exit(
             f"{command} is a tool of the repository, not of the images: run it in a checkout after `make setup-dev`."
         )
+    if command == "serve_inference":
+        os.environ["VOICE_INFERENCE_URL"] = ""  # it is the tier, even if it shares the API processes' environment
     load()
     execute_from_command_line(sys.argv)

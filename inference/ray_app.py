@@ -33,6 +33,7 @@ from django.apps import apps
 
 if not apps.ready:  # a worker of Ray imports this module before Django is set up
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
+    os.environ["VOICE_INFERENCE_URL"] = ""  # this is the tier, even if it shares the API processes' environment
     django.setup()
 
 from django.conf import settings

@@ -105,6 +105,14 @@ def test_an_api_process_that_starts_before_its_tier(folder: Path) -> None:
         assert json.loads(client.get("/readyz").text)["checks"]["models"] == "ok"
 
 
+def test_the_tier_chooses_its_models_as_if_it_had_no_tier(folder: Path) -> None:
+    """A tier that shares the environment of the API processes runs the models that are installed on its machine."""
+    (folder / "no_models").mkdir()
+    shared = {"VOICE_INFERENCE_URL": "http://tier:8000", "VOICE_MODELS_DIR": str(folder / "no_models")}
+    with inference_tier(folder, **shared) as tier:
+        assert sorted(httpx.get(f"{tier.url}/units/v1/about").json()) == ["asr", "espeak-ng"]
+
+
 def test_pages_need_no_tier(folder: Path) -> None:
     """If the inference tier cannot be reached at start, the process is ready for pages, but not for speech requests.
 

@@ -58,6 +58,7 @@ def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[s
 
     A part that ends without punctuation gets a comma, so that the voice does not fall as at the end of a sentence.
     """
+    text = text.lstrip()  # so that no part is empty
     found: list[str] = []
     for shortest, longest in parts:
         is_first = not found

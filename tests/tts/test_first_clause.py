@@ -75,6 +75,12 @@ def test_a_chinese_word_is_not_cut(text: str) -> None:
     assert first_parts(text) == [text]
 
 
+@pytest.mark.parametrize("text", ["因为公园里面看到很多人在湖边钓鱼", "untuk pergi ke pasar malam sebelum hujan turun"])
+def test_spaces_at_the_beginning_are_no_part(text: str) -> None:
+    for spaces in range(1, 60):
+        assert first_parts(" " * spaces + text) == first_parts(text)
+
+
 def test_a_long_chinese_text_without_punctuation_is_cut_between_its_phrases() -> None:
     clause = "因为公园里面看到很多人钓鱼吧"
     pieces = list(in_pieces(clause * 80))  # 1,120 characters

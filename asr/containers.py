@@ -355,7 +355,8 @@ def _values(frame: av.AudioFrame) -> Channels:
     if np.issubdtype(data.dtype, np.integer):
         scale = np.float32(1 / (1 << (8 * data.dtype.itemsize - 1)))
         return np.asarray(rows.astype(np.float32) * scale, np.float32)
-    return np.asarray(rows, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # values that float32 cannot hold become infinite or NaN
+        return np.asarray(rows, np.float32)
 
 
 def _within_scale(values: Channels) -> Channels:

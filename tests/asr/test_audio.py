@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from asr.audio import decode
+from asr.containers import UnusableAudio, chunks
 from asr.units import SAMPLE_RATE
 from core.errors import ApiError
 from tests import sound
@@ -69,10 +70,10 @@ def test_unusable_audio_is_refused(data: bytes, code: str) -> None:
     assert (refusal.status, refusal.code, refusal.param) == (400, code, "file")
 
 
-def float_wav(values: np.ndarray) -> bytes:
-    """Return a mono WAV file of 32-bit floating-point samples."""
-    samples = values.astype("<f4").tobytes()
-    head = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 3, 1, sound.RATE, 4 * sound.RATE, 4, 32)
+def float_wav(values: np.ndarray, size: int = 4) -> bytes:
+    """Return a mono WAV file of floating-point samples of ``size`` bytes."""
+    samples = values.astype(f"<f{size}").tobytes()
+    head = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 3, 1, sound.RATE, size * sound.RATE, size, 8 * size)
     head += b"data" + struct.pack("<I", len(samples))
     return b"RIFF" + struct.pack("<I", len(head) + len(samples)) + head + samples
 
@@ -88,6 +89,12 @@ def test_floating_point_samples_must_be_numbers(value: float) -> None:
     refusal = refused(float_wav(audio))
     assert (refusal.status, refusal.code, refusal.param) == (400, "invalid_audio", "file")
     assert refused(float_wav(np.full(32_000, value))).code == "invalid_audio"
+
+
+@pytest.mark.filterwarnings("error")
+def test_samples_too_large_for_32_bits_are_refused_without_a_warning() -> None:
+    with pytest.raises(UnusableAudio):
+        list(chunks(float_wav(np.full(32_000, 1e300), size=8), max_duration_s=60))
 
 
 def test_too_long_audio_in_a_small_file_is_refused_while_decoding() -> None:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from core.error_codes import ErrorCode
 from core.errors import ApiError
+from gateway.strict_json import InvalidJson, strict_loads
 from inference.pool import in_pool
 
 PARSE_IN_POOL_CHARACTERS = 65_536
@@ -47,24 +48,30 @@ def whole_characters(text: str) -> str:
 async def parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
     """Return the JSON object in a text message.
 
-    Raise ``ApiError``: 400 if the text is not a JSON object with a ``type``, 413 if the text is too long.
+    Raise ``ApiError``: 400 if the text is not strict JSON, or not an object with a ``type``; 413 if it is too long.
 
     ``splittable``: names of fields whose text a client may split within a character. Unpaired surrogates are kept in
     these fields, and replaced in all others.
     """
     check_size(len(text), settings.VOICE_WS_MAX_JSON_BYTES)
     try:
-        message = await in_pool(json.loads, text) if len(text) > PARSE_IN_POOL_CHARACTERS else json.loads(text)
+        message = await in_pool(strict_loads, text) if len(text) > PARSE_IN_POOL_CHARACTERS else strict_loads(text)
         if "\\ud" in text or "\\uD" in text:  # may be a surrogate, that is, half a character
             as_sent = message
-            message = json.loads(whole_characters(json.dumps(message, ensure_ascii=False)))
+            message = strict_loads(whole_characters(json.dumps(message, ensure_ascii=False)))
             if isinstance(message, dict):
                 message |= {name: as_sent[name] for name in splittable & message.keys()}
-    except (ValueError, RecursionError) as error:
-        raise ApiError(ErrorCode.INVALID_VALUE, _("A text message must be JSON.")) from error
+    except InvalidJson as error:
+        raise _not_json(str(error)) from error
+    except RecursionError as error:  # in ``dumps``
+        raise _not_json("nested too deeply") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ApiError(ErrorCode.MISSING_FIELD, _("A message must be a JSON object with a `type`."), param="type")
     return message
+
+
+def _not_json(reason: str) -> ApiError:
+    return ApiError(ErrorCode.INVALID_VALUE, f"{_('A text message must be JSON.')} ({reason})")
 
 
 def memory_of(message: dict[str, Any]) -> int:

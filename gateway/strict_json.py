@@ -1,4 +1,4 @@
-"""Strict JSON: a parser for request bodies, and serialiser fields that accept only the JSON type in the schema.
+"""Strict JSON: a parser for what clients send, and serialiser fields that accept only the JSON type in the schema.
 
 For some invalid bodies, Django REST framework's parser would cause a 500; this parser answers 400. The framework's
 fields are meant for forms, and would accept the number 5 for a string.
@@ -18,6 +18,38 @@ from rest_framework.utils import json
 SHOWN_CHARACTERS = 50  # of a name from a body, in an error message
 
 
+class InvalidJson(Exception):
+    """A text is not JSON, or is JSON that not all programs would read in the same way. The message says why."""
+
+
+def strict_loads(text: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raise ``InvalidJson`` if it is not JSON (NaN and Infinity are not), if an object has the same name twice, if it is
+    nested too deeply, or if a number has too many digits.
+    """
+    try:
+        return json.loads(text, parse_constant=json.strict_constant, object_pairs_hook=_without_repetition)
+    except RecursionError as error:  # caused by half a megabyte of "[", for example
+        raise InvalidJson("nested too deeply") from error
+    except ValueError as error:
+        is_long_number = "digits" in str(error)  # Python's own words about a number of more than 4,300 digits
+        raise InvalidJson("a number has too many digits" if is_long_number else str(error)) from error
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dict. Raise ``InvalidJson`` if a name occurs more than once.
+
+    Python would keep the last value of such a name, but other programs may keep the first. So the value that one
+    program has checked might not be the value that another program uses.
+    """
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        [(twice, _count)] = Counter(name for name, _value in pairs).most_common(1)
+        raise InvalidJson(f"an object has the name {twice[:SHOWN_CHARACTERS]!r} more than once")
+    return values
+
+
 class JsonParser(JSONParser):
     """Parser for a JSON body, which must be an object in UTF-8.
 
@@ -26,30 +58,12 @@ class JsonParser(JSONParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         try:
-            text = stream.read().decode()
-            data = json.loads(text, parse_constant=json.strict_constant, object_pairs_hook=_without_repetition)
-        except RecursionError as error:  # caused by half a megabyte of "[", for example
-            raise ParseError("JSON parse error - nested too deeply") from error
-        except ValueError as error:
-            is_long_number = "digits" in str(error)  # Python's own words about a number of more than 4,300 digits
-            problem = "a number has too many digits" if is_long_number else str(error)
-            raise ParseError(f"JSON parse error - {problem}") from error
+            data = strict_loads(stream.read().decode())
+        except (InvalidJson, UnicodeDecodeError) as error:
+            raise ParseError(f"JSON parse error - {error}") from error
         if not isinstance(data, dict):
             raise ParseError("JSON parse error - the body must be an object")
         return data
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object as a dict. Raise ``ParseError`` if a name occurs more than once.
-
-    Python would keep the last value of such a name, but other programs may keep the first. So the value that one
-    program has checked might not be the value that another program uses.
-    """
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        [(twice, _count)] = Counter(name for name, _value in pairs).most_common(1)
-        raise ParseError(f"JSON parse error - an object has the name {twice[:SHOWN_CHARACTERS]!r} more than once")
-    return values
 
 
 class StrictCharField(serializers.CharField):

@@ -110,6 +110,7 @@ async def test_sample_rates(server_address: str, api_key: str, rate: int) -> Non
         ([b"\0\0"], 4400, "invalid_value", "waiting for start"),
         (["{"], 4400, "invalid_value", "JSON"),
         (["[" * 100_000], 4400, "invalid_value", "JSON"),
+        (['{"type": "start", "type": "start"}'], 4400, "invalid_value", "the name 'type' more than once"),
         (["[]"], 4400, "missing_field", "type"),
         ([{"type": "stop"}], 4400, "invalid_value", "'stop' is not allowed now: waiting for start"),
         ([{"type": "sing"}], 4400, "invalid_value", "'sing'"),

@@ -201,6 +201,9 @@ def microphone(**fields: Any) -> dict[str, Any]:
     ("message", "code", "param"),
     [
         ("nonsense", "invalid_value", None),
+        ('{"type": "input_audio_buffer.clear", "type": "input_audio_buffer.clear"}', "invalid_value", None),
+        ('{"type": "input_audio_buffer.clear", "more": ' + "9" * 5000 + "}", "invalid_value", None),
+        ('{"type": "input_audio_buffer.clear", "more": NaN}', "invalid_value", None),
         (b"\0\0", "invalid_value", None),
         ({"type": "response.create"}, "invalid_value", "type"),
         ({"type": "input_audio_buffer.commit"}, "input_audio_buffer_commit_empty", None),

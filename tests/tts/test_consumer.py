@@ -131,6 +131,32 @@ async def test_mistakes_are_explained(reader: Reader, message: str | bytes, code
     assert reader.events[-1]["error"]["code"] == code
 
 
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ('{"type": "flush", "type": "flush"}', "an object has the name 'type' more than once"),
+        ('{"type": "text", "text": "ya", "more": [{"a": 1, "a": 2}]}', "an object has the name 'a' more than once"),
+        ('{"type": "text", "text": "ya", "text": "\\ud83d"}', "an object has the name 'text' more than once"),
+        # Both names become the same text, because half a character is replaced.
+        ('{"type": "flush", "a\\ud83d": 1, "a\\ud83e": 2}', "an object has the name 'a\ufffd' more than once"),
+        (
+            '{"type": "flush", "more": "' + "x" * 70_000 + '", "more": 1}',
+            "an object has the name 'more' more than once",
+        ),
+        ('{"type": "flush", "more": ' + "9" * 5000 + "}", "a number has too many digits"),
+        ('{"type": "flush", "more": NaN}', "Out of range float values are not JSON compliant: 'NaN'"),
+        ('{"type": "flush", "more": -Infinity}', "Out of range float values are not JSON compliant: '-Infinity'"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+    ids=["type", "nested", "text", "half characters", "long", "digits", "nan", "infinity", "deep"],
+)
+async def test_messages_that_are_not_strict_json_are_refused(reader: Reader, message: str, reason: str) -> None:
+    await reader.connection.send(message)
+    assert await reader.to_the_end() == 4400
+    error = reader.events[-1]["error"]
+    assert (error["code"], error["message"]) == ("invalid_value", f"A text message must be JSON. ({reason})")
+
+
 async def test_ten_cancels_get_ten_answers_and_one_ledger_row(reader: Reader) -> None:
     for _ in range(10):
         await reader.send(type="text", text="Ayat pertama yang panjang. Ayat kedua pula. ")

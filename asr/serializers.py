@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -17,6 +16,7 @@ from asr.checkpoint import Checkpoint
 from asr.units import Options
 from core.error_codes import ErrorCode
 from core.errors import ApiError
+from gateway.strict_json import SHOWN_CHARACTERS, InvalidJson, strict_loads
 
 TRANSLATION_FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 TRANSCRIPTION_FORMATS = (*TRANSLATION_FORMATS, "diarized_json")
@@ -57,17 +57,17 @@ class ChunkingStrategyField(serializers.Field[str, Any, str, Any]):
             return "auto"
         wanted = _parsed(data)
         if not isinstance(wanted, dict):
-            message = _("chunking_strategy = {data!r} is not supported; leave it out or send 'auto'.").format(data=data)
+            message = _("chunking_strategy = {data!r} is not supported; leave it out or send 'auto'.")
+            message = message.format(data=_start_of(data))
             raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, message, param="chunking_strategy")
-        for key, value in wanted.items():
-            if key not in _VAD or not _is_same(value, _VAD[key]):
-                message = _(
-                    "chunking_strategy[{key}] = {value!r} is not supported; leave it out or send 'auto'."
-                ).format(key=key, value=value)
+        for name, value in wanted.items():
+            if name not in _VAD or not _is_same(value, _VAD[name]):
+                key = _start_of(name)
+                message = _("chunking_strategy[{key}] = {value!r} is not supported; leave it out or send 'auto'.")
+                message = message.format(key=key, value=_start_of(value))
                 raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, message, param=f"chunking_strategy[{key}]")
         if "type" not in wanted:
-            message = _("chunking_strategy is 'auto' or an object of type 'server_vad'.")
-            raise ApiError(ErrorCode.INVALID_VALUE, message, param="chunking_strategy")
+            raise _not_a_strategy()
         return "server_vad"
 
     def to_representation(self, value: str) -> str:
@@ -134,12 +134,16 @@ def fields(data: QueryDict | dict[str, Any]) -> dict[str, Any]:
 
     The name of a list field may end in ``[]``. Fields such as ``chunking_strategy[type]`` are combined into a
     dictionary. If any other field is sent several times, its last value is used.
+
+    Raise ``ApiError`` 400 if such a field is sent together with a plain ``chunking_strategy``.
     """
     if not isinstance(data, QueryDict):
         return dict(data)
     flat: dict[str, Any] = {}
     for key in data:
         if nested := _NESTED.fullmatch(key):
+            if nested["name"] in data:
+                raise _not_a_strategy()
             flat.setdefault(nested["name"], {})[nested["key"]] = data[key]
         elif key.removesuffix("[]") not in _LISTS:
             flat[key] = data[key]
@@ -185,11 +189,22 @@ def options(fields: dict[str, Any], *, checkpoint: Checkpoint, translate: bool) 
     )
 
 
+def _not_a_strategy() -> ApiError:
+    message = _("chunking_strategy is 'auto' or an object of type 'server_vad'.")
+    return ApiError(ErrorCode.INVALID_VALUE, message, param="chunking_strategy")
+
+
 def _parsed(data: Any) -> Any:
     try:
-        return json.loads(data) if isinstance(data, str) else data
-    except ValueError:
+        return strict_loads(data) if isinstance(data, str) else data
+    except InvalidJson:
         return data
+
+
+def _start_of(value: Any) -> Any:
+    """Return the value as an error message shows it: a long one is shortened to the first characters of its text."""
+    text = value if isinstance(value, str) else repr(value)
+    return text[:SHOWN_CHARACTERS] if len(text) > SHOWN_CHARACTERS else value
 
 
 def _is_same(value: Any, default: str | float) -> bool:
@@ -197,5 +212,5 @@ def _is_same(value: Any, default: str | float) -> bool:
         return bool(value == default)
     try:
         return float(value) == default
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # OverflowError: an integer of 400 digits, for example
         return False

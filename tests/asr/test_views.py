@@ -282,6 +282,29 @@ async def test_bad_input_is_explained(
         assert error["param"] == param
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"chunking_strategy": "[" * 100_000},
+        {"chunking_strategy": '{"type": "server_vad", "threshold": ' + "[" * 700 + "]" * 700 + "}"},
+        {"chunking_strategy": '{"type": "server_vad", "threshold": 1' + "0" * 400 + "}"},
+        {"chunking_strategy": '{"type": "server_vad", "type": "server_vad"}'},
+        {"chunking_strategy": '{"' + "x" * 100_000 + '": 1}'},
+        {"chunking_strategy[threshold]": "x" * 100_000},
+        {"chunking_strategy": "auto", "chunking_strategy[type]": "server_vad"},
+        {"chunking_strategy[type]": "server_vad", "chunking_strategy": "auto"},
+    ],
+    ids=["deep", "deep value", "long number", "repeated name", "long name", "long value", "both", "both, plain last"],
+)
+async def test_a_strange_chunking_strategy_gets_a_short_refusal(
+    api: httpx.AsyncClient, clip: bytes, fields: dict[str, str]
+) -> None:
+    answer = await post(api, clip, **fields)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"].startswith("chunking_strategy")
+    assert len(answer.content) < 500
+
+
 async def test_two_hours_of_silence_in_a_small_file(api: httpx.AsyncClient) -> None:
     small = sound.encoded(sound.silence(7200), "flac")
     assert len(small) < 1_000_000

@@ -71,7 +71,7 @@ async def parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
 
 
 def _not_json(reason: str) -> ApiError:
-    return ApiError(ErrorCode.INVALID_VALUE, f"{_('A text message must be JSON.')} ({reason})")
+    return ApiError(ErrorCode.INVALID_VALUE, _("A text message must be JSON. ({reason})").format(reason=reason))
 
 
 def memory_of(message: dict[str, Any]) -> int:

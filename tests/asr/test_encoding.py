@@ -137,12 +137,13 @@ async def test_otherwise_a_batch_has_one_context(
 
 
 async def test_partial_and_final_results_of_one_batch_have_their_own_words(base: WhisperEngine) -> None:
-    short, longer = (sound.said(sentence, rate=140) for sentence in (SENTENCES[1], SENTENCES[3]))
+    short, longer = (sound.said(sentence, rate=140) for sentence in (SENTENCES[2], SENTENCES[3]))
     partial = base._prepare(SpeechUnit(audio=short, options=replace(MALAY, **PARTIAL)))
     final = base._prepare(SpeechUnit(audio=longer, options=replace(MALAY, words=True, logprobs=True)))
-    alone = [base._run([item])[0].hypothesis for item in (partial, final)]
+    # In a shared batch, a partial result is decoded as a final one, so it is compared with a final one.
+    alone = [base._run([item])[0].hypothesis for item in (base._prepare(replace(partial.unit, options=MALAY)), final)]
     together = [decoded.hypothesis for decoded in base._run([partial, final])]
-    for one, other, sentence in zip(alone, together, (SENTENCES[1], SENTENCES[3]), strict=True):
+    for one, other, sentence in zip(alone, together, (SENTENCES[2], SENTENCES[3]), strict=True):
         assert jiwer.cer(one.text, other.text) < 0.4
         assert jiwer.cer(sentence, other.text.lower()) < 0.6
     assert (together[0].words, together[0].tokens) == ((), ())

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -51,11 +52,21 @@ _RESPONSES = {
 }
 
 
+class UploadParser(MultiPartParser):
+    """Parser for multipart bodies. Raise ``ParseError`` for a part whose header cannot be read."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().parse(*args, **kwargs)
+        except (TypeError, ValueError) as error:  # Python raises these for ``name="a"; x*=1; x*0=2``, for example
+            raise ParseError("Multipart form parse error - the header of a part is invalid") from error
+
+
 class TranscriptionView(ApiView):
     """Transcribe speech in the language that is spoken."""
 
     gated = True
-    parser_classes = [MultiPartParser]
+    parser_classes = [UploadParser]
     kind = Kind.TRANSCRIPTION
 
     @extend_schema(

@@ -71,7 +71,8 @@ class ApiError(Exception):
     def envelope(self) -> dict[str, dict[str, str | None]]:
         """Return the body of the error response, in OpenAI's format."""
         code = self.code
-        return {"error": {"message": self.message, "type": code.type, "param": self.param, "code": code.value}}
+        param = None if self.param is None else _encodable(self.param)
+        return {"error": {"message": _encodable(self.message), "type": code.type, "param": param, "code": code.value}}
 
     def headers(self) -> dict[str, str]:
         headers = {}
@@ -80,6 +81,11 @@ class ApiError(Exception):
         if self.retry_after is not None:
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_after)))
         return headers
+
+
+def _encodable(text: str) -> str:
+    """Replace surrogates by question marks. JSON can contain them, and UTF-8, in which responses are sent, cannot."""
+    return text.encode(errors="replace").decode()
 
 
 _answers: dict[type[BaseException], Callable[[Any], ApiError]] = {}

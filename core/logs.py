@@ -13,6 +13,8 @@ from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
 
 from core.context import maybe_current
 
+MAX_CAUSES = 20  # of an exception in the log
+
 
 class RequestIdFilter(logging.Filter):
     """Adds the id of the current request to each log record. It never drops a record."""
@@ -42,13 +44,23 @@ def without_messages(error: BaseException) -> BaseException:
     """Return a copy of an exception to log: with its type, traceback and causes, but without any message.
 
     Use this for errors that can come from processing what users said or wrote, because such a message may quote it.
+    At most ``MAX_CAUSES`` causes are copied, because causes can form a cycle.
     """
+    first = copy = _without_message(error)
+    for _ in range(MAX_CAUSES):
+        if error.__cause__ is not None:
+            error = error.__cause__
+            copy.__cause__ = copy = _without_message(error)
+        elif error.__context__ is not None and not error.__suppress_context__:
+            error = error.__context__
+            copy.__context__ = copy = _without_message(error)
+        else:
+            break
+    return first
+
+
+def _without_message(error: BaseException) -> BaseException:
     kind = type(error)
     # A traceback shows the class's name and module. The class itself may need arguments that are not known here.
     copied: type[Exception] = type(kind.__name__, (Exception,), {"__module__": kind.__module__})
-    copy = copied("(the message is not logged)").with_traceback(error.__traceback__)
-    if error.__cause__ is not None:
-        copy.__cause__ = without_messages(error.__cause__)
-    elif error.__context__ is not None and not error.__suppress_context__:
-        copy.__context__ = without_messages(error.__context__)
-    return copy
+    return copied("(the message is not logged)").with_traceback(error.__traceback__)

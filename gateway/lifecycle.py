@@ -125,7 +125,7 @@ class Lifecycle:
         """Load the engines that were replaced by their fallback, until all of them are ready."""
         while replaced := runtime.replaced():
             await asyncio.sleep(RETRY_EVERY_S)
-            await asyncio.gather(*(self._load_one(name) for name in replaced))
+            await asyncio.gather(*(self._load_one(name) for name in replaced), return_exceptions=True)
 
     async def _load_one(self, name: str) -> None:
         """Load an engine. Log an error only if it is not the engine's last logged error."""

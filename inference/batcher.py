@@ -300,7 +300,7 @@ class Batcher(Generic[U, R]):
         for item in self._queue:
             try:
                 key = self._key(item.unit)
-                is_other = bool(batch and key != first_key)
+                is_other = key != (first_key if batch else key)  # the first key, too, must be comparable
             except Exception as error:  # noqa: BLE001 it must not end the worker
                 failed.append((item, error))
                 continue

@@ -27,9 +27,13 @@ def cores() -> int:
 
 def _cpu_limits() -> Iterator[float]:
     """Yield each limit, in cores, that Linux control groups set for this process; nothing on other systems."""
-    if not OWN_CGROUPS.exists():
+    try:
+        groups = os.fsdecode(OWN_CGROUPS.read_bytes()).split("\n")  # a path may have any bytes except a newline
+    except OSError:
         return
-    for line in OWN_CGROUPS.read_text().splitlines():
+    for line in groups:
+        if line.count(":") < 2:
+            continue
         _number, controllers, path = line.split(":", 2)
         if not controllers:  # version 2 has one hierarchy for all controllers
             top = CGROUPS
@@ -51,7 +55,7 @@ def _cpu_limit(group: Path) -> float | None:
             quota, period = (group / "cpu.max").read_text().split()  # microseconds of CPU time, in microseconds
         else:
             quota, period = ((group / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
-        return None if quota in ("max", "-1") else int(quota) / int(period)
+        return None if quota == "max" or int(quota) < 0 else int(quota) / int(period)
     except (OSError, ValueError, ZeroDivisionError):
         return None
 

@@ -248,6 +248,7 @@ async def test_the_ledger_has_one_row_for_each_request(api: httpx.AsyncClient, c
         ("clip", {"language": "ms", "languages[]": ["en", "ta"]}, 400, "invalid_value", "languages"),
         ("clip", {"chunking_strategy": "tokens"}, 400, "unsupported_parameter", "chunking_strategy"),
         ("clip", {"chunking_strategy": "[]"}, 400, "unsupported_parameter", "chunking_strategy"),
+        ("clip", {"chunking_strategy": '{"\\ud800": 1}'}, 400, "unsupported_parameter", "chunking_strategy[?]"),
         (
             "clip",
             {"chunking_strategy[type]": "server_vad", "chunking_strategy[threshold]": "0.9"},

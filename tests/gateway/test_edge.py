@@ -146,6 +146,14 @@ async def test_the_charset_of_a_part_has_no_effect(api: httpx.AsyncClient, chars
     assert response.json()["error"]["param"] == "temperature"
 
 
+async def test_a_part_whose_header_cannot_be_read_is_refused(api: httpx.AsyncClient) -> None:
+    part = b'--B\r\nContent-Disposition: form-data; name="a"; x*=1; x*0=2\r\n\r\nhai\r\n--B--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=B"}
+    response = await api.post("/v1/audio/transcriptions", content=part, headers=headers)
+    assert response.status_code == 400
+    assert "error" in response.json()
+
+
 async def test_unknown_charsets_are_not_remembered(stranger: httpx.AsyncClient) -> None:
     for _ in range(2):  # the first request may load other encodings
         before = len(encodings._cache)

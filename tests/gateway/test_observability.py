@@ -14,7 +14,7 @@ from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.context import RequestContext, enter
-from core.logs import JsonFormatter, RequestIdFilter, without_messages
+from core.logs import MAX_CAUSES, JsonFormatter, RequestIdFilter, without_messages
 from tts.espeak_engine import EspeakEngine
 from tts.units import SpeechUnit
 
@@ -138,6 +138,19 @@ def test_a_logged_error_quotes_nobody() -> None:
     ]
     assert not any("rahsia" in line for line in messages)
     assert "test_a_logged_error_quotes_nobody" in written
+
+
+def test_causes_in_a_cycle_are_logged_a_limited_number_of_times() -> None:
+    error = ValueError("a")
+    error.__cause__ = RuntimeError("b")
+    error.__cause__.__cause__ = error
+    copy: BaseException | None = without_messages(error)
+    seen = []
+    while copy is not None and len(seen) < 1000:
+        seen.append(type(copy).__name__)
+        copy = copy.__cause__
+    assert seen[:3] == ["ValueError", "RuntimeError", "ValueError"]
+    assert len(seen) == MAX_CAUSES + 1
 
 
 async def test_a_failing_engine_does_not_put_the_users_text_in_the_log(

@@ -92,13 +92,14 @@ async def test_a_broken_engine_fails_its_units_and_the_worker_goes_on(
         assert batcher.stats().ready
 
 
-async def test_a_unit_whose_key_cannot_be_compared_fails_alone(model: Model) -> None:
-    async with started(model.run, key=lambda unit: Incomparable()) as batcher:
+@pytest.mark.parametrize("broken", [1, 2, 3])
+async def test_a_unit_whose_key_cannot_be_compared_fails_alone(model: Model, broken: int) -> None:
+    async with started(model.run, key=lambda unit: Incomparable() if unit.value == broken else "a") as batcher:
         first = await blocked(batcher, model)
-        tasks = await submit(batcher, Number(value=1), Number(value=2))
+        tasks = await submit(batcher, *(Number(value=value) for value in (1, 2, 3)))
         model.free.set()
         results = await asyncio.wait_for(asyncio.gather(first, *tasks, return_exceptions=True), 5)
-        assert [type(result) for result in results] == [int, int, ValueError]
+        assert [type(result) for result in results] == [ValueError if value == broken else int for value in range(4)]
 
 
 async def test_one_result_that_no_future_takes_leaves_the_rest_of_the_batch_alone(model: Model) -> None:

@@ -55,6 +55,8 @@ def cores_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Limited:
         ("4:memory:/pod\n", {"cpu.max": "100000 100000"}, 8),
         ("0::/\n", {"cpu.max": "what is this\n"}, 8),
         ("0::/\n", {"cpu.max": "100000 0\n"}, 8),
+        ("0::/\n", {"cpu.max": "-5 100000\n"}, 8),
+        ("\nwhat is this\n0::/a\u2028b\n", {"cpu.max": "200000 100000\n"}, 2),
     ],
 )
 def test_the_limit_of_a_control_group_bounds_the_cores(

@@ -195,7 +195,19 @@ async def test_missing_input(api: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b'{"input": NaN}', b'{"input": "\\ud800"}', b"[" * 100_000]
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"input": NaN}',
+        b'{"input": "\\ud800"}',
+        b"[" * 100_000,
+        b'{"input": "Hai", "response_format": "\\ud800"}',
+        b'{"input": "Hai", "stream_format": "\\udc00"}',
+    ],
 )
 async def test_bodies_that_are_not_an_object(api: httpx.AsyncClient, body: bytes) -> None:
     response = await api.post("/v1/audio/speech", content=body, headers={"Content-Type": "application/json"})

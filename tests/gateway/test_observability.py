@@ -145,7 +145,7 @@ def test_causes_in_a_cycle_are_logged_a_limited_number_of_times() -> None:
     error.__cause__ = RuntimeError("b")
     error.__cause__.__cause__ = error
     copy: BaseException | None = without_messages(error)
-    seen = []
+    seen: list[str] = []
     while copy is not None and len(seen) < 1000:
         seen.append(type(copy).__name__)
         copy = copy.__cause__

@@ -174,6 +174,7 @@ class Batcher(Generic[U, R]):
                 seconds_per_cost=self._pace(),
                 utilisation=self._recent_utilisation(),
                 fastest_seconds_per_cost=self._fastest,
+                workers=self._workers,
             )
 
     def _is_running(self) -> bool:

@@ -63,6 +63,7 @@ class EngineStats:
     unknown.
     ``cores``: number of CPU cores that the engine uses while all its workers run; 0 if it runs on a GPU or does
     not report this.
+    ``workers``: number of batches that the engine runs in parallel; 0 if it does not report this.
     """
 
     ready: bool
@@ -78,6 +79,7 @@ class EngineStats:
     utilisation: float = 0.0
     fastest_seconds_per_cost: float = 0.0
     cores: int = 0
+    workers: int = 0
 
     @classmethod
     def of(cls, sent: Mapping[str, Any]) -> EngineStats:

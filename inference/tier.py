@@ -253,6 +253,7 @@ class Tier:
             utilisation=sum(one.utilisation for one in fresh) / max(1, len(fresh)),
             fastest_seconds_per_cost=sum(one.fastest_seconds_per_cost for one in fresh) / max(1, len(fresh)),
             cores=sum(one.cores for one in fresh),
+            workers=sum(one.workers for one in fresh),
         )
 
     def growth(self, name: str) -> float:

@@ -40,7 +40,9 @@ LONGEST_ID = 512
 INT16_SCALE = np.float32(32768)
 # Fields of ``EngineStats`` that API processes of version 0.3.0 do not know. Those processes reject an engine's state if
 # it has unknown fields, so these fields are sent separately. Later versions ignore unknown fields.
-LATER_FIELDS = frozenset({"backlog_s", "seconds_per_cost", "utilisation", "fastest_seconds_per_cost", "cores"})
+LATER_FIELDS = frozenset(
+    {"backlog_s", "seconds_per_cost", "utilisation", "fastest_seconds_per_cost", "cores", "workers"}
+)
 
 Fields = Mapping[str, Any]
 U = TypeVar("U", bound=Unit)

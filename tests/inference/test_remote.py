@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import httpx
@@ -157,6 +157,13 @@ async def test_fields_of_a_later_version_are_ignored() -> None:
     tier = Tier(["http://nowhere"])
     tier.store_stats("espeak-ng", "newer", {**asdict(IDLE), "process": "newer", "mood": "sunny"})
     assert tier.stats("espeak-ng").backlog_s == 1.5
+
+
+async def test_the_workers_of_all_processes_are_counted() -> None:
+    tier = Tier(["http://nowhere"])
+    for process in ("one", "other"):
+        tier.store_stats("espeak-ng", process, asdict(replace(IDLE, workers=2)))
+    assert tier.stats("espeak-ng").workers == 4
 
 
 async def test_the_tier_describes_its_models(real: str) -> None:

@@ -22,9 +22,11 @@ from django.conf import settings
 from asr.checkpoint import Checkpoint
 from asr.encoding import Prepared
 from asr.tuning import Tuning
+from inference.engine import EngineStats
 
 #: The engine counts as busy if it has at least ``BUSY_CALLERS`` callers, and at least ``BUSY_CALLERS_OF_A_WORKER`` for
 #: each worker. With fewer callers for each worker, the batches would be small even if all units could share a batch.
+#: For live streams (``should_spare``), each waiting or running unit counts as a caller.
 BUSY_CALLERS = 4
 BUSY_CALLERS_OF_A_WORKER = 2
 #: Only units with a context of at most this many seconds share batches with units of other contexts. With a longer
@@ -43,7 +45,7 @@ class Batching:
 
     def __init__(self, checkpoint: Checkpoint, table: Tuning, workers: int) -> None:
         self.callers = 0
-        self._busy_callers = max(BUSY_CALLERS, BUSY_CALLERS_OF_A_WORKER * workers)
+        self._busy_callers = _busy_callers(workers)
         self._checkpoint = checkpoint
         self._table = table
 
@@ -87,6 +89,23 @@ class Batching:
     def _mixes(self, item: Prepared) -> bool:
         """Return True if the unit may share a batch with units of other context lengths at the present load."""
         return self.is_busy and self.mixes_contexts and item.context_s <= LONGEST_MIXED_CONTEXT_S
+
+
+def should_spare(stats: EngineStats) -> bool:
+    """Return True if the engine is so busy that work which can be left out should be left out.
+
+    The limit is that of ``Batching.is_busy``. But an API process does not see the callers of the inference tier, so
+    this function counts the waiting and running units, including those with ``admitted``: other work is delayed by all
+    of them. The estimated wait does not show this load. It is short while the queue is empty, even if the workers run
+    large batches, and on a CPU each further unit makes a batch slower. On a GPU it hardly does, so there the result is
+    always False.
+    """
+    return stats.cores > 0 and stats.running + stats.queue_length >= _busy_callers(stats.workers)
+
+
+def _busy_callers(workers: int) -> int:
+    """Return the number of callers from which an engine with this many workers counts as busy."""
+    return max(BUSY_CALLERS, BUSY_CALLERS_OF_A_WORKER * workers)
 
 
 def own_key(item: Prepared) -> tuple[Hashable, ...]:

@@ -14,8 +14,9 @@ the same check as for a file (``asr.hallucinations``).
 
 A partial result shows the words of the complete segments and those of the open segment, which is decoded greedily. Only
 one partial result is recognised at a time, and at most one for every 400 ms of new audio (200 ms before the first
-word). Final results have priority: while the engine is busy, a partial result is started only if the last one was more
-than two seconds ago.
+word). Final results and files have priority. If a partial result would have to wait, it is started only if the last one
+was more than two seconds ago; while the engine is busy (``asr.batching.should_spare``), only if the last one was more
+than eight seconds ago.
 
 Threads: everything runs on one event loop, except voice activity detection on many frames, which runs in the CPU pool.
 A lock admits one call of ``append``, ``commit``, ``clear`` or ``finish`` at a time. ``emit`` is called on the event

@@ -26,6 +26,9 @@ TALK = sound.joined(
 )
 
 
+QUEUE = EngineStats(True, 9, 9, 0, 0, 0, 0.0, estimated_wait_s=3.0)
+
+
 class Listener:
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -50,14 +53,16 @@ async def speak(stream: StreamingSession, audio: sound.Audio, pause_s: float = 0
 
 
 class BusyEngine:
-    """An engine that always reports a queue and an estimated wait of 3 s.
+    """An engine that always reports the same load.
 
+    ``stats``: the load to report; by default that of a GPU with a queue and an estimated wait of 3 s.
     ``refuse``: whether the engine refuses every unit.
     ``live``: for each submitted unit, whether it belonged to a live stream.
     """
 
-    def __init__(self, engine: WhisperEngine, *, refuse: bool = False) -> None:
+    def __init__(self, engine: WhisperEngine, *, refuse: bool = False, stats: EngineStats = QUEUE) -> None:
         self.engine = engine
+        self._stats = stats
         self.refuse = refuse
         self.live: list[bool] = []
 
@@ -68,4 +73,4 @@ class BusyEngine:
         return await self.engine.submit(unit)
 
     def stats(self) -> EngineStats:
-        return EngineStats(True, 9, 9, 0, 0, 0, 0.0, estimated_wait_s=3.0)
+        return self._stats

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from pytest_django import Settings
 
-from asr.batching import BUSY_CALLERS, Batching, mixed_key, own_key
+from asr.batching import BUSY_CALLERS, Batching, mixed_key, own_key, should_spare
 from asr.checkpoint import CONTEXTS_S, MARGIN_S, Checkpoint
 from asr.encoding import Prepared
 from asr.tuning import Tuning, by_rule
 from asr.units import Options, SpeechUnit
 from inference.batcher import Batcher
+from inference.engine import EngineStats
 
 MALAY = Options(language="ms")
 PARTIAL: dict[str, Any] = {"greedy": True, "timestamps": False, "temperatures": (0.0,)}
@@ -100,3 +101,5 @@ def test_more_workers_are_busy_with_more_callers(settings: Settings, workers: in
     ):
         assert batching.beam_size == beam_size
         assert (batching.key(prepared(7)) == batching.key(prepared(12))) is (batching.callers == callers)
+        stats = EngineStats(True, 1, batching.callers - 1, 0, 0, 0, 0.0, 0.0, cores=workers, workers=workers)
+        assert should_spare(stats) is (batching.callers == callers)

@@ -11,6 +11,7 @@ import jiwer
 import numpy as np
 import pytest
 
+from asr.batching import BUSY_CALLERS
 from asr.endpointing import TurnDetection
 from asr.streaming_events import Failed, Final, Partial, SpeechStopped
 from asr.units import SAMPLE_RATE
@@ -41,6 +42,60 @@ async def test_partials_continue_although_the_engine_is_never_idle(engine: Whisp
     await stream.finish()
     seconds = 2 * len(long) / SAMPLE_RATE
     assert len(listener.of(Partial)) >= seconds / 4
+
+
+CORES = 2
+LOADED = EngineStats(True, 0, 0, 0, 0, 0, 0.0, estimated_wait_s=0.0, cores=CORES, workers=CORES)
+
+
+@pytest.mark.parametrize(
+    ("stats", "has_partials"),
+    [
+        (replace(LOADED, running=BUSY_CALLERS - 1), True),  # at most these units belong to three other live streams
+        (replace(LOADED, running=BUSY_CALLERS), False),
+        (replace(LOADED, running=BUSY_CALLERS - 1, queue_length=1), False),
+        (replace(LOADED, running=BUSY_CALLERS, workers=16), True),
+        (replace(LOADED, running=32, workers=16), False),
+        (replace(LOADED, running=32, cores=0), True),
+    ],
+    ids=["three streams", "busy", "queue", "more workers", "all workers busy", "GPU"],
+)
+async def test_partials_give_way_to_other_work(engine: WhisperEngine, stats: EngineStats, has_partials: bool) -> None:
+    listener = Listener()
+    busy = BusyEngine(engine, stats=stats)
+    stream = session(busy, listener, None)
+    await speak(stream, sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok"), pause_s=0.03)
+    await stream.commit()
+    await stream.finish()
+    assert bool(listener.of(Partial)) is has_partials
+    assert len(listener.of(Final)) == 1
+
+
+async def test_a_busy_engine_still_shows_long_speech(engine: WhisperEngine, monkeypatch) -> None:
+    monkeypatch.setattr("asr.utterance.OVERDUE_S", 0.1)
+    monkeypatch.setattr("asr.utterance.BUSY_OVERDUE_S", 1.0)
+    listener = Listener()
+    busy = BusyEngine(engine, stats=replace(LOADED, running=BUSY_CALLERS))
+    requested: list[float] = []
+    submit = busy.submit
+
+    async def noting(unit):
+        if unit.options.greedy:
+            requested.append(time.monotonic())
+        return await submit(unit)
+
+    monkeypatch.setattr(busy, "submit", noting)
+    stream = session(busy, listener, None)
+    speech = np.tile(sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok"), 3)
+    began = time.monotonic()
+    await speak(stream, speech, pause_s=0.04)
+    spoken_s = time.monotonic() - began
+    await stream.commit()
+    await stream.finish()
+    assert listener.of(Partial)
+    assert spoken_s / 2 - 1 <= len(requested) <= spoken_s
+    assert min(later - earlier for earlier, later in itertools.pairwise([began, *requested])) > 0.95
+    assert set(busy.live) == {True}  # with the priority of a final result
 
 
 async def test_the_last_words_are_recognised_during_the_pause(engine: WhisperEngine) -> None:

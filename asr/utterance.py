@@ -32,7 +32,7 @@ FIRST_PARTIAL_SPEECH_S = 0.6
 BUSY_S = 0.25  # if new work would wait longer than this, a partial result is skipped unless it is overdue
 OVERDUE_S = 2.0  # after this time without a partial result, the next one gets the priority of a final result
 # The same while the engine is busy (``asr.batching.should_spare``). With two seconds, partial results were 30 % of the
-# work of a busy recogniser, while files were refused. With eight, a user who speaks for long still sees words.
+# work of a busy recogniser, while files were refused. With eight, a user who speaks for long usually still sees words.
 BUSY_OVERDUE_S = 8.0
 PARTIAL_BACKOFF = 1.0  # pause after a partial result on an idle engine, as a multiple of the time that it took
 BUSY_PARTIAL_BACKOFF = 4.0  # the same for a partial result that had to wait, to leave the engine to other work
@@ -289,7 +289,8 @@ class Utterance:
             logger.error("a partial could not be recognised", exc_info=without_messages(error))
             return
         finally:
-            self._partial = None
+            if self._partial is asyncio.current_task():  # else it was cancelled, and a later one may have started
+                self._partial = None
             now = self._last_partial_at = time.monotonic()
             if waited_ms > WAITED_MS:
                 self._rest_until = now + min(MAX_BUSY_PARTIAL_BACKOFF_S, BUSY_PARTIAL_BACKOFF * (now - began))

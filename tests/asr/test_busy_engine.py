@@ -98,6 +98,29 @@ async def test_a_busy_engine_still_shows_long_speech(engine: WhisperEngine, monk
     assert set(busy.live) == {True}  # with the priority of a final result
 
 
+async def test_a_cancelled_partial_does_not_hide_the_next_one(engine: WhisperEngine) -> None:
+    stream = session(engine, Listener(), None, partials=False)
+    speech = sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok")
+    await speak(stream, speech[: 3 * SAMPLE_RATE // 2])  # the speaker goes on
+    utterance = stream._utterance
+    assert utterance is not None
+    utterance.start_partial()
+    first = utterance._partial
+    assert first is not None
+    await asyncio.sleep(0)  # it waits for the engine
+    utterance._cancel_partial()
+    utterance._partial_position = utterance.start
+    utterance.start_partial()
+    latest = utterance._partial
+    assert latest is not None
+    await asyncio.wait([first])
+    assert first.cancelled()
+    assert utterance._partial is latest
+    await stream.abort()
+    await asyncio.gather(latest, return_exceptions=True)
+    assert latest.cancelled()
+
+
 async def test_the_last_words_are_recognised_during_the_pause(engine: WhisperEngine) -> None:
     listener = Listener()
     stream = session(engine, listener, TurnDetection(silence_duration_ms=600), partials=False)

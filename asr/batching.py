@@ -94,11 +94,11 @@ class Batching:
 def should_spare(stats: EngineStats) -> bool:
     """Return True if the engine is so busy that work which can be left out should be left out.
 
-    The limit is that of ``Batching.is_busy``. But an API process does not see the callers of the inference tier, so
-    this function counts the waiting and running units, including those with ``admitted``: other work is delayed by all
-    of them. The estimated wait does not show this load. It is short while the queue is empty, even if the workers run
-    large batches, and on a CPU each further unit makes a batch slower. On a GPU it hardly does, so there the result is
-    always False.
+    The limit is that of ``Batching.is_busy``, but for every model and beam width. An API process does not see the
+    callers of the inference tier, so this function counts the waiting and running units, including those with
+    ``admitted``: other work is delayed by all of them. The estimated wait does not show this load. It is short while
+    the queue is empty, even if the workers run large batches, and on a CPU each further unit makes a batch slower. On a
+    GPU it hardly does, so there the result is always False.
     """
     return stats.cores > 0 and stats.running + stats.queue_length >= _busy_callers(stats.workers)
 

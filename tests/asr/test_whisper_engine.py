@@ -207,12 +207,12 @@ async def test_the_smallest_context_that_holds_the_clip_is_used() -> None:
     assert np.isclose(checkpoint.segment_s, 10)
 
 
-async def test_the_engine_reports_the_cores_that_its_workers_use(settings) -> None:
-    settings.VOICE_ASR_THREADS = 2
+async def test_the_engine_reports_its_workers_and_their_cores(settings) -> None:
+    settings.VOICE_ASR_THREADS = 3
     settings.VOICE_ASR_DEVICE = "cpu"
     engine = WhisperEngine(configured())
     await engine.load()
-    assert engine.stats().cores == 2
+    assert (engine.stats().workers, engine.stats().cores) == (3, 3)
     await engine.close()
 
 

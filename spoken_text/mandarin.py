@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 from spoken_text.numbers_zh import NEGATIVE, cardinal, counted, digits, number
 from spoken_text.rules import DASH, Rule, in_one_language
@@ -33,6 +34,7 @@ _CURRENCIES = {
 }
 _SIGNS = "|".join(re.escape(sign) for sign in sorted(_CURRENCIES, key=len, reverse=True))
 _SCALES = {"k": "千", "K": "千", "m": "百万", "M": "百万", "b": "十亿", "B": "十亿"}
+_POWERS = {"k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9}
 _UNITS = {
     "km/h": "公里每小时",
     "km": "公里",
@@ -73,6 +75,12 @@ _UNITS = {
     "hr": "小时",
 }
 _UNIT_NAMES = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=True))
+# What an amount may be for, after a slash: "RM8/kg", "RM50/月", "6.5L/100km".
+_PER = {name: _UNITS[name] for name in ("kg", "km", "g", "L", "m²", "m2", "m^2", "m³", "m^3")} | {
+    name: name
+    for name in "公斤 公里 小时 分钟 平方米 平方尺 斤 克 升 月 年 天 日 周 晚 夜 人 位 次 件 个 份 包 盒 瓶".split()
+}
+_PER_NAMES = "|".join(re.escape(name) for name in sorted(_PER, key=len, reverse=True))
 # Measure words: before them, 2 is read 两.
 _MEASURES = (
     "个|人|位|名|天|小时|分钟|秒|年(?!级|代|份)|周|星期|次|种|杯|碗|本|张|只|条|件|公斤|公里|斤|米|升|克|令吉|仙|元|块|岁|倍|间|辆|台|"
@@ -98,6 +106,10 @@ def _money_after(match: re.Match[str]) -> str:
 
 
 def _sum(value: str, scale: str | None, name: str, part: str) -> str:
+    if scale in _POWERS:
+        amount = Decimal(value.replace(",", "")).scaleb(_POWERS[scale])
+        if amount == int(amount):
+            return counted(str(int(amount))) + name  # "RM1.5k": 一千五百, not 一点五千
     if scale:
         return number(value) + _SCALES.get(scale, scale) + name
     whole, _, decimals = value.replace(",", "").partition(".")
@@ -240,6 +252,11 @@ RULES: list[Rule] = [
     ),
     in_one_language(r"(?<![0-9.,])([12]\d{3})(?=\s?(?:年(?!前|后|来|历史)|学年|财年))", lambda m: digits(m[1])),
     in_one_language(r"(?<=年)(\d{1,2})(?=月)", lambda m: number(m[1])),
+    in_one_language(
+        rf"(?<![A-Za-z0-9.])((?:{_SIGNS})\s?{_NUMBER}[kKmM万千]?(?:\s?[-–—至到~]\s?(?:{_SIGNS})?\s?{_NUMBER})?"
+        rf"|{_NUMBER}\s?(?:{_UNIT_NAMES}))\s?/\s?(100 ?)?({_PER_NAMES})(?![A-Za-z0-9²³^])",
+        lambda m: f"每{(m[2] or '').strip()}{_PER[m[3]]}{m[1]}",  # in Mandarin, this comes first
+    ),
     # Amounts of money.
     in_one_language(
         rf"(?<![A-Za-z0-9])({_SIGNS})\s?({_NUMBER})\s?[-–—至到~]\s?(?:\1)?\s?({_NUMBER})(万|亿|千)?{_END}", _money_range

@@ -6,6 +6,7 @@ import re
 
 from spoken_text.roman import roman
 from spoken_text.rules import Rule, pick, rule, words
+from spoken_text.times import PART_OF_DAY
 
 
 def _table(text: str) -> dict[str, tuple[str, str]]:
@@ -249,6 +250,26 @@ def _numbered_thing(match: re.Match[str], language: str) -> str:
     return _numbered(match, language)
 
 
+def _limit(match: re.Match[str], language: str) -> str:
+    """Write out "min" and "maks" before an amount. After a name, as in "Pro Max 256GB", they stay."""
+    limit = pick(language, *_DOTTED[match[1].lower()])
+    return (limit.capitalize() if match[1][0] == "M" else limit) + " "
+
+
+def _greeting(match: re.Match[str], language: str) -> str:
+    """Write out the short form of the end of an Islamic greeting, "wbt." or "wr. wb."."""
+    before = match.string[max(0, match.start() - 16) : match.start()].rstrip().lower()
+    known = before.endswith(("warahmatullahi", "warahmatullah"))
+    ends = match[0].endswith(".") and not match.string[match.end() :].strip()
+    return ("" if known else "warahmatullahi ") + "wabarakatuh" + ("." if ends else "")
+
+
+def _radiallahu(match: re.Match[str], language: str) -> str:
+    woman = match[1].split()[-1] in _WOMEN
+    ends = match[0].endswith(".") and not match.string[match.end() :].strip()
+    return f"{match[1]} radiallahu {'anha' if woman else 'anhu'}" + ("." if ends else "")
+
+
 def _slashed(match: re.Match[str], language: str) -> str:
     return pick(language, *_SLASHED[match[0]])
 
@@ -257,13 +278,23 @@ def _names(names: list[str]) -> str:
     return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
 
 
+# After these names, "AS" is a blessing.
+_PROPHETS = (
+    "Adam|Idris|Nuh|Hud|Soleh|Salih|Ibrahim|Lu[dt]h?|Ismail|Isha[kq]|Ya'?a?kub|Yusuf|Ayub|Syuaib|Musa|Harun|Zulkifli|"
+    "Daud|Sulaiman|Ilyas|Ilyasa|Yunus|Zakaria|Yahya|Isa|Jibr[ai]{1,2}l|Mikail|Israfil|Izrail|Hawa|Maryam"
+)
+# After these names, "RA" is a blessing.
+_WOMEN = ("Khadijah", "Aisyah", "Aishah", "Fatimah", "Hafsah", "Sumayyah", "Asma")
+_COMPANIONS = "|".join(
+    (*_WOMEN, "Abu Bakar", "Abu Hurairah", "Umar", "Uthman", "Usman", "Ali", "Bilal", "Hamzah", "Muaz", "Anas", "Abbas")
+)
 _NUMBERED_IN_MALAY = "tel|telefon|siri|akaun|ic|kad pengenalan|k/p|kp|hp|plat|pendaftaran|rujukan|ruj"
 _NUMBERED_IN_ENGLISH = re.compile(r"(?:[A-Z]|(?:tel|phone|account|ref|serial|ic|id|lot|unit)\b)")
 
 SHORT_FORMS: list[Rule] = [
     rule(r"\b(Encik|Puan|Tuan|Cik|Datuk|Dato')\.(?= [A-Z])", lambda m, lang: m[1]),
     rule(rf"(?<![\w/])({_names(list(_TITLE_LETTERS))})\.?(?= [A-Z])", lambda m, lang: _TITLE_LETTERS[m[1]]),
-    rule(r"(?<![\w/])([Nn][Oo]s?)\.?\s?(?=\d)", _numbered),
+    rule(r"(?<![\w/])(?!NO[23](?!\d))([Nn][Oo]s?)\.?\s?(?=\d)", _numbered),  # NO2 is a gas
     rule(rf"(?<![\w/])([Nn]o)\.?\s(?=(?:{_NUMBERED_IN_MALAY})\b)", _numbered, re.IGNORECASE),
     rule(r"(?<![\w/])(No)\.\s?(?=[A-Za-z])", _numbered_thing),
     rule(r"(?<!\w)RMKe-(?=\d)", words("RMK ke-", "RMK ")),
@@ -271,17 +302,39 @@ SHORT_FORMS: list[Rule] = [
     rule(r"(?<!\w)IPv(?=\d)", words("IP versi ", "IP version ")),
     rule(r"(?<=[a-z] )b\.(?= [A-Z][a-z])", words("bin", "bin")),
     rule(r"(?<![\w/.])(?:ms|m\.s)\.?(?= \d)", words("muka surat", "pages")),
+    rule(r"(?<![\w/.])pp\.? ?(?=\d)", words("halaman ", "pages ")),
+    rule(r"(?<![\w/.])p\. ?(?=\d)", words("halaman ", "page ")),
+    rule(r"(?<![\w-])(?:[Yy]-?[Oo]-?[Yy]|YOY)(?![\w-])", words("tahun ke tahun", "year on year")),
+    rule(r"(?<![\w-])(?:[Qq]-?[Oo]-?[Qq]|QOQ)(?![\w-])", words("suku ke suku", "quarter on quarter")),
+    rule(r"(?<![\w-])(?:m-o-m|MoM)(?![\w-])", words("bulan ke bulan", "month on month")),
+    rule(r"(?<![\w./])(?<!\d )(min|maks|max)\.? ?(?=RM ?\d|\d)", _limit),
+    rule(r"(?:^|(?<=[.:;,(] ))(Min|Maks|Max)\.? ?(?=RM ?\d|\d)", _limit),
+    rule(r"(?<![\w./])[Ee]xt\.?(?=:? ?\d)", words("sambungan", "extension")),
+    rule(r"(?<![\w./])((?:[Ww]bt|w\.b\.t|W\.B\.T)\b\.?|[Ww]r\.? ?[Ww]b\b\.?|[Ww]rt\.? ?[Ww]bt\b\.?)", _greeting),
+    rule(
+        r"(?<!\w)HR\.? (?=(?:[Aa][a-z]{0,2}-)?(?:Bukhari|Muslim|Ahmad|Ab[ui] Da[uw]u?d|Tirmid?zi|Nasa'?i|Ibnu? Majah))",
+        words("Hadis riwayat ", "Hadis riwayat "),
+    ),
+    rule(r"(?<!\w)Q\.?S\.? (?=[A-Z][a-z]{1,3}-[A-Z][a-z])", words("Surah ", "Surah ")),
+    rule(rf"(\bNabi [A-Z][a-z]{{1,12}}|\b(?:{_PROPHETS})) \(?AS(?!\w)\)?", lambda m, lang: f"{m[1]} alaihissalam"),
+    rule(rf"(\b(?:{_COMPANIONS})) (?:R\.?A|r\.a)\b\.?", _radiallahu),
+    rule(r"(?<![\w.])AS(?![\w.-]| Roma| Monaco)", lambda m, lang: "Amerika Syarikat" if lang == "ms" else m[0]),
     rule(r"\((i{1,3}|iv|vi{0,3}|ix)\)", lambda m, lang: f"({roman(m[1].upper())})"),
     rule(r"(?<=[a-z])/(?=se(?:hari|minggu|bulan|tahun|orang|jam)\b)", words(" ", " ")),
     rule(r"(?<!\w)([Tt])el(?=:|\s?\d)", lambda m, lang: pick(lang, m[1] + "elefon", m[1] + "elephone")),
     rule(r"(?<=[A-Za-z]{3} )St\.?(?=\s*(?:$|[,;]))", words("Street", "Street")),
     rule(r"(?<![\w.])St\.?(?= [A-Z][a-z])", words("Saint", "Saint")),
     rule(rf"(?<![\w./])({_names(list(_DOTTED))})(\.)(?![\w])", _dotted),
-    rule(rf"(?<![\w./])({_names(_BARE)})()(?![\w.])(?=\s|[,;:)?!]|$)", _dotted),
+    rule(rf"(?<![\w./])(?<!slash )({_names(_BARE)})()(?![\w.])(?=\s|[,;:)?!]|$)", _dotted),
     rule(rf"(?<![\w./])({_names(_NEEDS_NAME)})()(?= [A-Z][a-z])(?!\w)", _dotted),
     rule(rf"(?<![\w/])(?<!\d )(?:{_names(list(_SLASHED))})(?![\w/])", _slashed),
     rule(r"\s@\s(?=\d[\d.]{0,5}\s?%)", words(" pada ", " at ")),
     rule(r"\s@\s(?=RM|\$)", words(" pada harga ", " at ")),
+    rule(
+        rf"\s@\s(?=\d{{1,2}}(?:[.:]\d\d)?\s?(?:{PART_OF_DAY}|[ap]\.?m)\b)", words(" pada pukul ", " at "), re.IGNORECASE
+    ),
+    rule(r"\s@\s(?=\d{1,2}:\d\d(?!\d))", words(" pada pukul ", " at ")),
+    rule(r"\s@\s(?=\d[\d.,]{0,8}\s?(?:rpm|[kMG]?Hz|fps|V)\b)", words(" pada ", " at ")),
     rule(r"(?<=[a-z])\s@\s(?=[A-Z])", words(" alias ", " alias ")),
     rule(r"\s@\s", words(" di ", " at ")),
 ]

@@ -138,7 +138,7 @@ def _in_address(match: re.Match[str]) -> bool:
     In "ms dot wikipedia dot org", for example, "ms" must stay.
     """
     before = match.string[max(0, match.start() - 12) : match.start()]
-    if before.endswith((" dot ", " underscore ", " dash ")):
+    if before.endswith((" dot ", " underscore ", " dash ", "slash ")):
         return True
     return bool(re.match(r" (?:dot |(?:underscore|dash|at) \S{1,40} )", match.string[match.end() :])) and (
         " dot " in match.string[match.end() : match.end() + 120]

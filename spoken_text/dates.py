@@ -54,8 +54,8 @@ _ERAS = {
 _STRONG_CUES = re.compile(
     r"\b(?:pada|tarikh|bertarikh|tutup|deadline|due|cuti|jatuh|lahir|esok|lusa|semalam|on|dated?|birthday|expo|ekspo|"
     r"hari ini|lawatan|mesyuarat|majlis|exam|peperiksaan|kelas|jualan|promosi|tempoh|tempahan|bayaran|appointment|"
-    r"temujanji|luput|tamat|berakhir|berlangsung|diadakan|closes?|opens?|cut-?off|tayangan|penerbangan|check-?in|"
-    r"check-?out)\b[^.\d]{0,28}$",
+    r"temujanji|luput|tamat|berakhir|berlangsung|diadakan|ends?|expir(?:y|es|ed)|valid|closes?|opens?|"
+    r"cut-?off|tayangan|penerbangan|check-?in|check-?out)\b[^.\d]{0,28}$",
     re.IGNORECASE,
 )
 _WEAK_CUES = re.compile(
@@ -66,6 +66,11 @@ _WEAK_CUES = re.compile(
 _NOT_A_DATE = re.compile(
     r"\b(?:skor|score|markah|marks?|gred|grade|nisbah|ratio|mata|points?|rating|jalan|jln|lorong|seksyen|section|no|ss|"
     r"nombor|bahagi|darab|tambah|tolak|skala|penarafan|muka|page|saiz|size|resolusi|tekanan)\b[^.]{0,12}$|[-+*/=×÷] ?$",
+    re.IGNORECASE,
+)
+_NUMBERED_IN_A_YEAR = re.compile(
+    r"\b(?:bil|bilangan|pekeliling|edisi|keluaran|siri|akta|jilid|mesyuarat|no|nombor|number|issue|volume|vol)\b"
+    r"[^\d]{0,16}$",
     re.IGNORECASE,
 )
 _OF_A_MEASURE = re.compile(
@@ -140,6 +145,22 @@ def _short(match: re.Match[str], language: str) -> str:
         return match[0]
     text = re.sub(r"(?<=\d)\s?[-–—]\s?(?=\d)", pick(language, " hingga ", " to "), match[0])
     return re.sub(r"(\d{1,2})/(\d{1,2})", lambda m: date(int(m[1]), int(m[2]), None, language), text)
+
+
+def _months_of_years(match: re.Match[str], language: str) -> str:
+    """Put a month and a year into words: "tamat 12/2025" becomes "tamat Disember dua ribu dua puluh lima".
+
+    "Bil. 3/2024" is the third circular of 2024, so a month without a leading zero counts only after a cue word.
+    """
+    before = match.string[max(0, match.start() - 48) : match.start()]
+    cued = match[0][0] == "0" or _STRONG_CUES.search(before) or _WEAK_CUES.search(before)
+    if not cued or _NUMBERED_IN_A_YEAR.search(before):
+        return match[0]
+    names = _MALAY_MONTHS if language == "ms" else _ENGLISH_MONTHS
+    found = re.findall(r"(\d{1,2})/(\d{4})", match[0])
+    return pick(language, " hingga ", " to ").join(
+        f"{names[int(month) - 1]} {year(int(full_year), language)}" for month, full_year in found
+    )
 
 
 def _days_of_a_month(match: re.Match[str], language: str) -> str:
@@ -275,7 +296,7 @@ DATES: list[Rule] = [
     # Ranges come before single dates, whose rules would match the last date of a range.
     rule(rf"{EDGE}(\d{{1,2}})/(\d{{1,2}})\s?{DASH}\s?(?=\d{{1,2}}/\d{{1,2}}/\d{{2,4}}(?![\w/]))", _day_of_first_month),
     rule(
-        rf"{EDGE}(?P<first>\d{{1,2}})\s?{DASH}\s?(?P<last>\d{{1,2}})/(?P<month>\d{{1,2}})"
+        rf"{EDGE}(?<!\d/)(?P<first>\d{{1,2}})\s?{DASH}\s?(?P<last>\d{{1,2}})/(?P<month>\d{{1,2}})"
         r"(?:/(?P<year>\d{4}|\d{2}))?(?![\w/])",
         _days_of_a_month,
     ),
@@ -285,6 +306,10 @@ DATES: list[Rule] = [
         _days_of_a_month,
     ),
     rule(rf"{EDGE}([Tt]he )?(\d{{1,2}})([-/.])(\d{{1,2}})\3(\d{{4}}|\d{{2}})(?![\w/])(?![-.]\d)", _numeric),
+    rule(
+        rf"{EDGE}(?:0?[1-9]|1[0-2])/(?:19|20)\d\d(?:\s?{DASH}\s?(?:0?[1-9]|1[0-2])/(?:19|20)\d\d)?(?![\w/-])(?!\.\d)",
+        _months_of_years,
+    ),
     rule(
         rf"{EDGE}\d{{1,2}}/\d{{1,2}}(?:(?:, ?| dan | atau | hingga | sampai | and | or | to | & |\s?{DASH}\s?)"
         r"\d{1,2}/\d{1,2}){0,6}(?![\w/])(?!\.\d)",

@@ -120,7 +120,9 @@ _COUNTED = (
     r"(?!,\d)(?!\s?(?:%|orang|ringgit|sen\b|kali|hari|tahun|pengguna|mata|unit|minit|saat|jam|people|times|days|users))"
 )
 _FILLERS = "anda|bank|saya|is|ialah|adalah|pengesahan|awak|rujukan|pos|no\\.|nombor|number"
-_CALL = "talian|hubungi|telefon|dail|call|dial|hotline|kecemasan|emergency|whatsapp|tel|sms ke"
+_CALL = (
+    "talian|hubungi|telefon|dail|call|dial|hotline|kecemasan|emergency|whatsapp|tel|sms ke|careline|helpline|infoline"
+)
 
 IDENTIFIERS: list[Rule] = [
     rule(r"(\b(?:ISBN|ISSN|IMEI|SWIFT|EAN)(?:-1[03])?[:\s]{1,2})(\d[\d -]{6,22}[\dX])(?!\w)", _cued),
@@ -168,6 +170,17 @@ IDENTIFIERS: list[Rule] = [
         re.IGNORECASE,
     ),
     rule(
+        r"(\b(?:talian|hotline|careline|helpline|infoline)\b(?: [a-z]{2,12}){1,3}[:.]? )(1[35]\d{3})(?![\w]|[.,]\d)",
+        _cued,
+        re.IGNORECASE,
+    ),
+    rule(
+        r"(\b(?:sambungan|extension)(?: (?:is|ialah|nombor|number))?:? )(\d{4,5})(?![\w%]|[.,]\d)"
+        rf"(?!\s?(?:km|meter|kaki|feet)\b){_COUNTED}",
+        _cued,
+        re.IGNORECASE,
+    ),
+    rule(
         rf"(\b(?:{_STRONG_CUES})(?::? {_BETWEEN}){{0,6}}[:#]? )"
         rf"(\d{{4,15}}(?:[- ]\d{{1,12}}){{0,3}}){END}(?!\.\d){_COUNTED}",
         _cued,
@@ -202,11 +215,16 @@ IDENTIFIERS: list[Rule] = [
     ),
     rule(r"()(?<![\w.,$-])(?<!RM )(?<!\$ )(\d{10,20})(?<!000)(?![\w%]|[.,]\d)", _cued),
     rule(rf"{EDGE}[vV](?:er\.? ?)?(\d{{1,4}}(?:\.\d{{1,4}}){{0,3}}){END}(?!\.\d)", _version),
+    rule(r"(?<!\w)NO([23])(?!\w)", lambda m, lang: f"{spell('NO', lang)} {number(m[1], lang)}"),
     rule(r"(?<=[A-Za-z] )(\d{1,3}(?:\.\d{1,3}){2})(?![\w.])", lambda m, lang: _dotted(m[1], lang)),
     rule(rf"{EDGE}#\s?(?=\d)", lambda m, lang: pick(lang, "nombor ", "number ")),
 ]
 
 CODES: list[Rule] = [
+    rule(
+        r"(?<![\w.])(?!Jam|Pukul)([A-Z]{2,6}|[A-Z][a-z]{2,12})(\d{1,3}\.\d{1,2})(?![\w.])",
+        lambda m, lang: f"{_letters(m[1], lang)} {number(m[2], lang)}",  # "PM2.5", "GPT4.5"
+    ),
     rule(
         r"(?<![\w.])([a-z])(\d{1,2})-(\d{3,5})([A-Z]{0,3})(?!\w)",
         lambda m, lang: f"{m[1]} {number(m[2], lang)} {digits(m[3], lang)}" + (" " + spell(m[4], lang) if m[4] else ""),

@@ -7,6 +7,7 @@ import re
 from spoken_text.rules import Rule, rule
 
 _TLD = "com|net|org|edu|gov|my|io|ai|co|sg|id|uk|info|dev|app|me|tv|asia|biz|xyz|us|au|jp|cn|th|ly|gg|be|so|in|mil"
+_FILE = "py|js|ts|tsx|jsx|json|html?|css|md|txt|pdf|docx?|xlsx?|csv|ya?ml|toml|sh|java|kt|go|rs|php|sql|png|jpe?g|log"
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9-]{1,63}){1,6}"
 _DOT = " dot "
 _LINK = {"ms": "pautan ke", "en": "link to", "zh": "链接", "ta": "இணைப்பு"}
@@ -36,6 +37,12 @@ def _email(match: re.Match[str], language: str) -> str:
     return f"{name.replace('.', _DOT)} at {_host(match[2])}"
 
 
+def _path(match: re.Match[str], language: str) -> str:
+    """Put the slashes of a path into words, as they do not mean "or" there: "slash etc slash hosts"."""
+    spoken = re.sub(r"[~/]+", " slash ", match[0].removesuffix("/").removeprefix("~")).strip()
+    return re.sub(r"\.(?=\w)", _DOT, spoken)
+
+
 def _split_camel(word: str) -> str:
     word = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", word)
     return word.replace("_", " ").strip()
@@ -48,6 +55,8 @@ LINKS: list[Rule] = [
         rf"(?<![\w.@/-])((?:[A-Za-z0-9-]{{1,63}}\.){{1,4}}(?:{_TLD}))(?![\w-])(?:/[\w/.?=&%#~+-]{{0,300}}[\w/])?",
         _bare,
     ),
+    rule(r"(?<![\w/:.~])~?(?:/[A-Za-z_.][\w.-]{0,60}){2,12}/?(?![\w/])", _path),
+    rule(rf"(?<![\w/.:-])(?:[\w-]{{1,40}}/){{1,8}}[\w-]{{1,40}}\.(?:{_FILE})(?![\w/])", _path),
     rule(r"(?<![\w@])@(\w{1,64})", lambda m, lang: f"at {_split_camel(m[1])}"),
     rule(r"(?<![\w#&])#([^\W\d]\w{0,80})", lambda m, lang: f"{_hash(lang)} {_split_camel(m[1])}"),
 ]

@@ -13,6 +13,7 @@ _SCORE = re.compile(
     r"kemenangan|kekalahan|perlawanan|wins?|won|lost|lose|beats?|draw|drew|scored?|defeat|defeated|victory)\b",
     re.IGNORECASE,
 )
+_SHOP = re.compile(r"\b(?:nombor|number|unit|lot|blok|block) $", re.IGNORECASE)
 _PART = r"(?:pagi|petang|malam|tengah ?hari|tengah ?malam|ptg|mlm|pg|tgh|am|pm|a\.m\.?|p\.m\.?)"
 _DAY = (
     r"(?:Isnin|Selasa|Rabu|Khamis|Jumaat|Sabtu|Ahad|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|"
@@ -50,6 +51,8 @@ def _range(match: re.Match[str], language: str) -> str:
         and len(high) <= 2
         and not spaced
     )
+    if goals and int(high) < int(low) and (_SHOP.search(before) or after.startswith((", Jalan", ", Lorong"))):
+        return f"{cardinal(int(low), language)} {cardinal(int(high), language)}"  # the number of a shop: "No. 7-1"
     if goals and (_SCORE.search(before) or int(high) < int(low) < 10):
         versus = " berbalas " if language == "ms" else " "
         zero = pick(language, "kosong", "nil")
@@ -78,12 +81,17 @@ def _more_than(match: re.Match[str], language: str) -> str:
 _NOUN = r"[a-z]{1,12}[²³]?|°C"
 #: Symbols before or after numbers and amounts of money. Applied before the numbers are put into words.
 SIGNED: list[Rule] = [
+    rule(
+        r"(\b(?:nisbah|ratio|skala|scale)\b[^.\d]{0,40})(\d{1,4}):(?=\d{1,4}(?![\d:]))",
+        lambda m, lang: f"{m[1]}{m[2]} {pick(lang, 'kepada', 'to')} ",
+        re.IGNORECASE,
+    ),
     rule(r"(?<=\d),(?=(?:RM|US\$|\$)\d)", words(", ", ", ")),
     rule(
         r"(?<![\w:.])(\d{1,3}):(?=\d{1,3}(?:,\d{3})+(?![\d:])|\d{4,6}(?![\d:]))",
         lambda m, lang: f"{m[1]} {pick(lang, 'kepada', 'to')} ",
     ),
-    rule(r"(?<=[a-z])/(?=\d)", words(", ", ", ")),
+    rule(r"(?<=[a-z])/(?=\d)(?!100 ?(?:km|kg|g|ml|mL)(?!\w))", words(", ", ", ")),
     rule(
         r"(?<![\w:])(\d{1,3}):(\d{1,3})[-–](\d{1,3})(?![\w:])",
         lambda m, lang: f"{m[1]}, {m[2]}{_to(lang)}{m[3]}",
@@ -101,7 +109,8 @@ SIGNED: list[Rule] = [
         lambda m, lang: f"{m[1]} {pick(lang, 'ke atas', 'or more')}",
     ),
     rule(
-        r"(?<=[a-z)] )[xX]\s?(\d{1,3})(?![\w.])(?!\s?[=+*^-])", lambda m, lang: f"{pick(lang, 'kali', 'times')} {m[1]}"
+        r"(?<=[a-z)] )(?:x\s?|X\s)(\d{1,3})(?![\w.])(?!\s?[=+*^-])",
+        lambda m, lang: f"{pick(lang, 'kali', 'times')} {m[1]}",
     ),
     rule(rf"(\d\s?(?:{_NOUN}))\s[xX×]\s(?=(?:RM ?)?\d)", _multiplied),
     rule(r"(?<=\d)()\s?[xX]\s(?=RM ?\d)", _multiplied),
@@ -110,6 +119,10 @@ SIGNED: list[Rule] = [
     rule(r"(?<=\d)\+\+(?!\w)", words(" plus plus", " plus plus")),
     rule(r"(?<=\d)!(?=\s?[=+*/×÷−-])|(?<=\bn)!(?=\s?[=+*/×÷−-])", words(" faktorial", " factorial")),
     rule(rf"(?<=[-+*=(^] ){EDGE}(\d{{1,4}})([a-z])(?![\w])|{EDGE}(\d{{1,4}})(x|y)(?=\s?[-+*=^)])", _term),
+    rule(
+        r"(?<![\w'’.-])([nkxy])[-−](\d{1,4})(?![\w-]|[.,]\d)",
+        lambda m, lang: f"{m[1]} {pick(lang, 'tolak', 'minus')} {m[2]}",
+    ),
 ]
 
 #: These rules are applied before times of day are put into words.
@@ -170,6 +183,11 @@ MATHS: list[Rule] = [
         ),
     ),
     rule(r"(?<=\b[A-E])[-−](?=\s*(?:[,.;)]|$|dan\b|atau\b|untuk\b|dalam\b|bagi\b))", words(" tolak", " minus")),
+    rule(
+        r"(\b(?:[Gg]red|[Gg]rades?|[Dd]apat|[Gg]ot|[Kk]eputusan|[Rr]esults?)\b[^.]{0,24} [A-E])[-−](?=\s+[a-zA-Z])",
+        lambda m, lang: m[1] + pick(lang, " tolak", " minus"),
+    ),
+    rule(r"(?<![A-Za-z])([A-E])\+(?=[\s,.;:)!?]|$)", lambda m, lang: f"{m[1]} plus"),
     rule(r"(?<=[\w)])\s?÷\s?|(?<=\d)\s/\s(?=\d)", words(" bahagi ", " divided by ")),
     rule(r"\^\s?2(?!\d)", words(" kuasa dua", " squared")),
     rule(r"\^\s?3(?!\d)", words(" kuasa tiga", " cubed")),

@@ -145,6 +145,10 @@ _RIGHT = r"(?![\w])(?!\.\d)"
 
 MONEY: list[Rule] = [
     rule(
+        rf"(?<![\w/])({_CODES})\s?/\s?({_CODES})(?![\w/])",  # exchange rates: "EUR/USD 1.0850"
+        lambda m, lang: f"{spell(m[1], lang)} {spell(m[2], lang)}",
+    ),
+    rule(
         rf"{_AT}(RM|MYR)\s?(\d{{1,3}}(?:\.\d{{3}}){{2,4}}|\d{{1,3}}(?: \d{{3}}){{1,4}})(?![\w]|[.,]\d{{3}})", _thousands
     ),
     rule(r"(?<![\w])(CNY)(?= (?:19|20)\d\d(?![\d.,]))", lambda m, lang: spell(m[1], lang)),

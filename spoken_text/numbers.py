@@ -167,7 +167,7 @@ LONG_RUNS = [rule(rf"\d{{{MAX_DIGITS + 1},}}", lambda m, lang: f" {digits(m[0], 
 ORDINALS = [
     rule(rf"{EDGE}([Kk])e[-–‑]?(\d{{1,9}}){END}", _ordinal),
     rule(rf"{EDGE}()(\d{{1,9}})(?:st|nd|rd|th){END}", _ordinal),
-    rule(rf"{EDGE}(\d{{1,3}},\d{{3}}|\d{{2,6}})[-–‑]an{END}", lambda m, lang: _decade(m, "ms")),
+    rule(rf"{EDGE}(\d{{1,3}},\d{{3}}|\d{{2,6}})[-–‑]?an{END}", lambda m, lang: _decade(m, "ms")),
     rule(rf"{EDGE}['’]?(\d{{2,4}})['’]?s{END}", _decade),
 ]
 

@@ -7,7 +7,7 @@ import re
 from spoken_text.numbers import cardinal, digits, number
 from spoken_text.rules import DASH, EDGE, END, Rule, pick, rule, words
 
-_PART = r"pagi|petang|malam|tengah ?hari|tengah ?malam|subuh|ptg|mlm|pg|tgh|senja|dinihari"
+PART_OF_DAY = r"pagi|petang|malam|tengah ?hari|tengah ?malam|subuh|ptg|mlm|pg|tgh|senja|dinihari"
 _SHORT_PARTS = {"ptg": "petang", "mlm": "malam", "pg": "pagi", "tgh": "tengah hari"}
 _RANGE_CUES = re.compile(
     r"\b(?:buka|dibuka|tutup|waktu|masa|jam|pukul|pkl|kaunter|rehat|operasi|kelas|sesi|slot|mesyuarat|open|opens|hours?|"
@@ -98,6 +98,15 @@ def _four_digits(match: re.Match[str], language: str) -> str:
     return match[1] + spoken
 
 
+def _military(match: re.Match[str], language: str) -> str:
+    """Put a time such as "1430 hrs" into words: "jam empat belas tiga puluh", in English "fourteen thirty hours"."""
+    hour = int(match[2][:2])
+    minute = int(match[2][2:])
+    before = match[1] or pick(language, "jam ", "")
+    spoken = digits(match[2], language) if match[2][0] == "0" else clock(hour, minute, language, hundred=True)
+    return before + spoken + pick(language, "", " hours")
+
+
 def _clock_range(match: re.Match[str], language: str) -> str:
     """Put a range of times such as "9.00-12.45" into words, unless it may be a range of other numbers.
 
@@ -164,6 +173,7 @@ DURATIONS: list[Rule] = [
     rule(rf"{EDGE}()(\d{{1,3}})\s?{_MINUTES}\s?(\d{{1,2}})\s?{_SECONDS}{END}", _duration),
     rule(rf"{EDGE}(\d{{1,3}}(?:\.\d{{1,2}})?)(?:\s?(?:j|hrs?)|h){END}(?!/)", _hours),
     rule(rf"{EDGE}(?<!the )(\d{{1,2}})s{END}(?!/)", lambda m, lang: _seconds(m, lang) if lang == "ms" else m[0]),
+    rule(rf"{EDGE}(\d{{1,3}}\.\d{{1,3}})s{END}(?!/)", _seconds),
 ]
 
 
@@ -180,20 +190,21 @@ TIMES: list[Rule] = [
         lambda m, lang: _four_digit_range(m, lang) if m[1] or m[2][0] == "0" else m[0],
     ),
     rule(
-        rf"{EDGE}(\d{{1,2}})[.:](\d\d)\s?({DASH}|hingga|sampai|to)\s?(\d{{1,2}})[.:](\d\d)(?:\s?({_PART}){END})?"
+        rf"{EDGE}(\d{{1,2}})[.:](\d\d)\s?({DASH}|hingga|sampai|to)\s?(\d{{1,2}})[.:](\d\d)(?:\s?({PART_OF_DAY}){END})?"
         r"(?![\w%:])(?!\.\d)(?!\s?(?:[ap]\.?m|kg|km|cm|mm|juta|peratus|meter|saat))",
         _clock_range,
         re.IGNORECASE,
     ),
+    rule(rf"(\b(?:jam|pukul|pkl|waktu|at) )?{EDGE}((?:[01]\d|2[0-4])[0-5]\d)\s?hrs{END}", _military),
     rule(
         r"(\b(?:jam|pukul|pkl|waktu|at) )(\d{4})(?![\w%.,/]\d|\w)(?! (?:orang|ringgit|tahun))",
         _four_digits,
         re.IGNORECASE,
     ),
     rule(rf"{EDGE}()(\d{{4}})(?=\s?(?:hrs|hours|jam)\b)", _four_digits, re.IGNORECASE),
-    rule(rf"{EDGE}(\d{{1,2}})({_PART}){END}", _attached, re.IGNORECASE),
+    rule(rf"{EDGE}(\d{{1,2}})({PART_OF_DAY}){END}", _attached, re.IGNORECASE),
     rule(rf"{EDGE}(\d{{1,2}})(?:[.:](\d\d))?\s?({_AM_PM})(?!\w)", _with_mark, re.IGNORECASE),
-    rule(rf"{EDGE}(\d{{1,2}})[.:](\d\d)\s?({_PART}){END}", _with_part, re.IGNORECASE),
+    rule(rf"{EDGE}(\d{{1,2}})[.:](\d\d)\s?({PART_OF_DAY}){END}", _with_part, re.IGNORECASE),
     rule(r"(\b(?:pukul|jam|pkl|at|by) )(\d{1,2})\.(\d\d)(?![\w%])(?!\.\d)", _after_word, re.IGNORECASE),
     rule(rf"{EDGE}(\d{{1,2}}):(\d\d)(?::(\d\d))?(?:Z\b|{END})(?!:)", _bare),
 ]

@@ -43,6 +43,9 @@ _UNITS = {
     "lbs": _unit("paun", "pound"),
     "tbsp": _unit("sudu besar", "tablespoon"),
     "tsp": _unit("sudu kecil", "teaspoon"),
+    "sdb": _unit("sudu besar", "tablespoon"),
+    "sdt": _unit("sudu teh", "teaspoon"),
+    "sdk": _unit("sudu kecil", "teaspoon"),
     "oz": _unit("auns", "ounce"),
     "km/j": _unit("kilometer sejam", "kilometre per hour", "kilometres per hour"),
     "km/h": _unit("kilometer sejam", "kilometre per hour", "kilometres per hour"),
@@ -191,6 +194,10 @@ _PER_NAMES = "|".join(sorted(_PER, key=len, reverse=True))
 _PER_LONG = "|".join(sorted((name for name in _PER if len(name) > 2), key=len, reverse=True))
 
 
+_MINUTE = re.compile(r"\bminit|\bminutes?\b", re.IGNORECASE)
+_GOAL = re.compile(r"\b(?:gol|jaringan|menjaringkan|kad|goals?|scored?|card)\b", re.IGNORECASE)
+
+
 def _measure(match: re.Match[str], language: str) -> str:
     value = match[1]
     size = match[2]
@@ -238,6 +245,14 @@ def _feet(match: re.Match[str], language: str) -> str:
     return spoken
 
 
+def _minute_of_play(match: re.Match[str], language: str) -> str:
+    """Drop the prime after a minute of a football match: "gol 67'" becomes "gol minit 67"."""
+    before = match.string[max(0, match.start() - 40) : match.start()]
+    if _MINUTE.search(before) or match.string.startswith((" minit", " minute"), match.end()):
+        return match[1]
+    return f"{pick(language, 'minit', 'minute')} {match[1]}" if _GOAL.search(before) else match[0]
+
+
 def _inches(match: re.Match[str], language: str) -> str:
     """Put a double quote after a number into words as inches, unless it closes a quotation."""
     before = match.string[: match.start()]
@@ -260,6 +275,12 @@ LONE_UNITS: list[Rule] = [
 
 #: These rules are applied before amounts of money are put into words.
 EACH: list[Rule] = [
+    rule(rf"({EDGE}{NUMBER}\s?(?:{_BASES}))\s?/\s?(?=100 ?(?:km|kg|g|ml|mL)(?!\w))", lambda m, lang: f"{m[1]} per "),
+    rule(
+        rf"((?<![\w])(?:RM|\$|S\$|USD) ?{NUMBER})\s?/\s?"
+        r"(?=\d{1,4} ?(?:km|kg|g|ml|mL|L|biji|keping|helai|ekor|bungkus|pek|pcs|orang|pax|hari|jam|bulan|tahun)(?!\w))",
+        lambda m, lang: f"{m[1]} per ",
+    ),
     rule(
         rf"((?<![\w])(?:RM|\$|S\$|USD) ?{NUMBER}|{EDGE}{NUMBER}\s?(?:{_BASES}))\s?/\s?([a-z]{{3,15}})(?![\w/])", _each
     ),
@@ -285,9 +306,14 @@ UNITS: list[Rule] = [
     rule(rf"{EDGE}(\d{{1,2}})\s?['’]\s?(\d{{1,2}}(?:\.\d)?)(?:[\"”]|['’]{{2}}|(?=[\s,.)]|$))", _feet),
     rule(rf"{EDGE}(\d{{1,3}})()['’](?=\s(?:x|×|darab|tinggi|panjang|lebar|wide|tall|by)\b)", _feet),
     rule(rf"{EDGE}(\d{{1,4}}(?:\.\d{{1,3}})?)[\"”](?!\w)", _inches),
+    rule(rf"{EDGE}(\d{{1,3}}(?:\+\d{{1,2}})?)['’](?=[\s,.;:)]|$)", _minute_of_play),
     rule(rf"{EDGE}({NUMBER})\s?({_BASES})\s?/\s?({_BASES}){_RIGHT}", _ratio),
     rule(rf"(?<=\d)/({_PER_LONG}){_RIGHT}", _per_number),
     rule(rf"{EDGE}({NUMBER})\s?(?:(ribu|juta|million) )?({_NAMES}){_RIGHT}", _measure),
     rule(rf"(?<=[a-zA-Z])\s?/\s?({_PER_NAMES}){_RIGHT}", _per),
+    rule(  # after a fraction, which is in words by now: "1/2 tsp"
+        r"(?<=[a-z] )(tsp|tbsp|sdb|sdt|sdk)\.?(?!\w)",
+        lambda m, lang: pick(lang, _UNITS[m[1]].malay, _UNITS[m[1]].one),
+    ),
     rule(r"(?<=\w)\s?%", lambda m, lang: pick(lang, " peratus", " per cent")),
 ]

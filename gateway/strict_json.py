@@ -6,6 +6,7 @@ fields are meant for forms, and would accept the number 5 for a string.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -26,15 +27,31 @@ def strict_loads(text: str) -> Any:
     """Return the value of a JSON text.
 
     Raise ``InvalidJson`` if it is not JSON (NaN and Infinity are not), if an object has the same name twice, if it is
-    nested too deeply, or if a number has too many digits.
+    nested too deeply, or if a number has too many digits or is too large (1e400).
     """
     try:
-        return json.loads(text, parse_constant=json.strict_constant, object_pairs_hook=_without_repetition)
+        return json.loads(
+            text,
+            parse_float=_finite,
+            parse_constant=json.strict_constant,
+            object_pairs_hook=_without_repetition,
+        )
     except RecursionError as error:  # caused by half a megabyte of "[", for example
         raise InvalidJson("nested too deeply") from error
     except ValueError as error:
         is_long_number = "digits" in str(error)  # Python's own words about a number of more than 4,300 digits
         raise InvalidJson("a number has too many digits" if is_long_number else str(error)) from error
+
+
+def _finite(digits: str) -> float:
+    """Return the number that is written in a JSON text. Raise ``InvalidJson`` for one that Python reads as infinite.
+
+    Such a number could not be written as JSON again.
+    """
+    number = float(digits)
+    if math.isinf(number):
+        raise InvalidJson(f"the number {digits[:SHOWN_CHARACTERS]} is too large")
+    return number
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -144,11 +144,12 @@ async def test_mistakes_are_explained(reader: Reader, message: str | bytes, code
             "an object has the name 'more' more than once",
         ),
         ('{"type": "flush", "more": ' + "9" * 5000 + "}", "a number has too many digits"),
+        ('{"type": "flush", "more": -1e400}', "the number -1e400 is too large"),
         ('{"type": "flush", "more": NaN}', "Out of range float values are not JSON compliant: 'NaN'"),
         ('{"type": "flush", "more": -Infinity}', "Out of range float values are not JSON compliant: '-Infinity'"),
         ("[" * 100_000, "nested too deeply"),
     ],
-    ids=["type", "nested", "text", "half characters", "long", "digits", "nan", "infinity", "deep"],
+    ids=["type", "nested", "text", "half characters", "long", "digits", "too large", "nan", "infinity", "deep"],
 )
 async def test_messages_that_are_not_strict_json_are_refused(reader: Reader, message: str, reason: str) -> None:
     await reader.connection.send(message)

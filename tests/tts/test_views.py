@@ -222,6 +222,14 @@ async def test_a_number_with_too_many_digits_is_refused_in_our_own_words(api: ht
     assert response.json()["error"]["message"] == "JSON parse error - a number has too many digits"
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 400 + ".0"])
+async def test_a_number_that_is_too_large_is_refused_in_every_field(api: httpx.AsyncClient, number: str) -> None:
+    body = f'{{"input": "ya", "unknown": [{number}]}}'.encode()
+    response = await api.post("/v1/audio/speech", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == f"JSON parse error - the number {number[:50]} is too large"
+
+
 @pytest.mark.parametrize(
     ("body", "name"),
     [

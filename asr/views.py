@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -55,9 +55,11 @@ _RESPONSES = {
 class UploadParser(MultiPartParser):
     """Parser for multipart bodies. Raise ``ParseError`` for a part whose header cannot be read."""
 
-    def parse(self, *args: Any, **kwargs: Any) -> Any:
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        kind, semicolon, parameters = (media_type or "").partition(";")
         try:
-            return super().parse(*args, **kwargs)
+            # Django's parser accepts the media type in lower case only.
+            return super().parse(stream, kind.lower() + semicolon + parameters, parser_context)
         except (TypeError, ValueError) as error:  # Python raises these for ``name="a"; x*=1; x*0=2``, for example
             raise ParseError("Multipart form parse error - the header of a part is invalid") from error
 

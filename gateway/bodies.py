@@ -23,14 +23,15 @@ from gateway.strict_json import SHOWN_CHARACTERS
 
 MAX_UNAUTHENTICATED_BODY_BYTES = 65_536
 MAX_CONTENT_TYPE_CHARACTERS = 1024  # Python needs seconds to parse some Content-Type headers of 64 kB
-CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+CHARSETS = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})  # an empty name means the default, UTF-8
 _API = "/v1/"
 
 
 class ReceiveBody:
     """ASGI middleware that waits for the whole body, and then passes the request on with the body in one event.
 
-    A request whose Content-Type names a charset other than UTF-8 and US-ASCII is refused before its body is read.
+    A request whose Content-Type names a charset other than UTF-8 and US-ASCII is refused before its body is read. A
+    Content-Type that is sent several times with the same value, as some proxies do, is passed on once.
 
     A body over the limit is refused before it is read if it has a Content-Length, and otherwise while it arrives. The
     limits are:
@@ -44,13 +45,14 @@ class ReceiveBody:
         self._app = app
 
     async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        headers = headers_of(scope)
-        length = _announced_length(headers)
         try:
+            scope = _with_content_type_once(scope)
             _check_content_type(scope)  # also without a body, because Django decodes the query by this charset too
         except ApiError as answer:
             await send_error(answer, send)
             return
+        headers = headers_of(scope)
+        length = _announced_length(headers)
         if length == 0:
             await self._app(scope, receive, send)
             return
@@ -115,6 +117,18 @@ async def _receive(
             return True
 
 
+def _with_content_type_once(scope: HTTPScope) -> HTTPScope:
+    """Return ``scope`` with one Content-Type header, if it has several and all have the same value."""
+    values = {value.strip() for name, value in scope["headers"] if name.lower() == b"content-type"}
+    # A proxy may have joined repeated headers with commas.
+    members = {member.strip() for value in values for member in value.split(b",")}
+    for unique in (members, values):  # quoted commas make several members of one value
+        if len(unique) == 1:
+            others = [(name, value) for name, value in scope["headers"] if name.lower() != b"content-type"]
+            return {**scope, "headers": [*others, (b"content-type", unique.pop())]}
+    return scope
+
+
 def _check_content_type(scope: HTTPScope) -> None:
     """Raise ``ApiError`` 415 for a Content-Type that is too long, invalid, or names a charset not in ``CHARSETS``.
 
@@ -128,7 +142,7 @@ def _check_content_type(scope: HTTPScope) -> None:
         raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, _("The Content-Type header is too long."))
     for charset in _charsets(content_type):
         # Compare the names as they are written: ``codecs.lookup`` would keep each unknown name in memory for ever.
-        if charset.lower() not in CHARSETS:
+        if charset.lower().replace("_", "-") not in CHARSETS:
             message = _("The charset {charset!r} is not supported. Send the request in UTF-8.")
             message = message.format(charset=charset[:SHOWN_CHARACTERS])
             raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path, re_path
+from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
@@ -34,7 +35,8 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path(
         "docs/",
-        SpectacularSwaggerView.as_view(url_name="schema", template_name="api_page.html"),
+        # The view's template cannot be rendered for other methods.
+        require_safe(SpectacularSwaggerView.as_view(url_name="schema", template_name="api_page.html")),
         name="docs",
     ),
     path("admin/", include([path("now.json", admin.site.admin_view(homepage.fresh)), path("", admin.site.urls)])),

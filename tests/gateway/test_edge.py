@@ -80,7 +80,6 @@ REFUSED_CHARSETS = [
     "charset=iso-8859-1",
     "charset=bz2_codec",
     "charset=nonsense",
-    "charset=",
     'charset="UTF-7"',
     "CHARSET=punycode",
     "charset=utf-8; charset=idna",
@@ -123,7 +122,27 @@ async def test_a_charset_in_a_second_content_type_header_is_refused(api: httpx.A
     assert code(await api.post("/v1/audio/speech", content=b"{}", headers=headers)) == (415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf8"', "us-ascii", "US-ASCII", "ascii"])
+@pytest.mark.parametrize(
+    "content_types",
+    [
+        ["application/json", "application/json"],
+        ["application/json; charset=utf-8", "application/json; charset=utf-8"],
+        ["application/json, application/json"],
+        ['application/json; x="a,b"', 'application/json; x="a,b"'],
+    ],
+)
+async def test_a_repeated_content_type_counts_once(api: httpx.AsyncClient, content_types: list[str]) -> None:
+    headers = [("Content-Type", one) for one in content_types]
+    assert code(await api.post("/v1/audio/speech", content=b'{"input": ""}', headers=headers)) == (400, "empty_input")
+
+
+async def test_different_content_types_are_refused(api: httpx.AsyncClient) -> None:
+    headers = [("Content-Type", "application/json"), ("Content-Type", "text/plain")]
+    response = await api.post("/v1/audio/speech", content=b'{"input": ""}', headers=headers)
+    assert code(response) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf8"', "utf_8", "", '""', "us-ascii", "US_ASCII", "ascii"])
 async def test_utf_8_and_ascii_are_accepted(api: httpx.AsyncClient, charset: str) -> None:
     headers = {"Content-Type": f"application/json; charset={charset}"}
     response = await api.post("/v1/audio/speech", content=b'{"input": ""}', headers=headers)
@@ -151,6 +170,13 @@ async def test_a_part_whose_header_cannot_be_read_is_refused(api: httpx.AsyncCli
     response = await api.post("/v1/audio/transcriptions", content=part, headers=headers)
     assert response.status_code == 400
     assert "error" in response.json()
+
+
+async def test_the_case_of_a_multipart_content_type_does_not_matter(api: httpx.AsyncClient) -> None:
+    headers = {"Content-Type": "Multipart/Form-Data; Boundary=B"}
+    body = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nno audio\r\n--B--\r\n'
+    response = await api.post("/v1/audio/transcriptions", content=body, headers=headers)
+    assert code(response) == (400, "invalid_audio")
 
 
 async def test_unknown_charsets_are_not_remembered(stranger: httpx.AsyncClient) -> None:
@@ -206,6 +232,14 @@ async def test_static_files_are_served(stranger: httpx.AsyncClient) -> None:
     assert script.status_code == 200 and len(script.content) > 100_000
     assert (await stranger.get("/static/../voiceproject/settings.py")).status_code == 404
     assert (await stranger.get("/static/nothing.css")).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "PUT", "DELETE"])
+async def test_the_api_page_can_only_be_read(stranger: httpx.AsyncClient, method: str) -> None:
+    response = await stranger.request(method, "/docs/")
+    assert response.status_code == 405
+    assert response.headers["Allow"] == "GET, HEAD"
+    assert (await stranger.head("/docs/")).status_code == 200
 
 
 async def test_options_head_and_trailing_slashes_work(stranger: httpx.AsyncClient, api: httpx.AsyncClient) -> None:

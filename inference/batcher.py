@@ -48,7 +48,6 @@ class _Waiting(Generic[U, R]):
     ``rank``: time of arrival in seconds of ``time.monotonic()``, plus ``slack_s``, minus ``LIVE_LEAD_S`` if live.
     ``number``: number of the unit in order of arrival.
     ``limit``: maximum size of a batch that contains the unit.
-    ``gone``: whether the caller has been cancelled.
     """
 
     rank: float
@@ -57,7 +56,6 @@ class _Waiting(Generic[U, R]):
     limit: int = field(compare=False)
     arrived: float = field(compare=False)
     future: asyncio.Future[R] = field(compare=False)
-    gone: bool = field(compare=False, default=False)
 
 
 class Batcher(Generic[U, R]):
@@ -154,7 +152,7 @@ class Batcher(Generic[U, R]):
             try:
                 return await future
             except asyncio.CancelledError:
-                item.gone = True  # so that workers do not run it
+                self._withdraw(item)
                 raise
             finally:
                 span.set_attributes(queued_ms=unit.queued_ms, cost=unit.cost)
@@ -189,6 +187,11 @@ class Batcher(Generic[U, R]):
         late = unit.deadline is not None and now + wait > unit.deadline
         if late or len(self._queue) >= self._max_queue:
             raise OverCapacity(max(1.0, wait))
+
+    def _withdraw(self, item: _Waiting[U, R]) -> None:
+        """Take a unit whose caller has been cancelled out of the queue, if it is still there."""
+        with self._changed:
+            self._queue = [waiting for waiting in self._queue if waiting is not item]
 
     def _wait(self) -> float:
         """Return the estimated time in seconds until a unit that arrives now would start.
@@ -273,7 +276,7 @@ class Batcher(Generic[U, R]):
         with self._changed:
             free_since = time.monotonic()
             while True:
-                self._drop_unwanted()
+                self._drop_late()
                 patience_s = self._patience_s(free_since)
                 if self._queue and patience_s <= 0:
                     if batch := self._first_batch():
@@ -340,10 +343,10 @@ class Batcher(Generic[U, R]):
         """
         return math.ceil((len(self._queue) + self._running) / self._workers)
 
-    def _drop_unwanted(self) -> None:
+    def _drop_late(self) -> None:
         now = time.monotonic()
         late = [item for item in self._queue if item.unit.deadline is not None and item.unit.deadline < now]
-        self._queue = [item for item in self._queue if not item.gone and item not in late]
+        self._queue = [item for item in self._queue if item not in late]
         self._resolve([(item, DeadlineExceeded(max(1.0, self._wait()))) for item in late])
 
     def _finish(self, batch: list[_Waiting[U, R]], results: list[R | BaseException], seconds: float) -> None:

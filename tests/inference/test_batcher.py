@@ -112,6 +112,20 @@ async def test_a_unit_whose_caller_has_left_is_dropped(batcher: Batcher[Number, 
     assert model.batches == [[0], [2]]
 
 
+async def test_units_whose_callers_have_left_make_room_at_once(batcher: Batcher[Number, int], model: Model) -> None:
+    first = await blocked(batcher, model)
+    left = await submit(batcher, *(Number(value=value) for value in range(1, 9)))
+    with pytest.raises(OverCapacity):
+        await batcher.submit(Number(value=9))
+    for task in left:
+        task.cancel()
+    await asyncio.wait(left)
+    assert batcher.stats().queue_length == 0
+    stays = await submit(batcher, Number(value=10))
+    model.free.set()
+    assert await asyncio.gather(first, *stays) == [0, 20]
+
+
 async def test_closing_refuses_waiting_units_and_finishes_running_ones(model: Model) -> None:
     batcher: Batcher[Number, int] = Batcher("numbers", model.run)
     batcher.start()

@@ -16,7 +16,7 @@ A partial result shows the words of the complete segments and those of the open 
 one partial result is recognised at a time, and at most one for every 400 ms of new audio (200 ms before the first
 word). Final results and files have priority. If a partial result would have to wait, it is started only if the last one
 was more than two seconds ago; while the engine is busy (``asr.batching.should_spare``), only if the last one was more
-than eight seconds ago.
+than eight seconds ago. Such a partial result has the priority of a final result.
 
 Threads: everything runs on one event loop, except voice activity detection on many frames, which runs in the CPU pool.
 A lock admits one call of ``append``, ``commit``, ``clear`` or ``finish`` at a time. ``emit`` is called on the event

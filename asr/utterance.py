@@ -30,7 +30,9 @@ FIRST_PARTIAL_WITHIN_MS = 3_000
 # result.
 FIRST_PARTIAL_SPEECH_S = 0.6
 BUSY_S = 0.25  # if new work would wait longer than this, a partial result is skipped unless it is overdue
-OVERDUE_S = 2.0  # after this time without a partial result, the next one gets the priority of a final result
+# After this time without a partial result, the next one is started even if it would have to wait. It then gets the
+# priority of a final result.
+OVERDUE_S = 2.0
 # The same while the engine is busy (``asr.batching.should_spare``). With two seconds, partial results were 30 % of the
 # work of a busy recogniser, while files were refused. With eight, a user who speaks for long usually still sees words.
 BUSY_OVERDUE_S = 8.0
@@ -234,8 +236,9 @@ class Utterance:
     def start_partial(self) -> None:
         """Start recognising the open segment for a partial result, if one is due.
 
-        If the result would have to wait, do this only if there has been no partial result for ``OVERDUE_S``. While the
-        engine is busy, do it only if there has been none for ``BUSY_OVERDUE_S``.
+        If the result would have to wait, do this only if there has been no partial result for ``OVERDUE_S``, and give
+        it the priority of a final result. While the engine is busy, do it only if there has been none for
+        ``BUSY_OVERDUE_S``.
         """
         now = time.monotonic()
         is_first = self._awaits_first_word
@@ -246,21 +249,24 @@ class Utterance:
         if not due or self._partial is not None or self._ahead is not None or now < self._rest_until:
             return
         stats = self._engine.stats()
-        if is_busy := should_spare(stats):
-            is_overdue = now - self._last_partial_at > BUSY_OVERDUE_S
-        else:
-            is_overdue = now - max(self._last_partial_at, self._rest_until) > OVERDUE_S  # without the pause
-        if (is_busy or stats.estimated_wait_s > BUSY_S) and not is_overdue:
+        is_busy = should_spare(stats)
+        must_wait = is_busy or stats.estimated_wait_s > BUSY_S
+        if must_wait and not self._is_overdue(now, is_busy=is_busy):
             return
         audio = self.segmenter.open_audio
         if audio is None:
             return
         self._partial_position = self.segmenter.position
         self._partial = asyncio.create_task(
-            self._recognise_partial(audio, self.segmenter.open_speech_s, is_overdue=is_overdue)
+            self._recognise_partial(audio, self.segmenter.open_speech_s, has_priority=must_wait)
         )
 
-    async def _recognise_partial(self, audio: Samples, speech_s: float, *, is_overdue: bool) -> None:
+    def _is_overdue(self, now: float, *, is_busy: bool) -> bool:
+        if is_busy:
+            return now - self._last_partial_at > BUSY_OVERDUE_S
+        return now - max(self._last_partial_at, self._rest_until) > OVERDUE_S  # without the pause
+
+    async def _recognise_partial(self, audio: Samples, speech_s: float, *, has_priority: bool) -> None:
         closed = list(self._closed)
         began = time.monotonic()
         waited_ms = 0.0
@@ -274,7 +280,7 @@ class Utterance:
             timestamps=False,
         )
         deadline = began + PARTIAL_DEADLINE_S
-        unit = SpeechUnit(audio=audio, options=options, deadline=deadline, live=is_overdue, admitted=is_overdue)
+        unit = SpeechUnit(audio=audio, options=options, deadline=deadline, live=has_priority, admitted=has_priority)
         try:
             found = await self._engine.submit(unit)
             waited_ms = found.queued_ms
@@ -291,11 +297,13 @@ class Utterance:
         finally:
             if self._partial is asyncio.current_task():  # else it was cancelled, and a later one may have started
                 self._partial = None
-            now = self._last_partial_at = time.monotonic()
+            now = time.monotonic()
             if waited_ms > WAITED_MS:
-                self._rest_until = now + min(MAX_BUSY_PARTIAL_BACKOFF_S, BUSY_PARTIAL_BACKOFF * (now - began))
+                took_s = max(now - began, waited_ms / 1000)  # a refusal takes no time
+                self._rest_until = now + min(MAX_BUSY_PARTIAL_BACKOFF_S, BUSY_PARTIAL_BACKOFF * took_s)
             elif not self._awaits_first_word:
                 self._rest_until = now + min(MAX_PARTIAL_BACKOFF_S, PARTIAL_BACKOFF * (now - began))
+        self._last_partial_at = now  # only now, because a result that expired or was cancelled has shown nothing
         language = hypothesis.language if hypothesis else self._options.language or ""
         self._show(certain, [hypothesis.text] if hypothesis else [], language)
 

@@ -18,6 +18,7 @@ from asr.units import SAMPLE_RATE
 from asr.utterance import BUSY_PARTIAL_BACKOFF, PARTIAL_BACKOFF, WAITED_MS
 from asr.whisper_engine import WhisperEngine
 from inference.engine import EngineStats
+from inference.errors import DeadlineExceeded
 from tests import sound
 from tests.asr.streams import TALK, BusyEngine, Listener, session, speak
 
@@ -96,6 +97,50 @@ async def test_a_busy_engine_still_shows_long_speech(engine: WhisperEngine, monk
     assert spoken_s / 2 - 1 <= len(requested) <= spoken_s
     assert min(later - earlier for earlier, later in itertools.pairwise([began, *requested])) > 0.95
     assert set(busy.live) == {True}  # with the priority of a final result
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 1.0], ids=["runs at once", "would wait"])
+async def test_an_overdue_partial_has_priority_only_if_it_would_wait(
+    engine: WhisperEngine, monkeypatch, wait_s: float
+) -> None:
+    monkeypatch.setattr("asr.utterance.OVERDUE_S", 0.0)  # every partial result is overdue
+    busy = BusyEngine(engine, stats=replace(LOADED, running=BUSY_CALLERS - 1, estimated_wait_s=wait_s))
+    priorities: set[tuple[bool, bool]] = set()
+    submit = busy.submit
+
+    async def noting(unit):
+        if unit.options.greedy:
+            priorities.add((unit.live, unit.admitted))
+        return await submit(unit)
+
+    monkeypatch.setattr(busy, "submit", noting)
+    stream = session(busy, Listener(), None)
+    await speak(stream, sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok"), pause_s=0.03)
+    await stream.finish()
+    assert priorities == {(wait_s > 0, wait_s > 0)}
+
+
+async def test_an_expired_partial_does_not_delay_the_next_one(engine: WhisperEngine, monkeypatch) -> None:
+    """Only the pause between two partial results follows it, because the user has still seen none for too long."""
+    monkeypatch.setattr("asr.utterance.BUSY_OVERDUE_S", 1.0)
+    monkeypatch.setattr("asr.utterance.MAX_BUSY_PARTIAL_BACKOFF_S", 0.3)
+    busy = BusyEngine(engine, stats=replace(LOADED, running=BUSY_CALLERS))
+    requested: list[float] = []
+    submit = busy.submit
+
+    async def expiring(unit):
+        if not unit.options.greedy:
+            return await submit(unit)
+        requested.append(time.monotonic())
+        raise DeadlineExceeded(1.0)
+
+    monkeypatch.setattr(busy, "submit", expiring)
+    stream = session(busy, Listener(), None)
+    speech = np.tile(sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok"), 3)
+    await speak(stream, speech, pause_s=0.04)
+    await stream.finish()
+    gaps = [later - earlier for earlier, later in itertools.pairwise(requested)]
+    assert 0.29 < min(gaps) < 0.8
 
 
 async def test_a_cancelled_partial_does_not_hide_the_next_one(engine: WhisperEngine) -> None:

@@ -6,9 +6,11 @@ tags that group the endpoints, and examples that can be run unchanged.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.generators import SchemaGenerator
 
 METHODS = ("get", "post")
 TAGS = {
@@ -145,3 +147,17 @@ def _statuses(path: str, method: str) -> list[str]:
     if method == "post":
         found += ["408", "413", "415", "422"]
     return sorted(found)
+
+
+class LockedSchemaGenerator(SchemaGenerator):
+    """Makes the schema in one thread at a time.
+
+    drf-spectacular imports the classes that it extends while it makes the first schema, and marks those that are not
+    installed. A second thread that meets such a class half-way fails.
+    """
+
+    _lock = threading.Lock()
+
+    def get_schema(self, *args: Any, **kwargs: Any) -> Any:
+        with self._lock:
+            return super().get_schema(*args, **kwargs)  # type: ignore[no-untyped-call]

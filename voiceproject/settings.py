@@ -321,6 +321,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     # The schema leaves out the subclasses of this class, because all of them look the same to clients.
     "AUTHENTICATION_WHITELIST": ["core.identity.BearerAuthentication"],
+    "DEFAULT_GENERATOR_CLASS": "gateway.openapi.LockedSchemaGenerator",
     "COMPONENT_SPLIT_REQUEST": True,  # otherwise the schema describes an uploaded file as a URL
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "gateway.openapi.complete"],
     "SERVE_AUTHENTICATION": [],

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 from django.conf import settings
+from drf_spectacular.generators import SchemaGenerator
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.context import RequestContext, enter
@@ -172,6 +174,27 @@ async def test_a_schema_in_an_unknown_format(stranger: httpx.AsyncClient, format
     """The error response is YAML, like the schema."""
     response = await stranger.get(f"/schema/?format={format_}")
     assert (response.status_code, yaml.safe_load(response.text)["error"]["code"]) == (404, "not_found")
+
+
+async def test_the_first_schemas_can_be_asked_for_at_once(
+    stranger: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """drf-spectacular loads its extensions at the first schema; two threads that do so at once disturb each other."""
+    at_work = 0
+    most = 0
+
+    def get_schema(*_: object, **__: object) -> dict[str, str]:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        time.sleep(0.1)
+        at_work -= 1
+        return {}
+
+    monkeypatch.setattr(SchemaGenerator, "get_schema", get_schema)
+    responses = await asyncio.gather(*(stranger.get("/schema/") for _ in range(3)))
+    assert [response.status_code for response in responses] == [200, 200, 200]
+    assert most == 1
 
 
 async def test_the_schema_describes_every_call(stranger: httpx.AsyncClient, capsys) -> None:

@@ -25,6 +25,11 @@ def number(value: float | None) -> str:
     return NONE if value is None else f"{value:,.0f}"
 
 
+def counted(value: int, noun: str) -> str:
+    """Format a whole number with a noun whose plural ends in s, such as ``1 draft`` or ``1,200 drafts``."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
 def seconds(value: float | None, places: int = 2) -> str:
     """Format a number of seconds with ``places`` decimal places."""
     return NONE if value is None else f"{value:,.{places}f} s"

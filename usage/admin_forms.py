@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from core.confirmation import reason_field
 from usage.money import decimal
+from usage.period import month_of
 
 
 class MonthForm(forms.Form):
     month = forms.DateField(
         input_formats=["%Y-%m"], help_text="For example 2026-11", widget=UnfoldAdminTextInputWidget()
     )
+
+    def clean_month(self) -> date:
+        month: date = self.cleaned_data["month"]
+        if month > month_of(timezone.now()):
+            raise forms.ValidationError("This month has not begun yet.")
+        if month.year < 2000:  # no data are that old, and year 1 cannot be converted to UTC
+            raise forms.ValidationError("This month is too long ago.")
+        return month
 
 
 class CorrectionForm(forms.Form):

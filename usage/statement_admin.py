@@ -17,6 +17,7 @@ from unfold.decorators import action, display
 
 from core.admin_base import ReadOnly, exists, found
 from core.confirmation import Question, ask
+from core.quantities import counted
 from usage import statement_export
 from usage.admin_forms import CreditForm, MonthForm
 from usage.large_table_admin import MonthFilter
@@ -159,7 +160,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
     @action(description="Create drafts", url_path="draft", permissions=["draft"], icon="edit_document")
     def draft(self, request: HttpRequest) -> HttpResponse:
         def do(fields: dict[str, Any]) -> str:
-            return f"Created {draft_month(fields['month'])} drafts of {fields['month']:%B %Y}."
+            return f"Created {counted(draft_month(fields['month']), 'draft')} of {fields['month']:%B %Y}."
 
         question = Question(
             form=MonthForm,
@@ -202,11 +203,11 @@ class StatementAdmin(ReadOnly, ModelAdmin):
                 else:
                     done += 1
                     self.log_change(request, statement, "Made final.")
-            return f"{done} are final now.{left}"
+            return f"{done} {'is' if done == 1 else 'are'} final now.{left}"
 
         chosen = [(ACTION_CHECKBOX_NAME, str(pk)) for pk in queryset.values_list("pk", flat=True)]
         question = Question(
-            title=f"Make {len(chosen)} statements final",
+            title=f"Make {counted(len(chosen), 'statement')} final",
             back=_list_page(),
             do=do,
             consequence="The statements are calculated from the ledger a last time, and can never be changed again.",

@@ -22,7 +22,10 @@ logger = logging.getLogger(__name__)
 
 _WORDS = {
     400: ("That did not work", "The request could not be understood. Go back and try again."),
-    403: ("Not for this account", "Your role does not allow this. Ask someone whose role does, or ask for the role."),
+    403: (
+        "Not allowed",
+        "Your role does not allow this, or it is no longer possible, for example because it has been done already.",
+    ),
     404: ("There is nothing here", "The address is wrong, or what it showed is no longer there."),
     500: ("Something went wrong", "The failure has been logged. Quote the id below to whoever looks into it."),
 }

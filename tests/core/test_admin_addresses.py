@@ -52,7 +52,7 @@ def test_a_refusal_is_an_html_page(client: Client, transactional_db) -> None:
     client.force_login(User.objects.create_user("tamu", is_staff=True))
     answer = client.get("/admin/auth/user/")
     assert answer.status_code == 403
-    assert "Not for this account" in answer.text
+    assert "Not allowed" in answer.text
 
 
 def test_a_failure_is_logged_with_the_id_shown_on_the_page(

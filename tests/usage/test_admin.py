@@ -118,10 +118,26 @@ class TestStatements:
         assert "Created 2 drafts" in page
         assert Statement.objects.count() == 2
 
+    def test_a_single_draft_is_not_called_drafts(self, boss: Client, draft: Statement) -> None:
+        order = {"action": "finalise_selected", "_selected_action": [str(draft.pk)]}
+        assert "Make 1 statement final" in boss.post("/admin/usage/statement/", order).content.decode()
+        page = boss.post("/admin/usage/statement/", {**order, "sure": "yes"}, follow=True).content.decode()
+        assert "1 is final now." in page
+
+    @pytest.mark.parametrize(
+        ("month", "problem"),
+        [("9999-12", "has not begun yet"), ("0001-01", "is too long ago"), ("2026-13", "valid date")],
+    )
+    def test_impossible_months_are_refused(self, boss: Client, month: str, problem: str) -> None:
+        response = boss.post("/admin/usage/statement/draft/", {"month": month})
+        assert (response.status_code, problem in response.content.decode()) == (200, True)
+
     def test_one_statement_is_made_final(self, boss: Client, draft: Statement) -> None:
         assert "is final: RM 0.20." in act(boss, draft, "final")
         assert Statement.objects.get(pk=draft.pk).finalised_by == "siti"
-        assert boss.get(url(draft, "final")).status_code == 403
+        again = boss.get(url(draft, "final"))
+        assert again.status_code == 403
+        assert "has been done already" in again.content.decode()
 
     def test_several_statements_are_made_final(self, boss: Client, draft: Statement) -> None:
         address = "/admin/usage/statement/"

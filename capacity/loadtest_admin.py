@@ -22,6 +22,7 @@ REPORT_POLICY = (
 
 @admin.register(LoadTestRun)
 class LoadTestRunAdmin(ReadOnly, ModelAdmin):
+    empty_text = "manage.py loadtest stores its results here. The dashboard's scorecard needs one that passed."
     list_display = [
         "scenario",
         "started_at",

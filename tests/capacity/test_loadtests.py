@@ -28,6 +28,10 @@ def text(client: Client, url: str) -> str:
     return response.content.decode()
 
 
+def test_an_empty_list_says_where_runs_come_from(admin: Client) -> None:
+    assert "manage.py loadtest stores its results here" in text(admin, "/admin/capacity/loadtestrun/")
+
+
 def test_it_works(seeded) -> None:
     run = keep()
     assert (run.scenario, run.concurrent_users, run.passed, run.is_complete) == ("peak_load", 100, True, True)

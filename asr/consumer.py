@@ -19,8 +19,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
+from asr.live_audio import AudioInput, Encoding
 from asr.live_consumer import LiveConsumer, Recognition, RecognitionSerializer, TurnDetectionSerializer, turn_detection
-from asr.resample import AudioInput, Encoding
 from asr.streaming import NothingToCommit
 from asr.streaming_events import Committed, Event, Failed, Final, Partial, SpeechStarted, SpeechStopped
 from core.error_codes import ErrorCode

@@ -17,7 +17,7 @@ from rest_framework import serializers
 from asr import languages
 from asr.checkpoint import configured
 from asr.endpointing import TurnDetection
-from asr.resample import AudioInput
+from asr.live_audio import AudioInput
 from asr.streaming import StreamingSession
 from asr.streaming_events import Committed, Event, Failed, Final
 from asr.transcript import join

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from asr.endpointing import TurnDetection
+from asr.live_audio import G711_RATE, AudioInput, Encoding
 from asr.live_consumer import (
     Recognition,
     RecognitionSerializer,
@@ -19,12 +20,11 @@ from asr.live_consumer import (
     UnsupportedField,
     turn_detection,
 )
-from asr.resample import G711_RATE, AudioInput, Encoding
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from gateway.catalogue import Task, resolve, undated
 
-PCM_RATE = 24_000  # the only sample rate that OpenAI accepts; this service also accepts the rates of ``asr.resample``
+PCM_RATE = 24_000  # the only sample rate that OpenAI accepts; this service also accepts the rates of ``asr.live_audio``
 LOGPROBS = "item.input_audio_transcription.logprobs"
 #: Models for which turn detection is off by default. As with OpenAI, the client itself ends each utterance.
 MANUAL_MODELS = frozenset(["gpt-realtime-whisper", "gpt-live-transcribe"])

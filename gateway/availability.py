@@ -1,7 +1,7 @@
 """``GET /v1/voice/availability``: tell the front end whether to show the microphone and the loudspeaker.
 
 The view checks the roll-out, the quota and the number of users in the same order as ``request_gate``, and then whether
-the engines have capacity (``gateway.admission``). It reserves nothing.
+the engines have capacity (``gateway.admission_middleware``). It reserves nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from capacity import concurrent_users
 from core.errors import ApiError, as_api_error
 from core.identity import Caller, caller_of
-from gateway import admission
+from gateway import admission_middleware
 from gateway.client_secrets import ClientSecretAuthentication
 from gateway.endpoints import TYPICAL_KINDS
 from gateway.views import ApiView
@@ -90,5 +90,5 @@ async def _first_refusal(caller: Caller, feature: Feature, decision: policy.Deci
         await concurrent_users.admit(caller.client_id, caller.user)
     except concurrent_users.TooManyUsers as full:
         return "capacity", as_api_error(full)
-    crowded = admission.refusal(feature)
+    crowded = admission_middleware.refusal(feature)
     return ("capacity", crowded) if crowded is not None else None

@@ -23,7 +23,7 @@ from django.urls import get_resolver  # noqa: E402
 from core import tracing  # noqa: E402
 from core.error_codes import ErrorCode  # noqa: E402
 from core.errors import ApiError  # noqa: E402
-from gateway.admission import Admission, RefuseWhenFull  # noqa: E402
+from gateway.admission_middleware import Admission, RefuseWhenFull  # noqa: E402
 from gateway.asgi_handler import Handler  # noqa: E402
 from gateway.bodies import ReceiveBody  # noqa: E402
 from gateway.cors import Cors  # noqa: E402

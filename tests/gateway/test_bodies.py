@@ -13,7 +13,7 @@ import httpx
 import pytest
 from django.conf import settings
 
-from gateway.admission import controllers
+from gateway.admission_middleware import controllers
 from inference.admission import BUSY, AdmissionController
 from rollout.feature import Feature
 from usage.models import LedgerEntry

@@ -8,7 +8,7 @@ import pytest
 import soxr
 
 from asr.audio import decode
-from asr.resample import RATES, AudioInput, Encoding
+from asr.live_audio import RATES, AudioInput, Encoding
 from asr.units import SAMPLE_RATE
 from core.errors import ApiError
 from tests import sound

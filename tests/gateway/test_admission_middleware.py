@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from gateway.admission import controllers
+from gateway.admission_middleware import controllers
 from inference.admission import AdmissionController
 from rollout.feature import Feature
 from tests import sound

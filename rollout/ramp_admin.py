@@ -46,10 +46,13 @@ class RampStepInline(TabularInline):
         return span(step.hold)
 
     def get_fields(self, request: HttpRequest, obj: Ramp | None = None) -> Any:
-        return ["percent", "hold"] if self._is_open(obj) else ["shown_percent", "shown_hold"]
+        return ["percent", "hold"] if self._is_editable(request, obj) else ["shown_percent", "shown_hold"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Ramp | None = None) -> Any:
-        return [] if self._is_open(obj) else ["shown_percent", "shown_hold"]
+        return [] if self._is_editable(request, obj) else ["shown_percent", "shown_hold"]
+
+    def _is_editable(self, request: HttpRequest, ramp: Ramp | None) -> bool:
+        return self.has_add_permission(request, ramp) or self.has_change_permission(request, ramp)
 
     def _is_open(self, ramp: Ramp | None) -> bool:
         return ramp is None or ramp.state == Ramp.State.DRAFT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -183,6 +184,14 @@ def test_a_ramp_that_cannot_start_says_why(operator: Client, flags: dict[str, Fl
     Flag.objects.filter(name="voice").update(percent=50)
     ramp = ramps.create(flags["voice"])
     assert "No step is above the 50 %" in act(operator, ramp, "start")
+
+
+def test_viewers_see_the_steps_of_a_draft_with_their_units(product: Client, flags: dict[str, Flag]) -> None:
+    ramp = Ramp.objects.create(flag=flags["voice"])
+    ramp.steps.create(percent=10, hold=timedelta(days=3))
+    page = product.get(page_of(ramp)).content.decode()
+    assert "3 days" in page and "10 %" in page
+    assert "0:00:00" not in page
 
 
 def test_the_product_team_can_only_view(product: Client, flags: dict[str, Flag]) -> None:

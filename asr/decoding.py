@@ -13,6 +13,8 @@ with other units:
 - A low log probability alone does not make a text doubtful, because it is normal in languages that the model knows
   badly. But if the choice of language was also a close call, the unit is decoded in the second likeliest language too,
   and the likelier text is kept.
+- A model that is told the wrong language may also repeat itself. So if a text is doubtful even in the full context, the
+  second language is tried in the same way, before the higher temperature.
 
 Threads: several threads may call a ``Decoder``. It keeps no state between calls except caches, which the GIL protects.
 """
@@ -45,6 +47,7 @@ NO_SPEECH_THRESHOLD = 0.6
 BEST_OF = 2
 WEAK_LOGPROB = -0.7  # a text with a lower mean log probability is weak; frequent in Malay, so no proof of an error
 CLOSE_CALL = 0.25  # the choice is a close call if the second language's probability is above this share of the first's
+CLOSE_CALL_IF_DOUBTFUL = 0.1  # the same if the text is doubtful even in the full context
 LATEST_FIRST_TIMESTAMP = 50  # maximum of the first timestamp, in steps of 20 ms
 
 
@@ -62,11 +65,11 @@ class _Languages:
     ranked: tuple[tuple[str, float], ...] = ()
 
     @property
-    def is_close_call(self) -> bool:
-        """Whether the likeliest language was chosen, but the second language is likely too (``CLOSE_CALL``)."""
+    def rivalry(self) -> float:
+        """The second language's probability as a share of the first's; 0 if the likeliest language was not chosen."""
         if len(self.ranked) < 2 or self.code != self.ranked[0][0]:
-            return False
-        return self.ranked[1][1] > CLOSE_CALL * self.ranked[0][1]
+            return 0.0
+        return self.ranked[1][1] / self.ranked[0][1]
 
     def swapped(self) -> _Languages:
         """Exchange the first two languages, so that the second one is chosen."""
@@ -106,8 +109,9 @@ class Decoder:
         """
         encoded = self._encoder.encode(batch)
         languages = self._languages_of(batch, encoded)
-        drafts = self._drafts(batch, languages, encoded, beam_size)
+        drafts = self._generate(batch, languages, encoded, beam_size, batch[0].unit.options.temperatures[0])
         self._try_runners_up(batch, languages, encoded, beam_size, drafts)
+        self._try_hotter(batch, languages, encoded, beam_size, drafts)
         wants_tokens = any(item.unit.options.words or item.unit.options.logprobs for item in batch)
         kept = [
             draft.cleaned(self.tokenizer(language.code, item.unit.options.task))
@@ -180,22 +184,6 @@ class Decoder:
         code, probability = max(offered, key=lambda candidate: candidate[1] * weights.get(candidate[0], 1.0))
         return _Languages(code, probability, tuple(sorted(offered, key=lambda candidate: -candidate[1])))
 
-    def _drafts(
-        self, batch: list[Prepared], languages: list[_Languages], encoded: ctranslate2.StorageView, beam_size: int
-    ) -> list[Draft]:
-        first, *hotter = batch[0].unit.options.temperatures
-        drafts = self._generate(batch, languages, encoded, beam_size, first)
-        if not hotter or batch[0].context_s < FULL_CONTEXT_S:
-            return drafts
-        stuck = [index for index, draft in enumerate(drafts) if draft.is_doubtful and draft.is_implausible]
-        if stuck:
-            again = [batch[index] for index in stuck]
-            spoken = [languages[index] for index in stuck]
-            others = self._generate(again, spoken, rows_of(encoded, stuck), beam_size, hotter[-1])
-            for index, other in zip(stuck, others, strict=True):
-                drafts[index] = best_draft([drafts[index], other])
-        return drafts
-
     def _try_runners_up(
         self,
         batch: list[Prepared],
@@ -204,15 +192,15 @@ class Decoder:
         beam_size: int,
         drafts: list[Draft],
     ) -> None:
-        """Decode units with a weak text again in the second likeliest language, and keep the likelier text.
+        """Decode units with a weak or doubtful text again in the second likeliest language, and keep the better text.
 
-        The first language may be wrong, and a model that is told the wrong language translates the speech badly. Do
-        this only if the choice of language was a close call. Change ``languages`` and ``drafts`` in place.
+        The first language may be wrong. A model that is told the wrong language translates the speech badly, or repeats
+        itself. Do this only if the choice of language was a close call. Change ``languages`` and ``drafts`` in place.
         """
         unsure = [
             index
-            for index, (language, draft) in enumerate(zip(languages, drafts, strict=True))
-            if language.is_close_call and draft.avg_logprob < WEAK_LOGPROB and not batch[index].unit.options.greedy
+            for index, (item, language, draft) in enumerate(zip(batch, languages, drafts, strict=True))
+            if not item.unit.options.greedy and _may_be_wrong(item, language, draft)
         ]
         if not unsure:
             return
@@ -222,9 +210,33 @@ class Decoder:
         found = self._generate(units, others, rows_of(encoded, unsure), beam_size, temperature)
         for index, language, draft in zip(unsure, others, found, strict=True):
             is_usable = bool(draft.text) and not draft.is_doubtful and not draft.is_invented
-            if is_usable and draft.avg_logprob > drafts[index].avg_logprob:
+            lowest = drafts[index].avg_logprob
+            if _stays_doubtful(batch[index], drafts[index]):  # a text that repeats itself has a high log probability
+                lowest = min(lowest, WEAK_LOGPROB)
+            if is_usable and draft.avg_logprob > lowest:
                 languages[index] = language
                 drafts[index] = draft
+
+    def _try_hotter(
+        self,
+        batch: list[Prepared],
+        languages: list[_Languages],
+        encoded: ctranslate2.StorageView,
+        beam_size: int,
+        drafts: list[Draft],
+    ) -> None:
+        """Decode units with a stuck text once more, at a higher temperature. Change ``drafts`` in place."""
+        temperatures = batch[0].unit.options.temperatures
+        stuck = [
+            index for index, draft in enumerate(drafts) if _stays_doubtful(batch[index], draft) and draft.is_implausible
+        ]
+        if not stuck or len(temperatures) == 1:
+            return
+        units = [batch[index] for index in stuck]
+        spoken = [languages[index] for index in stuck]
+        found = self._generate(units, spoken, rows_of(encoded, stuck), beam_size, temperatures[-1])
+        for index, draft in zip(stuck, found, strict=True):
+            drafts[index] = best_draft([drafts[index], draft])
 
     def _generate(
         self,
@@ -332,6 +344,18 @@ class Decoder:
         text = self._lexicon.spaced(hypothesis.text)
         spaced = [replace(phrase, text=self._lexicon.spaced(phrase.text)) for phrase in hypothesis.phrases]
         return replace(hypothesis, text=text, phrases=tuple(spaced), words=retimed(hypothesis.words, text))
+
+
+def _stays_doubtful(item: Prepared, draft: Draft) -> bool:
+    """Return True if the text is doubtful although the item was decoded in the full context."""
+    return item.context_s >= FULL_CONTEXT_S and draft.is_doubtful
+
+
+def _may_be_wrong(item: Prepared, language: _Languages, draft: Draft) -> bool:
+    """Return True if the language in which the item was decoded may be wrong: the text and the choice are uncertain."""
+    if _stays_doubtful(item, draft):
+        return language.rivalry > CLOSE_CALL_IF_DOUBTFUL
+    return draft.avg_logprob < WEAK_LOGPROB and language.rivalry > CLOSE_CALL
 
 
 def _is_last_try(item: Prepared) -> bool:

@@ -85,11 +85,15 @@ async def heard(
     engine: WhisperEngine, *texts: str, audio: sound.Audio = CLIP, **options: Any
 ) -> tuple[Hypothesis, Script]:
     script = Script(list(texts))
+    unit = SpeechUnit(audio=audio, options=Options(**{"language": "ms", "timestamps": False} | options))
+    return await submitted(engine, unit, script), script
+
+
+async def submitted(engine: WhisperEngine, unit: SpeechUnit, script: Script) -> Hypothesis:
     real = engine._model.model
     engine._model.model = ScriptedModel(real, engine._model.hf_tokenizer, script)
     try:
-        unit = SpeechUnit(audio=audio, options=Options(**{"language": "ms", "timestamps": False} | options))
-        return await engine.submit(unit), script
+        return await engine.submit(unit)
     finally:
         engine._model.model = real
 
@@ -107,14 +111,33 @@ async def test_between_two_likely_languages_the_more_probable_text_wins(
     engine: WhisperEngine, languages: list[tuple[str, float]], scores: list[float], text: str, tries: int
 ) -> None:
     script = Script(["first", "second"], scores, languages)
-    real = engine._model.model
-    engine._model.model = ScriptedModel(real, engine._model.hf_tokenizer, script)
-    try:
-        found = await engine.submit(SpeechUnit(audio=CLIP, options=Options(timestamps=False)))
-    finally:
-        engine._model.model = real
+    found = await submitted(engine, SpeechUnit(audio=CLIP, options=Options(timestamps=False)), script)
     assert (found.text, len(script.generated), len(script.encoded)) == (text, tries, 1)
     assert found.language == found.languages[0][0] == ("en" if text == "second" else "ms")
+
+
+LOOP = "hari ini" + 30 * " lama"
+
+
+@pytest.mark.parametrize(
+    ("english", "texts", "scores", "language", "samples"),
+    [
+        (0.15, [LOOP, LOOP, "last"], [-0.3], "en", False),
+        (0.15, [LOOP, LOOP, "invented", "last"], [-0.3, -0.3, -0.8, -0.3], "ms", True),
+        (0.15, [LOOP, LOOP, LOOP, "last"], [-0.3], "ms", True),
+        (0.05, [LOOP, LOOP, "last"], [-0.3], "ms", True),
+    ],
+    ids=["spoken", "improbable words", "repeats itself too", "clearly Malay"],
+)
+async def test_a_loop_may_be_due_to_the_wrong_language(
+    engine: WhisperEngine, english: float, texts: list[str], scores: list[float], language: str, samples: bool
+) -> None:
+    """The second language is tried before a higher temperature."""
+    script = Script(texts, scores, [("<|ms|>", 0.8), ("<|en|>", english)])
+    found = await submitted(engine, SpeechUnit(audio=CLIP, options=Options(timestamps=False)), script)
+    assert (found.text, found.language, len(script.generated)) == ("last", language, len(texts))
+    assert ("sampling_temperature" in script.generated[-1]) is samples
+    assert len(script.encoded) == 2
 
 
 async def test_it_works(engine: WhisperEngine) -> None:
@@ -145,7 +168,7 @@ async def test_real_repetition_is_kept(engine: WhisperEngine) -> None:
 
 
 async def test_a_loop_after_other_words_is_retried_in_full_context(engine: WhisperEngine) -> None:
-    hypothesis, script = await heard(engine, "hari ini" + 30 * " lama", "hari ini lama sekali")
+    hypothesis, script = await heard(engine, LOOP, "hari ini lama sekali")
     assert (hypothesis.text, hypothesis.tries) == ("hari ini lama sekali", 2)
     assert script.encoded[1:] == [FULL_CONTEXT_S]
     assert len(script.generated) == 2

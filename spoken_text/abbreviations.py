@@ -251,7 +251,7 @@ def _numbered_thing(match: re.Match[str], language: str) -> str:
 
 
 def _limit(match: re.Match[str], language: str) -> str:
-    """Write out "min" and "maks" before an amount. After a name, as in "Pro Max 256GB", they stay."""
+    """Write out "min" and "maks" before an amount of money, or at the beginning of a clause."""
     limit = pick(language, *_DOTTED[match[1].lower()])
     return (limit.capitalize() if match[1][0] == "M" else limit) + " "
 
@@ -265,7 +265,8 @@ def _greeting(match: re.Match[str], language: str) -> str:
 
 
 def _radiallahu(match: re.Match[str], language: str) -> str:
-    woman = match[1].split()[-1] in _WOMEN
+    """Write out the blessing after the name of a companion of the Prophet."""
+    woman = match[2] in ("Sayidatina", "Saidatina", "Sayyidatina")
     ends = match[0].endswith(".") and not match.string[match.end() :].strip()
     return f"{match[1]} radiallahu {'anha' if woman else 'anhu'}" + ("." if ends else "")
 
@@ -278,15 +279,12 @@ def _names(names: list[str]) -> str:
     return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
 
 
-# After these names, "AS" is a blessing.
-_PROPHETS = (
-    "Adam|Idris|Nuh|Hud|Soleh|Salih|Ibrahim|Lu[dt]h?|Ismail|Isha[kq]|Ya'?a?kub|Yusuf|Ayub|Syuaib|Musa|Harun|Zulkifli|"
-    "Daud|Sulaiman|Ilyas|Ilyasa|Yunus|Zakaria|Yahya|Isa|Jibr[ai]{1,2}l|Mikail|Israfil|Izrail|Hawa|Maryam"
-)
-# After these names, "RA" is a blessing.
-_WOMEN = ("Khadijah", "Aisyah", "Aishah", "Fatimah", "Hafsah", "Sumayyah", "Asma")
-_COMPANIONS = "|".join(
-    (*_WOMEN, "Abu Bakar", "Abu Hurairah", "Umar", "Uthman", "Usman", "Ali", "Bilal", "Hamzah", "Muaz", "Anas", "Abbas")
+# A name with one of these titles is that of a companion of the Prophet, and "RA" after it is a blessing.
+_COMPANION = "Saidina|Sayidina|Saiyidina|Sayyidina|Saidatina|Sayidatina|Sayyidatina"
+# Words after which "AS" is the country. Elsewhere it may be an examination, a company or a name.
+_BEFORE_AMERICA = (
+    "di|ke|dari|daripada|oleh|dengan|dan|kerajaan|presiden|tentera|dolar|ekonomi|pasaran|rakyat|warga|warganegara|"
+    "kedutaan|import|eksport|tarif|senat|kongres|saham|bon|hubungan|pentadbiran"
 )
 _NUMBERED_IN_MALAY = "tel|telefon|siri|akaun|ic|kad pengenalan|k/p|kp|hp|plat|pendaftaran|rujukan|ruj"
 _NUMBERED_IN_ENGLISH = re.compile(r"(?:[A-Z]|(?:tel|phone|account|ref|serial|ic|id|lot|unit)\b)")
@@ -306,19 +304,24 @@ SHORT_FORMS: list[Rule] = [
     rule(r"(?<![\w/.])p\. ?(?=\d)", words("halaman ", "page ")),
     rule(r"(?<![\w-])(?:[Yy]-?[Oo]-?[Yy]|YOY)(?![\w-])", words("tahun ke tahun", "year on year")),
     rule(r"(?<![\w-])(?:[Qq]-?[Oo]-?[Qq]|QOQ)(?![\w-])", words("suku ke suku", "quarter on quarter")),
-    rule(r"(?<![\w-])(?:m-o-m|MoM)(?![\w-])", words("bulan ke bulan", "month on month")),
-    rule(r"(?<![\w./])(?<!\d )(min|maks|max)\.? ?(?=RM ?\d|\d)", _limit),
-    rule(r"(?:^|(?<=[.:;,(] ))(Min|Maks|Max)\.? ?(?=RM ?\d|\d)", _limit),
+    rule(r"(?<=%) ?(?:m-o-m|MoM)(?![\w-])", words(" bulan ke bulan", " month on month")),
+    rule(r"(?<![\w./])(?<!\d )([Mm]in|[Mm]aks)\.? ?(?=RM ?\d)", _limit),
+    rule(r"(?:^|(?<=[.:;,(] ))([Mm]in|[Mm]aks|Max)\.? ?(?=RM ?\d|\d)", _limit),
     rule(r"(?<![\w./])[Ee]xt\.?(?=:? ?\d)", words("sambungan", "extension")),
     rule(r"(?<![\w./])((?:[Ww]bt|w\.b\.t|W\.B\.T)\b\.?|[Ww]r\.? ?[Ww]b\b\.?|[Ww]rt\.? ?[Ww]bt\b\.?)", _greeting),
     rule(
-        r"(?<!\w)HR\.? (?=(?:[Aa][a-z]{0,2}-)?(?:Bukhari|Muslim|Ahmad|Ab[ui] Da[uw]u?d|Tirmid?zi|Nasa'?i|Ibnu? Majah))",
+        r"(?<=\()HR\.? (?=(?:[Aa][a-z]{0,2}-)?(?:Bukhari|Muslim|Ahmad|Ab[ui] Da[uw]u?d|Tirmid?zi|Nasa'?i|Ibnu? Majah))",
         words("Hadis riwayat ", "Hadis riwayat "),
     ),
-    rule(r"(?<!\w)Q\.?S\.? (?=[A-Z][a-z]{1,3}-[A-Z][a-z])", words("Surah ", "Surah ")),
-    rule(rf"(\bNabi [A-Z][a-z]{{1,12}}|\b(?:{_PROPHETS})) \(?AS(?!\w)\)?", lambda m, lang: f"{m[1]} alaihissalam"),
-    rule(rf"(\b(?:{_COMPANIONS})) (?:R\.?A|r\.a)\b\.?", _radiallahu),
-    rule(r"(?<![\w.])AS(?![\w.-]| Roma| Monaco)", lambda m, lang: "Amerika Syarikat" if lang == "ms" else m[0]),
+    rule(
+        r"(?<!\w)Q\.?S\.? (?=[A-Z][a-z]{1,3}-[A-Z][a-z]{1,12}(?: [A-Z][a-z]{1,12})?:? \(?\d)", words("Surah ", "Surah ")
+    ),
+    rule(r"(\bNabi [A-Z][a-z]{1,12}) \(?AS(?![\w-])\)?", lambda m, lang: f"{m[1]} alaihissalam"),
+    rule(rf"(\b({_COMPANION}) [A-Z][a-z]{{1,12}}(?: [A-Z][a-z]{{1,12}})?) \(?(?:R\.?A|r\.a)\b\.?\)?", _radiallahu),
+    rule(
+        rf"(\b(?i:{_BEFORE_AMERICA}) )AS(?![\w-]|\.\w| (?:Level|Roma|Monaco|Watson)\b)",
+        lambda m, lang: f"{m[1]}Amerika Syarikat" if lang == "ms" else m[0],
+    ),
     rule(r"\((i{1,3}|iv|vi{0,3}|ix)\)", lambda m, lang: f"({roman(m[1].upper())})"),
     rule(r"(?<=[a-z])/(?=se(?:hari|minggu|bulan|tahun|orang|jam)\b)", words(" ", " ")),
     rule(r"(?<!\w)([Tt])el(?=:|\s?\d)", lambda m, lang: pick(lang, m[1] + "elefon", m[1] + "elephone")),

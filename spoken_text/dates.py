@@ -54,7 +54,7 @@ _ERAS = {
 _STRONG_CUES = re.compile(
     r"\b(?:pada|tarikh|bertarikh|tutup|deadline|due|cuti|jatuh|lahir|esok|lusa|semalam|on|dated?|birthday|expo|ekspo|"
     r"hari ini|lawatan|mesyuarat|majlis|exam|peperiksaan|kelas|jualan|promosi|tempoh|tempahan|bayaran|appointment|"
-    r"temujanji|luput|tamat|berakhir|berlangsung|diadakan|ends?|expir(?:y|es|ed)|valid|closes?|opens?|"
+    r"temujanji|luput|tamat|berakhir|berlangsung|diadakan|closes?|opens?|"
     r"cut-?off|tayangan|penerbangan|check-?in|check-?out)\b[^.\d]{0,28}$",
     re.IGNORECASE,
 )
@@ -69,8 +69,9 @@ _NOT_A_DATE = re.compile(
     re.IGNORECASE,
 )
 _NUMBERED_IN_A_YEAR = re.compile(
-    r"\b(?:bil|bilangan|pekeliling|edisi|keluaran|siri|akta|jilid|mesyuarat|no|nombor|number|issue|volume|vol)\b"
-    r"[^\d]{0,16}$",
+    r"\b(?:bil|bilangan|pekeliling|edisi|keluaran|siri|akta|jilid|mesyuarat|no|nombor|number|issue|volume|vol|"
+    r"tender|kes|case|invois|invoice|resit|receipt|ruj|rujukan|ref|reference|sebut harga|fail|file|kelas|kontrak|"
+    r"permohonan|laporan|surat|minit)\b[^.\d]{0,48}$",
     re.IGNORECASE,
 )
 _OF_A_MEASURE = re.compile(
@@ -152,7 +153,7 @@ def _months_of_years(match: re.Match[str], language: str) -> str:
 
     "Bil. 3/2024" is the third circular of 2024, so a month without a leading zero counts only after a cue word.
     """
-    before = match.string[max(0, match.start() - 48) : match.start()]
+    before = match.string[max(0, match.start() - 64) : match.start()]
     cued = match[0][0] == "0" or _STRONG_CUES.search(before) or _WEAK_CUES.search(before)
     if not cued or _NUMBERED_IN_A_YEAR.search(before):
         return match[0]

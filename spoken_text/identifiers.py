@@ -170,13 +170,14 @@ IDENTIFIERS: list[Rule] = [
         re.IGNORECASE,
     ),
     rule(
-        r"(\b(?:talian|hotline|careline|helpline|infoline)\b(?: [a-z]{2,12}){1,3}[:.]? )(1[35]\d{3})(?![\w]|[.,]\d)",
+        r"(\b(?:talian|hotline|careline|helpline|infoline)\b(?: [a-z]{2,12}){0,3}:? )(1[35]\d{3})(?![\w]|[.,]\d)"
+        r"(?=\s*(?:[.,;:)!?]|$))",
         _cued,
         re.IGNORECASE,
     ),
     rule(
         r"(\b(?:sambungan|extension)(?: (?:is|ialah|nombor|number))?:? )(\d{4,5})(?![\w%]|[.,]\d)"
-        rf"(?!\s?(?:km|meter|kaki|feet)\b){_COUNTED}",
+        r"(?=\s*(?:[.,;:)!?]|$|untuk\b|bagi\b|for\b))",
         _cued,
         re.IGNORECASE,
     ),

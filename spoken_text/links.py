@@ -8,6 +8,7 @@ from spoken_text.rules import Rule, rule
 
 _TLD = "com|net|org|edu|gov|my|io|ai|co|sg|id|uk|info|dev|app|me|tv|asia|biz|xyz|us|au|jp|cn|th|ly|gg|be|so|in|mil"
 _FILE = "py|js|ts|tsx|jsx|json|html?|css|md|txt|pdf|docx?|xlsx?|csv|ya?ml|toml|sh|java|kt|go|rs|php|sql|png|jpe?g|log"
+_ROOTS = "bin|boot|dev|etc|home|lib|mnt|opt|proc|root|run|srv|sys|tmp|usr|var|Users|Applications|Library"
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9-]{1,63}){1,6}"
 _DOT = " dot "
 _LINK = {"ms": "pautan ke", "en": "link to", "zh": "链接", "ta": "இணைப்பு"}
@@ -55,7 +56,7 @@ LINKS: list[Rule] = [
         rf"(?<![\w.@/-])((?:[A-Za-z0-9-]{{1,63}}\.){{1,4}}(?:{_TLD}))(?![\w-])(?:/[\w/.?=&%#~+-]{{0,300}}[\w/])?",
         _bare,
     ),
-    rule(r"(?<![\w/:.~])~?(?:/[A-Za-z_.][\w.-]{0,60}){2,12}/?(?![\w/])", _path),
+    rule(rf"(?<![\w/:.~])(?:~|/(?:{_ROOTS})(?=/))(?:/[A-Za-z_.][\w.-]{{0,60}}){{1,12}}/?(?![\w/])", _path),
     rule(rf"(?<![\w/.:-])(?:[\w-]{{1,40}}/){{1,8}}[\w-]{{1,40}}\.(?:{_FILE})(?![\w/])", _path),
     rule(r"(?<![\w@])@(\w{1,64})", lambda m, lang: f"at {_split_camel(m[1])}"),
     rule(r"(?<![\w#&])#([^\W\d]\w{0,80})", lambda m, lang: f"{_hash(lang)} {_split_camel(m[1])}"),

@@ -51,7 +51,7 @@ def _range(match: re.Match[str], language: str) -> str:
         and len(high) <= 2
         and not spaced
     )
-    if goals and int(high) < int(low) and (_SHOP.search(before) or after.startswith((", Jalan", ", Lorong"))):
+    if goals and int(high) < int(low) and _SHOP.search(before):
         return f"{cardinal(int(low), language)} {cardinal(int(high), language)}"  # the number of a shop: "No. 7-1"
     if goals and (_SCORE.search(before) or int(high) < int(low) < 10):
         versus = " berbalas " if language == "ms" else " "
@@ -82,7 +82,8 @@ _NOUN = r"[a-z]{1,12}[²³]?|°C"
 #: Symbols before or after numbers and amounts of money. Applied before the numbers are put into words.
 SIGNED: list[Rule] = [
     rule(
-        r"(\b(?:nisbah|ratio|skala|scale)\b[^.\d]{0,40})(\d{1,4}):(?=\d{1,4}(?![\d:]))",
+        r"(\b(?:nisbah|ratio|skala|scale)\b(?: (?!jam\b|pukul\b|pada\b|at\b|by\b|mulai\b)[a-z]{1,12}){0,4}:? )"
+        rf"(\d{{1,4}}):(?=\d{{1,4}}(?![\d:])(?!\s?{_PART}\b))",
         lambda m, lang: f"{m[1]}{m[2]} {pick(lang, 'kepada', 'to')} ",
         re.IGNORECASE,
     ),
@@ -120,8 +121,8 @@ SIGNED: list[Rule] = [
     rule(r"(?<=\d)!(?=\s?[=+*/×÷−-])|(?<=\bn)!(?=\s?[=+*/×÷−-])", words(" faktorial", " factorial")),
     rule(rf"(?<=[-+*=(^] ){EDGE}(\d{{1,4}})([a-z])(?![\w])|{EDGE}(\d{{1,4}})(x|y)(?=\s?[-+*=^)])", _term),
     rule(
-        r"(?<![\w'’.-])([nkxy])[-−](\d{1,4})(?![\w-]|[.,]\d)",
-        lambda m, lang: f"{m[1]} {pick(lang, 'tolak', 'minus')} {m[2]}",
+        r"(?:(?<=\()[nk](?=[-−]\d{1,4}\))|(?<![\w'’.-])[xy])[-−](?=\d{1,4}(?![\w-]|[.,]\d))",
+        lambda m, lang: f"{m[0][0]} {pick(lang, 'tolak', 'minus')} ",
     ),
 ]
 
@@ -184,7 +185,8 @@ MATHS: list[Rule] = [
     ),
     rule(r"(?<=\b[A-E])[-−](?=\s*(?:[,.;)]|$|dan\b|atau\b|untuk\b|dalam\b|bagi\b))", words(" tolak", " minus")),
     rule(
-        r"(\b(?:[Gg]red|[Gg]rades?|[Dd]apat|[Gg]ot|[Kk]eputusan|[Rr]esults?)\b[^.]{0,24} [A-E])[-−](?=\s+[a-zA-Z])",
+        r"(\b(?:[Gg]red|[Gg]rades?|[Dd]apat|[Gg]ot|[Kk]eputusan|[Rr]esults?)"
+        r"(?: [A-E]\+?(?: dan| and|,)| [a-z]{1,9})? [A-E])[-−](?=\s+[a-zA-Z])",
         lambda m, lang: m[1] + pick(lang, " tolak", " minus"),
     ),
     rule(r"(?<![A-Za-z])([A-E])\+(?=[\s,.;:)!?]|$)", lambda m, lang: f"{m[1]} plus"),

@@ -8,6 +8,7 @@ from spoken_text.numbers import cardinal, digits, number
 from spoken_text.rules import DASH, EDGE, END, Rule, pick, rule, words
 
 PART_OF_DAY = r"pagi|petang|malam|tengah ?hari|tengah ?malam|subuh|ptg|mlm|pg|tgh|senja|dinihari"
+_NOT_COUNTED = r"(?! (?:setahun|sebulan|seminggu|lebih|latihan|of|a|per|each|every)\b)"
 _SHORT_PARTS = {"ptg": "petang", "mlm": "malam", "pg": "pagi", "tgh": "tengah hari"}
 _RANGE_CUES = re.compile(
     r"\b(?:buka|dibuka|tutup|waktu|masa|jam|pukul|pkl|kaunter|rehat|operasi|kelas|sesi|slot|mesyuarat|open|opens|hours?|"
@@ -195,7 +196,7 @@ TIMES: list[Rule] = [
         _clock_range,
         re.IGNORECASE,
     ),
-    rule(rf"(\b(?:jam|pukul|pkl|waktu|at) )?{EDGE}((?:[01]\d|2[0-4])[0-5]\d)\s?hrs{END}", _military),
+    rule(rf"(\b(?:jam|pukul|pkl|waktu|at) )?{EDGE}((?:[01]\d|2[0-4])[0-5]\d)\s?hrs{END}{_NOT_COUNTED}", _military),
     rule(
         r"(\b(?:jam|pukul|pkl|waktu|at) )(\d{4})(?![\w%.,/]\d|\w)(?! (?:orang|ringgit|tahun))",
         _four_digits,

@@ -195,7 +195,7 @@ _PER_LONG = "|".join(sorted((name for name in _PER if len(name) > 2), key=len, r
 
 
 _MINUTE = re.compile(r"\bminit|\bminutes?\b", re.IGNORECASE)
-_GOAL = re.compile(r"\b(?:gol|jaringan|menjaringkan|kad|goals?|scored?|card)\b", re.IGNORECASE)
+_GOAL = re.compile(r"^[^'‘]*\b(?:gol|jaringan|menjaringkan|goals?|scored?)\b[^'‘]*$", re.IGNORECASE)
 
 
 def _measure(match: re.Match[str], language: str) -> str:

@@ -7,12 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.utils import timezone
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from core.confirmation import reason_field
 from usage.money import decimal
-from usage.period import month_of
+from usage.statements import StatementError, check_month
 
 
 class MonthForm(forms.Form):
@@ -22,10 +21,10 @@ class MonthForm(forms.Form):
 
     def clean_month(self) -> date:
         month: date = self.cleaned_data["month"]
-        if month > month_of(timezone.now()):
-            raise forms.ValidationError("This month has not begun yet.")
-        if month.year < 2000:  # no data are that old, and year 1 cannot be converted to UTC
-            raise forms.ValidationError("This month is too long ago.")
+        try:
+            check_month(month)
+        except StatementError as error:
+            raise forms.ValidationError(str(error)) from error
         return month
 
 

@@ -6,7 +6,7 @@ changes to a final statement and its lines. Overcharges that are found afterward
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import models, transaction
@@ -17,7 +17,7 @@ from core.errors import DomainError
 from core.models import ClientApplication
 from usage.entry import Kind, Measure
 from usage.money import decimal, in_sen, ringgit
-from usage.period import end_of_month
+from usage.period import end_of_month, month_of
 from usage.plans import CHARACTERS_PER_PRICE, MS_PER_MINUTE
 
 CURRENCY = "MYR"
@@ -26,8 +26,19 @@ SETTLING = timedelta(hours=1)  # time after the month's end for work still under
 PER = {Measure.AUDIO: MS_PER_MINUTE, Measure.CHARACTERS: CHARACTERS_PER_PRICE}
 
 
+FIRST_YEAR = 2000  # no data are older, and dates in the year 1 cannot be converted to UTC
+
+
 class StatementError(DomainError):
     """Raised when a statement does not allow an action. The message gives the reason."""
+
+
+def check_month(month: date) -> None:
+    """Raise ``StatementError`` if there cannot be statements of this month."""
+    if month > month_of(timezone.now()):
+        raise StatementError("This month has not begun yet.")
+    if month.year < FIRST_YEAR:
+        raise StatementError("This month is too long ago.")
 
 
 class Statement(models.Model):

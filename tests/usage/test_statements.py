@@ -204,6 +204,12 @@ class TestFinal:
         with pytest.raises(CommandError):
             call_command("statements", "finalise", month=month_of(timezone.now()), stdout=io.StringIO())
 
+    @pytest.mark.parametrize("month", ["9999-12", "1999-12", "0001-01"])
+    @pytest.mark.parametrize("action", ["draft", "finalise"])
+    def test_the_command_refuses_an_impossible_month(self, action: str, month: str) -> None:
+        with pytest.raises(CommandError, match="This month"):
+            call_command("statements", action, "--month", month, stdout=io.StringIO())
+
     def test_a_draft_is_recalculated_before_it_becomes_final(
         self, chat: ClientApplication, small_plan: Plan, fill: Fill
     ) -> None:

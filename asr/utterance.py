@@ -293,6 +293,7 @@ class Utterance:
             return  # the engine is too busy, or the final result will report the error
         except Exception as error:  # a failed partial result must not end the stream
             logger.error("a partial could not be recognised", exc_info=without_messages(error))
+            waited_ms = 1000 * PARTIAL_DEADLINE_S  # as long a pause as after a refusal
             return
         finally:
             if self._partial is asyncio.current_task():  # else it was cancelled, and a later one may have started

@@ -14,7 +14,7 @@ import pytest
 from asr.batching import BUSY_CALLERS
 from asr.endpointing import TurnDetection
 from asr.streaming_events import Failed, Final, Partial, SpeechStopped
-from asr.units import SAMPLE_RATE
+from asr.units import SAMPLE_RATE, Hypothesis, SpeechUnit
 from asr.utterance import BUSY_PARTIAL_BACKOFF, PARTIAL_BACKOFF, WAITED_MS
 from asr.whisper_engine import WhisperEngine
 from inference.engine import EngineStats
@@ -265,3 +265,25 @@ async def test_a_failure_affects_only_its_utterance(engine: WhisperEngine) -> No
     await speak(stream, sound.said("selamat pagi"))
     await stream.finish()
     assert [type(event) for event in listener.of(Failed) + listener.of(Final)] == [Failed, Final]
+
+
+async def test_a_failing_engine_is_not_asked_for_each_partial(
+    engine: WhisperEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    async def fail(unit: SpeechUnit) -> Hypothesis:
+        if unit.options.greedy:
+            asked.append(time.monotonic())
+            raise RuntimeError("no partial today")
+        return await WhisperEngine.submit(engine, unit)
+
+    busy = BusyEngine(engine, stats=LOADED)
+    monkeypatch.setattr(busy, "submit", fail)
+    listener = Listener()
+    stream = session(busy, listener, None)
+    await speak(stream, sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok"), pause_s=0.03)
+    await stream.commit()
+    await stream.finish()
+    assert len(asked) == 1  # the speech arrives within the pause of four seconds
+    assert len(listener.of(Final)) == 1

@@ -70,11 +70,13 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="module")
 def preparing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Dependency]]:
     """Prepare a PostgreSQL server with the tables and the demo data while the tier starts, which takes longer."""
+    # Two threads that make their first folder at once can choose different base folders, and then one of them fails.
+    data, state = tmp_path_factory.mktemp("postgres"), tmp_path_factory.mktemp("preparing")
     with ExitStack() as stack, ThreadPoolExecutor(1) as thread:
 
         def prepare() -> Dependency:
-            server = stack.enter_context(dependencies.postgres_server(tmp_path_factory.mktemp("postgres")))
-            services.run_python(tmp_path_factory.mktemp("preparing"), "-c", services.PREPARE, DATABASE_URL=server.url)
+            server = stack.enter_context(dependencies.postgres_server(data))
+            services.run_python(state, "-c", services.PREPARE, DATABASE_URL=server.url)
             return server
 
         yield thread.submit(prepare)

@@ -1,24 +1,22 @@
 """Find the time of each word and the probability of each token in a recognised text.
 
-CTranslate2's ``align`` derives the times from the attention weights of the model's alignment heads. Tokens are grouped
-into words in the same way as in faster-whisper's ``find_alignment``.
+The model derives the times of tokens from the attention weights of its alignment heads. Tokens are grouped into words
+in the same way as in faster-whisper's ``find_alignment``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-import ctranslate2
 import numpy as np
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 from tokenizers.pre_tokenizers import ByteLevel
 
 from asr.encoding import OUTPUT_FRAMES_PER_SECOND
+from asr.requests import Timing
 from asr.units import Token, Word
 
 MIN_PROBABILITY = 1e-10
@@ -34,41 +32,29 @@ class Aligned:
     tokens: tuple[Token, ...] = ()
 
 
-def align(
-    model: ctranslate2.models.Whisper,
-    encoded: ctranslate2.StorageView,
-    tokenizer: Tokenizer,
-    texts: Sequence[list[int]],
-    frames: list[int],
-    durations_s: Sequence[float],
-) -> list[Aligned]:
-    """Return the timed words and the token log probabilities of each text.
+def aligned(timing: Timing, tokenizer: Tokenizer, text: list[int], duration_s: float) -> Aligned:
+    """Return the timed words and the token log probabilities of a text.
 
-    ``encoded``: the encoder's output, one row per text.
-    ``tokenizer``: the tokenizer for the language of all texts.
-    ``texts``: the text token ids of each row; no list may be empty.
-    ``frames``: for each row, the number of feature frames that are not padding.
-    ``durations_s``: length of each row's audio in seconds. No word ends later.
+    ``timing``: the times of the text's tokens.
+    ``tokenizer``: the tokenizer for the language of the text.
+    ``text``: the text token ids; not empty.
+    ``duration_s``: length of the audio in seconds. No word ends later.
     """
-    results = model.align(encoded, tokenizer.sot_sequence, texts, frames)
-    return [
-        Aligned(
-            _words(result, tokenizer, text, duration_s),
-            tuple(
-                Token(token, _piece(tokenizer, token), math.log(max(probability, MIN_PROBABILITY)))
-                for token, probability in zip(text, result.text_token_probs, strict=False)
-            ),
-        )
-        for result, text, duration_s in zip(results, texts, durations_s, strict=True)
-    ]
+    return Aligned(
+        _words(timing, tokenizer, text, duration_s),
+        tuple(
+            Token(token, _piece(tokenizer, token), math.log(max(probability, MIN_PROBABILITY)))
+            for token, probability in zip(text, timing.probabilities, strict=False)
+        ),
+    )
 
 
-def _words(result: Any, tokenizer: Tokenizer, text: list[int], duration_s: float) -> tuple[Word, ...]:
+def _words(timing: Timing, tokenizer: Tokenizer, text: list[int], duration_s: float) -> tuple[Word, ...]:
     texts, tokens = tokenizer.split_to_word_tokens([*text, tokenizer.eot])
     borders = np.pad(np.cumsum([len(each) for each in tokens[:-1]]), (1, 0))
     if len(borders) < 2:
         return ()
-    text_steps, time_steps = (np.array(steps) for steps in zip(*result.alignments, strict=True))
+    text_steps, time_steps = (np.array(steps) for steps in zip(*timing.alignments, strict=True))
     moments = time_steps[np.pad(np.diff(text_steps), (1, 0), constant_values=1).astype(bool)] / OUTPUT_FRAMES_PER_SECOND
     timings = [
         {
@@ -76,7 +62,7 @@ def _words(result: Any, tokenizer: Tokenizer, text: list[int], duration_s: float
             "tokens": word_tokens,
             "start": moments[start],
             "end": moments[end],
-            "probability": np.mean(result.text_token_probs[start:end]),
+            "probability": np.mean(timing.probabilities[start:end]),
         }
         for word, word_tokens, start, end in zip(texts[:-1], tokens[:-1], borders[:-1], borders[1:], strict=True)
     ]

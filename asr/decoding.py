@@ -1,8 +1,11 @@
-"""Decode a batch of units (speech segments) to text, by Whisper's own rules.
+"""Recognise a unit (speech segment), by Whisper's own rules.
+
+The recognition of a unit is a dialogue with the model: a generator that yields requests and gets the model's answers
+(``asr.requests``). So one model can answer a whole batch at once, and another each unit on its own.
 
 The rules (suppressed tokens, first timestamp, scores) are those of faster-whisper's ``WhisperModel.transcribe``, and a
-test checks that the words are the same. But implausible text is handled differently, because each unit shares its batch
-with other units:
+test checks that the words are the same. But implausible text is handled differently, because each unit is decoded
+together with other units:
 
 - Each unit is encoded once per context, that is, per length of audio that the encoder processes. A second try at a
   higher temperature uses the same encoder output.
@@ -16,39 +19,35 @@ with other units:
 - A model that is told the wrong language may also repeat itself. So if a text is doubtful even in the full context, the
   second language is tried in the same way, before the higher temperature.
 
-Threads: several threads may call a ``Decoder``. It keeps no state between calls except caches, which the GIL protects.
+Threads: several threads may call a ``Recogniser``. It keeps no state between calls except caches, which the GIL
+protects.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
-import ctranslate2
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
 
-from asr.alignment import Aligned, align, whole_characters
+from asr.alignment import Aligned, aligned, whole_characters
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint
-from asr.encoding import FRAMES_PER_SECOND, Encoder, Prepared, rows_of
+from asr.encoding import FRAMES_PER_SECOND, Prepared
 from asr.languages import RELATIVES
 from asr.lexicon import Lexicon, retimed
+from asr.model_files import MAX_LENGTH, ModelFiles
+from asr.requests import Align, DetectLanguage, Dialogue, Text, Timing, Write
 from asr.retries import Draft, best_draft, max_tokens, phrases
 from asr.simplified_chinese import simplified
 from asr.units import Hypothesis, SpeechUnit, Task
 
-if TYPE_CHECKING:
-    from faster_whisper import WhisperModel
-
 COMPRESSION_RATIO_THRESHOLD = 2.4
 LOGPROB_THRESHOLD = -1.0
 NO_SPEECH_THRESHOLD = 0.6
-BEST_OF = 2
 WEAK_LOGPROB = -0.7  # a text with a lower mean log probability is weak; frequent in Malay, so no proof of an error
 CLOSE_CALL = 0.25  # the choice is a close call if the second language's probability is above this share of the first's
 CLOSE_CALL_IF_DOUBTFUL = 0.1  # the same if the text is doubtful even in the full context
-LATEST_FIRST_TIMESTAMP = 50  # maximum of the first timestamp, in steps of 20 ms
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class _Languages:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The result of decoding one unit.
+    """The result of recognising one unit.
 
     ``is_doubtful``: whether the unit should be decoded again in the full encoder context of 30 s.
     """
@@ -88,13 +87,12 @@ class Decoded:
     is_doubtful: bool = False
 
 
-class Decoder:
-    """Decodes batches of units with one Whisper model."""
+class Recogniser:
+    """Recognises units with one Whisper model."""
 
-    def __init__(self, model: WhisperModel, checkpoint: Checkpoint, *, languages: list[str]) -> None:
-        self._model = model
+    def __init__(self, files: ModelFiles, checkpoint: Checkpoint, *, languages: list[str]) -> None:
+        self._files = files
         self._checkpoint = checkpoint
-        self._encoder = Encoder(model, checkpoint)
         # A stock model sometimes mistakes Malay for Indonesian or Javanese, so only the offered languages are
         # candidates.
         self._languages = [code for code in languages if not checkpoint.languages or code in checkpoint.languages]
@@ -102,26 +100,27 @@ class Decoder:
         self.tokenizer = lru_cache(maxsize=64)(self._tokenizer)
         self._suppressed = lru_cache(maxsize=64)(self._suppressed_tokens)
 
-    def decode(self, batch: list[Prepared], beam_size: int) -> list[Decoded]:
-        """Return one result for each item of the batch. All items must have the same key (``asr.batching``).
+    def recognise(self, item: Prepared, beam_size: int) -> Dialogue[Decoded]:
+        """Yield the requests to the model, get its answers, and return the result.
 
-        ``beam_size``: width of the beam search. If all items request greedy decoding, a width of 1 is used instead.
+        ``beam_size``: width of the beam search. If the item requests greedy decoding, a width of 1 is used instead.
         """
-        encoded = self._encoder.encode(batch)
-        languages = self._languages_of(batch, encoded)
-        drafts = self._generate(batch, languages, encoded, beam_size, batch[0].unit.options.temperatures[0])
-        self._try_runners_up(batch, languages, encoded, beam_size, drafts)
-        self._try_hotter(batch, languages, encoded, beam_size, drafts)
-        wants_tokens = any(item.unit.options.words or item.unit.options.logprobs for item in batch)
-        kept = [
-            draft.cleaned(self.tokenizer(language.code, item.unit.options.task))
-            for item, draft, language in zip(batch, drafts, languages, strict=True)
-        ]
-        aligned = self._align(batch, languages, encoded, kept) if wants_tokens else [Aligned()] * len(batch)
-        return [
-            Decoded(simplified(self._spaced(self._hypothesis(item, language, draft, timed))), first.is_doubtful)
-            for item, language, first, draft, timed in zip(batch, languages, drafts, kept, aligned, strict=True)
-        ]
+        options = item.unit.options
+        if options.greedy:
+            beam_size = 1
+        language = yield from self._language_of(item)
+        draft = yield from self._draft(item, language, beam_size, options.temperatures[0])
+        if not options.greedy and _may_be_wrong(item, language, draft):
+            language, draft = yield from self._try_second_language(item, language, beam_size, draft)
+        if _stays_doubtful(item, draft) and draft.is_implausible and len(options.temperatures) > 1:
+            hotter = yield from self._draft(item, language, beam_size, options.temperatures[-1])
+            draft = best_draft([draft, hotter])
+        is_doubtful = draft.is_doubtful
+        draft = draft.cleaned(self.tokenizer(language.code, options.task))
+        timed = Aligned()
+        if options.words or options.logprobs:
+            timed = yield from self._align(item, language, draft)
+        return Decoded(simplified(self._spaced(self._hypothesis(item, language, draft, timed))), is_doubtful)
 
     def prompt(self, unit: SpeechUnit) -> tuple[int, ...]:
         """Return the token ids of the unit's keywords and prompt; () if the unit has neither.
@@ -147,24 +146,19 @@ class Decoder:
         return " ".join("".join(c if c.isalnum() or c in "-'" else " " for c in text.lower()).split())
 
     def _tokenizer(self, language: str, task: Task) -> Tokenizer:
-        return Tokenizer(self._model.hf_tokenizer, self._model.model.is_multilingual, task=task, language=language)
+        return Tokenizer(self._files.tokenizer, self._files.is_multilingual, task=task, language=language)
 
     def _suppressed_tokens(self, language: str, task: Task) -> tuple[int, ...]:
         return tuple(get_suppressed_tokens(self.tokenizer(language, task), [-1]) or ())
 
-    def _languages_of(self, batch: list[Prepared], encoded: ctranslate2.StorageView) -> list[_Languages]:
-        wanted = [item.unit.options.language for item in batch]
-        if not self._model.model.is_multilingual:
-            return [_Languages("en")] * len(batch)
+    def _language_of(self, item: Prepared) -> Dialogue[_Languages]:
+        if not self._files.is_multilingual:
+            return _Languages("en")
         if self._checkpoint.languages and len(self._checkpoint.languages) == 1:
-            return [_Languages(self._checkpoint.languages[0])] * len(batch)
-        if all(wanted):
-            return [_Languages(language or "") for language in wanted]
-        found = self._model.model.detect_language(encoded)
-        return [
-            _Languages(language) if (language := item.unit.options.language) else self._likeliest(item, candidates)
-            for item, candidates in zip(batch, found, strict=True)
-        ]
+            return _Languages(self._checkpoint.languages[0])
+        if item.unit.options.language:
+            return _Languages(item.unit.options.language)
+        return self._likeliest(item, (yield DetectLanguage()))
 
     def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
         """Choose the likeliest of the allowed languages. Weight each language by ``Options.language_priors``.
@@ -184,138 +178,42 @@ class Decoder:
         code, probability = max(offered, key=lambda candidate: candidate[1] * weights.get(candidate[0], 1.0))
         return _Languages(code, probability, tuple(sorted(offered, key=lambda candidate: -candidate[1])))
 
-    def _try_runners_up(
-        self,
-        batch: list[Prepared],
-        languages: list[_Languages],
-        encoded: ctranslate2.StorageView,
-        beam_size: int,
-        drafts: list[Draft],
-    ) -> None:
-        """Decode units with a weak or doubtful text again in the second likeliest language, and keep the better text.
+    def _try_second_language(
+        self, item: Prepared, language: _Languages, beam_size: int, draft: Draft
+    ) -> Dialogue[tuple[_Languages, Draft]]:
+        """Decode a unit with a weak or doubtful text again in the second likeliest language, and keep the better text.
 
         The first language may be wrong. A model that is told the wrong language translates the speech badly, or repeats
-        itself. Do this only if the choice of language was a close call. Change ``languages`` and ``drafts`` in place.
+        itself. Do this only if the choice of language was a close call.
         """
-        unsure = [
-            index
-            for index, (item, language, draft) in enumerate(zip(batch, languages, drafts, strict=True))
-            if not item.unit.options.greedy and _may_be_wrong(item, language, draft)
-        ]
-        if not unsure:
-            return
-        others = [languages[index].swapped() for index in unsure]
-        temperature = batch[0].unit.options.temperatures[0]
-        units = [batch[index] for index in unsure]
-        found = self._generate(units, others, rows_of(encoded, unsure), beam_size, temperature)
-        for index, language, draft in zip(unsure, others, found, strict=True):
-            is_usable = bool(draft.text) and not draft.is_doubtful and not draft.is_invented
-            lowest = drafts[index].avg_logprob
-            if _stays_doubtful(batch[index], drafts[index]):  # a text that repeats itself has a high log probability
-                lowest = min(lowest, WEAK_LOGPROB)
-            if is_usable and draft.avg_logprob > lowest:
-                languages[index] = language
-                drafts[index] = draft
+        second = language.swapped()
+        other = yield from self._draft(item, second, beam_size, item.unit.options.temperatures[0])
+        is_usable = bool(other.text) and not other.is_doubtful and not other.is_invented
+        lowest = draft.avg_logprob
+        if _stays_doubtful(item, draft):  # a text that repeats itself has a high log probability
+            lowest = min(lowest, WEAK_LOGPROB)
+        return (second, other) if is_usable and other.avg_logprob > lowest else (language, draft)
 
-    def _try_hotter(
-        self,
-        batch: list[Prepared],
-        languages: list[_Languages],
-        encoded: ctranslate2.StorageView,
-        beam_size: int,
-        drafts: list[Draft],
-    ) -> None:
-        """Decode units with a stuck text once more, at a higher temperature. Change ``drafts`` in place."""
-        temperatures = batch[0].unit.options.temperatures
-        stuck = [
-            index for index, draft in enumerate(drafts) if _stays_doubtful(batch[index], draft) and draft.is_implausible
-        ]
-        if not stuck or len(temperatures) == 1:
-            return
-        units = [batch[index] for index in stuck]
-        spoken = [languages[index] for index in stuck]
-        found = self._generate(units, spoken, rows_of(encoded, stuck), beam_size, temperatures[-1])
-        for index, draft in zip(stuck, found, strict=True):
-            drafts[index] = best_draft([drafts[index], draft])
+    def _draft(self, item: Prepared, language: _Languages, beam_size: int, temperature: float) -> Dialogue[Draft]:
+        options = item.unit.options
+        tokenizer = self.tokenizer(language.code, options.task)
+        prompt = (*item.prompt, *tokenizer.sot_sequence)
+        # The token for "no timestamps" may follow the prompt.
+        room = MAX_LENGTH - len(prompt) - (not options.timestamps)
+        wanted = max_tokens(language.code, item.unit.duration_s, is_last_try=_is_last_try(item))
+        limit = min(wanted, room)
+        suppressed = self._suppressed(language.code, options.task)
+        text: Text = yield Write(prompt, limit, options.timestamps, suppressed, beam_size, temperature)
+        return Draft.of(text, tokenizer, temperature, item.unit.duration_s, limit)
 
-    def _generate(
-        self,
-        batch: list[Prepared],
-        languages: list[_Languages],
-        encoded: ctranslate2.StorageView,
-        beam_size: int,
-        temperature: float,
-    ) -> list[Draft]:
-        task = batch[0].unit.options.task
-        # CTranslate2 needs prompts of equal length, so either all items or none get timestamps.
-        timestamps = any(item.unit.options.timestamps for item in batch)
-        tokenizers = [self.tokenizer(language.code, task) for language in languages]
-        prompts = [
-            [*item.prompt, *tokenizer.sot_sequence, *([] if timestamps else [tokenizer.no_timestamps])]
-            for item, tokenizer in zip(batch, tokenizers, strict=True)
-        ]
-        limits = [
-            min(
-                max_tokens(language.code, item.unit.duration_s, is_last_try=_is_last_try(item)),
-                self._model.max_length - len(prompt),
-            )
-            for item, language, prompt in zip(batch, languages, prompts, strict=True)
-        ]
-        is_greedy = all(item.unit.options.greedy for item in batch)
-        search: dict[str, Any] = {"beam_size": 1 if is_greedy else beam_size}
-        if temperature > 0:
-            search = {
-                "beam_size": 1,
-                "num_hypotheses": BEST_OF,
-                "sampling_topk": 0,
-                "sampling_temperature": temperature,
-            }
-        results = self._model.model.generate(
-            encoded,
-            prompts,
-            max_length=len(prompts[0]) + max(limits),
-            return_scores=True,
-            return_no_speech_prob=True,
-            suppress_blank=True,
-            suppress_tokens=list(self._suppressed(languages[0].code, task)),
-            max_initial_timestamp_index=LATEST_FIRST_TIMESTAMP,
-            **search,
-        )
-        return [
-            Draft.of(result, tokenizer, temperature, item.unit.duration_s, limit)
-            for result, tokenizer, item, limit in zip(results, tokenizers, batch, limits, strict=True)
-        ]
-
-    def _align(
-        self,
-        batch: list[Prepared],
-        languages: list[_Languages],
-        encoded: ctranslate2.StorageView,
-        drafts: list[Draft],
-    ) -> list[Aligned]:
-        """Align the items that request word times or log probabilities. Other items get an empty result.
-
-        The items are aligned in groups by language, because ``align`` takes the texts of only one language.
-        """
-        aligned = [Aligned()] * len(batch)
-        rows_by_language: dict[str, list[int]] = {}
-        tokenizer = self.tokenizer("en", "transcribe")  # text tokens are the same in all languages
-        texts = [whole_characters(draft.text_tokens(tokenizer.eot), tokenizer) for draft in drafts]
-        for index, item in enumerate(batch):
-            if texts[index] and (item.unit.options.words or item.unit.options.logprobs):
-                rows_by_language.setdefault(languages[index].code, []).append(index)
-        for code, rows in rows_by_language.items():
-            found = align(
-                self._model.model,
-                encoded if len(rows) == len(batch) else rows_of(encoded, rows),
-                self.tokenizer(code, batch[0].unit.options.task),
-                [texts[index] for index in rows],
-                [min(batch[index].features.shape[1], batch[index].context_s * FRAMES_PER_SECOND) for index in rows],
-                [batch[index].unit.duration_s for index in rows],
-            )
-            for index, one in zip(rows, found, strict=True):
-                aligned[index] = one
-        return aligned
+    def _align(self, item: Prepared, language: _Languages, draft: Draft) -> Dialogue[Aligned]:
+        tokenizer = self.tokenizer(language.code, item.unit.options.task)
+        text = whole_characters(draft.text_tokens(tokenizer.eot), tokenizer)
+        if not text:
+            return Aligned()
+        frames = min(item.features.shape[1], item.context_s * FRAMES_PER_SECOND)
+        timing: Timing = yield Align(tuple(tokenizer.sot_sequence), tuple(text), frames)
+        return aligned(timing, tokenizer, text, item.unit.duration_s)
 
     def _hypothesis(self, item: Prepared, language: _Languages, draft: Draft, aligned: Aligned) -> Hypothesis:
         tokenizer = self.tokenizer(language.code, item.unit.options.task)

@@ -9,6 +9,7 @@ Threads: several threads may call an ``Encoder``. It keeps no state between call
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ class Encoder:
         self._model = model
         self._checkpoint = checkpoint
 
-    def encode(self, batch: list[Prepared]) -> ctranslate2.StorageView:
+    def encode(self, batch: Sequence[Prepared]) -> ctranslate2.StorageView:
         """Return the encoder's output for the batch, shape (units, frames / 2, width).
 
         On a CPU, the units are encoded one by one, which is faster. Encoding eight units of 15 s together took 1.9 s
@@ -68,8 +69,8 @@ class Encoder:
         """
         longest_s = max(item.context_s for item in batch)
         if self._model.model.device != "cpu":
-            return self._model.encode(np.stack([self._padded(item, longest_s) for item in batch]))
-        outputs = [self._model.encode(self._padded(item, item.context_s)[np.newaxis]) for item in batch]
+            return self._model.encode(np.stack([padded(item, longest_s, self._checkpoint) for item in batch]))
+        outputs = [self._model.encode(padded(item, item.context_s, self._checkpoint)[np.newaxis]) for item in batch]
         if len(outputs) == 1:
             return outputs[0]
         rows = [
@@ -78,22 +79,24 @@ class Encoder:
         ]
         return ctranslate2.StorageView.from_array(np.stack(rows))
 
-    def _padded(self, item: Prepared, context_s: int) -> npt.NDArray[np.float32]:
-        """Return the item's features, padded to a context of ``context_s`` seconds, float32 (mels, frames)."""
-        frames = context_s * FRAMES_PER_SECOND
-        width = min(frames, item.features.shape[1])
-        padded = np.full((item.features.shape[0], frames), self._silence(item), np.float32)
-        padded[:, :width] = item.features[:, :width]
-        return padded
 
-    def _silence(self, item: Prepared) -> float:
-        """Return the value with which to pad the item's features.
+def padded(item: Prepared, context_s: float, checkpoint: Checkpoint) -> npt.NDArray[np.float32]:
+    """Return the item's features, padded to a context of ``context_s`` seconds, float32 (mels, frames)."""
+    frames = round(context_s * FRAMES_PER_SECOND)
+    width = min(frames, item.features.shape[1])
+    features = np.full((item.features.shape[0], frames), _silence(item, checkpoint), np.float32)
+    features[:, :width] = item.features[:, :width]
+    return features
 
-        The value is zero, as in faster-whisper and in the training of the bundled model. But if a stock model gets a
-        shorter context than it was trained for, it works better with the value of silence.
-        """
-        is_as_trained = item.context_s == FULL_CONTEXT_S or not self._checkpoint.margin_s
-        return 0.0 if is_as_trained else float(item.features.max()) - DYNAMIC_RANGE
+
+def _silence(item: Prepared, checkpoint: Checkpoint) -> float:
+    """Return the value with which to pad the item's features.
+
+    The value is zero, as in faster-whisper and in the training of the bundled model. But if a stock model gets a
+    shorter context than it was trained for, it works better with the value of silence.
+    """
+    is_as_trained = item.context_s == FULL_CONTEXT_S or not checkpoint.margin_s
+    return 0.0 if is_as_trained else float(item.features.max()) - DYNAMIC_RANGE
 
 
 def extended(output: npt.NDArray[np.float32], context_s: int, duration_s: float) -> npt.NDArray[np.float32]:
@@ -112,9 +115,3 @@ def extended(output: npt.NDArray[np.float32], context_s: int, duration_s: float)
     silence = output[min(math.ceil(duration_s * OUTPUT_FRAMES_PER_SECOND), len(output) - 1) :]
     there_and_back = np.concatenate([silence[::-1], silence])
     return np.concatenate([output, np.resize(there_and_back, (missing, output.shape[1]))])
-
-
-def rows_of(encoded: ctranslate2.StorageView, rows: list[int]) -> ctranslate2.StorageView:
-    """Return a copy of the given rows of the encoder's output, in the memory of the CPU."""
-    here = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
-    return ctranslate2.StorageView.from_array(np.ascontiguousarray(np.array(here)[rows]))

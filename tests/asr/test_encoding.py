@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,21 @@ from typing import Any
 import jiwer
 import numpy as np
 import pytest
+from django.test import override_settings
 from pytest_django import Settings
 
+from asr.batched_model import BatchedModel
 from asr.batching import BUSY_CALLERS, LONGEST_MIXED_CONTEXT_S
 from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, MARGIN_S, Checkpoint
-from asr.decoding import Decoded, Decoder
+from asr.decoding import Decoded
 from asr.encoding import OUTPUT_FRAMES_PER_SECOND, Prepared, extended
+from asr.requests import Dialogue
 from asr.tuning import by_rule
 from asr.units import Hypothesis, Options, SpeechUnit
 from asr.whisper_engine import WhisperEngine
 from tests import sound
+
+Recognise = Callable[[Prepared], Dialogue[Decoded]]
 
 MALAY = Options(language="ms")
 PLAIN = replace(MALAY, temperatures=(0.0,))  # so that noise is not decoded again
@@ -39,7 +44,8 @@ SENTENCES = (
 async def base(whisper_base: Path) -> AsyncIterator[WhisperEngine]:
     checkpoint = Checkpoint(str(whisper_base), "whisper-base", contexts_s=CONTEXTS_S, margin_s=MARGIN_S)
     engine = WhisperEngine(checkpoint, replace(by_rule(checkpoint, "cpu"), workers=2, threads=1))
-    await engine.load()
+    with override_settings(VOICE_ASR_NATIVE="off"):  # the native decoder needs no batches
+        await engine.load()
     yield engine
     await engine.close()
 
@@ -73,12 +79,12 @@ async def batches_of(
     """Submit the units while all workers are busy, and return the batches that the workers then take."""
     batches: list[list[Prepared]] = []
     everything_waits = threading.Event()
-    decode = Decoder.decode
+    run = BatchedModel.run
 
-    def noting(self: Decoder, batch: list[Prepared], beam_size: int) -> list[Decoded]:
+    def noting(self: BatchedModel, batch: list[Prepared], recognise: Recognise) -> list[Decoded]:
         batches.append(batch)
         assert everything_waits.wait(30)
-        return decode(self, batch, beam_size)
+        return run(self, batch, recognise)
 
     async def submit(unit: SpeechUnit) -> asyncio.Task[Hypothesis]:
         before = engine.stats().queue_length + engine.stats().running
@@ -88,7 +94,7 @@ async def batches_of(
                 await asyncio.sleep(0.01)
         return task
 
-    monkeypatch.setattr(Decoder, "decode", noting)
+    monkeypatch.setattr(BatchedModel, "run", noting)
     tasks = []
     while not engine.stats().queue_length:
         tasks.append(await submit(replace(noise(2.0), admitted=True)))
@@ -161,13 +167,14 @@ async def test_a_second_try_under_load_does_not_share_a_batch_with_short_units(
     base: WhisperEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches: list[list[Prepared]] = []
-    decode = Decoder.decode
+    run = BatchedModel.run
 
-    def doubting(self: Decoder, batch: list[Prepared], beam_size: int) -> list[Decoded]:
+    def doubting(self: BatchedModel, batch: list[Prepared], recognise: Recognise) -> list[Decoded]:
         batches.append(batch)
-        return [replace(one, is_doubtful=True) for one in decode(self, batch, beam_size)]
+        decoded: list[Decoded] = run(self, batch, recognise)
+        return [replace(one, is_doubtful=True) for one in decoded]
 
-    monkeypatch.setattr(Decoder, "decode", doubting)
+    monkeypatch.setattr(BatchedModel, "run", doubting)
     clip = sound.said(SENTENCES[0], rate=140)
     crowd = [SpeechUnit(audio=clip, options=MALAY) for _ in range(2 * BUSY_CALLERS)]
     await asyncio.gather(*map(base.submit, crowd))

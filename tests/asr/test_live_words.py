@@ -14,8 +14,10 @@ from django.conf import settings
 from asr.audio import decode
 from asr.batching import BUSY_CALLERS
 from asr.checkpoint import CONTEXTS_S, Checkpoint
-from asr.decoding import Decoder
+from asr.decoding import Decoded, Recogniser
+from asr.encoding import Prepared
 from asr.endpointing import TurnDetection
+from asr.requests import Dialogue
 from asr.streaming import StreamingSession
 from asr.streaming_events import Event, Final
 from asr.transcript import join
@@ -120,13 +122,13 @@ async def test_the_position_in_a_stream_does_not_change_the_words(base: WhisperE
 
 async def test_finals_use_the_wide_beam_except_under_load(base: WhisperEngine, monkeypatch) -> None:
     beams: list[tuple[bool, int]] = []
-    decode = Decoder.decode
+    recognise = Recogniser.recognise
 
-    def noting(self: Decoder, batch, beam_size: int):
-        beams.append((any(item.live for item in batch), beam_size))
-        return decode(self, batch, beam_size)
+    def noting(self: Recogniser, item: Prepared, beam_size: int) -> Dialogue[Decoded]:
+        beams.append((item.live, beam_size))
+        return recognise(self, item, beam_size)
 
-    monkeypatch.setattr(Decoder, "decode", noting)
+    monkeypatch.setattr(Recogniser, "recognise", noting)
     options = Options(language="ms", temperatures=FALLBACK_TEMPERATURES[:1])
     finals = [SpeechUnit(audio=SHORT, options=options, live=True, admitted=True) for _ in range(2 * BUSY_CALLERS)]
     await asyncio.gather(*map(base.submit, finals))

@@ -20,6 +20,7 @@ from asr.voice_activity import Segment
 from asr.whisper_engine import WhisperEngine
 from tests import sound
 from tests.asr import smallwhisper
+from tests.asr.engines import whisper_of
 
 CLIP = sound.noise(2.0, 0.1)
 
@@ -75,6 +76,7 @@ class ScriptedModel:
 @pytest.fixture
 async def engine(tmp_path: Path, settings: Settings) -> Iterator[WhisperEngine]:
     settings.VOICE_ASR_MODEL = str(smallwhisper.make(tmp_path / "whisper"))
+    settings.VOICE_ASR_NATIVE = "off"  # because ``ScriptedModel`` stands in for CTranslate2
     engine = WhisperEngine(configured())
     await engine.load()
     yield engine
@@ -90,12 +92,12 @@ async def heard(
 
 
 async def submitted(engine: WhisperEngine, unit: SpeechUnit, script: Script) -> Hypothesis:
-    real = engine._model.model
-    engine._model.model = ScriptedModel(real, engine._model.hf_tokenizer, script)
+    real = whisper_of(engine).model
+    whisper_of(engine).model = ScriptedModel(real, whisper_of(engine).hf_tokenizer, script)
     try:
         return await engine.submit(unit)
     finally:
-        engine._model.model = real
+        whisper_of(engine).model = real
 
 
 @pytest.mark.parametrize(
@@ -202,13 +204,13 @@ async def test_a_text_that_ends_long_before_the_speech_is_retried(
 ) -> None:
     """A text without a closing timestamp, and with few words for the length of the audio, is recognised again."""
     script = Script(["<|0.00|> selamat", "<|0.00|> selamat pagi semua<|3.00|>"])
-    real = engine._model.model
-    engine._model.model = ScriptedModel(real, engine._model.hf_tokenizer, script)
+    real = whisper_of(engine).model
+    whisper_of(engine).model = ScriptedModel(real, whisper_of(engine).hf_tokenizer, script)
     try:
         audio = sound.noise(seconds, 0.1)
         found = await engine.submit(SpeechUnit(audio=audio, options=Options(language="ms")))
     finally:
-        engine._model.model = real
+        whisper_of(engine).model = real
     assert (found.text, found.tries) == ("selamat pagi semua" if tries == 2 else "selamat", tries)
 
 
@@ -224,7 +226,7 @@ async def test_at_most_two_encodings_and_three_tries(engine: WhisperEngine) -> N
 async def test_very_fast_speech_is_retried_without_loss(engine: WhisperEngine) -> None:
     clip = sound.noise(4.0, 0.1)
     limit = retries.max_tokens("ms", 4.0, is_last_try=False)
-    tokenizer = engine._model.hf_tokenizer
+    tokenizer = whisper_of(engine).hf_tokenizer
     numbers = [str(number) for number in range(100, 200)]
     count = next(count for count in range(100) if len(tokenizer.encode(" " + " ".join(numbers[:count])).ids) > limit)
     text = " ".join(numbers[:count])
@@ -247,7 +249,7 @@ async def test_a_partial_result_is_not_retried(engine: WhisperEngine) -> None:
 
 async def test_mandarin_is_written_in_simplified_characters(engine: WhisperEngine) -> None:
     script = Script(["給我來個最新的歌"])
-    engine._model.model = ScriptedModel(engine._model.model, engine._model.hf_tokenizer, script)
+    whisper_of(engine).model = ScriptedModel(whisper_of(engine).model, whisper_of(engine).hf_tokenizer, script)
     hypothesis = await engine.submit(SpeechUnit(audio=CLIP, options=Options(language="zh")))
     assert hypothesis.text == "给我来个最新的歌"
     assert [phrase.text for phrase in hypothesis.phrases] == ["给我来个最新的歌"]
@@ -273,7 +275,7 @@ async def test_incomplete_characters_are_dropped(
     The small checkpoint has one token for each byte.
     """
     script = Script([_tokens(engine, pieces)])
-    engine._model.model = ScriptedModel(engine._model.model, engine._model.hf_tokenizer, script)
+    whisper_of(engine).model = ScriptedModel(whisper_of(engine).model, whisper_of(engine).hf_tokenizer, script)
     options = Options(language=language, words=True, logprobs=True)
     found = await engine.submit(SpeechUnit(audio=CLIP, options=options))
     transcript = Transcript(2, language, parts=[Part(Segment(0, len(CLIP), len(CLIP)), found)])
@@ -286,7 +288,7 @@ async def test_incomplete_characters_are_dropped(
 
 
 def _tokens(engine: WhisperEngine, pieces: list[str | bytes]) -> list[int]:
-    tokenizer = engine._model.hf_tokenizer
+    tokenizer = whisper_of(engine).hf_tokenizer
     of_byte = {byte: tokenizer.token_to_id(letter) for letter, byte in alignment._byte_of().items()}
     tokens = list[int]()
     for piece in pieces:

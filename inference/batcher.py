@@ -1,7 +1,8 @@
 """Dynamic batching: units of work that arrive while a batch runs are gathered into the next batch.
 
 A unit is one model input, such as a speech segment or a sentence (``inference.engine.Unit``). A batch consists of the
-first unit in the queue and of other waiting units that may run together with it.
+first unit in the queue and of other waiting units that may run together with it (``Batcher``). Some models do not need
+batches, because a unit can join others that are already running (``inference.continuous``).
 
 Threads: ``submit`` may be called on several event loops. The condition ``_changed`` guards ``_queue`` and the counters.
 Worker threads take batches, run them without the lock, and return results by ``loop.call_soon_threadsafe``. A future is
@@ -17,10 +18,11 @@ import logging
 import math
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from core import tracing
 from inference.engine import EngineStats, Unit
@@ -58,16 +60,13 @@ class _Waiting(Generic[U, R]):
     future: asyncio.Future[R] = field(compare=False)
 
 
-class Batcher(Generic[U, R]):
-    """Runs units in worker threads, in batches.
+class Scheduler(ABC, Generic[U, R]):
+    """Queues units for worker threads, estimates how long they will wait, and refuses units that would wait too long.
 
-    ``run``: runs a batch, and returns a result or an exception for each unit. If it raises an exception or returns
-    another number of results, all units of the batch fail.
-    ``key``: returns a unit's key. Units with equal keys may share a batch. Workers call this function with the lock
-    held each time they take a batch, so the key may depend on the load at that time. If it raises an exception, or
-    the key cannot be compared, the unit fails.
-    ``limit``: returns the maximum size of a batch that contains the given unit. Called once for each unit.
-    ``workers``: number of threads. Each thread runs one batch at a time.
+    A subclass decides which units a worker runs together (``_work``).
+
+    ``limit``: returns the maximum number of units that run together with the given unit. Called once for each unit.
+    ``workers``: number of threads.
     ``max_queue``: maximum number of waiting units. Further units are refused, unless they are admitted units.
     ``on_batch``: called after each batch, with the batch's size and duration in seconds. Its errors are only logged.
     """
@@ -75,17 +74,13 @@ class Batcher(Generic[U, R]):
     def __init__(
         self,
         name: str,
-        run: Callable[[list[U]], Sequence[R | Exception]],
         *,
-        key: Callable[[U], Hashable] = lambda unit: None,
         limit: Callable[[U], int] = lambda unit: 16,
         workers: int = 1,
         max_queue: int = 256,
         on_batch: Callable[[int, float], None] = lambda size, seconds: None,
     ) -> None:
         self.name = name
-        self._run = run
-        self._key = key
         self._limit = limit
         self._on_batch = on_batch
         self._workers = workers
@@ -252,6 +247,100 @@ class Batcher(Generic[U, R]):
             latest_s = max(latest_s, done_s - max(0.0, left_s))
         return latest_s
 
+    @abstractmethod
+    def _work(self) -> None:
+        """Run units until the scheduler is closed. Each worker thread calls this once."""
+
+    def _share(self) -> int:
+        """Return the maximum number of units that a worker should run together.
+
+        It is an equal share of those waiting and running. If one worker took more units, the others would have too few,
+        and the last result would be ready later.
+        """
+        return math.ceil((len(self._queue) + self._running) / self._workers)
+
+    def _drop_late(self) -> None:
+        now = time.monotonic()
+        late = [item for item in self._queue if item.unit.deadline is not None and item.unit.deadline < now]
+        self._queue = [item for item in self._queue if item not in late]
+        self._resolve([(item, DeadlineExceeded(max(1.0, self._wait()))) for item in late])
+
+    def _finish(
+        self, batch: list[_Waiting[U, R]], results: list[R | BaseException], seconds: float, size: int, cost_left: float
+    ) -> None:
+        """Count units that have ended, and return their results.
+
+        ``seconds``: how long the worker has worked for them, that is, since it was idle or other units ended.
+        ``size``: number of units that ran together.
+        ``cost_left``: total cost of the worker's units that are still running.
+        """
+        with self._changed:
+            now = time.monotonic()
+            self._running_batches.pop(threading.get_ident(), None)
+            if cost_left:
+                self._running_batches[threading.get_ident()] = (now, cost_left)
+            self._idle_since = now
+            self._running -= len(batch)
+            self._units += len(batch)
+            self._batches += 1
+            self._largest = max(self._largest, size)
+            self._busy_s += seconds
+            self._note_work(seconds)
+            cost = sum(item.unit.cost for item in batch)
+            if cost > 0 and not any(isinstance(result, BaseException) for result in results):
+                self._note_pace(seconds / cost)
+        try:
+            self._on_batch(size, seconds)
+        except Exception:  # the results matter more than whoever observes the batches
+            logger.exception("a batch could not be reported", extra={"engine": self.name})
+        self._resolve(list(zip(batch, results, strict=True)))
+
+    def _note_pace(self, per_cost: float) -> None:
+        """Update the estimated pace after a successful batch.
+
+        ``per_cost``: duration of the batch in seconds, divided by the total cost of its units.
+        """
+        old = self._seconds_per_cost
+        self._seconds_per_cost = per_cost if old == 0 else old + SMOOTHING * (per_cost - old)
+        if self._fastest:
+            self._fastest = min(self._fastest, per_cost)
+
+    @staticmethod
+    def _resolve(outcomes: Sequence[tuple[_Waiting[U, R], R | BaseException]]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[R], R | BaseException]]] = defaultdict(list)
+        for item, outcome in outcomes:
+            by_loop[item.future.get_loop()].append((item.future, outcome))
+        for loop, futures in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_settle, futures)
+            except RuntimeError:  # the event loop is closed, so no caller waits for the results
+                continue
+
+
+class Batcher(Scheduler[U, R]):
+    """Runs units in worker threads, in batches. Each thread runs one batch at a time.
+
+    ``run``: runs a batch, and returns a result or an exception for each unit. If it raises an exception or returns
+    another number of results, all units of the batch fail.
+    ``key``: returns a unit's key. Units with equal keys may share a batch. Workers call this function with the lock
+    held each time they take a batch, so the key may depend on the load at that time. If it raises an exception, or
+    the key cannot be compared, the unit fails.
+
+    The other parameters are those of ``Scheduler``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[list[U]], Sequence[R | Exception]],
+        *,
+        key: Callable[[U], Hashable] = lambda unit: None,
+        **options: Any,
+    ) -> None:
+        super().__init__(name, **options)
+        self._run = run
+        self._key = key
+
     def _work(self) -> None:
         while batch := self._take():
             units = [item.unit for item in batch]
@@ -265,7 +354,7 @@ class Batcher(Generic[U, R]):
                     raise ValueError(f"{self.name} returned {len(results)} results for {len(units)} units")
             except BaseException as error:  # noqa: BLE001 callers get whatever the model raises; the worker goes on
                 results = [error] * len(units)
-            self._finish(batch, results, time.monotonic() - started)
+            self._finish(batch, results, time.monotonic() - started, len(batch), 0.0)
 
     def _take(self) -> list[_Waiting[U, R]]:
         """Wait until units should run, and take them out of the queue as the next batch.
@@ -335,59 +424,6 @@ class Batcher(Generic[U, R]):
             return 0.0
         until = min(self._last_arrival + ARRIVAL_GAP_S, max(free_since, first.arrived) + GATHER_S)
         return until - time.monotonic()
-
-    def _share(self) -> int:
-        """Return the maximum number of units in a worker's next batch: an equal share of all waiting and running units.
-
-        If one worker took more units, the others would have too few, and the last result would be ready later.
-        """
-        return math.ceil((len(self._queue) + self._running) / self._workers)
-
-    def _drop_late(self) -> None:
-        now = time.monotonic()
-        late = [item for item in self._queue if item.unit.deadline is not None and item.unit.deadline < now]
-        self._queue = [item for item in self._queue if item not in late]
-        self._resolve([(item, DeadlineExceeded(max(1.0, self._wait()))) for item in late])
-
-    def _finish(self, batch: list[_Waiting[U, R]], results: list[R | BaseException], seconds: float) -> None:
-        with self._changed:
-            self._running_batches.pop(threading.get_ident(), None)
-            self._idle_since = time.monotonic()
-            self._running -= len(batch)
-            self._units += len(batch)
-            self._batches += 1
-            self._largest = max(self._largest, len(batch))
-            self._busy_s += seconds
-            self._note_work(seconds)
-            cost = sum(item.unit.cost for item in batch)
-            if cost > 0 and not any(isinstance(result, BaseException) for result in results):
-                self._note_pace(seconds / cost)
-        try:
-            self._on_batch(len(batch), seconds)
-        except Exception:  # the results matter more than whoever observes the batches
-            logger.exception("a batch could not be reported", extra={"engine": self.name})
-        self._resolve(list(zip(batch, results, strict=True)))
-
-    def _note_pace(self, per_cost: float) -> None:
-        """Update the estimated pace after a successful batch.
-
-        ``per_cost``: duration of the batch in seconds, divided by the total cost of its units.
-        """
-        old = self._seconds_per_cost
-        self._seconds_per_cost = per_cost if old == 0 else old + SMOOTHING * (per_cost - old)
-        if self._fastest:
-            self._fastest = min(self._fastest, per_cost)
-
-    @staticmethod
-    def _resolve(outcomes: Sequence[tuple[_Waiting[U, R], R | BaseException]]) -> None:
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[R], R | BaseException]]] = defaultdict(list)
-        for item, outcome in outcomes:
-            by_loop[item.future.get_loop()].append((item.future, outcome))
-        for loop, futures in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_settle, futures)
-            except RuntimeError:  # the event loop is closed, so no caller waits for the results
-                continue
 
 
 def _recent_share(seconds: float) -> float:

@@ -192,6 +192,24 @@ def kokoro() -> Path:
     return _installed("kokoro-82m")
 
 
+@pytest.fixture(scope="session")
+def native_library() -> Path:
+    """Return the path of the native library. In CI, it must be usable if the processor can run it.
+
+    ``make native`` compiles it, and so does ``make test``.
+    """
+    from asr.native.build import FOLDER, LIBRARY
+    from asr.native.library import REQUIRED_FLAGS, examine
+    from inference import processor
+
+    library = examine(LIBRARY, FOLDER)
+    if library.path is None:
+        if CI and processor.flags() >= REQUIRED_FLAGS:
+            pytest.fail(library.reason)
+        pytest.skip(library.reason)
+    return library.path
+
+
 def _installed(model_id: str) -> Path:
     """Return the directory of a model's real weights. If they are missing, skip the test, or fail it in CI.
 

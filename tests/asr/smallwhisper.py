@@ -10,32 +10,45 @@ from ctranslate2.specs import WhisperSpec
 from ctranslate2.specs.model_spec import LayerSpec
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-WIDTH = 64
+HEAD = 64
 MELS = 80
-LAYERS = 1
-HEADS = 1
 LANGUAGES = ["en", "zh", "ms", "ta", "id", "jw"]
+PIECES = sorted(pre_tokenizers.ByteLevel.alphabet())
+SPECIAL = [
+    "",
+    "<|endoftext|>",
+    "<|startoftranscript|>",
+    *(f"<|{code}|>" for code in LANGUAGES),
+    *("<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"),
+    *(f"<|{index * 0.02:.2f}|>" for index in range(1501)),
+]
+VOCABULARY = PIECES + SPECIAL
+END = VOCABULARY.index("<|endoftext|>")  # all words have lower ids
+START = VOCABULARY.index("<|startoftranscript|>")
+NO_SPEECH = VOCABULARY.index("<|nospeech|>")
+FIRST_STAMP = VOCABULARY.index("<|0.00|>")
 
 
-def make(directory: Path) -> Path:
+def make(directory: Path, *, layers: int = 1, heads: int = 1, quantization: str | None = None) -> Path:
     """Write a multilingual checkpoint and return its directory.
 
     It has the files that ``ct2-transformers-converter`` writes, and ``tokenizer.json``.
+
+    ``layers``, ``heads``: of the encoder and of the decoder.
+    ``quantization``: the number format of the weights, such as ``int8``.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    pieces = sorted(pre_tokenizers.ByteLevel.alphabet())
-    special = ["", "<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in LANGUAGES)]
-    special += ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>"]
-    special += ["<|notimestamps|>", *(f"<|{index * 0.02:.2f}|>" for index in range(1501))]
-    vocabulary = pieces + special
-    _weights(vocabulary).save(str(directory))
-    _tokenizer(directory / "tokenizer.json", pieces, special)
+    spec = _weights(VOCABULARY, layers, heads)
+    spec.optimize(quantization=quantization)
+    spec.save(str(directory))
+    _tokenizer(directory / "tokenizer.json", PIECES, SPECIAL)
     return directory
 
 
-def _weights(vocabulary: list[str]) -> WhisperSpec:
+def _weights(vocabulary: list[str], layers: int, heads: int) -> WhisperSpec:
     generator = np.random.default_rng(5)
-    spec = WhisperSpec(LAYERS, HEADS, LAYERS, HEADS)
+    spec = WhisperSpec(layers, heads, layers, heads)
+    width = HEAD * heads
 
     def random(*shape: int) -> np.ndarray:
         return (0.1 * generator.standard_normal(shape)).astype(np.float32)
@@ -45,43 +58,42 @@ def _weights(vocabulary: list[str]) -> WhisperSpec:
         layer.bias = random(outputs)
 
     def norm(layer: LayerSpec) -> None:
-        layer.gamma = np.ones(WIDTH, np.float32)
-        layer.beta = np.zeros(WIDTH, np.float32)
+        layer.gamma = 1 + random(width)
+        layer.beta = random(width)
 
     def feed_forward(layer: LayerSpec) -> None:
         norm(layer.layer_norm)
-        linear(layer.linear_0, 4 * WIDTH, WIDTH)
-        linear(layer.linear_1, WIDTH, 4 * WIDTH)
+        linear(layer.linear_0, 4 * width, width)
+        linear(layer.linear_1, width, 4 * width)
 
     encoder = spec.encoder
     decoder = spec.decoder
-    encoder.conv1.weight = random(WIDTH, MELS, 3)
-    encoder.conv1.bias = random(WIDTH)
-    encoder.conv2.weight = random(WIDTH, WIDTH, 3)
-    encoder.conv2.bias = random(WIDTH)
-    encoder.position_encodings.encodings = random(1500, WIDTH)
-    decoder.position_encodings.encodings = random(448, WIDTH)
-    decoder.embeddings.weight = random(len(vocabulary), WIDTH)
+    encoder.conv1.weight = random(width, MELS, 3)
+    encoder.conv1.bias = random(width)
+    encoder.conv2.weight = random(width, width, 3)
+    encoder.conv2.bias = random(width)
+    encoder.position_encodings.encodings = random(1500, width)
+    decoder.position_encodings.encodings = random(448, width)
+    decoder.embeddings.weight = random(len(vocabulary), width)
     decoder.projection.weight = decoder.embeddings.weight
     decoder.scale_embeddings = False
     norm(encoder.layer_norm)
     norm(decoder.layer_norm)
     for layer in [*encoder.layer, *decoder.layer]:
         norm(layer.self_attention.layer_norm)
-        linear(layer.self_attention.linear[0], 3 * WIDTH, WIDTH)
-        linear(layer.self_attention.linear[1], WIDTH, WIDTH)
+        linear(layer.self_attention.linear[0], 3 * width, width)
+        linear(layer.self_attention.linear[1], width, width)
         feed_forward(layer.ffn)
     for layer in decoder.layer:
         norm(layer.attention.layer_norm)
-        linear(layer.attention.linear[0], WIDTH, WIDTH)
-        linear(layer.attention.linear[1], 2 * WIDTH, WIDTH)
-        linear(layer.attention.linear[2], WIDTH, WIDTH)
+        linear(layer.attention.linear[0], width, width)
+        linear(layer.attention.linear[1], 2 * width, width)
+        linear(layer.attention.linear[2], width, width)
     spec.register_vocabulary(vocabulary)
     spec.config.suppress_ids = spec.config.suppress_ids_begin = []
     spec.config.lang_ids = [vocabulary.index(f"<|{code}|>") for code in LANGUAGES]
-    spec.config.alignment_heads = [[0, 0]]
+    spec.config.alignment_heads = sorted({(0, heads - 1), (layers - 1, 0)})
     spec.validate()
-    spec.optimize(quantization=None)
     return spec
 
 

@@ -1,0 +1,202 @@
+/* What Whisper's encoder and decoder have in common: linear layers with int8 weights, and functions on float32.
+ *
+ * The inputs of a linear layer become int8 too, with one scale per row (as in CTranslate2). All sums are int32, and
+ * everything else is computed in float32.
+ */
+
+#ifndef VOICE_KERNELS_H
+#define VOICE_KERNELS_H
+
+#include <immintrin.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LANES = 16, HEAD = 64, MOST_ROWS = 8 };
+
+/* A linear layer. ``weights``: uint8 (outputs / 16, inputs / 4, 16, 4), each weight plus 128. ``bias`` may be NULL.
+ * ``outputs`` is a multiple of 32, ``inputs`` of 16. */
+typedef struct {
+    const uint8_t *weights;
+    const float *scales, *bias;
+    int64_t outputs, inputs;
+} Linear;
+
+typedef struct {
+    const float *gain, *shift;
+} Norm;
+
+/* Rows of int8 numbers. ``offset``: 128 times the sum of each row, because 128 was added to the weights. */
+typedef struct {
+    int8_t *numbers;
+    float *scales;
+    int32_t *offsets;
+} Quantised;
+
+static inline __m512 exp16(__m512 x)
+{
+    const __m512 clamped = _mm512_max_ps(x, _mm512_set1_ps(-87.0f));
+    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(clamped, _mm512_set1_ps(1.44269504f)), 0);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), clamped);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
+    __m512 p = _mm512_set1_ps(1.0f / 720);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, n);
+}
+
+/* The error function, by formula 7.1.26 of Abramowitz and Stegun; its error is below 2e-7. */
+static inline __m512 erf16(__m512 x)
+{
+    const __m512 a = _mm512_abs_ps(x), one = _mm512_set1_ps(1.0f);
+    const __m512 t = _mm512_div_ps(one, _mm512_fmadd_ps(a, _mm512_set1_ps(0.3275911f), one));
+    __m512 p = _mm512_set1_ps(1.061405429f);
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(-1.453152027f));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(1.421413741f));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(-0.284496736f));
+    p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.254829592f));
+    const __m512 tail = _mm512_mul_ps(_mm512_mul_ps(p, t), exp16(_mm512_sub_ps(_mm512_setzero_ps(), _mm512_mul_ps(a, a))));
+    const __m512i sign = _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32((int)0x80000000));
+    return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(_mm512_sub_ps(one, tail)), sign));
+}
+
+static inline void gelu(float *x, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += LANES) {
+        const __m512 v = _mm512_loadu_ps(x + i);
+        const __m512 e = erf16(_mm512_mul_ps(v, _mm512_set1_ps(0.70710678f)));
+        _mm512_storeu_ps(x + i, _mm512_mul_ps(_mm512_mul_ps(v, _mm512_set1_ps(0.5f)), _mm512_add_ps(e, _mm512_set1_ps(1.0f))));
+    }
+}
+
+static inline void normalise(const Norm *norm, const float *x, int64_t rows, int64_t width, float *out)
+{
+    for (int64_t row = 0; row < rows; row++, x += width, out += width) {
+        __m512 total = _mm512_setzero_ps(), squares = _mm512_setzero_ps();
+        for (int64_t i = 0; i < width; i += LANES)
+            total = _mm512_add_ps(total, _mm512_loadu_ps(x + i));
+        const __m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(total) / width);
+        for (int64_t i = 0; i < width; i += LANES) {
+            const __m512 d = _mm512_sub_ps(_mm512_loadu_ps(x + i), mean);
+            squares = _mm512_fmadd_ps(d, d, squares);
+        }
+        const __m512 scale = _mm512_set1_ps(1.0f / sqrtf(_mm512_reduce_add_ps(squares) / width + 1e-5f));
+        for (int64_t i = 0; i < width; i += LANES) {
+            const __m512 d = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(x + i), mean), scale);
+            _mm512_storeu_ps(out + i, _mm512_fmadd_ps(d, _mm512_loadu_ps(norm->gain + i), _mm512_loadu_ps(norm->shift + i)));
+        }
+    }
+}
+
+static inline void quantise(const float *x, int64_t rows, int64_t width, Quantised q)
+{
+    for (int64_t row = 0; row < rows; row++) {
+        const float *from = x + row * width;
+        int8_t *to = q.numbers + row * width;
+        __m512 most = _mm512_set1_ps(1e-8f);
+        for (int64_t i = 0; i < width; i += LANES)
+            most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(from + i)));
+        const float largest = _mm512_reduce_max_ps(most);
+        const __m512 scale = _mm512_set1_ps(127.0f / largest);
+        __m512i sum = _mm512_setzero_si512();
+        for (int64_t i = 0; i < width; i += LANES) {
+            const __m512i n = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(from + i), scale));
+            sum = _mm512_add_epi32(sum, n);
+            _mm_storeu_si128((__m128i *)(to + i), _mm512_cvtepi32_epi8(n));
+        }
+        q.scales[row] = largest / 127.0f;
+        q.offsets[row] = 128 * _mm512_reduce_add_epi32(sum);
+    }
+}
+
+/* Multiply ``rows`` rows (at most ``MOST_ROWS``, known when compiled) by the weights of 32 outputs from ``n`` on. */
+static inline __attribute__((always_inline)) void multiply(
+    const Linear *l, int64_t n, Quantised q, const int rows, float *out, int64_t stride, int adds)
+{
+    __m512i sums[MOST_ROWS][2];
+    for (int r = 0; r < rows; r++)
+        sums[r][0] = sums[r][1] = _mm512_setzero_si512();
+    const uint8_t *first = l->weights + n * l->inputs, *second = first + LANES * l->inputs;
+    for (int64_t k = 0; k < l->inputs; k += 4) {
+        const __m512i a = _mm512_loadu_si512(first + k * LANES), b = _mm512_loadu_si512(second + k * LANES);
+        for (int r = 0; r < rows; r++) {
+            int32_t four;
+            memcpy(&four, q.numbers + r * l->inputs + k, 4);
+            const __m512i x = _mm512_set1_epi32(four);
+            sums[r][0] = _mm512_dpbusd_epi32(sums[r][0], a, x);
+            sums[r][1] = _mm512_dpbusd_epi32(sums[r][1], b, x);
+        }
+    }
+    for (int half = 0; half < 2; half++) {
+        const int64_t at = n + half * LANES;
+        const __m512 scales = _mm512_loadu_ps(l->scales + at);
+        const __m512 bias = l->bias ? _mm512_loadu_ps(l->bias + at) : _mm512_setzero_ps();
+        for (int r = 0; r < rows; r++) {
+            const __m512 sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[r][half], _mm512_set1_epi32(q.offsets[r])));
+            __m512 y = _mm512_fmadd_ps(_mm512_mul_ps(sum, scales), _mm512_set1_ps(q.scales[r]), bias);
+            float *to = out + r * stride + at;
+            if (adds)
+                y = _mm512_add_ps(y, _mm512_loadu_ps(to));
+            _mm512_storeu_ps(to, y);
+        }
+    }
+}
+
+/* Compute the layer for quantised rows. ``stride``: floats between two rows of ``out``. ``adds``: whether to add the
+ * result to what is in ``out``. */
+static inline void linear(const Linear *l, Quantised q, int64_t rows, float *out, int64_t stride, int adds)
+{
+    for (int64_t n = 0; n < l->outputs; n += 2 * LANES)
+        for (int64_t r = 0; r < rows; r += MOST_ROWS) {
+            const Quantised part = {q.numbers + r * l->inputs, q.scales + r, q.offsets + r};
+            float *to = out + r * stride;
+#define CASE(count) case count: multiply(l, n, part, count, to, stride, adds); break;
+            switch (rows - r < MOST_ROWS ? rows - r : MOST_ROWS) {
+                CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+            }
+#undef CASE
+        }
+}
+
+/* Turn scores into probabilities, in place. Clear the scores after them, up to a multiple of 16. */
+static inline void softmax(float *scores, int64_t count)
+{
+    const int64_t padded = (count + LANES - 1) / LANES * LANES;
+    for (int64_t i = count; i < padded; i++)
+        scores[i] = -INFINITY;
+    __m512 most = _mm512_set1_ps(-INFINITY), total = _mm512_setzero_ps();
+    for (int64_t i = 0; i < padded; i += LANES)
+        most = _mm512_max_ps(most, _mm512_loadu_ps(scores + i));
+    most = _mm512_set1_ps(_mm512_reduce_max_ps(most));
+    for (int64_t i = 0; i < padded; i += LANES) {
+        const __m512 e = exp16(_mm512_sub_ps(_mm512_loadu_ps(scores + i), most));
+        _mm512_storeu_ps(scores + i, e);
+        total = _mm512_add_ps(total, e);
+    }
+    const __m512 scale = _mm512_set1_ps(1.0f / _mm512_reduce_add_ps(total));
+    for (int64_t i = 0; i < padded; i += LANES)
+        _mm512_storeu_ps(scores + i, _mm512_mul_ps(_mm512_loadu_ps(scores + i), scale));
+}
+
+static inline void *room(char **at, int64_t bytes)
+{
+    void *here = *at;
+    *at += (bytes + 63) / 64 * 64;
+    return here;
+}
+
+static inline Quantised quantised_room(char **at, int64_t rows, int64_t width)
+{
+    Quantised q;
+    q.numbers = room(at, rows * width);
+    q.scales = room(at, rows * sizeof(float));
+    q.offsets = room(at, rows * sizeof(int32_t));
+    return q;
+}
+
+#endif

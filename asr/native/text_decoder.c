@@ -1,0 +1,491 @@
+/* One step of Whisper's text decoder, on a CPU with AVX-512 VNNI.
+ *
+ * CTranslate2 rearranges the decoder's int8 weights for each multiplication, and reads the encoder's output as float32.
+ * For a few hypotheses at a time, that takes most of the time. Here, the weights are arranged once, the keys and values
+ * of the encoder's output are float16, and each unit (speech segment) keeps its own length, so nothing is padded,
+ * copied or reordered between steps.
+ *
+ * Memory: the caller owns all arrays. ``asr/native/text_decoder.py`` describes them, and checks their sizes. The
+ * functions keep no state, so several threads may call them with the same model. They return 0, or -1 if there is not
+ * enough memory.
+ */
+
+#include "kernels.h"
+
+enum { BLOCK = 64, MOST_QUERIES = 5 };
+
+typedef struct {
+    Norm self_norm, cross_norm, feed_norm;
+    Linear qkv, self_out, query, key_value, cross_out, feed_in, feed_out;
+} Layer;
+
+/* ``width``: size of a hidden state, ``heads`` * 64. ``inner``: size of the feed-forward layer. ``head``: the output
+ * layer, whose weights are also the tokens' embeddings. ``positions``: float32 (positions, width). ``aligned``: pairs of
+ * a layer and a head, whose attention tells when a token was spoken. */
+typedef struct {
+    int64_t layers, heads, width, inner, vocabulary, aligned;
+    const Layer *layer;
+    Norm norm;
+    Linear head;
+    const float *positions;
+    const int32_t *aligned_heads;
+} Model;
+
+/* A unit. ``cache``: float32 (layers, 2, columns, width), the keys and values of its tokens. ``keys``: float16 (layers,
+ * heads, blocks, 64, 64), that is, 64 numbers for each of 64 frames. ``values``: float16 (layers, heads, frames, 64). */
+typedef struct {
+    float *cache;
+    int64_t columns;
+    const uint16_t *keys, *values;
+    int64_t frames;
+} Unit;
+
+/* Which tokens may come next. ``bias``: float32 (words), what to add to the words' logits. ``words``, ``end``: whether
+ * words and the end of the text are allowed. ``from``, ``to``: the allowed timestamps, ``to`` excluded. */
+typedef struct {
+    const float *bias;
+    int64_t words, end, from, to;
+} Allowed;
+
+/* A token to decode. ``history``: the columns of the unit's cache with the tokens before it, and at last its own.
+ * ``allowed``: NULL if the next token is not wanted. ``special``: NULL, or float32 (vocabulary - words), where to write
+ * the log probabilities of all tokens that are not words. */
+typedef struct {
+    const Unit *unit;
+    const int32_t *history;
+    int64_t length, token, position;
+    const Allowed *allowed;
+    float *special;
+} Row;
+
+static int64_t blocks_of(int64_t frames) { return (frames + BLOCK - 1) / BLOCK; }
+
+/* Attention of a token to the tokens before it and to itself. ``scores``: room for heads * ``most`` floats. */
+static void attend_to_tokens(
+    const Model *m, const Row *row, int64_t layer, const float *query, float *out, float *scores, int64_t most)
+{
+    const float *keys = row->unit->cache + 2 * layer * row->unit->columns * m->width;
+    const float *values = keys + row->unit->columns * m->width;
+    for (int64_t j = 0; j < row->length; j++) {
+        const float *key = keys + row->history[j] * m->width;
+        for (int64_t h = 0; h < m->heads; h++) {
+            __m512 sum = _mm512_setzero_ps();
+            for (int64_t i = h * HEAD; i < (h + 1) * HEAD; i += LANES)
+                sum = _mm512_fmadd_ps(_mm512_loadu_ps(query + i), _mm512_loadu_ps(key + i), sum);
+            scores[h * most + j] = _mm512_reduce_add_ps(sum);
+        }
+    }
+    for (int64_t h = 0; h < m->heads; h++) {
+        softmax(scores + h * most, row->length);
+        __m512 sums[HEAD / LANES];
+        for (int i = 0; i < HEAD / LANES; i++)
+            sums[i] = _mm512_setzero_ps();
+        for (int64_t j = 0; j < row->length; j++) {
+            const float *value = values + row->history[j] * m->width + h * HEAD;
+            const __m512 p = _mm512_set1_ps(scores[h * most + j]);
+            for (int i = 0; i < HEAD / LANES; i++)
+                sums[i] = _mm512_fmadd_ps(p, _mm512_loadu_ps(value + i * LANES), sums[i]);
+        }
+        for (int i = 0; i < HEAD / LANES; i++)
+            _mm512_storeu_ps(out + h * HEAD + i * LANES, sums[i]);
+    }
+}
+
+static __m512 halves(const uint16_t *from) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from)); }
+
+/* Attention of ``count`` tokens (at most ``MOST_QUERIES``, known when compiled) of a unit to its frames, in one head.
+ * ``width``: floats between two tokens. ``scores``: room for count * ``most`` floats; holds the probabilities afterwards. */
+static inline __attribute__((always_inline)) void attend_to_frames(
+    const uint16_t *keys, const uint16_t *values, int64_t frames, const int count, const float *queries, float *out,
+    int64_t width, float *scores, int64_t most)
+{
+    enum { PARTS = BLOCK / LANES };
+    for (int64_t block = 0; block < blocks_of(frames); block++) {
+        const uint16_t *key = keys + block * HEAD * BLOCK;
+        __m512 sums[MOST_QUERIES][PARTS];
+        for (int r = 0; r < count; r++)
+            for (int i = 0; i < PARTS; i++)
+                sums[r][i] = _mm512_setzero_ps();
+        for (int d = 0; d < HEAD; d++, key += BLOCK) {
+            __m512 k[PARTS];
+            for (int i = 0; i < PARTS; i++)
+                k[i] = halves(key + i * LANES);
+            for (int r = 0; r < count; r++) {
+                const __m512 q = _mm512_set1_ps(queries[r * width + d]);
+                for (int i = 0; i < PARTS; i++)
+                    sums[r][i] = _mm512_fmadd_ps(q, k[i], sums[r][i]);
+            }
+        }
+        for (int r = 0; r < count; r++)
+            for (int i = 0; i < PARTS; i++)
+                _mm512_storeu_ps(scores + r * most + block * BLOCK + i * LANES, sums[r][i]);
+    }
+    for (int r = 0; r < count; r++)
+        softmax(scores + r * most, frames);
+    __m512 sums[MOST_QUERIES][PARTS];
+    for (int r = 0; r < count; r++)
+        for (int i = 0; i < PARTS; i++)
+            sums[r][i] = _mm512_setzero_ps();
+    for (int64_t f = 0; f < frames; f++) {
+        __m512 v[PARTS];
+        for (int i = 0; i < PARTS; i++)
+            v[i] = halves(values + f * HEAD + i * LANES);
+        for (int r = 0; r < count; r++) {
+            const __m512 p = _mm512_set1_ps(scores[r * most + f]);
+            for (int i = 0; i < PARTS; i++)
+                sums[r][i] = _mm512_fmadd_ps(p, v[i], sums[r][i]);
+        }
+    }
+    for (int r = 0; r < count; r++)
+        for (int i = 0; i < PARTS; i++)
+            _mm512_storeu_ps(out + r * width + i * LANES, sums[r][i]);
+}
+
+/* The same for all heads and any number of tokens. ``alignment``: NULL, or float32 (aligned, rows, frames), of which the
+ * layer's heads are filled in. */
+static void attend_to_unit(
+    const Model *m, const Unit *unit, int64_t layer, int64_t rows, const float *queries, float *out, float *scores,
+    int64_t most, float *alignment)
+{
+    for (int64_t h = 0; h < m->heads; h++) {
+        const int64_t head = layer * m->heads + h;
+        const uint16_t *keys = unit->keys + head * blocks_of(unit->frames) * HEAD * BLOCK;
+        const uint16_t *values = unit->values + head * unit->frames * HEAD;
+        for (int64_t r = 0; r < rows; r += MOST_QUERIES) {
+            const int64_t count = rows - r < MOST_QUERIES ? rows - r : MOST_QUERIES;
+            const float *from = queries + r * m->width + h * HEAD;
+            float *to = out + r * m->width + h * HEAD;
+#define CASE(n) case n: attend_to_frames(keys, values, unit->frames, n, from, to, m->width, scores, most); break;
+            switch (count) {
+                CASE(1) CASE(2) CASE(3) CASE(4) CASE(5)
+            }
+#undef CASE
+            for (int64_t a = 0; alignment && a < m->aligned; a++)
+                if (m->aligned_heads[2 * a] == layer && m->aligned_heads[2 * a + 1] == h)
+                    for (int64_t i = 0; i < count; i++)
+                        memcpy(alignment + (a * rows + r + i) * unit->frames, scores + i * most, unit->frames * sizeof(float));
+        }
+    }
+}
+
+/* Compute a unit's keys and values for the attention to its frames. ``encoded``: float32 (frames, width). */
+int text_decoder_listen(const Model *m, const float *encoded, int64_t frames, uint16_t *keys, uint16_t *values)
+{
+    const int64_t bytes = frames * (m->width * 9 + 8) + 1024;
+    char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
+    if (!memory)
+        return -1;
+    Quantised q = quantised_room(&at, frames, m->width);
+    float *both = room(&at, frames * 2 * m->width * sizeof(float));
+    quantise(encoded, frames, m->width, q);
+    for (int64_t layer = 0; layer < m->layers; layer++) {
+        linear(&m->layer[layer].key_value, q, frames, both, 2 * m->width, 0);
+        for (int64_t h = 0; h < m->heads; h++) {
+            uint16_t *k = keys + (layer * m->heads + h) * blocks_of(frames) * HEAD * BLOCK;
+            uint16_t *v = values + (layer * m->heads + h) * frames * HEAD;
+            for (int64_t f = 0; f < frames; f++) {
+                const float *from = both + f * 2 * m->width + h * HEAD;
+                uint16_t halved[HEAD];
+                for (int i = 0; i < HEAD; i += LANES) {
+                    _mm256_storeu_si256((__m256i *)(halved + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + i), 0));
+                    _mm256_storeu_si256((__m256i *)(v + f * HEAD + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + m->width + i), 0));
+                }
+                uint16_t *column = k + f / BLOCK * HEAD * BLOCK + f % BLOCK;
+                for (int d = 0; d < HEAD; d++)
+                    column[d * BLOCK] = halved[d];
+            }
+        }
+    }
+    free(memory);
+    return 0;
+}
+
+static void embed(const Model *m, const Row *row, float *out)
+{
+    const Linear *l = &m->head;
+    const uint8_t *weights = l->weights + row->token / LANES * LANES * l->inputs + row->token % LANES * 4;
+    for (int64_t i = 0; i < m->width; i++) {
+        const int weight = weights[i / 4 * 4 * LANES + i % 4] - 128;
+        out[i] = weight * l->scales[row->token] + m->positions[row->position * m->width + i];
+    }
+}
+
+/* Decode one token of each row. Rows of the same unit are neighbours, and a row may follow an earlier one.
+ * ``hidden``: float32 (rows, width), the result. ``alignment``: NULL, or, if all rows belong to one unit, float32
+ * (aligned, rows, frames), the attention of the aligned heads. */
+static int step(const Model *m, int64_t rows, const Row *row, float *hidden, float *alignment)
+{
+    const int64_t width = m->width;
+    int64_t longest = 0, most_frames = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        longest = row[r].length > longest ? row[r].length : longest;
+        most_frames = row[r].unit->frames > most_frames ? row[r].unit->frames : most_frames;
+    }
+    const int64_t most = (longest + LANES) / LANES * LANES, most_scores = blocks_of(most_frames) * BLOCK;
+    const int64_t scores_needed = most * m->heads > most_scores * MOST_QUERIES ? most * m->heads : most_scores * MOST_QUERIES;
+    const int64_t bytes = rows * (width * 25 + m->inner * 5 + 16) + scores_needed * 4 + 4096;
+    char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
+    if (!memory)
+        return -1;
+    float *x = room(&at, rows * width * 4), *y = room(&at, rows * width * 4), *z = room(&at, rows * 3 * width * 4);
+    float *inner = room(&at, rows * m->inner * 4), *scores = room(&at, scores_needed * 4);
+    Quantised q = quantised_room(&at, rows, m->inner);
+
+    for (int64_t r = 0; r < rows; r++)
+        embed(m, row + r, x + r * width);
+    for (int64_t i = 0; i < m->layers; i++) {
+        const Layer *l = m->layer + i;
+        normalise(&l->self_norm, x, rows, width, y);
+        quantise(y, rows, width, q);
+        linear(&l->qkv, q, rows, z, 3 * width, 0);
+        for (int64_t r = 0; r < rows; r++) {
+            const Unit *unit = row[r].unit;
+            float *key = unit->cache + (2 * i * unit->columns + row[r].history[row[r].length - 1]) * width;
+            memcpy(key, z + (3 * r + 1) * width, width * sizeof(float));
+            memcpy(key + unit->columns * width, z + (3 * r + 2) * width, width * sizeof(float));
+        }
+        for (int64_t r = 0; r < rows; r++)
+            attend_to_tokens(m, row + r, i, z + 3 * r * width, y + r * width, scores, most);
+        quantise(y, rows, width, q);
+        linear(&l->self_out, q, rows, x, width, 1);
+
+        normalise(&l->cross_norm, x, rows, width, y);
+        quantise(y, rows, width, q);
+        linear(&l->query, q, rows, z, width, 0);
+        for (int64_t r = 0, next; r < rows; r = next) {
+            for (next = r + 1; next < rows && row[next].unit == row[r].unit; next++)
+                ;
+            attend_to_unit(m, row[r].unit, i, next - r, z + r * width, y + r * width, scores, most_scores, alignment);
+        }
+        quantise(y, rows, width, q);
+        linear(&l->cross_out, q, rows, x, width, 1);
+
+        normalise(&l->feed_norm, x, rows, width, y);
+        quantise(y, rows, width, q);
+        linear(&l->feed_in, q, rows, inner, m->inner, 0);
+        gelu(inner, rows * m->inner);
+        quantise(inner, rows, m->inner, q);
+        linear(&l->feed_out, q, rows, x, width, 1);
+    }
+    normalise(&m->norm, x, rows, width, hidden);
+    free(memory);
+    return 0;
+}
+
+static __m512 part_of(const float *logits, int64_t i, int64_t count, __mmask16 *inside)
+{
+    *inside = count - i < LANES ? (1u << (count - i)) - 1 : 0xFFFF;
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(-INFINITY), *inside, logits + i);
+}
+
+/* The logarithm of the sum of the exponentials of the logits. ``most``: receives the largest logit. */
+static float log_sum_exp(const float *logits, int64_t count, float *most)
+{
+    __mmask16 inside;
+    __m512 largest = _mm512_set1_ps(-INFINITY), sum = _mm512_setzero_ps();
+    for (int64_t i = 0; i < count; i += LANES)
+        largest = _mm512_max_ps(largest, part_of(logits, i, count, &inside));
+    *most = _mm512_reduce_max_ps(largest);
+    if (count <= 0 || *most == -INFINITY)
+        return -INFINITY;
+    for (int64_t i = 0; i < count; i += LANES) {
+        const __m512 part = part_of(logits, i, count, &inside);
+        sum = _mm512_mask_add_ps(sum, inside, sum, exp16(_mm512_sub_ps(part, _mm512_set1_ps(*most))));
+    }
+    return *most + logf(_mm512_reduce_add_ps(sum));
+}
+
+static float add_logs(float a, float b)
+{
+    const float larger = a > b ? a : b, smaller = a > b ? b : a;
+    return smaller == -INFINITY ? larger : larger + log1pf(expf(smaller - larger));
+}
+
+/* The best continuations of one row, in descending order. */
+typedef struct {
+    int64_t room, count;
+    float *scores;
+    int32_t *ids;
+} Best;
+
+static void offer(Best *best, float score, int64_t id)
+{
+    if (score == -INFINITY || (best->count == best->room && score <= best->scores[best->room - 1]))
+        return;
+    int64_t place = best->count < best->room ? best->count++ : best->room - 1;
+    for (; place && best->scores[place - 1] < score; place--) {
+        best->scores[place] = best->scores[place - 1];
+        best->ids[place] = best->ids[place - 1];
+    }
+    best->scores[place] = score;
+    best->ids[place] = (int32_t)id;
+}
+
+static void offer_all(Best *best, const float *logits, int64_t count, int64_t first_id)
+{
+    for (int64_t i = 0; i < count; i += LANES) {
+        __mmask16 inside;
+        const float least = best->count == best->room ? best->scores[best->room - 1] : -INFINITY;
+        __mmask16 larger = _mm512_cmp_ps_mask(part_of(logits, i, count, &inside), _mm512_set1_ps(least), _CMP_GT_OQ);
+        for (; larger; larger &= larger - 1) {
+            const int64_t at = i + __builtin_ctz(larger);
+            offer(best, logits[at], first_id + at);
+        }
+    }
+}
+
+/* Find the best continuations among the allowed tokens, and replace their logits by log probabilities among the allowed
+ * tokens. If all timestamps together are likelier than every word, the next token is a timestamp. ``words``: number of
+ * words, whose ids come first; then comes the end of the text. ``stamps``: the id of the first timestamp. */
+static void choose(const Allowed *allowed, float *logits, int64_t words, int64_t stamps, Best *best)
+{
+    float most_word = -INFINITY, most_stamp, of_words = -INFINITY, end = allowed->end ? logits[words] : -INFINITY;
+    const float of_stamps = log_sum_exp(logits + stamps + allowed->from, allowed->to - allowed->from, &most_stamp);
+    if (allowed->words)
+        of_words = log_sum_exp(logits, words, &most_word);
+    const int is_stamp = of_stamps > (most_word > end ? most_word : end);
+    if (is_stamp)
+        of_words = end = -INFINITY;
+    const float all = add_logs(add_logs(of_words, end), of_stamps);
+    if (allowed->words && !is_stamp)
+        offer_all(best, logits, words, 0);
+    offer(best, end, words);
+    offer_all(best, logits + stamps + allowed->from, allowed->to - allowed->from, stamps + allowed->from);
+    for (int64_t i = 0; i < best->count; i++)
+        best->scores[i] -= all;
+    for (int64_t i = best->count; i < best->room; i++) {
+        best->scores[i] = -INFINITY;
+        best->ids[i] = -1;
+    }
+}
+
+/* Compute the logits of the next token for some hidden states, float32 (rows, head.outputs). ``which``: the rows. */
+static int logits_of(const Model *m, const float *hidden, int64_t rows, const int64_t *which, float *logits)
+{
+    char *memory = aligned_alloc(64, (rows * (m->width * 5 + 8) + 1023) / 64 * 64), *at = memory;
+    if (!memory)
+        return -1;
+    float *chosen = room(&at, rows * m->width * sizeof(float));
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(chosen + r * m->width, hidden + which[r] * m->width, m->width * sizeof(float));
+    Quantised q = quantised_room(&at, rows, m->width);
+    quantise(chosen, rows, m->width, q);
+    linear(&m->head, q, rows, logits, m->head.outputs, 0);
+    free(memory);
+    return 0;
+}
+
+/* Decode one token of each row, and find the best continuations of each row with ``allowed``. Rows of the same unit are
+ * neighbours, and a row may follow an earlier one. ``words``, ``stamps``: see ``choose``. ``ids``, ``scores``: the result
+ * (rows with ``allowed``, k), in descending order; -1 and minus infinity where fewer tokens are allowed. */
+int text_decoder_next(
+    const Model *m, int64_t rows, const Row *row, int64_t words, int64_t stamps, int64_t k, int32_t *ids, float *scores)
+{
+    int64_t wanted = 0;
+    int64_t *which = malloc(rows * sizeof(int64_t));
+    float *hidden = malloc(rows * m->width * sizeof(float)), *logits = NULL;
+    int failed = !which || !hidden;
+    for (int64_t r = 0; !failed && r < rows; r++)
+        if (row[r].allowed)
+            which[wanted++] = r;
+    if (!failed) {
+        logits = malloc(wanted * m->head.outputs * sizeof(float));
+        failed = !logits || step(m, rows, row, hidden, NULL) || logits_of(m, hidden, wanted, which, logits);
+    }
+    for (int64_t w = 0; !failed && w < wanted; w++) {
+        const Row *one = row + which[w];
+        float *of_row = logits + w * m->head.outputs;
+        if (one->special) {
+            float most;
+            const float all = log_sum_exp(of_row, m->vocabulary, &most);
+            for (int64_t i = words; i < m->vocabulary; i++)
+                one->special[i - words] = of_row[i] - all;
+        }
+        for (int64_t i = 0; i < words; i++)
+            of_row[i] += one->allowed->bias[i];
+        Best best = {k, 0, scores + w * k, ids + w * k};
+        choose(one->allowed, of_row, words, stamps, &best);
+    }
+    free(which);
+    free(hidden);
+    free(logits);
+    return failed ? -1 : 0;
+}
+
+/* Decode a known text of a unit, after ``start`` tokens of a prompt. ``tokens``: (count), prompt and text.
+ * ``attention``: float32 (aligned, count, frames), the result, with the attention of the aligned heads. ``scores``:
+ * (count - start), the log probability of each token of the text among all words. */
+int text_decoder_listen_again(
+    const Model *m, const Unit *unit, int64_t count, const int32_t *tokens, int64_t start, int64_t words,
+    float *attention, float *scores)
+{
+    enum { TOGETHER = 16 };
+    Row *row = calloc(count, sizeof(Row));
+    int32_t *columns = malloc(count * sizeof(int32_t));
+    float *hidden = malloc(count * m->width * sizeof(float));
+    float *logits = malloc(TOGETHER * m->head.outputs * sizeof(float));
+    int failed = !row || !columns || !hidden || !logits;
+    for (int64_t i = 0; !failed && i < count; i++) {
+        columns[i] = (int32_t)i;
+        row[i] = (Row){unit, columns, i + 1, tokens[i], i, NULL, NULL};
+    }
+    failed = failed || step(m, count, row, hidden, attention);
+    for (int64_t first = start; !failed && first < count; first += TOGETHER) {
+        int64_t which[TOGETHER], some = count - first < TOGETHER ? count - first : TOGETHER;
+        for (int64_t i = 0; i < some; i++)
+            which[i] = first + i - 1; /* the token before says how likely this one is */
+        failed = logits_of(m, hidden, some, which, logits);
+        for (int64_t i = 0; !failed && i < some; i++) {
+            float most, *of_row = logits + i * m->head.outputs;
+            scores[first - start + i] = of_row[tokens[first + i]] - log_sum_exp(of_row, words, &most);
+        }
+    }
+    free(row);
+    free(columns);
+    free(hidden);
+    free(logits);
+    return failed ? -1 : 0;
+}
+
+/* Dynamic time warping: find the cheapest way through ``costs``, float32 (tokens, frames), from the first token and frame
+ * to the last ones. ``starts``: (tokens), the first frame of each token on this way. */
+int text_decoder_warp(const float *costs, int64_t tokens, int64_t frames, int32_t *starts)
+{
+    float *above = malloc((frames + 1) * sizeof(float)), *here = malloc((frames + 1) * sizeof(float));
+    uint8_t *came = malloc(tokens * frames); /* 0: from both before, 1: from the token before, 2: from the frame before */
+    const int failed = !above || !here || !came;
+    for (int64_t f = 0; !failed && f <= frames; f++)
+        above[f] = f ? INFINITY : 0.0f;
+    for (int64_t t = 0; !failed && t < tokens; t++) {
+        here[0] = INFINITY;
+        for (int64_t f = 0; f < frames; f++) {
+            const float both = above[f], token = above[f + 1], frame = here[f];
+            const uint8_t from = both < token && both < frame ? 0 : token < both && token < frame ? 1 : 2;
+            here[f + 1] = costs[t * frames + f] + (from == 0 ? both : from == 1 ? token : frame);
+            came[t * frames + f] = from;
+        }
+        float *const swap = above;
+        above = here;
+        here = swap;
+    }
+    for (int64_t t = tokens - 1, f = frames - 1; !failed && t >= 0 && f >= 0;) {
+        starts[t] = (int32_t)f;
+        const uint8_t from = t == 0 ? 2 : f == 0 ? 1 : came[t * frames + f];
+        t -= from != 2;
+        f -= from != 1;
+    }
+    free(above);
+    free(here);
+    free(came);
+    return failed ? -1 : 0;
+}
+
+/* Name the version of this file from which the library was built. ``asr/native/build.py`` defines it. */
+#ifndef SOURCE_ID
+#define SOURCE_ID ""
+#endif
+
+const char *text_decoder_source(void)
+{
+    return SOURCE_ID;
+}

@@ -1,0 +1,257 @@
+"""Whisper's text decoder on a CPU with AVX-512 VNNI, by the functions in ``text_decoder.c``.
+
+A ``TextDecoder`` decodes one token at a time for many hypotheses. The hypotheses of different units (speech segments)
+share each reading of the weights, but nothing else: units may have different lengths, and may be at different tokens.
+
+Threads: several threads may call a ``TextDecoder``. A ``Listener`` (the state of one unit) belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.native.layers import HEAD, Layers, Linear, Norm, argument
+from asr.native.weights import Weights
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+
+BLOCK = 64  # frames in a block of keys
+
+_ROW = np.dtype([(name, "i8") for name in ("unit", "history", "length", "token", "position", "allowed", "special")])
+_ALLOWED = np.dtype([(name, "i8") for name in ("bias", "words", "end", "from", "to")])
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (
+        *((name, Norm) for name in ("self_norm", "cross_norm", "feed_norm")),
+        *((name, Linear) for name in ("qkv", "self_out", "query", "key_value", "cross_out", "feed_in", "feed_out")),
+    )
+
+
+class _Model(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("layers", "heads", "width", "inner", "vocabulary", "aligned")),
+        ("layer", ctypes.POINTER(_Layer)),
+        ("norm", Norm),
+        ("head", Linear),
+        ("positions", ctypes.c_void_p),
+        ("aligned_heads", ctypes.c_void_p),
+    )
+
+
+class _Unit(ctypes.Structure):
+    _fields_ = (
+        ("cache", ctypes.c_void_p),
+        ("columns", ctypes.c_int64),
+        ("keys", ctypes.c_void_p),
+        ("values", ctypes.c_void_p),
+        ("frames", ctypes.c_int64),
+    )
+
+
+class Allowed(NamedTuple):
+    """Which tokens may come next.
+
+    ``bias``: address of float32 (words), what to add to the words' logits.
+    ``words``, ``end``: whether words, and the end of the text, are allowed.
+    ``first_stamp``, ``end_stamp``: the allowed timestamps, in steps of 20 ms; ``end_stamp`` is excluded.
+    """
+
+    bias: int
+    words: bool = True
+    end: bool = True
+    first_stamp: int = 0
+    end_stamp: int = 0
+
+
+class Row(NamedTuple):
+    """A token to decode.
+
+    ``history``: address of the numbers (int32) of the columns in the listener's cache that hold the tokens before this
+    one, and last the column for this one.
+    ``length``: number of columns in the history.
+    ``position``: place of the token in the text, prompt included.
+    ``allowed``: which tokens may come next; None if nobody wants to know the next token.
+    ``special``: where to write the log probabilities of all tokens that are not words; None for nowhere.
+    """
+
+    listener: Listener
+    history: int
+    length: int
+    token: int
+    position: int
+    allowed: Allowed | None = None
+    special: Floats | None = None
+
+
+class Candidates(NamedTuple):
+    """The likeliest next tokens of a row and their log probabilities among the allowed tokens, likeliest first.
+
+    If fewer tokens are allowed, the list ends with ids of -1 and probabilities of minus infinity.
+    """
+
+    ids: list[int]
+    scores: list[float]
+
+
+class Listener:
+    """What the decoder keeps of one unit: the keys and values of its frames and of its tokens.
+
+    ``frames``: number of frames of the encoder's output.
+    ``columns``: number of tokens for which there is room.
+    """
+
+    def __init__(self, frames: int, layers: int, width: int) -> None:
+        self.frames = frames
+        self.columns = 0
+        self.keys = np.zeros(layers * width * -(-frames // BLOCK) * BLOCK, np.uint16)
+        self.values = np.empty(layers * width * frames, np.uint16)
+        self._cache = np.empty((layers, 2, 0, width), np.float32)
+        self._unit = _Unit(None, 0, self.keys.ctypes.data, self.values.ctypes.data, frames)
+        self.address = ctypes.addressof(self._unit)
+
+    def make_room(self, columns: int) -> None:
+        """Make room for at least ``columns`` tokens. Those before stay where they are."""
+        if columns <= self.columns:
+            return
+        layers, pair, kept, width = self._cache.shape
+        larger = np.empty((layers, pair, max(columns, 2 * kept), width), np.float32)
+        larger[:, :, :kept] = self._cache
+        self._cache = larger
+        self.columns = larger.shape[2]
+        self._unit.cache = larger.ctypes.data
+        self._unit.columns = self.columns
+
+
+class TextDecoder:
+    """The text decoder of one Whisper model.
+
+    ``words``: number of tokens that are words. The next id is that of the end-of-text token, and then come other
+    special tokens and the timestamps.
+    ``first_stamp``: id of the timestamp 0.
+    ``aligned_heads``: pairs of a layer and a head, whose attention tells when a token was spoken.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        words: int,
+        first_stamp: int,
+        aligned_heads: Sequence[tuple[int, int]],
+        library: Path,
+    ) -> None:
+        self.words = words
+        self.first_stamp = first_stamp
+        self._layers = Layers(weights)
+        self._library = ctypes.CDLL(str(library))
+        embeddings = weights.variables["decoder/embeddings/weight"]
+        self.vocabulary, self.width = embeddings.shape
+        self.layers = weights.layers("decoder")
+        self.stamps = self.vocabulary - first_stamp
+        self.positions = len(weights.variables["decoder/position_encodings/encodings"])
+        self.aligned = len(aligned_heads)
+        heads = weights.count("decoder/num_heads")
+        if self.width != HEAD * heads:
+            raise ValueError(f"its attention heads do not have {HEAD} numbers")
+        if not all(0 <= layer < self.layers and 0 <= head < heads for layer, head in aligned_heads):
+            raise ValueError("its alignment heads do not exist")
+        layers = (_Layer * self.layers)(*(self._layer(f"decoder/layer_{i}") for i in range(self.layers)))
+        self._model = _Model(
+            layers=self.layers,
+            heads=heads,
+            width=self.width,
+            inner=len(weights.variables["decoder/layer_0/ffn/linear_0/bias"]),
+            vocabulary=self.vocabulary,
+            aligned=self.aligned,
+            layer=layers,
+            norm=self._layers.norm("decoder/layer_norm"),
+            head=self._layers.linear("decoder/projection"),
+            positions=self._layers.floats(weights.floats("decoder/position_encodings/encodings")),
+            aligned_heads=self._layers.pointer(np.ascontiguousarray(aligned_heads, np.int32)),
+        )
+
+    def listen(self, encoded: Floats) -> Listener:
+        """Prepare the decoder for a unit. ``encoded``: the encoder's output, float32 (frames, width)."""
+        encoded = np.ascontiguousarray(encoded, np.float32)
+        listener = Listener(len(encoded), self.layers, self.width)
+        self._call("listen", encoded, listener.frames, listener.keys, listener.values)
+        return listener
+
+    def next(self, rows: Sequence[Row], k: int) -> list[Candidates]:
+        """Decode one token of each row. Return the ``k`` best continuations of each row with ``allowed``.
+
+        The rows of a unit must be neighbours. A row may follow an earlier row of the same unit.
+        """
+        wanted = [row.allowed for row in rows if row.allowed is not None]
+        allowed = np.array(wanted, _ALLOWED)
+        at = allowed.ctypes.data
+        table = np.empty(len(rows), _ROW)
+        for number, row in enumerate(rows):
+            here = 0
+            if row.allowed is not None:
+                here = at
+                at += _ALLOWED.itemsize
+            special = 0 if row.special is None else row.special.ctypes.data
+            table[number] = (row.listener.address, row.history, row.length, row.token, row.position, here, special)
+        self._check(table["token"], int(table["position"].max()))
+        ids = np.empty((len(wanted), k), np.int32)
+        scores = np.empty((len(wanted), k), np.float32)
+        self._call("next", len(rows), table, self.words, self.first_stamp, k, ids, scores)
+        return [Candidates(*both) for both in zip(ids.tolist(), scores.tolist(), strict=True)]
+
+    def listen_again(self, listener: Listener, start: Sequence[int], text: Sequence[int]) -> tuple[Floats, Floats]:
+        """Decode a known text of a unit.
+
+        Return the attention of the aligned heads, float32 (heads, tokens, frames), and the log probability of each
+        token of the text among all words, float32 (tokens of the text).
+
+        ``start``: the tokens before the text; they count as tokens too.
+        """
+        tokens = np.array([*start, *text], np.int32)
+        self._check(tokens, len(tokens) - 1)
+        listener.make_room(len(tokens))
+        attention = np.empty((self.aligned, len(tokens), listener.frames), np.float32)
+        scores = np.empty(len(text), np.float32)
+        unit = ctypes.c_void_p(listener.address)
+        self._call("listen_again", unit, len(tokens), tokens, len(start), self.words, attention, scores)
+        return attention, scores
+
+    def first_frames(self, costs: Floats) -> list[int]:
+        """Return the first frame of each token, by dynamic time warping. ``costs``: float32 (tokens, frames)."""
+        costs = np.ascontiguousarray(costs, np.float32)
+        starts = np.empty(len(costs), np.int32)
+        if self._library.text_decoder_warp(*map(argument, (costs, *costs.shape, starts))):
+            raise MemoryError
+        return starts.tolist()
+
+    def _check(self, tokens: npt.NDArray[Any], last_position: int) -> None:
+        """Raise ``ValueError`` for tokens that would make the functions in C read outside their arrays."""
+        if tokens.min() < 0 or tokens.max() >= self.vocabulary or last_position >= self.positions:
+            raise ValueError("the model does not know these tokens, or they are too many")
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        if getattr(self._library, f"text_decoder_{name}")(ctypes.byref(self._model), *map(argument, arguments)):
+            raise MemoryError
+
+    def _layer(self, name: str) -> _Layer:
+        scale = HEAD**-0.5
+        return _Layer(
+            self_norm=self._layers.norm(f"{name}/self_attention/layer_norm"),
+            cross_norm=self._layers.norm(f"{name}/attention/layer_norm"),
+            feed_norm=self._layers.norm(f"{name}/ffn/layer_norm"),
+            qkv=self._layers.linear(f"{name}/self_attention/linear_0", scaled=self.width, scale=scale),
+            self_out=self._layers.linear(f"{name}/self_attention/linear_1"),
+            query=self._layers.linear(f"{name}/attention/linear_0", scaled=self.width, scale=scale),
+            key_value=self._layers.linear(f"{name}/attention/linear_1"),
+            cross_out=self._layers.linear(f"{name}/attention/linear_2"),
+            feed_in=self._layers.linear(f"{name}/ffn/linear_0"),
+            feed_out=self._layers.linear(f"{name}/ffn/linear_1"),
+        )

@@ -7,6 +7,15 @@ FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b24
 COPY requirements.txt /
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /requirements.txt
 
+# Compiles the native library. On Arm there is none, and CTranslate2 does the work.
+FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS native
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+COPY asr/native /native
+RUN [ "$(uname -m)" != x86_64 ] || python /native/build.py --strict
+
 FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin voice \
     && install --directory --owner=voice --group=voice --mode=0700 /state
@@ -28,6 +37,7 @@ COPY templates templates
 COPY tts tts
 COPY usage usage
 COPY voiceproject voiceproject
+COPY --from=native /native asr/native
 ARG MODELS=""
 # hadolint ignore=SC2086
 RUN [ -z "$MODELS" ] || { VOICE_STATE_DIR=/tmp/state VOICE_MODELS_DIR=/models /venv/bin/python manage.py models install $MODELS \

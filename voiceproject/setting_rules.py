@@ -156,6 +156,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_ASR_MODEL": _ANY,  # checked by the model store
     "VOICE_ASR_DEVICE": one_of(DEVICES),
     "VOICE_ASR_COMPUTE_TYPE": one_of(COMPUTE_TYPES),
+    "VOICE_ASR_NATIVE": one_of(("auto", "off")),
     "VOICE_ASR_THREADS": at_least(0),
     "VOICE_ASR_BATCH": at_least(1),
     "VOICE_ASR_BEAM": between(1, 20),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +37,18 @@ class Image:
         return [rest for word, rest in self.instructions() if word == instruction]
 
     def sources(self) -> list[str]:
-        """Return the paths that the image copies from the repository."""
-        copies = [rest.split() for rest in self.all_of("COPY") if not rest.startswith("--from")]
-        return [source for copied in copies for source in copied[:-1]]
+        """Return the paths that any stage copies from the repository."""
+        return _sources(self.instructions())
+
+    def code(self) -> list[str]:
+        """Return the paths that the image itself copies from the repository to ``/app``."""
+        return _sources(self.final_stage())
+
+    def final_stage(self) -> list[tuple[str, str]]:
+        """Return the instructions of the stage that becomes the image. The earlier stages only prepare files for it."""
+        instructions = list(self.instructions())
+        (*_, start) = (place for place, (word, _rest) in enumerate(instructions) if word == "FROM")
+        return instructions[start:]
 
     def bases(self) -> list[str]:
         return [rest.split()[0] for rest in self.all_of("FROM") if not rest.startswith("scratch")]
@@ -62,11 +72,20 @@ class Image:
 
     def copy_to(self, folder: Path) -> None:
         """Copy the contents of the image's ``/app`` to a folder."""
-        for source in self.sources():
+        for source in self.code():
             if (ROOT / source).is_dir():
-                shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
-            elif (ROOT / source) not in self.requirements():
+                shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+            else:
                 shutil.copy(ROOT / source, folder / source)
+        if ("COPY", "--from=native /native asr/native") in self.final_stage():
+            self._compile(folder / "asr" / "native")
+
+    def _compile(self, native: Path) -> None:
+        """Compile the native library as the stage ``native`` does. Without a compiler, nothing happens."""
+        (command,) = (rest for rest in self.all_of("RUN") if "/native/build.py" in rest)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        here = command.replace("/native/", f"{native}/")
+        subprocess.run(["sh", "-c", here], check=False, capture_output=True, env={"PATH": path})
 
     def install_to(self, venv: Path) -> None:
         """Create the environment ``venv`` with the image's version of Python and its packages.
@@ -78,6 +97,11 @@ class Image:
         for command in (["venv", "--python", self.python(), str(venv)], ["pip", "install", *here, *files]):
             done = subprocess.run([UV, *command, "--quiet"], check=False, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
+
+
+def _sources(instructions: Iterable[tuple[str, str]]) -> list[str]:
+    copies = [rest.split() for word, rest in instructions if word == "COPY" and not rest.startswith("--from")]
+    return [source for copied in copies for source in copied[:-1]]
 
 
 IMAGES = [Image("api"), Image("gpu")]

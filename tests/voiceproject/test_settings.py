@@ -33,6 +33,7 @@ BAD = {
     "VOICE_ASR_BUSY_BEAM": ["0", "two"],
     "VOICE_ASR_CONTEXT": ["short"],
     "VOICE_ASR_LANGUAGES": ["ms,klingon", ","],
+    "VOICE_ASR_NATIVE": ["on"],
     "VOICE_ASR_QUEUE": ["0"],
     "VOICE_TTS_CACHE_BYTES": ["-1"],
     "VOICE_ALERT_WEBHOOKS": ["hooks.example.com/x"],

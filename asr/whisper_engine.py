@@ -1,4 +1,7 @@
-"""Run Whisper in this process: load a checkpoint, compute audio features, and recognise speech in batches.
+"""Run Whisper in this process: load a checkpoint, compute audio features, and recognise speech.
+
+Small models run on the native library (``asr.native``) if this processor can run it, and units join each other at any
+time. All other models run on CTranslate2, in batches.
 
 A *unit* is one speech segment to recognise (``asr.units.SpeechUnit``). Its *context* is the length of audio in seconds
 that Whisper's encoder processes for it: the segment, padded with silence.
@@ -7,20 +10,28 @@ that Whisper's encoder processes for it: the segment, padded with silence.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from django.conf import settings
+from faster_whisper.utils import download_model
 
+from asr.batched_model import BatchedModel
 from asr.batching import Batching
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint, configured
-from asr.decoding import Decoded, Decoder
+from asr.decoding import Decoded, Recogniser
 from asr.encoding import Prepared
 from asr.log_mel import LogMel
+from asr.native.library import find
+from asr.native.model import NativeModel, Unsupported
+from asr.native.session import Session
+from asr.requests import Dialogue
 from asr.tuning import (
     Tuning,
     UnusableTable,
@@ -33,18 +44,21 @@ from asr.tuning import (
 )
 from asr.units import SAMPLE_RATE, Hypothesis, Options, SpeechUnit
 from inference import memory, runtime, thread_priority
-from inference.batcher import Batcher
+from inference.batcher import Batcher, Scheduler
+from inference.continuous import ContinuousBatcher
 from inference.engine import Engine, EngineStats
 from inference.errors import DeadlineExceeded, EngineUnavailable
 from inference.ordered import in_order
 from inference.pool import in_live_pool, in_pool
+
+logger = logging.getLogger(__name__)
 
 NAME = "asr"
 WARM_UP_LEVEL = 0.1  # level of the noise, relative to full scale
 
 
 class WhisperEngine:
-    """An ``Engine[SpeechUnit, Hypothesis]`` that runs faster-whisper and CTranslate2 in this process.
+    """An ``Engine[SpeechUnit, Hypothesis]`` that runs a Whisper model in this process.
 
     ``table``: tuning values for the model on this machine. If None, ``asr.tuning`` chooses them when the model is
     loaded.
@@ -54,8 +68,9 @@ class WhisperEngine:
         self.checkpoint = checkpoint
         self.table = table
         self._loading = asyncio.Lock()
-        self._decoder: Decoder | None = None
-        self._batcher: Batcher[Prepared, Decoded] | None = None
+        self._model: NativeModel | BatchedModel
+        self._recogniser: Recogniser | None = None
+        self._batcher: Scheduler[Prepared, Decoded] | None = None
         self._cores = 0  # number of CPU cores that the workers use
         self._last_used = time.monotonic()
         self._idle_check: asyncio.TimerHandle | None = None
@@ -125,8 +140,8 @@ class WhisperEngine:
 
     @property
     def compute_type(self) -> str:
-        """The number format in which CTranslate2 computes, such as ``int8``. Read only after loading."""
-        return str(self._model.model.compute_type)
+        """The number format in which the model computes, such as ``int8``. Read only after loading."""
+        return self._model.compute_type
 
     def time_batch(self, units: list[SpeechUnit], context_s: int) -> float:
         """Run the units as one batch, and return the time taken in seconds.
@@ -140,47 +155,93 @@ class WhisperEngine:
         self._run(batch)
         return time.perf_counter() - started
 
-    def _load(self) -> Batcher[Prepared, Decoded]:
-        from faster_whisper import WhisperModel  # slow to import, so it is imported in this thread, not at start-up
-
+    def _load(self) -> Scheduler[Prepared, Decoded]:
         try:
             table = self.table or tuning(self.checkpoint, device_here(), cores_here())
         except UnusableTable as error:
             raise EngineUnavailable(str(error)) from error
         self.table = table
         workers, threads = parallelism(table, self.checkpoint, cores_here())
-        allow_avx512()
         if device_here() == "cpu":
             memory.keep_buffers()
             self._cores = workers * threads
         try:
-            self._model = WhisperModel(
-                self.checkpoint.source,
-                device=settings.VOICE_ASR_DEVICE,
-                compute_type=compute_type_here(),
-                cpu_threads=threads,
-                num_workers=workers,
-            )
+            self._model = self._native_model(threads) or self._batched_model(workers, threads)
         except Exception as error:
             raise EngineUnavailable(f"cannot load the ASR model {self.checkpoint.source!r}: {error}") from error
         self.batching = Batching(self.checkpoint, table, workers)
-        self._features = LogMel(self._model.feature_extractor.mel_filters)
-        self._decoder = Decoder(
-            self._model,
-            self.checkpoint,
-            languages=settings.VOICE_ASR_LANGUAGES,
-        )
+        self._features = LogMel(self._model.files.mel_filters)
+        self._recogniser = Recogniser(self._model.files, self.checkpoint, languages=settings.VOICE_ASR_LANGUAGES)
         self._warm_up(workers)
         memory.give_back()
-        return Batcher(
-            NAME,
-            self._run,
-            key=self.batching.key,
-            limit=self.batching.limit,
-            workers=workers,
-            max_queue=settings.VOICE_ASR_QUEUE,
-            on_batch=runtime.batch_observer(NAME),
+        return self._scheduler(workers)
+
+    def _native_model(self, threads: int) -> NativeModel | None:
+        """Load the model for the native library. Return None, and log why, if CTranslate2 has to run it."""
+        try:
+            library = self._library(threads)
+            model = NativeModel(self._directory(), self.checkpoint, library)
+        except Unsupported as error:
+            logger.info("CTranslate2 runs the ASR model", extra={"model": self.checkpoint.name, "reason": str(error)})
+            return None
+        logger.info("the native library runs the ASR model", extra={"model": self.checkpoint.name, "library": library})
+        return model
+
+    def _library(self, threads: int) -> Path:
+        """Return the native library. Raise ``Unsupported`` if it cannot or should not run this model here."""
+        if device_here() != "cpu" or compute_type_here() != "int8":
+            raise Unsupported("The native library runs models only on a CPU and in int8.")
+        if self.checkpoint.bundled:
+            raise Unsupported("The words of the bundled model must be the same on all machines.")
+        if threads > 1:
+            raise Unsupported("The native library uses one thread for each worker, which is too slow for this model.")
+        library = find()
+        if library.path is None:
+            raise Unsupported(library.reason)
+        return library.path
+
+    def _directory(self) -> Path:
+        """Return the directory with the model's files. Download them if the source is a hub id."""
+        source = Path(self.checkpoint.source)
+        return source if source.is_dir() else Path(download_model(self.checkpoint.source))
+
+    def _batched_model(self, workers: int, threads: int) -> BatchedModel:
+        from faster_whisper import WhisperModel  # slow to import, so it is imported in this thread, not at start-up
+
+        allow_avx512()
+        model = WhisperModel(
+            self.checkpoint.source,
+            device=settings.VOICE_ASR_DEVICE,
+            compute_type=compute_type_here(),
+            cpu_threads=threads,
+            num_workers=workers,
         )
+        return BatchedModel(model, self.checkpoint)
+
+    def _scheduler(self, workers: int) -> Scheduler[Prepared, Decoded]:
+        options: dict[str, Any] = {
+            "limit": self.batching.limit,
+            "workers": workers,
+            "max_queue": settings.VOICE_ASR_QUEUE,
+            "on_batch": runtime.batch_observer(NAME),
+        }
+        model = self._model
+        if isinstance(model, NativeModel):
+
+            def open_session() -> Session[Prepared, Decoded]:
+                thread_priority.lower()  # this is the worker's own thread
+                return model.open_session(self._recognise)
+
+            return ContinuousBatcher(NAME, open_session, **options)
+        return Batcher(NAME, self._run, key=self.batching.key, **options)
+
+    def _run(self, batch: list[Prepared]) -> list[Decoded]:
+        """Run units together, from their beginning to their end."""
+        return self._model.run(batch, self._recognise)
+
+    def _recognise(self, item: Prepared) -> Dialogue[Decoded]:
+        assert self._recogniser is not None
+        return self._recogniser.recognise(item, self.batching.beam_size)
 
     def _warm_up(self, workers: int) -> None:
         """Recognise a second of noise on each worker, because a model's first calls are slow."""
@@ -190,7 +251,7 @@ class WhisperEngine:
             list(pool.map(self._run, [[item]] * workers))
 
     def _prepare(self, unit: SpeechUnit) -> Prepared:
-        assert self._decoder is not None
+        assert self._recogniser is not None
         assert self.table is not None
         if not self.checkpoint.timestamps:
             unit = replace(unit, options=replace(unit.options, timestamps=False))
@@ -198,17 +259,11 @@ class WhisperEngine:
             unit=unit,
             features=self._features(unit.audio),
             context_s=self.table.context_s(unit.duration_s),
-            prompt=self._decoder.prompt(unit),
+            prompt=self._recogniser.prompt(unit),
             deadline=unit.deadline,
             live=unit.live,
             admitted=unit.admitted,
         )
-
-    def _run(self, batch: list[Prepared]) -> list[Decoded]:
-        assert self._decoder is not None
-        if not self._model.model.model_is_loaded:
-            self._model.model.load_model()
-        return self._decoder.decode(batch, self.batching.beam_size)
 
     def _watch_idleness(self) -> None:
         if settings.VOICE_ASR_IDLE_UNLOAD_S and self._idle_check is None:
@@ -221,7 +276,7 @@ class WhisperEngine:
         if stats.running or stats.queue_length or time.monotonic() - self._last_used < settings.VOICE_ASR_IDLE_UNLOAD_S:
             self._watch_idleness()
         else:
-            self._model.model.unload_model()
+            self._model.unload()
             memory.give_back()
 
 

@@ -14,7 +14,7 @@ import threading
 NICE = 10
 #: For speech synthesis, which may be slower: speech is played while the rest is synthesised, but a transcript is needed
 #: as a whole.
-VERY_NICE = 15
+VERY_NICE = 12
 
 
 def lower(nice: int = NICE) -> None:

@@ -25,6 +25,7 @@ from inference import thread_priority
 from inference.errors import EngineUnavailable
 from tests import sound
 from tests.asr import smallwhisper
+from tests.asr.engines import whisper_of
 
 MALAY = Options(language="ms")
 SENTENCES = [
@@ -78,7 +79,7 @@ async def test_the_words_equal_those_of_faster_whisper(timestamps: bool, setting
     ours = await asyncio.gather(*(heard(engine, clip, options) for clip in clips))
     compared: list[tuple[str, str]] = []
     for clip, hypothesis in zip(clips, ours, strict=True):
-        segments, _ = engine._model.transcribe(
+        segments, _ = whisper_of(engine).transcribe(
             clip,
             language="ms",
             beam_size=settings.VOICE_ASR_BEAM,
@@ -187,7 +188,7 @@ async def test_an_idle_model_is_unloaded_and_reloaded(settings: Settings) -> Non
     engine = WhisperEngine(configured())
     first = await heard(engine, sound.said("selamat pagi"))
     async with asyncio.timeout(5):
-        while engine._model.model.model_is_loaded:
+        while whisper_of(engine).model.model_is_loaded:
             await asyncio.sleep(0.05)
     assert (await heard(engine, sound.said("selamat pagi"))).text == first.text
     await engine.close()
@@ -222,13 +223,13 @@ async def test_a_busy_engine_uses_a_smaller_beam(callers: int, beam: int, monkey
     engine = WhisperEngine(replace(configured(), bundled=False))
     await engine.load()
     beams: set[int] = set()
-    decode = engine._decoder.decode
+    recognise = engine._recogniser.recognise
 
-    def noting(batch, beam_size):
+    def noting(item, beam_size):
         beams.add(beam_size)
-        return decode(batch, beam_size)
+        return recognise(item, beam_size)
 
-    monkeypatch.setattr(engine._decoder, "decode", noting)
+    monkeypatch.setattr(engine._recogniser, "recognise", noting)
     clip = sound.said(SENTENCES[0])
     await asyncio.gather(*(heard(engine, clip, Options(language="ms")) for _ in range(callers)))
     assert beams & {beam} and (callers < BUSY_CALLERS) == (beams == {5})

@@ -148,7 +148,7 @@ int audio_encoder_run(const AudioEncoder *e, const float *features, int64_t fram
     const int64_t width = e->width, padded = (frames + 31) / 32 * 32, widest = e->inner > 3 * width ? e->inner : 3 * width;
     const int64_t rows = 2 * frames + 2, most_inputs = widest > 3 * e->mels ? widest : 3 * e->mels;
     const int64_t bytes = 4 * (rows * width + 3 * frames * width + frames * width + TILE * e->inner + rows * 3 * e->mels) +
-                          rows * (3 * e->mels + 8) + frames * (most_inputs + 8) + 4 * padded * (PAIRS + 2 * LANES + 2 * MOST_ROWS) + 8192;
+                          rows * (3 * e->mels + 12) + frames * (most_inputs + 12) + 4 * padded * (PAIRS + 2 * LANES + 2 * MOST_ROWS) + 8192;
     char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
     if (!memory)
         return -1;
@@ -171,7 +171,7 @@ int audio_encoder_run(const AudioEncoder *e, const float *features, int64_t fram
     linear(&e->conv1, of_features, 2 * frames, sound + width, width, 0);
     gelu(sound + width, 2 * frames * width);
     for (int64_t t = 0; t < frames; t++) {
-        const Quantised row = {q.numbers + t * 3 * width, q.scales + t, q.offsets + t};
+        const Quantised row = {q.numbers + t * 3 * width, q.scales + t, q.centres + t, q.offsets + t};
         quantise(sound + 2 * t * width, 1, 3 * width, row);
     }
     float *x = out;

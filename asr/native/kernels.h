@@ -1,6 +1,6 @@
 /* What Whisper's encoder and decoder have in common: linear layers with int8 weights, and functions on float32.
  *
- * The inputs of a linear layer become int8 too, with one scale per row (as in CTranslate2). All sums are int32, and
+ * The inputs of a linear layer become int8 too, with a scale and a centre for each row. All sums are int32, and
  * everything else is computed in float32.
  */
 
@@ -15,11 +15,12 @@
 
 enum { LANES = 16, HEAD = 64, MOST_ROWS = 8 };
 
-/* A linear layer. ``weights``: uint8 (outputs / 16, inputs / 4, 16, 4), each weight plus 128. ``bias`` may be NULL.
- * ``outputs`` is a multiple of 32, ``inputs`` of 16. */
+/* A linear layer. ``weights``: uint8 (outputs / 16, inputs / 4, 16, 4), each weight plus 128. ``scales``, ``sums``,
+ * ``bias``: float32 (outputs), the value of a weight of 1, the sum of the weights' values, and what to add; ``bias`` may be
+ * NULL. ``outputs`` is a multiple of 32, ``inputs`` of 16. */
 typedef struct {
     const uint8_t *weights;
-    const float *scales, *bias;
+    const float *scales, *sums, *bias;
     int64_t outputs, inputs;
 } Linear;
 
@@ -27,10 +28,11 @@ typedef struct {
     const float *gain, *shift;
 } Norm;
 
-/* Rows of int8 numbers. ``offset``: 128 times the sum of each row, because 128 was added to the weights. */
+/* Rows of int8 numbers. A value is its number times the row's scale, plus the row's centre. ``offsets``: 128 times the sum
+ * of each row's numbers, because 128 was added to the weights. */
 typedef struct {
     int8_t *numbers;
-    float *scales;
+    float *scales, *centres;
     int32_t *offsets;
 } Quantised;
 
@@ -98,18 +100,24 @@ static inline void quantise(const float *x, int64_t rows, int64_t width, Quantis
     for (int64_t row = 0; row < rows; row++) {
         const float *from = x + row * width;
         int8_t *to = q.numbers + row * width;
-        __m512 most = _mm512_set1_ps(1e-8f);
-        for (int64_t i = 0; i < width; i += LANES)
-            most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(from + i)));
-        const float largest = _mm512_reduce_max_ps(most);
-        const __m512 scale = _mm512_set1_ps(127.0f / largest);
+        __m512 most = _mm512_loadu_ps(from), least = most;
+        for (int64_t i = LANES; i < width; i += LANES) {
+            most = _mm512_max_ps(most, _mm512_loadu_ps(from + i));
+            least = _mm512_min_ps(least, _mm512_loadu_ps(from + i));
+        }
+        const float high = _mm512_reduce_max_ps(most), low = _mm512_reduce_min_ps(least);
+        const float reach = (high - low) / 2 > 1e-8f ? (high - low) / 2 : 1e-8f;
+        /* Most numbers are near 0. If 0 were not one of the steps, all of these would be rounded in the same direction. */
+        const float step = reach / 126.5f, middle = rintf((high + low) / 2 / step) * step;
+        const __m512 scale = _mm512_set1_ps(1.0f / step), centre = _mm512_set1_ps(middle);
         __m512i sum = _mm512_setzero_si512();
         for (int64_t i = 0; i < width; i += LANES) {
-            const __m512i n = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(from + i), scale));
+            const __m512i n = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(from + i), centre), scale));
             sum = _mm512_add_epi32(sum, n);
-            _mm_storeu_si128((__m128i *)(to + i), _mm512_cvtepi32_epi8(n));
+            _mm_storeu_si128((__m128i *)(to + i), _mm512_cvtsepi32_epi8(n));
         }
-        q.scales[row] = largest / 127.0f;
+        q.scales[row] = step;
+        q.centres[row] = middle;
         q.offsets[row] = 128 * _mm512_reduce_add_epi32(sum);
     }
 }
@@ -136,9 +144,11 @@ static inline __attribute__((always_inline)) void multiply(
         const int64_t at = n + half * LANES;
         const __m512 scales = _mm512_loadu_ps(l->scales + at);
         const __m512 bias = l->bias ? _mm512_loadu_ps(l->bias + at) : _mm512_setzero_ps();
+        const __m512 weights = _mm512_loadu_ps(l->sums + at);
         for (int r = 0; r < rows; r++) {
             const __m512 sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[r][half], _mm512_set1_epi32(q.offsets[r])));
             __m512 y = _mm512_fmadd_ps(_mm512_mul_ps(sum, scales), _mm512_set1_ps(q.scales[r]), bias);
+            y = _mm512_fmadd_ps(weights, _mm512_set1_ps(q.centres[r]), y);
             float *to = out + r * stride + at;
             if (adds)
                 y = _mm512_add_ps(y, _mm512_loadu_ps(to));
@@ -153,7 +163,7 @@ static inline void linear(const Linear *l, Quantised q, int64_t rows, float *out
 {
     for (int64_t n = 0; n < l->outputs; n += 2 * LANES)
         for (int64_t r = 0; r < rows; r += MOST_ROWS) {
-            const Quantised part = {q.numbers + r * l->inputs, q.scales + r, q.offsets + r};
+            const Quantised part = {q.numbers + r * l->inputs, q.scales + r, q.centres + r, q.offsets + r};
             float *to = out + r * stride;
 #define CASE(count) case count: multiply(l, n, part, count, to, stride, adds); break;
             switch (rows - r < MOST_ROWS ? rows - r : MOST_ROWS) {
@@ -195,6 +205,7 @@ static inline Quantised quantised_room(char **at, int64_t rows, int64_t width)
     Quantised q;
     q.numbers = room(at, rows * width);
     q.scales = room(at, rows * sizeof(float));
+    q.centres = room(at, rows * sizeof(float));
     q.offsets = room(at, rows * sizeof(int32_t));
     return q;
 }

@@ -21,6 +21,7 @@ class Linear(ctypes.Structure):
     _fields_ = (
         ("weights", ctypes.c_void_p),
         ("scales", ctypes.c_void_p),
+        ("sums", ctypes.c_void_p),
         ("bias", ctypes.c_void_p),
         ("outputs", ctypes.c_int64),
         ("inputs", ctypes.c_int64),
@@ -65,7 +66,9 @@ class Layers:
             values = self.weights.floats(f"{name}/bias")
             values[:scaled] *= scale
             bias = self.floats(np.pad(values, (0, padded - outputs)))
-        return Linear(self.pointer(np.ascontiguousarray(blocks)), self.floats(factors), bias, padded, inputs)
+        sums = arranged.sum(1, dtype=np.int32) * factors
+        weights = self.pointer(np.ascontiguousarray(blocks))
+        return Linear(weights, self.floats(factors), self.floats(sums), bias, padded, inputs)
 
     def norm(self, name: str) -> Norm:
         return Norm(self.floats(self.weights.floats(f"{name}/gamma")), self.floats(self.weights.floats(f"{name}/beta")))

@@ -171,7 +171,7 @@ static void attend_to_unit(
 /* Compute a unit's keys and values for the attention to its frames. ``encoded``: float32 (frames, width). */
 int text_decoder_listen(const Model *m, const float *encoded, int64_t frames, uint16_t *keys, uint16_t *values)
 {
-    const int64_t bytes = frames * (m->width * 9 + 8) + 1024;
+    const int64_t bytes = frames * (m->width * 9 + 12) + 1024;
     char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
     if (!memory)
         return -1;
@@ -223,7 +223,7 @@ static int step(const Model *m, int64_t rows, const Row *row, float *hidden, flo
     }
     const int64_t most = (longest + LANES) / LANES * LANES, most_scores = blocks_of(most_frames) * BLOCK;
     const int64_t scores_needed = most * m->heads > most_scores * MOST_QUERIES ? most * m->heads : most_scores * MOST_QUERIES;
-    const int64_t bytes = rows * (width * 25 + m->inner * 5 + 16) + scores_needed * 4 + 4096;
+    const int64_t bytes = rows * (width * 25 + m->inner * 5 + 20) + scores_needed * 4 + 4096;
     char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
     if (!memory)
         return -1;
@@ -362,7 +362,7 @@ static void choose(const Allowed *allowed, float *logits, int64_t words, int64_t
 /* Compute the logits of the next token for some hidden states, float32 (rows, head.outputs). ``which``: the rows. */
 static int logits_of(const Model *m, const float *hidden, int64_t rows, const int64_t *which, float *logits)
 {
-    char *memory = aligned_alloc(64, (rows * (m->width * 5 + 8) + 1023) / 64 * 64), *at = memory;
+    char *memory = aligned_alloc(64, (rows * (m->width * 5 + 12) + 1023) / 64 * 64), *at = memory;
     if (!memory)
         return -1;
     float *chosen = room(&at, rows * m->width * sizeof(float));

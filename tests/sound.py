@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import pickle
+import subprocess
+import sys
 import wave
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import av
 import numpy as np
@@ -14,6 +18,7 @@ import soxr
 from tts.espeak import SAMPLE_RATE as ESPEAK_RATE
 from tts.espeak import speak
 
+ROOT = Path(__file__).parents[1]
 RATE = 16_000
 Audio = npt.NDArray[np.float32]
 
@@ -37,6 +42,22 @@ def said(text: str, voice: str = "ms", rate: int = 175) -> Audio:
     """
     samples = speak(text, voice, rate=rate).astype(np.float32) / 32768
     return np.concatenate([silence(0.3), soxr.resample(samples, ESPEAK_RATE, RATE), silence(0.3)])
+
+
+def said_first(lines: Sequence[tuple[str, str]], rate: int) -> list[Audio]:
+    """Return speech of a new process, which is the same in each run.
+
+    What eSpeak NG says depends a little on what the process has said before. That matters to tests in which two words
+    are almost equally likely.
+
+    ``lines``: pairs of the name of an eSpeak NG voice and a text.
+    """
+    code = "import pickle, sys; from tests.sound import said; lines, rate = pickle.load(sys.stdin.buffer); "
+    code += "pickle.dump([said(text, voice, rate) for voice, text in lines], sys.stdout.buffer)"
+    given = pickle.dumps((list(lines), rate))
+    done = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True, check=True, cwd=ROOT)
+    spoken: list[Audio] = pickle.loads(done.stdout)
+    return spoken
 
 
 def silence(seconds: float) -> Audio:

@@ -155,9 +155,13 @@ def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int,
     """
     if table.workers:
         return table.workers, max(1, table.threads)
+    return (cores, 1) if is_small(checkpoint) else (1, cores)
+
+
+def is_small(checkpoint: Checkpoint) -> bool:
+    """Return True if the checkpoint's weights are here and smaller than ``SMALL_MODEL_BYTES``, as of Whisper base."""
     weights = Path(checkpoint.source) / "model.bin"
-    small = weights.is_file() and weights.stat().st_size < SMALL_MODEL_BYTES
-    return (cores, 1) if small else (1, cores)
+    return weights.is_file() and weights.stat().st_size < SMALL_MODEL_BYTES
 
 
 def device_here() -> str:

@@ -20,7 +20,6 @@ from typing import Any, cast
 
 import numpy as np
 from django.conf import settings
-from faster_whisper.utils import download_model
 
 from asr.batched_model import BatchedModel
 from asr.batching import Batching
@@ -33,23 +32,26 @@ from asr.native.model import NativeModel, Unsupported
 from asr.native.session import Session
 from asr.requests import Dialogue
 from asr.tuning import (
+    BATCH_SECONDS,
     Tuning,
     UnusableTable,
     allow_avx512,
     compute_type_here,
     cores_here,
     device_here,
+    is_small,
     parallelism,
     tuning,
 )
 from asr.units import SAMPLE_RATE, Hypothesis, Options, SpeechUnit
 from inference import memory, runtime, thread_priority
-from inference.batcher import Batcher, Scheduler
+from inference.batcher import Batcher
 from inference.continuous import ContinuousBatcher
 from inference.engine import Engine, EngineStats
 from inference.errors import DeadlineExceeded, EngineUnavailable
 from inference.ordered import in_order
 from inference.pool import in_live_pool, in_pool
+from inference.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +182,7 @@ class WhisperEngine:
         """Load the model for the native library. Return None, and log why, if CTranslate2 has to run it."""
         try:
             library = self._library(threads)
-            model = NativeModel(self._directory(), self.checkpoint, library)
+            model = NativeModel(Path(self.checkpoint.source), self.checkpoint, library)
         except Unsupported as error:
             logger.info("CTranslate2 runs the ASR model", extra={"model": self.checkpoint.name, "reason": str(error)})
             return None
@@ -193,17 +195,16 @@ class WhisperEngine:
             raise Unsupported("The native library runs models only on a CPU and in int8.")
         if self.checkpoint.bundled:
             raise Unsupported("The words of the bundled model must be the same on all machines.")
+        if not is_small(self.checkpoint):
+            raise Unsupported(
+                "The native library uses one thread for each segment, which is too slow for a large model."
+            )
         if threads > 1:
-            raise Unsupported("The native library uses one thread for each worker, which is too slow for this model.")
+            raise Unsupported("The tuning table gives each worker several threads, and the native library uses one.")
         library = find()
         if library.path is None:
             raise Unsupported(library.reason)
         return library.path
-
-    def _directory(self) -> Path:
-        """Return the directory with the model's files. Download them if the source is a hub id."""
-        source = Path(self.checkpoint.source)
-        return source if source.is_dir() else Path(download_model(self.checkpoint.source))
 
     def _batched_model(self, workers: int, threads: int) -> BatchedModel:
         from faster_whisper import WhisperModel  # slow to import, so it is imported in this thread, not at start-up
@@ -220,7 +221,6 @@ class WhisperEngine:
 
     def _scheduler(self, workers: int) -> Scheduler[Prepared, Decoded]:
         options: dict[str, Any] = {
-            "limit": self.batching.limit,
             "workers": workers,
             "max_queue": settings.VOICE_ASR_QUEUE,
             "on_batch": runtime.batch_observer(NAME),
@@ -232,8 +232,11 @@ class WhisperEngine:
                 thread_priority.lower()  # this is the worker's own thread
                 return model.open_session(self._recognise)
 
-            return ContinuousBatcher(NAME, open_session, **options)
-        return Batcher(NAME, self._run, key=self.batching.key, **options)
+            # Each unit keeps its own context, so only their total is limited, because of the memory that it takes.
+            return ContinuousBatcher(
+                NAME, open_session, capacity=BATCH_SECONDS, limit=lambda item: settings.VOICE_ASR_BATCH, **options
+            )
+        return Batcher(NAME, self._run, key=self.batching.key, limit=self.batching.limit, **options)
 
     def _run(self, batch: list[Prepared]) -> list[Decoded]:
         """Run units together, from their beginning to their end."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from asr.native.search import Query, Steps
-from asr.native.text_decoder import TextDecoder
+from asr.native.text_decoder import Candidates, TextDecoder
 
 U = TypeVar("U")
 R = TypeVar("R")
@@ -58,7 +58,10 @@ class Session(Generic[U, R]):
         first = 0
         for member in members:
             last = first + sum(row.allowed is not None for row in member.query.rows)
-            self._go_on(member.key, member.steps, found[first:last])
+            # Others may have wanted more candidates. A unit's words must not depend on them.
+            k = member.query.k
+            answer = [Candidates(each.ids[:k], each.scores[:k]) for each in found[first:last]]
+            self._go_on(member.key, member.steps, answer)
             first = last
 
     def _go_on(self, key: int, steps: Steps[R], answer: Any) -> None:

@@ -36,7 +36,7 @@ async def test_a_slow_moment_is_forgotten_if_the_fastest_speed_is_known(
     batcher._seconds_per_cost = 10.0
     later = time.monotonic() + 60
     with monkeypatch.context() as patch:
-        patch.setattr("inference.batcher.time.monotonic", lambda: later)
+        patch.setattr("inference.scheduler.time.monotonic", lambda: later)
         assert batcher.stats().seconds_per_cost == pytest.approx(pace, rel=0.01)
     await asyncio.to_thread(batcher.close)
 
@@ -48,7 +48,7 @@ def test_the_utilisation_is_the_recent_share_of_busy_time(
     batcher: Batcher[Number, int] = Batcher("numbers", model.run, workers=workers)
     assert batcher.stats().utilisation == 0
     now = 1000.0
-    monkeypatch.setattr("inference.batcher.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("inference.scheduler.time", SimpleNamespace(monotonic=lambda: now))
     for _ in range(60):  # one second of work in every two
         now += 2
         batcher._note_work(seconds=1.0)
@@ -69,7 +69,7 @@ async def test_a_batch_that_is_running_counts_in_the_utilisation(
     began = time.monotonic()
     for seconds, utilisation in ((0.0, 0.0), (10.0, 0.63), (30.0, 0.95)):
         with monkeypatch.context() as patch:
-            patch.setattr("inference.batcher.time.monotonic", lambda seconds=seconds: began + seconds)
+            patch.setattr("inference.scheduler.time.monotonic", lambda seconds=seconds: began + seconds)
             assert batcher.stats().utilisation == pytest.approx(utilisation, abs=0.01)
     model.free.set()
     await running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -156,6 +157,38 @@ async def test_no_more_units_run_together_than_the_limit_allows() -> None:
         machine.go()
         assert await asyncio.gather(*tasks) == [21] * 8
         assert max(map(len, machine.sessions[0].together)) == 3 == machine.batcher.stats().largest_batch
+
+
+async def test_units_run_together_up_to_a_total_cost() -> None:
+    async with started(capacity=10.0) as machine:
+        tasks = await machine.submit(
+            Sum(steps=3, price=20.0), Sum(steps=3, price=6.0), Sum(steps=3, price=4.0), Sum(steps=4)
+        )
+        machine.go()
+        assert await asyncio.gather(*tasks) == [6, 6, 6, 10]
+        (session,) = machine.sessions
+        # The first costs too much for company. The last waits until one of the others has ended.
+        assert session.together[:3] == [[3]] * 3
+        assert [3, 3] in session.together
+        assert max(map(len, session.together)) == 2
+
+
+async def test_a_session_that_cannot_be_opened_fails_its_unit_and_is_opened_again() -> None:
+    tries = itertools.count()
+
+    def open_session() -> Adder:
+        if next(tries) < 3:
+            raise EngineUnavailable("not yet")
+        return Adder(threading.Semaphore(1000))
+
+    batcher: ContinuousBatcher[Sum, int] = ContinuousBatcher("sums", open_session)
+    batcher.start()
+    try:
+        with pytest.raises(EngineUnavailable, match="not yet"):
+            await asyncio.wait_for(batcher.submit(Sum(steps=3)), 5)
+        assert await asyncio.wait_for(batcher.submit(Sum(steps=3)), 5) == 6
+    finally:
+        await asyncio.to_thread(batcher.close)
 
 
 async def test_a_unit_whose_deadline_passes_in_the_queue_is_dropped() -> None:

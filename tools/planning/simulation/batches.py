@@ -24,7 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from inference.batcher import ARRIVAL_GAP_S, GATHER_S, LIVE_LEAD_S, SMOOTHING
+from inference.batcher import ARRIVAL_GAP_S, GATHER_S
+from inference.scheduler import LIVE_LEAD_S, SMOOTHING
 from tools.planning.rates import BatchTime
 from tools.planning.simulation.clock import Action, Clock
 

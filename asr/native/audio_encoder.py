@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.native.layers import HEAD, Floats, Layers, Linear, Norm, argument
+from asr.native.layers import HEAD, LANES, OUTPUTS, Floats, Layers, Linear, Norm, argument
 from asr.native.weights import Weights
+
+LONGEST = 1500  # frames of the output for 30 s of audio, the same in all Whisper models
 
 
 class _Layer(ctypes.Structure):
@@ -37,19 +39,21 @@ class AudioEncoder:
         self._library = ctypes.CDLL(str(library))
         count = weights.layers("encoder")
         self.width, self._mels, _ = weights.variables["encoder/conv1/weight"].shape
-        self._longest = len(weights.variables["encoder/position_encodings/encodings"])
+        self._inner = len(weights.variables["encoder/layer_0/ffn/linear_0/bias"])
+        if self.width != HEAD * weights.count("encoder/num_heads") or self._inner % OUTPUTS or 3 * self._mels % LANES:
+            raise ValueError("the sizes of its encoder's layers do not suit the functions in C")
         layers = (_Layer * count)(*(self._layer(f"encoder/layer_{number}") for number in range(count)))
         self._encoder = _Encoder(
             layers=count,
             heads=self.width // HEAD,
             width=self.width,
-            inner=len(weights.variables["encoder/layer_0/ffn/linear_0/bias"]),
+            inner=self._inner,
             mels=self._mels,
             layer=layers,
-            conv1=self._layers.convolution("encoder/conv1"),
-            conv2=self._layers.convolution("encoder/conv2"),
-            norm=self._layers.norm("encoder/layer_norm"),
-            positions=self._layers.floats(weights.floats("encoder/position_encodings/encodings")),
+            conv1=self._layers.convolution("encoder/conv1", self.width, self._mels),
+            conv2=self._layers.convolution("encoder/conv2", self.width, self.width),
+            norm=self._layers.norm("encoder/layer_norm", self.width),
+            positions=self._layers.positions("encoder", LONGEST, self.width),
         )
 
     def __call__(self, features: Floats) -> Floats:
@@ -58,7 +62,7 @@ class AudioEncoder:
         ``features``: float32 (mels, frames), an even number of frames of at most 30 s.
         """
         mels, frames = features.shape
-        if mels != self._mels or frames % 2 or not 0 < frames // 2 <= self._longest:
+        if mels != self._mels or frames % 2 or not 0 < frames // 2 <= LONGEST:
             raise ValueError(f"features of shape {features.shape} do not suit this model")
         features = np.ascontiguousarray(features, np.float32)
         encoded = np.empty((frames // 2, self.width), np.float32)
@@ -68,11 +72,12 @@ class AudioEncoder:
         return encoded
 
     def _layer(self, name: str) -> _Layer:
+        norm, linear, width = self._layers.norm, self._layers.linear, self.width
         return _Layer(
-            self_norm=self._layers.norm(f"{name}/self_attention/layer_norm"),
-            feed_norm=self._layers.norm(f"{name}/ffn/layer_norm"),
-            qkv=self._layers.linear(f"{name}/self_attention/linear_0", scaled=self.width, scale=HEAD**-0.5),
-            self_out=self._layers.linear(f"{name}/self_attention/linear_1"),
-            feed_in=self._layers.linear(f"{name}/ffn/linear_0"),
-            feed_out=self._layers.linear(f"{name}/ffn/linear_1"),
+            self_norm=norm(f"{name}/self_attention/layer_norm", width),
+            feed_norm=norm(f"{name}/ffn/layer_norm", width),
+            qkv=linear(f"{name}/self_attention/linear_0", 3 * width, width, scaled=width, scale=HEAD**-0.5),
+            self_out=linear(f"{name}/self_attention/linear_1", width, width),
+            feed_in=linear(f"{name}/ffn/linear_0", self._inner, width),
+            feed_out=linear(f"{name}/ffn/linear_1", width, self._inner),
         )

@@ -39,16 +39,22 @@ class Layers:
         self.weights = weights
         self._kept: list[npt.NDArray[Any]] = []
 
-    def linear(self, name: str, *, scaled: int = 0, scale: float = 1.0) -> Linear:
-        """Arrange the weights of a linear layer. The first ``scaled`` outputs are multiplied by ``scale``."""
+    def linear(self, name: str, outputs: int, inputs: int, *, scaled: int = 0, scale: float = 1.0) -> Linear:
+        """Arrange the weights of a linear layer. The first ``scaled`` outputs are multiplied by ``scale``.
+
+        Raise ``ValueError`` if they have another shape, because the functions in C would read outside the arrays.
+        """
         numbers, scales = self.weights.quantised(f"{name}/weight")
+        _require_shape(f"{name}/weight", numbers, (outputs, inputs))
+        _require_shape(f"{name}/weight_scale", scales, (outputs,))
         scales = scales.copy()
         scales[:scaled] *= scale
         return self._arranged(numbers, scales, name, scaled, scale)
 
-    def convolution(self, name: str) -> Linear:
+    def convolution(self, name: str, outputs: int, channels: int) -> Linear:
         """Arrange a convolution of width 3 as a linear layer, whose inputs are three neighbouring frames."""
         weight = self.weights.floats(f"{name}/weight")
+        _require_shape(f"{name}/weight", weight, (outputs, channels, 3))
         return self._arranged(*quantised(weight.transpose(0, 2, 1).reshape(len(weight), -1)), name)
 
     def _arranged(
@@ -64,14 +70,24 @@ class Layers:
         bias = None
         if f"{name}/bias" in self.weights:
             values = self.weights.floats(f"{name}/bias")
+            _require_shape(f"{name}/bias", values, (outputs,))
             values[:scaled] *= scale
             bias = self.floats(np.pad(values, (0, padded - outputs)))
         sums = arranged.sum(1, dtype=np.int32) * factors
         weights = self.pointer(np.ascontiguousarray(blocks))
         return Linear(weights, self.floats(factors), self.floats(sums), bias, padded, inputs)
 
-    def norm(self, name: str) -> Norm:
-        return Norm(self.floats(self.weights.floats(f"{name}/gamma")), self.floats(self.weights.floats(f"{name}/beta")))
+    def norm(self, name: str, width: int) -> Norm:
+        gain, shift = (self.weights.floats(f"{name}/{part}") for part in ("gamma", "beta"))
+        for values in (gain, shift):
+            _require_shape(name, values, (width,))
+        return Norm(self.floats(gain), self.floats(shift))
+
+    def positions(self, part: str, count: int, width: int) -> int:
+        """Return the address of the position encodings of the ``encoder`` or the ``decoder``."""
+        values = self.weights.floats(f"{part}/position_encodings/encodings")
+        _require_shape(f"{part}/position_encodings", values, (count, width))
+        return self.floats(values)
 
     def floats(self, values: npt.NDArray[Any]) -> int:
         return self.pointer(np.ascontiguousarray(values, np.float32))
@@ -79,6 +95,11 @@ class Layers:
     def pointer(self, array: npt.NDArray[Any]) -> int:
         self._kept.append(array)
         return int(array.ctypes.data)
+
+
+def _require_shape(name: str, values: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
+    if values.shape != shape:
+        raise ValueError(f"{name} has the shape {values.shape}, not {shape}")
 
 
 def argument(value: Any) -> Any:

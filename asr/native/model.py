@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,6 +27,7 @@ from asr.native.session import Session, run_together
 from asr.native.text_decoder import Listener, Row, TextDecoder
 from asr.native.weights import Weights, read
 from asr.requests import BEST_OF, LATEST_FIRST_TIMESTAMP, Align, Dialogue, Request, Write
+from inference.errors import EngineUnavailable
 
 R = TypeVar("R")
 
@@ -62,16 +64,17 @@ class NativeModel:
             about = json.loads((directory / "config.json").read_text("utf-8"))
             weights = read(directory / "model.bin")
             self.files = ModelFiles.read(directory, mels=weights.variables["encoder/conv1/weight"].shape[1])
-            self._suppressed_first = tuple(about["suppress_ids_begin"])
+            self._suppressed_first = tuple(map(index, about["suppress_ids_begin"]))
             # CTranslate2 knows without this list which English-only models need no language.
-            self._languages = [(token, str(self.files.tokenizer.id_to_token(token))) for token in about["lang_ids"]]
-            self._aligned_heads = [(layer, head) for layer, head in about["alignment_heads"]]
+            languages = list(map(index, about["lang_ids"]))
+            self._languages = [(token, str(self.files.tokenizer.id_to_token(token))) for token in languages]
+            self._aligned_heads = [(index(layer), index(head)) for layer, head in about["alignment_heads"]]
             self._end = self._id_of("<|endoftext|>")
             self._start = self._id_of("<|startoftranscript|>")
             self._no_timestamps = self._id_of("<|notimestamps|>")
             self._no_speech = self._id_of("<|nospeech|>", "<|nocaptions|>")
             self._networks: _Networks | None = self._load(weights)
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        except (OSError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
             raise Unsupported(f"{directory} has a checkpoint of another kind: {error}") from error
 
     def _id_of(self, *names: str) -> int:
@@ -119,7 +122,10 @@ class NativeModel:
     def _loaded(self) -> _Networks:
         with self._loading:
             if self._networks is None:
-                self._networks = self._load(read(self._directory / "model.bin"))
+                try:
+                    self._networks = self._load(read(self._directory / "model.bin"))
+                except (ValueError, KeyError, IndexError) as error:  # the file has changed since the start
+                    raise EngineUnavailable(f"cannot load the ASR model {self._directory} again: {error}") from error
             return self._networks
 
     def _load(self, weights: Weights) -> _Networks:
@@ -130,7 +136,15 @@ class NativeModel:
             aligned_heads=self._aligned_heads,
             library=self._library,
         )
-        return _Networks(AudioEncoder(weights, self._library), decoder)
+        encoder = AudioEncoder(weights, self._library)
+        if encoder.width != decoder.width:
+            raise ValueError("its encoder and its decoder do not have the same width")
+        special = (self._start, self._no_speech, *(token for token, _ in self._languages))
+        if not self._aligned_heads:
+            raise ValueError("it has no alignment heads")
+        if not self._languages or not all(self._end < token < decoder.vocabulary for token in special):
+            raise ValueError("its special tokens are missing, or its weights do not have them")
+        return _Networks(encoder, decoder)
 
     def _answer(self, decoder: TextDecoder, listener: Listener, request: Request) -> Steps[Any]:
         if isinstance(request, Write):

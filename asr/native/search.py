@@ -64,10 +64,10 @@ class Rules:
         self.no_speech = no_speech
         self.first_stamp = first_stamp
         self.stamps = stamps
-        self._latest_first_stamp = latest_first_stamp
+        self._latest_first_stamp = min(latest_first_stamp, stamps - 1)
         self._biases = np.zeros((2, end), np.float32)
         self._biases[:, [token for token in suppressed if token < end]] = NEVER
-        self._biases[1, [token for token in suppressed_first if token < end]] = NEVER
+        self._biases[1, [token for token in suppressed_first if 0 <= token < end]] = NEVER
         self._later, self._first = (row.ctypes.data for row in self._biases)
 
     def allowed(self, text: list[int], last_stamp: int, *, timestamps: bool) -> Allowed:

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from asr.native.layers import HEAD, Layers, Linear, Norm, argument
+from asr.model_files import MAX_LENGTH
+from asr.native.layers import HEAD, OUTPUTS, Layers, Linear, Norm, argument
 from asr.native.weights import Weights
 
 Floats = npt.NDArray[np.float32]
@@ -156,11 +157,15 @@ class TextDecoder:
         self.vocabulary, self.width = embeddings.shape
         self.layers = weights.layers("decoder")
         self.stamps = self.vocabulary - first_stamp
-        self.positions = len(weights.variables["decoder/position_encodings/encodings"])
+        self._inner = len(weights.variables["decoder/layer_0/ffn/linear_0/bias"])
         self.aligned = len(aligned_heads)
         heads = weights.count("decoder/num_heads")
         if self.width != HEAD * heads:
             raise ValueError(f"its attention heads do not have {HEAD} numbers")
+        if self._inner % OUTPUTS or self._inner < self.width:
+            raise ValueError("the size of its decoder's inner layers does not suit the functions in C")
+        if not 0 < words < first_stamp < self.vocabulary:
+            raise ValueError("its tokenizer has more tokens than its weights")
         if not all(0 <= layer < self.layers and 0 <= head < heads for layer, head in aligned_heads):
             raise ValueError("its alignment heads do not exist")
         layers = (_Layer * self.layers)(*(self._layer(f"decoder/layer_{i}") for i in range(self.layers)))
@@ -168,13 +173,13 @@ class TextDecoder:
             layers=self.layers,
             heads=heads,
             width=self.width,
-            inner=len(weights.variables["decoder/layer_0/ffn/linear_0/bias"]),
+            inner=self._inner,
             vocabulary=self.vocabulary,
             aligned=self.aligned,
             layer=layers,
-            norm=self._layers.norm("decoder/layer_norm"),
-            head=self._layers.linear("decoder/projection"),
-            positions=self._layers.floats(weights.floats("decoder/position_encodings/encodings")),
+            norm=self._layers.norm("decoder/layer_norm", self.width),
+            head=self._layers.linear("decoder/projection", self.vocabulary, self.width),
+            positions=self._layers.positions("decoder", MAX_LENGTH, self.width),
             aligned_heads=self._layers.pointer(np.ascontiguousarray(aligned_heads, np.int32)),
         )
 
@@ -234,7 +239,7 @@ class TextDecoder:
 
     def _check(self, tokens: npt.NDArray[Any], last_position: int) -> None:
         """Raise ``ValueError`` for tokens that would make the functions in C read outside their arrays."""
-        if tokens.min() < 0 or tokens.max() >= self.vocabulary or last_position >= self.positions:
+        if tokens.min() < 0 or tokens.max() >= self.vocabulary or last_position >= MAX_LENGTH:
             raise ValueError("the model does not know these tokens, or they are too many")
 
     def _call(self, name: str, *arguments: Any) -> None:
@@ -242,16 +247,17 @@ class TextDecoder:
             raise MemoryError
 
     def _layer(self, name: str) -> _Layer:
+        norm, linear, width = self._layers.norm, self._layers.linear, self.width
         scale = HEAD**-0.5
         return _Layer(
-            self_norm=self._layers.norm(f"{name}/self_attention/layer_norm"),
-            cross_norm=self._layers.norm(f"{name}/attention/layer_norm"),
-            feed_norm=self._layers.norm(f"{name}/ffn/layer_norm"),
-            qkv=self._layers.linear(f"{name}/self_attention/linear_0", scaled=self.width, scale=scale),
-            self_out=self._layers.linear(f"{name}/self_attention/linear_1"),
-            query=self._layers.linear(f"{name}/attention/linear_0", scaled=self.width, scale=scale),
-            key_value=self._layers.linear(f"{name}/attention/linear_1"),
-            cross_out=self._layers.linear(f"{name}/attention/linear_2"),
-            feed_in=self._layers.linear(f"{name}/ffn/linear_0"),
-            feed_out=self._layers.linear(f"{name}/ffn/linear_1"),
+            self_norm=norm(f"{name}/self_attention/layer_norm", width),
+            cross_norm=norm(f"{name}/attention/layer_norm", width),
+            feed_norm=norm(f"{name}/ffn/layer_norm", width),
+            qkv=linear(f"{name}/self_attention/linear_0", 3 * width, width, scaled=width, scale=scale),
+            self_out=linear(f"{name}/self_attention/linear_1", width, width),
+            query=linear(f"{name}/attention/linear_0", width, width, scaled=width, scale=scale),
+            key_value=linear(f"{name}/attention/linear_1", 2 * width, width),
+            cross_out=linear(f"{name}/attention/linear_2", width, width),
+            feed_in=linear(f"{name}/ffn/linear_0", self._inner, width),
+            feed_out=linear(f"{name}/ffn/linear_1", width, self._inner),
         )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from asr.checkpoint import Checkpoint
+from asr.native.audio_encoder import AudioEncoder
 from asr.native.model import NativeModel, Unsupported
+from asr.native.text_decoder import TextDecoder
 from asr.native.weights import UnreadableWeights, Weights, read
+from inference.errors import EngineUnavailable
 from tests.asr import smallwhisper
+from tests.asr.native.conftest import ALIGNED_HEADS
 
 HEADER = struct.pack("<IH12sIB", 6, 12, b"WhisperSpec\0", 3, 0)
 
@@ -85,3 +91,90 @@ def test_a_tokenizer_without_special_tokens_is_unsupported(
     tokenizer.write_text(tokenizer.read_text("utf-8").replace("<|notimestamps|>", "<|timestamps|>"), "utf-8")
     with pytest.raises(Unsupported, match="notimestamps"):
         NativeModel(directory, Checkpoint(str(directory), "small"), native_library)
+
+
+def test_weights_of_another_shape_are_refused(weights: Weights, native_library: Path) -> None:
+    """Otherwise, the functions in C would read or write outside their arrays."""
+
+    def load(changed: Weights, part: str) -> None:
+        if part == "encoder":
+            AudioEncoder(changed, native_library)
+        else:
+            words, first_stamp = smallwhisper.END, smallwhisper.FIRST_STAMP
+            TextDecoder(
+                changed, words=words, first_stamp=first_stamp, aligned_heads=ALIGNED_HEADS, library=native_library
+            )
+
+    tried = 0
+    for name, values in weights.variables.items():
+        if name == "decoder/embeddings/weight_scale":  # not used, because the output layer has the same weights
+            continue
+        for axis in range(values.ndim):
+            shorter = values.take(range(values.shape[axis] - 1), axis)
+            with pytest.raises(ValueError, match=r"shape|size|attention heads"):
+                load(Weights({**weights.variables, name: shorter}), name.split("/")[0])
+            tried += 1
+    assert tried > 80
+
+
+def with_settings(checkpoint: Path, directory: Path, **settings: Any) -> Path:
+    """Copy a checkpoint into ``directory``, change its ``config.json``, and return the directory."""
+    shutil.copytree(checkpoint, directory)
+    about = json.loads((checkpoint / "config.json").read_text("utf-8"))
+    (directory / "config.json").write_text(json.dumps(about | settings), "utf-8")
+    return directory
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"alignment_heads": []},
+        {"alignment_heads": [[0, 9]]},
+        {"alignment_heads": [[-1, 0]]},
+        {"alignment_heads": [[0.5, 0]]},
+        {"lang_ids": []},
+        {"lang_ids": [5]},
+        {"lang_ids": [99_999]},
+        {"lang_ids": ["<|en|>"]},
+        {"suppress_ids_begin": ["a"]},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_with_wrong_settings_is_unsupported(
+    checkpoint: Path, native_library: Path, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    directory = with_settings(checkpoint, tmp_path / "whisper", **settings)
+    with pytest.raises(Unsupported, match="checkpoint of another kind"):
+        NativeModel(directory, Checkpoint(str(directory), "small"), native_library)
+
+
+def test_a_vocabulary_that_is_larger_than_the_weights_is_unsupported(
+    checkpoint: Path, native_library: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "whisper"
+    shutil.copytree(checkpoint, directory)
+    tokenizer = directory / "tokenizer.json"
+    about = json.loads(tokenizer.read_text("utf-8"))
+    about["model"]["vocab"] |= {f"word{number}": 10_000 + number for number in range(2_000)}
+    tokenizer.write_text(json.dumps(about), "utf-8")
+    with pytest.raises(Unsupported, match="more tokens than its weights"):
+        NativeModel(directory, Checkpoint(str(directory), "small"), native_library)
+
+
+def test_a_model_that_was_damaged_while_it_was_unloaded_is_unavailable(
+    checkpoint: Path, native_library: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "whisper"
+    shutil.copytree(checkpoint, directory)
+    model = NativeModel(directory, Checkpoint(str(directory), "small"), native_library)
+    model.unload()
+    weights = directory / "model.bin"
+    whole = weights.read_bytes()
+    weights.unlink()
+    with pytest.raises(EngineUnavailable, match="again"):
+        model._loaded()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(EngineUnavailable, match="again"):
+        model._loaded()
+    weights.write_bytes(whole)
+    assert model._loaded()

@@ -15,7 +15,7 @@ import numpy as np
 from asr.checkpoint import Checkpoint
 from asr.encoding import Encoder, Prepared
 from asr.model_files import ModelFiles
-from asr.requests import BEST_OF, LATEST_FIRST_TIMESTAMP, Align, Dialogue, Request, Text, Timing, Write
+from asr.requests import BEST_OF, LATEST_FIRST_TIMESTAMP, Align, Dialogue, Generate, Generated, Request, Timing
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -68,14 +68,14 @@ class BatchedModel:
         return [results[row] for row in range(len(batch))]
 
     def _answer(self, encoded: ctranslate2.StorageView, requests: Sequence[Any]) -> Sequence[Any]:
-        if isinstance(requests[0], Write):
-            return self._write(encoded, requests)
+        if isinstance(requests[0], Generate):
+            return self._generate(encoded, requests)
         if isinstance(requests[0], Align):
             return self._align(encoded, requests)
         detected: Sequence[Any] = self.whisper.model.detect_language(encoded)
         return detected
 
-    def _write(self, encoded: ctranslate2.StorageView, requests: Sequence[Write]) -> list[Text]:
+    def _generate(self, encoded: ctranslate2.StorageView, requests: Sequence[Generate]) -> list[Generated]:
         # CTranslate2 needs prompts of equal length, so either all units or none get timestamps.
         timestamps = any(request.timestamps for request in requests)
         prompts = [[*request.prompt, *([] if timestamps else [self._no_timestamps])] for request in requests]
@@ -98,7 +98,7 @@ class BatchedModel:
             max_initial_timestamp_index=LATEST_FIRST_TIMESTAMP,
             **search,
         )
-        return [Text(each.sequences_ids[0], each.scores[0], each.no_speech_prob) for each in results]
+        return [Generated(each.sequences_ids[0], each.scores[0], each.no_speech_prob) for each in results]
 
     def _align(self, encoded: ctranslate2.StorageView, requests: Sequence[Align]) -> list[Timing]:
         texts = [list(request.text) for request in requests]
@@ -109,8 +109,8 @@ class BatchedModel:
 
 def _kind(request: Request) -> Hashable:
     """Return what requests that are answered together have in common."""
-    if isinstance(request, Write):
-        return Write, request.temperature, len(request.prompt)
+    if isinstance(request, Generate):
+        return Generate, request.temperature, len(request.prompt)
     if isinstance(request, Align):
         return Align, request.start
     return "detect language"

@@ -37,7 +37,7 @@ from asr.encoding import FRAMES_PER_SECOND, Prepared
 from asr.languages import RELATIVES
 from asr.lexicon import Lexicon, retimed
 from asr.model_files import MAX_LENGTH, ModelFiles
-from asr.requests import Align, DetectLanguage, Dialogue, Text, Timing, Write
+from asr.requests import Align, DetectLanguage, Dialogue, Generate, Generated, Timing
 from asr.retries import Draft, best_draft, max_tokens, phrases
 from asr.simplified_chinese import simplified
 from asr.units import Hypothesis, SpeechUnit, Task
@@ -203,7 +203,7 @@ class Recogniser:
         wanted = max_tokens(language.code, item.unit.duration_s, is_last_try=_is_last_try(item))
         limit = min(wanted, room)
         suppressed = self._suppressed(language.code, options.task)
-        text: Text = yield Write(prompt, limit, options.timestamps, suppressed, beam_size, temperature)
+        text: Generated = yield Generate(prompt, limit, options.timestamps, suppressed, beam_size, temperature)
         return Draft.of(text, tokenizer, temperature, item.unit.duration_s, limit)
 
     def _align(self, item: Prepared, language: _Languages, draft: Draft) -> Dialogue[Aligned]:

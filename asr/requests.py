@@ -22,8 +22,8 @@ class DetectLanguage:
 
 
 @dataclass(frozen=True)
-class Write:
-    """Which text is spoken? The answer is a ``Text``.
+class Generate:
+    """Which text is spoken? The answer is a ``Generated``.
 
     ``prompt``: the token ids before the text, without the token for "no timestamps".
     ``limit``: maximum number of tokens in the text.
@@ -42,7 +42,7 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Text:
+class Generated:
     """The text of a unit.
 
     ``tokens``: token ids, without the prompt and the end-of-text token.
@@ -83,5 +83,5 @@ class Timing:
     probabilities: tuple[float, ...]
 
 
-Request = DetectLanguage | Write | Align
+Request = DetectLanguage | Generate | Align
 Dialogue = Generator[Request, Any, R]  # yields requests, gets the answers, and returns a result

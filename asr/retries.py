@@ -24,7 +24,7 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_compression_ratio
 
 from asr import repetition
-from asr.requests import Text
+from asr.requests import Generated
 from asr.units import Phrase
 
 LOGPROB_OF_NOTHING = -10.0  # ``avg_logprob`` of a draft without tokens
@@ -93,21 +93,21 @@ class Draft:
     is_broken_off: bool = False
 
     @classmethod
-    def of(cls, written: Text, tokenizer: Tokenizer, temperature: float, seconds: float, limit: int) -> Draft:
+    def of(cls, generated: Generated, tokenizer: Tokenizer, temperature: float, seconds: float, limit: int) -> Draft:
         """Create a draft from the model's answer for a unit.
 
         ``seconds``: length of the unit.
         ``limit``: token limit that the decoder had for this unit.
         """
-        tokens = written.tokens
+        tokens = generated.tokens
         text = decoded(tokenizer, tokens)
         # The score is divided by the length without the end token; Whisper counts that token.
-        logprob = written.score * len(tokens) / (len(tokens) + 1) if tokens else LOGPROB_OF_NOTHING
+        logprob = generated.score * len(tokens) / (len(tokens) + 1) if tokens else LOGPROB_OF_NOTHING
         ratio = get_compression_ratio(text) if text else 0.0
         is_cut_off = len(tokens) >= limit
         first_stamp = tokenizer.timestamp_begin
         is_broken_off = bool(tokens) and tokens[0] >= first_stamp > tokens[-1]
-        no_speech = written.no_speech_prob
+        no_speech = generated.no_speech_prob
         return cls(tokens, text, logprob, ratio, no_speech, temperature, seconds, is_cut_off, is_broken_off)
 
     def text_tokens(self, eot: int) -> list[int]:

@@ -29,7 +29,7 @@ from asr.encoding import Prepared
 from asr.log_mel import LogMel
 from asr.native.library import find
 from asr.native.model import NativeModel, Unsupported
-from asr.native.session import Session
+from asr.native.session import DecodingSession
 from asr.requests import Dialogue
 from asr.tuning import (
     BATCH_SECONDS,
@@ -228,7 +228,7 @@ class WhisperEngine:
         model = self._model
         if isinstance(model, NativeModel):
 
-            def open_session() -> Session[Prepared, Decoded]:
+            def open_session() -> DecodingSession[Prepared, Decoded]:
                 thread_priority.lower()  # this is the worker's own thread
                 return model.open_session(self._recognise)
 

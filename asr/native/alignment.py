@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from asr.native.text_decoder import Floats, Listener, TextDecoder
+from asr.native.text_decoder import DecoderState, Floats, TextDecoder
 from asr.requests import Timing
 
 SMOOTHED_FRAMES = 7  # width of the median filter
@@ -19,15 +19,15 @@ SMOOTHED_FRAMES = 7  # width of the median filter
 _TO_MEDIAN = ((0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6), (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4))
 
 
-def timing(decoder: TextDecoder, listener: Listener, start: Sequence[int], text: Sequence[int], frames: int) -> Timing:
+def timing(decoder: TextDecoder, state: DecoderState, start: Sequence[int], text: Sequence[int], frames: int) -> Timing:
     """Return the times and probabilities of the tokens of a text.
 
     ``start``: the tokens before the text.
     ``frames``: number of the encoder's frames that are not padding.
     """
-    attention, scores = decoder.listen_again(listener, start, text)
+    attention, scores = decoder.score_text(state, start, text)
     # The token at place n + 1 is spoken where the token at place n attends.
-    heads = attention[:, len(start) - 1 :, : max(1, min(frames, listener.frames))]
+    heads = attention[:, len(start) - 1 :, : max(1, min(frames, state.frames))]
     first = decoder.first_frames(-_smoothed(_normalised(heads)).mean(0))
     return Timing(tuple(enumerate(first)), tuple(np.exp(scores).tolist()))
 

@@ -23,10 +23,10 @@ from asr.model_files import ModelFiles
 from asr.native.alignment import timing
 from asr.native.audio_encoder import AudioEncoder
 from asr.native.search import Query, Rules, Search, Steps
-from asr.native.session import Session, run_together
-from asr.native.text_decoder import Listener, Row, TextDecoder
+from asr.native.session import DecodingSession, run_together
+from asr.native.text_decoder import DecoderState, Row, TextDecoder
 from asr.native.weights import Weights, read
-from asr.requests import BEST_OF, LATEST_FIRST_TIMESTAMP, Align, Dialogue, Request, Write
+from asr.requests import BEST_OF, LATEST_FIRST_TIMESTAMP, Align, Dialogue, Generate, Request
 from inference.errors import EngineUnavailable
 
 R = TypeVar("R")
@@ -89,9 +89,9 @@ class NativeModel:
         """Free the memory of the weights. They are loaded again when they are needed."""
         self._networks = None
 
-    def open_session(self, recognise: Callable[[Prepared], Dialogue[R]]) -> Session[Prepared, R]:
+    def open_session(self, recognise: Callable[[Prepared], Dialogue[R]]) -> DecodingSession[Prepared, R]:
         """Return a session for one thread. ``recognise``: starts the dialogue about a unit."""
-        return Session(lambda: self._loaded().decoder, lambda item: self._run(item, recognise(item)))
+        return DecodingSession(lambda: self._loaded().decoder, lambda item: self._run(item, recognise(item)))
 
     def run(self, batch: Sequence[Prepared], recognise: Callable[[Prepared], Dialogue[R]]) -> list[R]:
         """Run units together, from their beginning to their end."""
@@ -100,14 +100,14 @@ class NativeModel:
     def _run(self, item: Prepared, dialogue: Dialogue[R]) -> Steps[R]:
         """Encode a unit, and answer all requests of its dialogue."""
         networks = self._loaded()
-        listener = networks.decoder.listen(networks.encoder(padded(item, self._context_s(item), self._checkpoint)))
+        state = networks.decoder.start(networks.encoder(padded(item, self._context_s(item), self._checkpoint)))
         answer: Any = None
         while True:
             try:
                 request = dialogue.send(answer)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
-            answer = yield from self._answer(networks.decoder, listener, request)
+            answer = yield from self._answer(networks.decoder, state, request)
 
     def _context_s(self, item: Prepared) -> float:
         """Return the encoder context for an item in seconds: just what the item and its margin of silence need.
@@ -146,12 +146,12 @@ class NativeModel:
             raise ValueError("its special tokens are missing, or its weights do not have them")
         return _Networks(encoder, decoder)
 
-    def _answer(self, decoder: TextDecoder, listener: Listener, request: Request) -> Steps[Any]:
-        if isinstance(request, Write):
+    def _answer(self, decoder: TextDecoder, state: DecoderState, request: Request) -> Steps[Any]:
+        if isinstance(request, Generate):
             rules = self._rules(decoder.first_stamp, decoder.stamps, request.suppressed)
             width = BEST_OF if request.temperature > 0 else request.beam_size
             search = Search(
-                listener,
+                state,
                 rules,
                 limit=request.limit,
                 timestamps=request.timestamps,
@@ -162,17 +162,17 @@ class NativeModel:
             return (yield from search.run(prompt))
         if isinstance(request, Align):
             start = [*request.start, self._no_timestamps]
-            return timing(decoder, listener, start, request.text, request.frames // 2)
-        return (yield from self._languages_of(decoder, listener))
+            return timing(decoder, state, start, request.text, request.frames // 2)
+        return (yield from self._languages_of(decoder, state))
 
-    def _languages_of(self, decoder: TextDecoder, listener: Listener) -> Steps[list[tuple[str, float]]]:
+    def _languages_of(self, decoder: TextDecoder, state: DecoderState) -> Steps[list[tuple[str, float]]]:
         """Return all languages and their probabilities, likeliest first."""
-        listener.make_room(1)
+        state.make_room(1)
         history = np.zeros(1, np.int32)
         special = np.empty(decoder.vocabulary - self._end, np.float32)
         rules = self._rules(decoder.first_stamp, decoder.stamps, ())  # must live as long as the query
         any_token = rules.allowed([0], 0, timestamps=False)
-        yield Query([Row(listener, history.ctypes.data, 1, self._start, 0, any_token, special)], 1)
+        yield Query([Row(state, history.ctypes.data, 1, self._start, 0, any_token, special)], 1)
         shares = np.exp([special[token - self._end] for token, _ in self._languages])
         shares /= shares.sum()
         named = [(name, float(share)) for (_, name), share in zip(self._languages, shares, strict=True)]

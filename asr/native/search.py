@@ -15,8 +15,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from asr.native.text_decoder import Allowed, Candidates, Floats, Ints, Listener, Row
-from asr.requests import Text
+from asr.native.text_decoder import Allowed, Candidates, DecoderState, Floats, Ints, Row
+from asr.requests import Generated
 
 R = TypeVar("R")
 
@@ -111,9 +111,9 @@ class Search:
     """
 
     def __init__(
-        self, listener: Listener, rules: Rules, *, limit: int, timestamps: bool, width: int, temperature: float = 0.0
+        self, state: DecoderState, rules: Rules, *, limit: int, timestamps: bool, width: int, temperature: float = 0.0
     ) -> None:
-        self._listener = listener
+        self._state = state
         self._rules = rules
         self._limit = limit
         self._timestamps = timestamps
@@ -124,7 +124,7 @@ class Search:
         self._going = [_Hypothesis([], 0.0)]
         self._ended: list[_Hypothesis] = []
 
-    def run(self, prompt: Sequence[int]) -> Steps[Text]:
+    def run(self, prompt: Sequence[int]) -> Steps[Generated]:
         """Yield the tokens to decode, get their best continuations, and return the likeliest text.
 
         ``prompt``: the token ids before the text, with the start-of-transcript token among them.
@@ -132,7 +132,7 @@ class Search:
         most = len(prompt) + self._limit + 1
         histories = np.zeros((self._width, most), np.int32)
         histories[:, : len(prompt)] = np.arange(len(prompt))
-        self._listener.make_room(len(prompt) + self._width * min(self._limit, SPARE_TOKENS))
+        self._state.make_room(len(prompt) + self._width * min(self._limit, SPARE_TOKENS))
         rows, special = self._prompt_rows(prompt, histories)
         candidates = (yield Query(rows, self._k))[-1:]
         used = length = len(prompt)
@@ -141,11 +141,11 @@ class Search:
             histories[: len(parents), length] = range(used, used + len(parents))
             used += len(parents)
             length += 1
-            self._listener.make_room(used)
+            self._state.make_room(used)
             candidates = yield Query(self._rows(histories, length), self._k)
         best = max(self._ended, key=lambda hypothesis: hypothesis.score)
         no_speech = float(np.exp(special[self._rules.no_speech - self._rules.end]))
-        return Text(best.tokens, best.score, no_speech)
+        return Generated(best.tokens, best.score, no_speech)
 
     def _prompt_rows(self, prompt: Sequence[int], histories: Ints) -> tuple[list[Row], Floats]:
         """Return the rows of the prompt, and where the log probabilities after the start token will be."""
@@ -155,7 +155,7 @@ class Search:
         last = len(prompt) - 1
         rows = [
             Row(
-                self._listener,
+                self._state,
                 histories.ctypes.data,
                 place + 1,
                 token,
@@ -171,7 +171,7 @@ class Search:
         address, stride = histories.ctypes.data, histories.strides[0]
         return [
             Row(
-                self._listener,
+                self._state,
                 address + number * stride,
                 length,
                 hypothesis.tokens[-1],

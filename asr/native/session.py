@@ -20,7 +20,7 @@ class _Member(Generic[R]):
     query: Query
 
 
-class Session(Generic[U, R]):
+class DecodingSession(Generic[U, R]):
     """The units that one thread decodes. Implements ``inference.continuous.Session[U, R]``.
 
     ``decoder``: returns the decoder to use.
@@ -76,7 +76,7 @@ class Session(Generic[U, R]):
             self._members.append(_Member(key, steps, query))
 
 
-def run_together(session: Session[U, R], units: Sequence[U]) -> list[R]:
+def run_together(session: DecodingSession[U, R], units: Sequence[U]) -> list[R]:
     """Run units from their beginning to their end. Raise the error of a unit that fails."""
     for number, unit in enumerate(units):
         session.join(number, unit)

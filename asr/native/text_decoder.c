@@ -169,7 +169,7 @@ static void attend_to_unit(
 }
 
 /* Compute a unit's keys and values for the attention to its frames. ``encoded``: float32 (frames, width). */
-int text_decoder_listen(const Model *m, const float *encoded, int64_t frames, uint16_t *keys, uint16_t *values)
+int text_decoder_start(const Model *m, const float *encoded, int64_t frames, uint16_t *keys, uint16_t *values)
 {
     const int64_t bytes = frames * (m->width * 9 + 12) + 1024;
     char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
@@ -415,7 +415,7 @@ int text_decoder_next(
 /* Decode a known text of a unit, after ``start`` tokens of a prompt. ``tokens``: (count), prompt and text.
  * ``attention``: float32 (aligned, count, frames), the result, with the attention of the aligned heads. ``scores``:
  * (count - start), the log probability of each token of the text among all words. */
-int text_decoder_listen_again(
+int text_decoder_score_text(
     const Model *m, const Unit *unit, int64_t count, const int32_t *tokens, int64_t start, int64_t words,
     float *attention, float *scores)
 {

@@ -3,7 +3,7 @@
 A ``TextDecoder`` decodes one token at a time for many hypotheses. The hypotheses of different units (speech segments)
 share each reading of the weights, but nothing else: units may have different lengths, and may be at different tokens.
 
-Threads: several threads may call a ``TextDecoder``. A ``Listener`` (the state of one unit) belongs to one thread.
+Threads: several threads may call a ``TextDecoder``. A ``DecoderState`` (the state of one unit) belongs to one thread.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Allowed(NamedTuple):
 class Row(NamedTuple):
     """A token to decode.
 
-    ``history``: address of the numbers (int32) of the columns in the listener's cache that hold the tokens before this
+    ``history``: address of the numbers (int32) of the columns in the state's cache that hold the tokens before this
     one, and last the column for this one.
     ``length``: number of columns in the history.
     ``position``: place of the token in the text, prompt included.
@@ -83,7 +83,7 @@ class Row(NamedTuple):
     ``special``: where to write the log probabilities of all tokens that are not words; None for nowhere.
     """
 
-    listener: Listener
+    state: DecoderState
     history: int
     length: int
     token: int
@@ -102,7 +102,7 @@ class Candidates(NamedTuple):
     scores: list[float]
 
 
-class Listener:
+class DecoderState:
     """What the decoder keeps of one unit: the keys and values of its frames and of its tokens.
 
     ``frames``: number of frames of the encoder's output.
@@ -183,12 +183,12 @@ class TextDecoder:
             aligned_heads=self._layers.pointer(np.ascontiguousarray(aligned_heads, np.int32)),
         )
 
-    def listen(self, encoded: Floats) -> Listener:
+    def start(self, encoded: Floats) -> DecoderState:
         """Prepare the decoder for a unit. ``encoded``: the encoder's output, float32 (frames, width)."""
         encoded = np.ascontiguousarray(encoded, np.float32)
-        listener = Listener(len(encoded), self.layers, self.width)
-        self._call("listen", encoded, listener.frames, listener.keys, listener.values)
-        return listener
+        state = DecoderState(len(encoded), self.layers, self.width)
+        self._call("start", encoded, state.frames, state.keys, state.values)
+        return state
 
     def next(self, rows: Sequence[Row], k: int) -> list[Candidates]:
         """Decode one token of each row. Return the ``k`` best continuations of each row with ``allowed``.
@@ -205,14 +205,14 @@ class TextDecoder:
                 here = at
                 at += _ALLOWED.itemsize
             special = 0 if row.special is None else row.special.ctypes.data
-            table[number] = (row.listener.address, row.history, row.length, row.token, row.position, here, special)
+            table[number] = (row.state.address, row.history, row.length, row.token, row.position, here, special)
         self._check(table["token"], int(table["position"].max()))
         ids = np.empty((len(wanted), k), np.int32)
         scores = np.empty((len(wanted), k), np.float32)
         self._call("next", len(rows), table, self.words, self.first_stamp, k, ids, scores)
         return [Candidates(*both) for both in zip(ids.tolist(), scores.tolist(), strict=True)]
 
-    def listen_again(self, listener: Listener, start: Sequence[int], text: Sequence[int]) -> tuple[Floats, Floats]:
+    def score_text(self, state: DecoderState, start: Sequence[int], text: Sequence[int]) -> tuple[Floats, Floats]:
         """Decode a known text of a unit.
 
         Return the attention of the aligned heads, float32 (heads, tokens, frames), and the log probability of each
@@ -222,11 +222,11 @@ class TextDecoder:
         """
         tokens = np.array([*start, *text], np.int32)
         self._check(tokens, len(tokens) - 1)
-        listener.make_room(len(tokens))
-        attention = np.empty((self.aligned, len(tokens), listener.frames), np.float32)
+        state.make_room(len(tokens))
+        attention = np.empty((self.aligned, len(tokens), state.frames), np.float32)
         scores = np.empty(len(text), np.float32)
-        unit = ctypes.c_void_p(listener.address)
-        self._call("listen_again", unit, len(tokens), tokens, len(start), self.words, attention, scores)
+        unit = ctypes.c_void_p(state.address)
+        self._call("score_text", unit, len(tokens), tokens, len(start), self.words, attention, scores)
         return attention, scores
 
     def first_frames(self, costs: Floats) -> list[int]:

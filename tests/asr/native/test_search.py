@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from asr.native.search import SPARE_TOKENS, Rules, Search, Steps
-from asr.native.session import Session, run_together
+from asr.native.session import DecodingSession, run_together
 from asr.native.text_decoder import Allowed, Floats, Row, TextDecoder
-from asr.requests import Text
+from asr.requests import Generated
 from tests.asr.native.reference import Reference, log_softmax
 from tests.asr.native.test_text_decoder import ROUNDING, STAMPS, encoded
 from tests.asr.smallwhisper import END, FIRST_STAMP, NO_SPEECH, START
@@ -38,14 +38,14 @@ def rules(words: Sequence[int] = range(END), not_first: Sequence[int] = (END,)) 
 
 def search(
     decoder: TextDecoder, audio: Floats, of: Rules, *, prompt: Sequence[int] = PROMPT, room: int = 0, **how: Any
-) -> Steps[Text]:
-    listener = decoder.listen(audio)
-    listener.make_room(room)
-    return Search(listener, of, **{"limit": 30, "timestamps": False, "width": 5} | how).run(prompt)
+) -> Steps[Generated]:
+    state = decoder.start(audio)
+    state.make_room(room)
+    return Search(state, of, **{"limit": 30, "timestamps": False, "width": 5} | how).run(prompt)
 
 
-def texts(decoder: TextDecoder, searches: Sequence[Steps[Text]]) -> list[Text]:
-    return run_together(Session(lambda: decoder, lambda steps: steps), searches)
+def texts(decoder: TextDecoder, searches: Sequence[Steps[Generated]]) -> list[Generated]:
+    return run_together(DecodingSession(lambda: decoder, lambda steps: steps), searches)
 
 
 def audios(count: int = 8) -> Iterator[Floats]:
@@ -111,13 +111,13 @@ def greedy(decoder: TextDecoder, audio: Floats, words: Sequence[int], limit: int
     bias[list(words)] = 0
     tokens: list[int] = []
     while len(tokens) < limit:
-        listener = decoder.listen(audio)
-        listener.make_room(100)
+        state = decoder.start(audio)
+        state.make_room(100)
         every = [*PROMPT, *tokens]
         columns = np.arange(len(every), dtype=np.int32)
         allowed = Allowed(bias.ctypes.data, end=bool(tokens))
         rows = [
-            Row(listener, columns.ctypes.data, place + 1, token, place, allowed if place + 1 == len(every) else None)
+            Row(state, columns.ctypes.data, place + 1, token, place, allowed if place + 1 == len(every) else None)
             for place, token in enumerate(every)
         ]
         (found,) = decoder.next(rows, 1)
@@ -176,12 +176,12 @@ def test_units_that_join_and_end_at_different_steps_have_the_texts_of_each_alone
         {"limit": 25, "width": 2},
     ]
 
-    def begun() -> list[Steps[Text]]:
+    def begun() -> list[Steps[Generated]]:
         return [search(decoder, audio, rules(), **how) for audio, how in zip(audios(5), kinds_of_units, strict=True)]
 
     alone = [texts(decoder, [one])[0] for one in begun()]
-    session: Session[Steps[Text], Text] = Session(lambda: decoder, lambda steps: steps)
-    found: dict[int, Text | BaseException] = {}
+    session: DecodingSession[Steps[Generated], Generated] = DecodingSession(lambda: decoder, lambda steps: steps)
+    found: dict[int, Generated | BaseException] = {}
     ends: list[int] = []
     for number, steps in enumerate(begun()):
         session.join(number, steps)
@@ -197,25 +197,25 @@ def test_units_that_join_and_end_at_different_steps_have_the_texts_of_each_alone
 
 
 def test_a_unit_that_fails_leaves_the_others_alone(decoder: TextDecoder) -> None:
-    def failing(after: int) -> Steps[Text]:
+    def failing(after: int) -> Steps[Generated]:
         steps = search(decoder, encoded(30), rules())
         query = next(steps)
         for _ in range(after):
             query = steps.send((yield query))
         raise ValueError("unlucky")
 
-    def begin(number: int) -> Steps[Text]:
+    def begin(number: int) -> Steps[Generated]:
         if number == 0:
             raise LookupError("no such unit")
         return search(decoder, encoded(40), rules()) if number > 2 else failing(number - 1)
 
-    session: Session[int, Text] = Session(lambda: decoder, begin)
+    session: DecodingSession[int, Generated] = DecodingSession(lambda: decoder, begin)
     for number in range(4):
         session.join(number, number)
-    found: dict[int, Text | BaseException] = {}
+    found: dict[int, Generated | BaseException] = {}
     while len(found) < 4:
         found.update(session.step())
-    assert [type(found[number]) for number in range(4)] == [LookupError, ValueError, ValueError, Text]
+    assert [type(found[number]) for number in range(4)] == [LookupError, ValueError, ValueError, Generated]
     assert found[3] == texts(decoder, [search(decoder, encoded(40), rules())])[0]
 
 
@@ -227,7 +227,7 @@ def test_an_error_of_the_decoder_fails_its_step_and_the_session_goes_on(decoder:
             raise MemoryError
         return decoder
 
-    session: Session[Steps[Text], Text] = Session(decoder_here, lambda steps: steps)
+    session: DecodingSession[Steps[Generated], Generated] = DecodingSession(decoder_here, lambda steps: steps)
     for number in (0, 1):
         session.join(number, search(decoder, encoded(40), rules()))
     assert [(number, type(error)) for number, error in session.step()] == [(0, MemoryError), (1, MemoryError)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from asr.native.text_decoder import Allowed, Candidates, Floats, Ints, Listener, Row, TextDecoder
+from asr.native.text_decoder import Allowed, Candidates, DecoderState, Floats, Ints, Row, TextDecoder
 from tests.asr.native.conftest import ALIGNED_HEADS
 from tests.asr.native.reference import Reference, log_softmax
 from tests.asr.smallwhisper import END, FIRST_STAMP, NO_SPEECH, START, VOCABULARY
@@ -26,21 +26,21 @@ def encoded(frames: int, seed: int = 1) -> Floats:
 
 @dataclass
 class Hypothesis:
-    """A text, and the columns of the listener's cache for its tokens."""
+    """A text, and the columns of the state's cache for its tokens."""
 
-    listener: Listener
+    state: DecoderState
     tokens: list[int]
     columns: Ints
 
     def row(self, place: int, allowed: Allowed | None = None, special: Floats | None = None) -> Row:
         history = self.columns.ctypes.data
-        return Row(self.listener, history, place + 1, self.tokens[place], place, allowed, special)
+        return Row(self.state, history, place + 1, self.tokens[place], place, allowed, special)
 
 
-def hypothesis(listener: Listener, tokens: Sequence[int], columns: Sequence[int] | None = None) -> Hypothesis:
+def hypothesis(state: DecoderState, tokens: Sequence[int], columns: Sequence[int] | None = None) -> Hypothesis:
     columns = range(len(tokens)) if columns is None else columns
-    listener.make_room(max(columns) + 1)
-    return Hypothesis(listener, list(tokens), np.array(columns, np.int32))
+    state.make_room(max(columns) + 1)
+    return Hypothesis(state, list(tokens), np.array(columns, np.int32))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_next_words_are_those_of_numpy(
 ) -> None:
     audio = encoded(frames)
     tokens = [START, 262, 267, 40, 3, 77, 77, 120, 9, 200, 5]  # more rows than one multiplication takes
-    text = hypothesis(decoder.listen(audio), tokens)
+    text = hypothesis(decoder.start(audio), tokens)
     special = np.empty(len(VOCABULARY) - END, np.float32)
     allowed = Allowed(no_bias.ctypes.data)
     rows = [text.row(place, allowed, special if place == 0 else None) for place in range(len(tokens))]
@@ -81,24 +81,24 @@ def test_branches_of_several_units_in_one_call_are_those_of_each_alone(
     audios = [encoded(97, 1), encoded(20, 2), encoded(150, 3)]
     allowed = Allowed(no_bias.ctypes.data)
 
-    def queries(listeners: Sequence[Listener]) -> tuple[list[Row], list[Row], list[list[int]], list[Hypothesis]]:
-        before = hypothesis(listeners[0], [START, 260])
+    def queries(states: Sequence[DecoderState]) -> tuple[list[Row], list[Row], list[list[int]], list[Hypothesis]]:
+        before = hypothesis(states[0], [START, 260])
         branches = [
-            hypothesis(listeners[0], [START, 260, 10 + branch, 20 + branch], [0, 1, 2 + branch, 20 - branch])
+            hypothesis(states[0], [START, 260, 10 + branch, 20 + branch], [0, 1, 2 + branch, 20 - branch])
             for branch in range(6)
         ]
-        prompt = hypothesis(listeners[1], [START, 261, 33])
-        single = hypothesis(listeners[2], [START])
+        prompt = hypothesis(states[1], [START, 261, 33])
+        single = hypothesis(states[2], [START])
         first = [before.row(0), before.row(1), *(branch.row(2) for branch in branches)]
         second = [branch.row(3, allowed) for branch in branches]
         second += [*(prompt.row(place) for place in range(2)), prompt.row(2, allowed), single.row(0, allowed)]
         texts = [each.tokens for each in (*branches, prompt, single)]
         return first, second, texts, [before, *branches, prompt, single]
 
-    first, second, texts, kept = queries([decoder.listen(audio) for audio in audios])
+    first, second, texts, kept = queries([decoder.start(audio) for audio in audios])
     assert decoder.next(first, K) == []
     together = decoder.next(second, K)
-    first, second, _, kept_too = queries([decoder.listen(audio) for audio in audios])
+    first, second, _, kept_too = queries([decoder.start(audio) for audio in audios])
     decoder.next(first, K)
     alone = [each for part in (second[:6], second[6:9], second[9:]) for each in decoder.next(part, K)]
     assert together == alone
@@ -118,7 +118,7 @@ def test_only_allowed_tokens_come_next(decoder: TextDecoder, reference: Referenc
     stamps = range(FIRST_STAMP + 7, FIRST_STAMP + 10)
 
     def after(allowed: Allowed, k: int = K) -> Candidates:
-        text = hypothesis(decoder.listen(audio), tokens)
+        text = hypothesis(decoder.start(audio), tokens)
         return decoder.next([text.row(0), text.row(1), text.row(2, allowed)], k)[0]
 
     some = after(Allowed(bias.ctypes.data, end=False), 60)
@@ -144,7 +144,7 @@ def test_a_timestamp_comes_next_if_all_of_them_together_are_likelier_than_every_
     needed = next(n for n in range(1, STAMPS) if np.logaddexp.reduce(stamps[:n]) > likeliest_word + 1)
     few = next(n for n in range(needed, 0, -1) if np.logaddexp.reduce(stamps[:n]) < likeliest_word - 0.5)
     for count in (needed, few):
-        text = hypothesis(decoder.listen(audio), [START])
+        text = hypothesis(decoder.start(audio), [START])
         allowed = Allowed(no_bias.ctypes.data, end_stamp=count)
         (found,) = decoder.next([text.row(0, allowed)], K)
         if count == needed:
@@ -161,8 +161,8 @@ def test_a_known_text_has_the_attention_and_probabilities_of_numpy(
 ) -> None:
     audio = encoded(frames)
     start, text = [START, 262, 268, 269], list(range(10, 50))
-    listener = decoder.listen(audio)
-    attention, scores = decoder.listen_again(listener, start, text)
+    state = decoder.start(audio)
+    attention, scores = decoder.score_text(state, start, text)
     logits, expected = reference.decode(audio, [*start, *text])
     for found, (layer, head) in zip(attention, ALIGNED_HEADS, strict=True):
         assert found == pytest.approx(expected[layer, head], abs=0.03)
@@ -175,12 +175,12 @@ def test_more_room_for_tokens_keeps_those_before(decoder: TextDecoder, no_bias: 
     tokens = [START, *range(80)]
     results = []
     for is_roomy in (True, False):
-        listener = decoder.listen(encoded(40))
-        listener.make_room(1000 if is_roomy else 1)
+        state = decoder.start(encoded(40))
+        state.make_room(1000 if is_roomy else 1)
         for place in range(len(tokens)):
-            text = hypothesis(listener, tokens[: place + 1])
+            text = hypothesis(state, tokens[: place + 1])
             found = decoder.next([text.row(place, Allowed(no_bias.ctypes.data))], K)
-        assert (listener.columns == 1000) is is_roomy
+        assert (state.columns == 1000) is is_roomy
         results.append(found)
     assert results[0] == results[1]
 

@@ -1,4 +1,4 @@
-"""Find when each token of a text was spoken, from the attention of the decoder's aligned heads.
+"""Find when each token of a text was spoken, from the attention of the decoder's alignment heads.
 
 The steps are those of OpenAI's ``find_alignment``: normalise the attention over the tokens, smooth it over time,
 average the heads, and find the likeliest times by dynamic time warping.

@@ -9,17 +9,17 @@
 
 #include "kernels.h"
 
-enum { TILE = 128, PAIRS = HEAD / 2, KEY_STEPS = 4095, VALUE_STEPS = 32767 };
+enum { TILE = 128, PAIRS = HEAD_SIZE / 2, KEY_STEPS = 4095, VALUE_STEPS = 32767 };
 
 typedef struct {
     Norm self_norm, feed_norm;
     Linear qkv, self_out, feed_in, feed_out;
 } EncoderLayer;
 
-/* ``mels``: number of features of a frame. ``width``, ``heads``, ``inner``: see ``text_decoder.c``. The convolutions are
+/* ``mels``: number of features of a frame. ``width``, ``heads``, ``ffn_size``: see ``text_decoder.c``. The convolutions are
  * linear layers whose inputs are three neighbouring frames. ``positions``: float32 (frames / 2, width). */
 typedef struct {
-    int64_t layers, heads, width, inner, mels;
+    int64_t layers, heads, width, ffn_size, mels;
     const EncoderLayer *layer;
     Linear conv1, conv2;
     Norm norm;
@@ -39,18 +39,18 @@ static float largest_of(const float *from, int64_t frames, int64_t stride)
 {
     __m512 most = _mm512_set1_ps(1e-8f);
     for (int64_t t = 0; t < frames; t++)
-        for (int i = 0; i < HEAD; i += LANES)
+        for (int i = 0; i < HEAD_SIZE; i += LANES)
             most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(from + t * stride + i)));
     return _mm512_reduce_max_ps(most);
 }
 
-/* Multiply ``rows`` rows of pairs (at most ``MOST_ROWS``, known when compiled) by 32 columns of ``first`` and ``second``,
+/* Multiply ``rows`` rows of pairs (at most ``MAX_ROWS``, known when compiled) by 32 columns of ``first`` and ``second``,
  * int16 (pairs, 16, 2) each. ``scales``: what to multiply each row of the result by. */
 static inline __attribute__((always_inline)) void multiply_pairs(
     const int32_t *first, const int32_t *second, int64_t pairs, const int32_t *x, int64_t x_stride, const int rows,
     const float *scales, float *out, int64_t stride)
 {
-    __m512i sums[MOST_ROWS][2];
+    __m512i sums[MAX_ROWS][2];
     for (int r = 0; r < rows; r++)
         sums[r][0] = sums[r][1] = _mm512_setzero_si512();
     for (int64_t k = 0; k < pairs; k++) {
@@ -67,15 +67,15 @@ static inline __attribute__((always_inline)) void multiply_pairs(
                              _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][half]), _mm512_set1_ps(scales[r])));
 }
 
-/* Attention of ``rows`` frames (at most ``MOST_ROWS``, known when compiled) to all frames, in one head. ``padded``: the
+/* Attention of ``rows`` frames (at most ``MAX_ROWS``, known when compiled) to all frames, in one head. ``padded``: the
  * number of frames, rounded up to a multiple of 32. ``scores``: room for rows * padded floats. ``shares``: room for
  * rows * padded / 2 pairs. */
 static inline __attribute__((always_inline)) void attend(
     const float *queries, const int rows, int64_t stride, const int32_t *keys, float key_scale, const int32_t *values,
     float value_scale, int64_t frames, int64_t padded, float *scores, int32_t *shares, float *out, int64_t out_stride)
 {
-    int32_t pairs[MOST_ROWS * PAIRS];
-    float scales[MOST_ROWS];
+    int32_t pairs[MAX_ROWS * PAIRS];
+    float scales[MAX_ROWS];
     for (int r = 0; r < rows; r++) {
         const float *query = queries + r * stride, largest = largest_of(query, 1, 0);
         scales[r] = largest / KEY_STEPS * key_scale;
@@ -97,7 +97,7 @@ static inline __attribute__((always_inline)) void attend(
             _mm512_storeu_si512(shares + r * padded / 2 + t / 2, pairs_of(row + t, row + t + LANES, _mm512_set1_ps(VALUE_STEPS)));
         scales[r] = value_scale / VALUE_STEPS;
     }
-    for (int d = 0; d < HEAD; d += 2 * LANES) {
+    for (int d = 0; d < HEAD_SIZE; d += 2 * LANES) {
         const int32_t *value = values + d / LANES * (padded / 2 * LANES);
         multiply_pairs(value, value + padded / 2 * LANES, padded / 2, shares, padded / 2, rows, scales, out + d, out_stride);
     }
@@ -112,7 +112,7 @@ static void attend_to_audio(
     const __m512i columns = _mm512_mullo_epi32(
         _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32(LANES));
     for (int64_t h = 0; h < e->heads; h++) {
-        const float *query = z + h * HEAD, *key = query + e->width, *value = key + e->width;
+        const float *query = z + h * HEAD_SIZE, *key = query + e->width, *value = key + e->width;
         const float most_key = largest_of(key, frames, stride), most_value = largest_of(value, frames, stride);
         for (int64_t t = 0; t < padded; t++)
             for (int j = 0; j < PAIRS; j += LANES) {
@@ -123,18 +123,18 @@ static void attend_to_audio(
             }
         for (int64_t t = 0; t < padded; t += 2 * LANES)
             for (int64_t i = 0; i < LANES; i++)
-                for (int d = 0; d < HEAD; d += LANES) {
+                for (int d = 0; d < HEAD_SIZE; d += LANES) {
                     static const float silence[LANES];
                     const float *low = t + i < frames ? value + (t + i) * stride + d : silence;
                     const float *high = t + i + LANES < frames ? value + (t + i + LANES) * stride + d : silence;
                     _mm512_storeu_si512(values + d / LANES * (padded / 2 * LANES) + (t / 2 + i) * LANES,
                                         pairs_of(low, high, _mm512_set1_ps(VALUE_STEPS / most_value)));
                 }
-        for (int64_t t = 0; t < frames; t += MOST_ROWS) {
+        for (int64_t t = 0; t < frames; t += MAX_ROWS) {
             const float *from = query + t * stride;
-            float *to = out + t * e->width + h * HEAD;
+            float *to = out + t * e->width + h * HEAD_SIZE;
 #define CASE(n) case n: attend(from, n, stride, keys, most_key / KEY_STEPS, values, most_value / VALUE_STEPS, frames, padded, scores, shares, to, e->width); break;
-            switch (frames - t < MOST_ROWS ? frames - t : MOST_ROWS) {
+            switch (frames - t < MAX_ROWS ? frames - t : MAX_ROWS) {
                 CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
             }
 #undef CASE
@@ -145,19 +145,19 @@ static void attend_to_audio(
 /* Encode audio features, float32 (mels, 2 * frames). ``out``: float32 (frames, width). */
 int audio_encoder_run(const AudioEncoder *e, const float *features, int64_t frames, float *out)
 {
-    const int64_t width = e->width, padded = (frames + 31) / 32 * 32, widest = e->inner > 3 * width ? e->inner : 3 * width;
+    const int64_t width = e->width, padded = (frames + 31) / 32 * 32, widest = e->ffn_size > 3 * width ? e->ffn_size : 3 * width;
     const int64_t rows = 2 * frames + 2, most_inputs = widest > 3 * e->mels ? widest : 3 * e->mels;
-    const int64_t bytes = 4 * (rows * width + 3 * frames * width + frames * width + TILE * e->inner + rows * 3 * e->mels) +
-                          rows * (3 * e->mels + 12) + frames * (most_inputs + 12) + 4 * padded * (PAIRS + 2 * LANES + 2 * MOST_ROWS) + 8192;
+    const int64_t bytes = 4 * (rows * width + 3 * frames * width + frames * width + TILE * e->ffn_size + rows * 3 * e->mels) +
+                          rows * (3 * e->mels + 12) + frames * (most_inputs + 12) + 4 * padded * (PAIRS + 2 * LANES + 2 * MAX_ROWS) + 8192;
     char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
     if (!memory)
         return -1;
-    float *sound = room(&at, rows * width * 4), *z = room(&at, 3 * frames * width * 4), *y = room(&at, frames * width * 4);
-    float *inner = room(&at, TILE * e->inner * 4), *three = room(&at, 2 * frames * 3 * e->mels * 4);
-    int32_t *keys = room(&at, padded * PAIRS * 4), *values = room(&at, padded * 2 * LANES * 4);
-    float *scores = room(&at, padded * MOST_ROWS * 4);
-    int32_t *shares = room(&at, padded * MOST_ROWS * 2);
-    Quantised of_features = quantised_room(&at, 2 * frames, 3 * e->mels), q = quantised_room(&at, frames, most_inputs);
+    float *sound = allocate(&at, rows * width * 4), *z = allocate(&at, 3 * frames * width * 4), *y = allocate(&at, frames * width * 4);
+    float *ffn = allocate(&at, TILE * e->ffn_size * 4), *three = allocate(&at, 2 * frames * 3 * e->mels * 4);
+    int32_t *keys = allocate(&at, padded * PAIRS * 4), *values = allocate(&at, padded * 2 * LANES * 4);
+    float *scores = allocate(&at, padded * MAX_ROWS * 4);
+    int32_t *shares = allocate(&at, padded * MAX_ROWS * 2);
+    Quantised of_features = allocate_quantised(&at, 2 * frames, 3 * e->mels), q = allocate_quantised(&at, frames, most_inputs);
 
     for (int64_t t = 0; t < 2 * frames; t++)
         for (int64_t k = 0; k < 3; k++)
@@ -188,13 +188,13 @@ int audio_encoder_run(const AudioEncoder *e, const float *features, int64_t fram
         attend_to_audio(e, z, frames, keys, values, scores, shares, y);
         quantise(y, frames, width, q);
         linear(&l->self_out, q, frames, x, width, 1);
-        for (int64_t t = 0; t < frames; t += TILE) { /* a tile of the inner layer stays in the cache */
+        for (int64_t t = 0; t < frames; t += TILE) { /* a tile of the feed-forward layer stays in the cache */
             const int64_t count = frames - t < TILE ? frames - t : TILE;
             normalise(&l->feed_norm, x + t * width, count, width, y);
             quantise(y, count, width, q);
-            linear(&l->feed_in, q, count, inner, e->inner, 0);
-            gelu(inner, count * e->inner);
-            quantise(inner, count, e->inner, q);
+            linear(&l->feed_in, q, count, ffn, e->ffn_size, 0);
+            gelu(ffn, count * e->ffn_size);
+            quantise(ffn, count, e->ffn_size, q);
             linear(&l->feed_out, q, count, x + t * width, width, 1);
         }
     }

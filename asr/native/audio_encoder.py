@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.native.layers import HEAD, LANES, OUTPUTS, Floats, Layers, Linear, Norm, argument
+from asr.native.layers import HEAD_SIZE, LANES, OUTPUTS, Floats, Layers, Linear, Norm, argument
 from asr.native.weights import Weights
 
 LONGEST = 1500  # frames of the output for 30 s of audio, the same in all Whisper models
@@ -22,7 +22,7 @@ class _Layer(ctypes.Structure):
 
 class _Encoder(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("layers", "heads", "width", "inner", "mels")),
+        *((name, ctypes.c_int64) for name in ("layers", "heads", "width", "ffn_size", "mels")),
         ("layer", ctypes.POINTER(_Layer)),
         ("conv1", Linear),
         ("conv2", Linear),
@@ -39,15 +39,19 @@ class AudioEncoder:
         self._library = ctypes.CDLL(str(library))
         count = weights.layers("encoder")
         self.width, self._mels, _ = weights.variables["encoder/conv1/weight"].shape
-        self._inner = len(weights.variables["encoder/layer_0/ffn/linear_0/bias"])
-        if self.width != HEAD * weights.count("encoder/num_heads") or self._inner % OUTPUTS or 3 * self._mels % LANES:
+        self._ffn_size = len(weights.variables["encoder/layer_0/ffn/linear_0/bias"])
+        if (
+            self.width != HEAD_SIZE * weights.count("encoder/num_heads")
+            or self._ffn_size % OUTPUTS
+            or 3 * self._mels % LANES
+        ):
             raise ValueError("the sizes of its encoder's layers do not suit the functions in C")
         layers = (_Layer * count)(*(self._layer(f"encoder/layer_{number}") for number in range(count)))
         self._encoder = _Encoder(
             layers=count,
-            heads=self.width // HEAD,
+            heads=self.width // HEAD_SIZE,
             width=self.width,
-            inner=self._inner,
+            ffn_size=self._ffn_size,
             mels=self._mels,
             layer=layers,
             conv1=self._layers.convolution("encoder/conv1", self.width, self._mels),
@@ -76,8 +80,8 @@ class AudioEncoder:
         return _Layer(
             self_norm=norm(f"{name}/self_attention/layer_norm", width),
             feed_norm=norm(f"{name}/ffn/layer_norm", width),
-            qkv=linear(f"{name}/self_attention/linear_0", 3 * width, width, scaled=width, scale=HEAD**-0.5),
+            qkv=linear(f"{name}/self_attention/linear_0", 3 * width, width, scaled=width, scale=HEAD_SIZE**-0.5),
             self_out=linear(f"{name}/self_attention/linear_1", width, width),
-            feed_in=linear(f"{name}/ffn/linear_0", self._inner, width),
-            feed_out=linear(f"{name}/ffn/linear_1", width, self._inner),
+            feed_in=linear(f"{name}/ffn/linear_0", self._ffn_size, width),
+            feed_out=linear(f"{name}/ffn/linear_1", width, self._ffn_size),
         )

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANES = 16, HEAD = 64, MOST_ROWS = 8 };
+enum { LANES = 16, HEAD_SIZE = 64, MAX_ROWS = 8 };
 
 /* A linear layer. ``weights``: uint8 (outputs / 16, inputs / 4, 16, 4), each weight plus 128. ``scales``, ``sums``,
  * ``bias``: float32 (outputs), the value of a weight of 1, the sum of the weights' values, and what to add; ``bias`` may be
@@ -122,11 +122,11 @@ static inline void quantise(const float *x, int64_t rows, int64_t width, Quantis
     }
 }
 
-/* Multiply ``rows`` rows (at most ``MOST_ROWS``, known when compiled) by the weights of 32 outputs from ``n`` on. */
+/* Multiply ``rows`` rows (at most ``MAX_ROWS``, known when compiled) by the weights of 32 outputs from ``n`` on. */
 static inline __attribute__((always_inline)) void multiply(
     const Linear *l, int64_t n, Quantised q, const int rows, float *out, int64_t stride, int adds)
 {
-    __m512i sums[MOST_ROWS][2];
+    __m512i sums[MAX_ROWS][2];
     for (int r = 0; r < rows; r++)
         sums[r][0] = sums[r][1] = _mm512_setzero_si512();
     const uint8_t *first = l->weights + n * l->inputs, *second = first + LANES * l->inputs;
@@ -162,11 +162,11 @@ static inline __attribute__((always_inline)) void multiply(
 static inline void linear(const Linear *l, Quantised q, int64_t rows, float *out, int64_t stride, int adds)
 {
     for (int64_t n = 0; n < l->outputs; n += 2 * LANES)
-        for (int64_t r = 0; r < rows; r += MOST_ROWS) {
+        for (int64_t r = 0; r < rows; r += MAX_ROWS) {
             const Quantised part = {q.numbers + r * l->inputs, q.scales + r, q.centres + r, q.offsets + r};
             float *to = out + r * stride;
 #define CASE(count) case count: multiply(l, n, part, count, to, stride, adds); break;
-            switch (rows - r < MOST_ROWS ? rows - r : MOST_ROWS) {
+            switch (rows - r < MAX_ROWS ? rows - r : MAX_ROWS) {
                 CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
             }
 #undef CASE
@@ -193,20 +193,20 @@ static inline void softmax(float *scores, int64_t count)
         _mm512_storeu_ps(scores + i, _mm512_mul_ps(_mm512_loadu_ps(scores + i), scale));
 }
 
-static inline void *room(char **at, int64_t bytes)
+static inline void *allocate(char **at, int64_t bytes)
 {
     void *here = *at;
     *at += (bytes + 63) / 64 * 64;
     return here;
 }
 
-static inline Quantised quantised_room(char **at, int64_t rows, int64_t width)
+static inline Quantised allocate_quantised(char **at, int64_t rows, int64_t width)
 {
     Quantised q;
-    q.numbers = room(at, rows * width);
-    q.scales = room(at, rows * sizeof(float));
-    q.centres = room(at, rows * sizeof(float));
-    q.offsets = room(at, rows * sizeof(int32_t));
+    q.numbers = allocate(at, rows * width);
+    q.scales = allocate(at, rows * sizeof(float));
+    q.centres = allocate(at, rows * sizeof(float));
+    q.offsets = allocate(at, rows * sizeof(int32_t));
     return q;
 }
 

@@ -12,7 +12,7 @@ from asr.native.weights import Weights, quantised
 
 Floats = npt.NDArray[np.float32]
 
-HEAD = 64  # size of an attention head, the same in all Whisper models
+HEAD_SIZE = 64  # size of an attention head, the same in all Whisper models
 LANES = 16
 OUTPUTS = 32  # the outputs of a linear layer are padded to a multiple of this
 

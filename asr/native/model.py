@@ -68,7 +68,7 @@ class NativeModel:
             # CTranslate2 knows without this list which English-only models need no language.
             languages = list(map(index, about["lang_ids"]))
             self._languages = [(token, str(self.files.tokenizer.id_to_token(token))) for token in languages]
-            self._aligned_heads = [(index(layer), index(head)) for layer, head in about["alignment_heads"]]
+            self._alignment_heads = [(index(layer), index(head)) for layer, head in about["alignment_heads"]]
             self._end = self._id_of("<|endoftext|>")
             self._start = self._id_of("<|startoftranscript|>")
             self._no_timestamps = self._id_of("<|notimestamps|>")
@@ -133,14 +133,14 @@ class NativeModel:
             weights,
             words=self._end,
             first_stamp=self._no_timestamps + 1,
-            aligned_heads=self._aligned_heads,
+            alignment_heads=self._alignment_heads,
             library=self._library,
         )
         encoder = AudioEncoder(weights, self._library)
         if encoder.width != decoder.width:
             raise ValueError("its encoder and its decoder do not have the same width")
         special = (self._start, self._no_speech, *(token for token, _ in self._languages))
-        if not self._aligned_heads:
+        if not self._alignment_heads:
             raise ValueError("it has no alignment heads")
         if not self._languages or not all(self._end < token < decoder.vocabulary for token in special):
             raise ValueError("its special tokens are missing, or its weights do not have them")

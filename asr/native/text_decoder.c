@@ -12,23 +12,23 @@
 
 #include "kernels.h"
 
-enum { BLOCK = 64, MOST_QUERIES = 5 };
+enum { BLOCK = 64, MAX_QUERIES = 5 };
 
 typedef struct {
     Norm self_norm, cross_norm, feed_norm;
     Linear qkv, self_out, query, key_value, cross_out, feed_in, feed_out;
 } Layer;
 
-/* ``width``: size of a hidden state, ``heads`` * 64. ``inner``: size of the feed-forward layer. ``head``: the output
- * layer, whose weights are also the tokens' embeddings. ``positions``: float32 (positions, width). ``aligned``: pairs of
+/* ``width``: size of a hidden state, ``heads`` * 64. ``ffn_size``: size of the feed-forward layer. ``projection``: the output
+ * layer, whose weights are also the tokens' embeddings. ``positions``: float32 (positions, width). ``alignment_heads``: pairs of
  * a layer and a head, whose attention tells when a token was spoken. */
 typedef struct {
-    int64_t layers, heads, width, inner, vocabulary, aligned;
+    int64_t layers, heads, width, ffn_size, vocabulary, alignment_head_count;
     const Layer *layer;
     Norm norm;
-    Linear head;
+    Linear projection;
     const float *positions;
-    const int32_t *aligned_heads;
+    const int32_t *alignment_heads;
 } Model;
 
 /* A unit. ``cache``: float32 (layers, 2, columns, width), the keys and values of its tokens. ``keys``: float16 (layers,
@@ -70,30 +70,30 @@ static void attend_to_tokens(
         const float *key = keys + row->history[j] * m->width;
         for (int64_t h = 0; h < m->heads; h++) {
             __m512 sum = _mm512_setzero_ps();
-            for (int64_t i = h * HEAD; i < (h + 1) * HEAD; i += LANES)
+            for (int64_t i = h * HEAD_SIZE; i < (h + 1) * HEAD_SIZE; i += LANES)
                 sum = _mm512_fmadd_ps(_mm512_loadu_ps(query + i), _mm512_loadu_ps(key + i), sum);
             scores[h * most + j] = _mm512_reduce_add_ps(sum);
         }
     }
     for (int64_t h = 0; h < m->heads; h++) {
         softmax(scores + h * most, row->length);
-        __m512 sums[HEAD / LANES];
-        for (int i = 0; i < HEAD / LANES; i++)
+        __m512 sums[HEAD_SIZE / LANES];
+        for (int i = 0; i < HEAD_SIZE / LANES; i++)
             sums[i] = _mm512_setzero_ps();
         for (int64_t j = 0; j < row->length; j++) {
-            const float *value = values + row->history[j] * m->width + h * HEAD;
+            const float *value = values + row->history[j] * m->width + h * HEAD_SIZE;
             const __m512 p = _mm512_set1_ps(scores[h * most + j]);
-            for (int i = 0; i < HEAD / LANES; i++)
+            for (int i = 0; i < HEAD_SIZE / LANES; i++)
                 sums[i] = _mm512_fmadd_ps(p, _mm512_loadu_ps(value + i * LANES), sums[i]);
         }
-        for (int i = 0; i < HEAD / LANES; i++)
-            _mm512_storeu_ps(out + h * HEAD + i * LANES, sums[i]);
+        for (int i = 0; i < HEAD_SIZE / LANES; i++)
+            _mm512_storeu_ps(out + h * HEAD_SIZE + i * LANES, sums[i]);
     }
 }
 
 static __m512 halves(const uint16_t *from) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from)); }
 
-/* Attention of ``count`` tokens (at most ``MOST_QUERIES``, known when compiled) of a unit to its frames, in one head.
+/* Attention of ``count`` tokens (at most ``MAX_QUERIES``, known when compiled) of a unit to its frames, in one head.
  * ``width``: floats between two tokens. ``scores``: room for count * ``most`` floats; holds the probabilities afterwards. */
 static inline __attribute__((always_inline)) void attend_to_frames(
     const uint16_t *keys, const uint16_t *values, int64_t frames, const int count, const float *queries, float *out,
@@ -101,12 +101,12 @@ static inline __attribute__((always_inline)) void attend_to_frames(
 {
     enum { PARTS = BLOCK / LANES };
     for (int64_t block = 0; block < blocks_of(frames); block++) {
-        const uint16_t *key = keys + block * HEAD * BLOCK;
-        __m512 sums[MOST_QUERIES][PARTS];
+        const uint16_t *key = keys + block * HEAD_SIZE * BLOCK;
+        __m512 sums[MAX_QUERIES][PARTS];
         for (int r = 0; r < count; r++)
             for (int i = 0; i < PARTS; i++)
                 sums[r][i] = _mm512_setzero_ps();
-        for (int d = 0; d < HEAD; d++, key += BLOCK) {
+        for (int d = 0; d < HEAD_SIZE; d++, key += BLOCK) {
             __m512 k[PARTS];
             for (int i = 0; i < PARTS; i++)
                 k[i] = halves(key + i * LANES);
@@ -122,14 +122,14 @@ static inline __attribute__((always_inline)) void attend_to_frames(
     }
     for (int r = 0; r < count; r++)
         softmax(scores + r * most, frames);
-    __m512 sums[MOST_QUERIES][PARTS];
+    __m512 sums[MAX_QUERIES][PARTS];
     for (int r = 0; r < count; r++)
         for (int i = 0; i < PARTS; i++)
             sums[r][i] = _mm512_setzero_ps();
     for (int64_t f = 0; f < frames; f++) {
         __m512 v[PARTS];
         for (int i = 0; i < PARTS; i++)
-            v[i] = halves(values + f * HEAD + i * LANES);
+            v[i] = halves(values + f * HEAD_SIZE + i * LANES);
         for (int r = 0; r < count; r++) {
             const __m512 p = _mm512_set1_ps(scores[r * most + f]);
             for (int i = 0; i < PARTS; i++)
@@ -141,7 +141,7 @@ static inline __attribute__((always_inline)) void attend_to_frames(
             _mm512_storeu_ps(out + r * width + i * LANES, sums[r][i]);
 }
 
-/* The same for all heads and any number of tokens. ``alignment``: NULL, or float32 (aligned, rows, frames), of which the
+/* The same for all heads and any number of tokens. ``alignment``: NULL, or float32 (alignment heads, rows, frames), of which the
  * layer's heads are filled in. */
 static void attend_to_unit(
     const Model *m, const Unit *unit, int64_t layer, int64_t rows, const float *queries, float *out, float *scores,
@@ -149,19 +149,19 @@ static void attend_to_unit(
 {
     for (int64_t h = 0; h < m->heads; h++) {
         const int64_t head = layer * m->heads + h;
-        const uint16_t *keys = unit->keys + head * blocks_of(unit->frames) * HEAD * BLOCK;
-        const uint16_t *values = unit->values + head * unit->frames * HEAD;
-        for (int64_t r = 0; r < rows; r += MOST_QUERIES) {
-            const int64_t count = rows - r < MOST_QUERIES ? rows - r : MOST_QUERIES;
-            const float *from = queries + r * m->width + h * HEAD;
-            float *to = out + r * m->width + h * HEAD;
+        const uint16_t *keys = unit->keys + head * blocks_of(unit->frames) * HEAD_SIZE * BLOCK;
+        const uint16_t *values = unit->values + head * unit->frames * HEAD_SIZE;
+        for (int64_t r = 0; r < rows; r += MAX_QUERIES) {
+            const int64_t count = rows - r < MAX_QUERIES ? rows - r : MAX_QUERIES;
+            const float *from = queries + r * m->width + h * HEAD_SIZE;
+            float *to = out + r * m->width + h * HEAD_SIZE;
 #define CASE(n) case n: attend_to_frames(keys, values, unit->frames, n, from, to, m->width, scores, most); break;
             switch (count) {
                 CASE(1) CASE(2) CASE(3) CASE(4) CASE(5)
             }
 #undef CASE
-            for (int64_t a = 0; alignment && a < m->aligned; a++)
-                if (m->aligned_heads[2 * a] == layer && m->aligned_heads[2 * a + 1] == h)
+            for (int64_t a = 0; alignment && a < m->alignment_head_count; a++)
+                if (m->alignment_heads[2 * a] == layer && m->alignment_heads[2 * a + 1] == h)
                     for (int64_t i = 0; i < count; i++)
                         memcpy(alignment + (a * rows + r + i) * unit->frames, scores + i * most, unit->frames * sizeof(float));
         }
@@ -175,23 +175,23 @@ int text_decoder_start(const Model *m, const float *encoded, int64_t frames, uin
     char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
     if (!memory)
         return -1;
-    Quantised q = quantised_room(&at, frames, m->width);
-    float *both = room(&at, frames * 2 * m->width * sizeof(float));
+    Quantised q = allocate_quantised(&at, frames, m->width);
+    float *both = allocate(&at, frames * 2 * m->width * sizeof(float));
     quantise(encoded, frames, m->width, q);
     for (int64_t layer = 0; layer < m->layers; layer++) {
         linear(&m->layer[layer].key_value, q, frames, both, 2 * m->width, 0);
         for (int64_t h = 0; h < m->heads; h++) {
-            uint16_t *k = keys + (layer * m->heads + h) * blocks_of(frames) * HEAD * BLOCK;
-            uint16_t *v = values + (layer * m->heads + h) * frames * HEAD;
+            uint16_t *k = keys + (layer * m->heads + h) * blocks_of(frames) * HEAD_SIZE * BLOCK;
+            uint16_t *v = values + (layer * m->heads + h) * frames * HEAD_SIZE;
             for (int64_t f = 0; f < frames; f++) {
-                const float *from = both + f * 2 * m->width + h * HEAD;
-                uint16_t halved[HEAD];
-                for (int i = 0; i < HEAD; i += LANES) {
+                const float *from = both + f * 2 * m->width + h * HEAD_SIZE;
+                uint16_t halved[HEAD_SIZE];
+                for (int i = 0; i < HEAD_SIZE; i += LANES) {
                     _mm256_storeu_si256((__m256i *)(halved + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + i), 0));
-                    _mm256_storeu_si256((__m256i *)(v + f * HEAD + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + m->width + i), 0));
+                    _mm256_storeu_si256((__m256i *)(v + f * HEAD_SIZE + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + m->width + i), 0));
                 }
-                uint16_t *column = k + f / BLOCK * HEAD * BLOCK + f % BLOCK;
-                for (int d = 0; d < HEAD; d++)
+                uint16_t *column = k + f / BLOCK * HEAD_SIZE * BLOCK + f % BLOCK;
+                for (int d = 0; d < HEAD_SIZE; d++)
                     column[d * BLOCK] = halved[d];
             }
         }
@@ -202,7 +202,7 @@ int text_decoder_start(const Model *m, const float *encoded, int64_t frames, uin
 
 static void embed(const Model *m, const Row *row, float *out)
 {
-    const Linear *l = &m->head;
+    const Linear *l = &m->projection;
     const uint8_t *weights = l->weights + row->token / LANES * LANES * l->inputs + row->token % LANES * 4;
     for (int64_t i = 0; i < m->width; i++) {
         const int weight = weights[i / 4 * 4 * LANES + i % 4] - 128;
@@ -212,7 +212,7 @@ static void embed(const Model *m, const Row *row, float *out)
 
 /* Decode one token of each row. Rows of the same unit are neighbours, and a row may follow an earlier one.
  * ``hidden``: float32 (rows, width), the result. ``alignment``: NULL, or, if all rows belong to one unit, float32
- * (aligned, rows, frames), the attention of the aligned heads. */
+ * (alignment heads, rows, frames), the attention of the alignment heads. */
 static int step(const Model *m, int64_t rows, const Row *row, float *hidden, float *alignment)
 {
     const int64_t width = m->width;
@@ -222,14 +222,14 @@ static int step(const Model *m, int64_t rows, const Row *row, float *hidden, flo
         most_frames = row[r].unit->frames > most_frames ? row[r].unit->frames : most_frames;
     }
     const int64_t most = (longest + LANES) / LANES * LANES, most_scores = blocks_of(most_frames) * BLOCK;
-    const int64_t scores_needed = most * m->heads > most_scores * MOST_QUERIES ? most * m->heads : most_scores * MOST_QUERIES;
-    const int64_t bytes = rows * (width * 25 + m->inner * 5 + 20) + scores_needed * 4 + 4096;
+    const int64_t scores_needed = most * m->heads > most_scores * MAX_QUERIES ? most * m->heads : most_scores * MAX_QUERIES;
+    const int64_t bytes = rows * (width * 25 + m->ffn_size * 5 + 20) + scores_needed * 4 + 4096;
     char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
     if (!memory)
         return -1;
-    float *x = room(&at, rows * width * 4), *y = room(&at, rows * width * 4), *z = room(&at, rows * 3 * width * 4);
-    float *inner = room(&at, rows * m->inner * 4), *scores = room(&at, scores_needed * 4);
-    Quantised q = quantised_room(&at, rows, m->inner);
+    float *x = allocate(&at, rows * width * 4), *y = allocate(&at, rows * width * 4), *z = allocate(&at, rows * 3 * width * 4);
+    float *ffn = allocate(&at, rows * m->ffn_size * 4), *scores = allocate(&at, scores_needed * 4);
+    Quantised q = allocate_quantised(&at, rows, m->ffn_size);
 
     for (int64_t r = 0; r < rows; r++)
         embed(m, row + r, x + r * width);
@@ -262,9 +262,9 @@ static int step(const Model *m, int64_t rows, const Row *row, float *hidden, flo
 
         normalise(&l->feed_norm, x, rows, width, y);
         quantise(y, rows, width, q);
-        linear(&l->feed_in, q, rows, inner, m->inner, 0);
-        gelu(inner, rows * m->inner);
-        quantise(inner, rows, m->inner, q);
+        linear(&l->feed_in, q, rows, ffn, m->ffn_size, 0);
+        gelu(ffn, rows * m->ffn_size);
+        quantise(ffn, rows, m->ffn_size, q);
         linear(&l->feed_out, q, rows, x, width, 1);
     }
     normalise(&m->norm, x, rows, width, hidden);
@@ -303,16 +303,16 @@ static float add_logs(float a, float b)
 
 /* The best continuations of one row, in descending order. */
 typedef struct {
-    int64_t room, count;
+    int64_t capacity, count;
     float *scores;
     int32_t *ids;
 } Best;
 
 static void offer(Best *best, float score, int64_t id)
 {
-    if (score == -INFINITY || (best->count == best->room && score <= best->scores[best->room - 1]))
+    if (score == -INFINITY || (best->count == best->capacity && score <= best->scores[best->capacity - 1]))
         return;
-    int64_t place = best->count < best->room ? best->count++ : best->room - 1;
+    int64_t place = best->count < best->capacity ? best->count++ : best->capacity - 1;
     for (; place && best->scores[place - 1] < score; place--) {
         best->scores[place] = best->scores[place - 1];
         best->ids[place] = best->ids[place - 1];
@@ -325,7 +325,7 @@ static void offer_all(Best *best, const float *logits, int64_t count, int64_t fi
 {
     for (int64_t i = 0; i < count; i += LANES) {
         __mmask16 inside;
-        const float least = best->count == best->room ? best->scores[best->room - 1] : -INFINITY;
+        const float least = best->count == best->capacity ? best->scores[best->capacity - 1] : -INFINITY;
         __mmask16 larger = _mm512_cmp_ps_mask(part_of(logits, i, count, &inside), _mm512_set1_ps(least), _CMP_GT_OQ);
         for (; larger; larger &= larger - 1) {
             const int64_t at = i + __builtin_ctz(larger);
@@ -353,24 +353,24 @@ static void choose(const Allowed *allowed, float *logits, int64_t words, int64_t
     offer_all(best, logits + stamps + allowed->from, allowed->to - allowed->from, stamps + allowed->from);
     for (int64_t i = 0; i < best->count; i++)
         best->scores[i] -= all;
-    for (int64_t i = best->count; i < best->room; i++) {
+    for (int64_t i = best->count; i < best->capacity; i++) {
         best->scores[i] = -INFINITY;
         best->ids[i] = -1;
     }
 }
 
-/* Compute the logits of the next token for some hidden states, float32 (rows, head.outputs). ``which``: the rows. */
+/* Compute the logits of the next token for some hidden states, float32 (rows, projection.outputs). ``which``: the rows. */
 static int logits_of(const Model *m, const float *hidden, int64_t rows, const int64_t *which, float *logits)
 {
     char *memory = aligned_alloc(64, (rows * (m->width * 5 + 12) + 1023) / 64 * 64), *at = memory;
     if (!memory)
         return -1;
-    float *chosen = room(&at, rows * m->width * sizeof(float));
+    float *chosen = allocate(&at, rows * m->width * sizeof(float));
     for (int64_t r = 0; r < rows; r++)
         memcpy(chosen + r * m->width, hidden + which[r] * m->width, m->width * sizeof(float));
-    Quantised q = quantised_room(&at, rows, m->width);
+    Quantised q = allocate_quantised(&at, rows, m->width);
     quantise(chosen, rows, m->width, q);
-    linear(&m->head, q, rows, logits, m->head.outputs, 0);
+    linear(&m->projection, q, rows, logits, m->projection.outputs, 0);
     free(memory);
     return 0;
 }
@@ -389,12 +389,12 @@ int text_decoder_next(
         if (row[r].allowed)
             which[wanted++] = r;
     if (!failed) {
-        logits = malloc(wanted * m->head.outputs * sizeof(float));
+        logits = malloc(wanted * m->projection.outputs * sizeof(float));
         failed = !logits || step(m, rows, row, hidden, NULL) || logits_of(m, hidden, wanted, which, logits);
     }
     for (int64_t w = 0; !failed && w < wanted; w++) {
         const Row *one = row + which[w];
-        float *of_row = logits + w * m->head.outputs;
+        float *of_row = logits + w * m->projection.outputs;
         if (one->special) {
             float most;
             const float all = log_sum_exp(of_row, m->vocabulary, &most);
@@ -413,7 +413,7 @@ int text_decoder_next(
 }
 
 /* Decode a known text of a unit, after ``start`` tokens of a prompt. ``tokens``: (count), prompt and text.
- * ``attention``: float32 (aligned, count, frames), the result, with the attention of the aligned heads. ``scores``:
+ * ``attention``: float32 (alignment heads, count, frames), the result, with the attention of the alignment heads. ``scores``:
  * (count - start), the log probability of each token of the text among all words. */
 int text_decoder_score_text(
     const Model *m, const Unit *unit, int64_t count, const int32_t *tokens, int64_t start, int64_t words,
@@ -423,7 +423,7 @@ int text_decoder_score_text(
     Row *row = calloc(count, sizeof(Row));
     int32_t *columns = malloc(count * sizeof(int32_t));
     float *hidden = malloc(count * m->width * sizeof(float));
-    float *logits = malloc(TOGETHER * m->head.outputs * sizeof(float));
+    float *logits = malloc(TOGETHER * m->projection.outputs * sizeof(float));
     int failed = !row || !columns || !hidden || !logits;
     for (int64_t i = 0; !failed && i < count; i++) {
         columns[i] = (int32_t)i;
@@ -436,7 +436,7 @@ int text_decoder_score_text(
             which[i] = first + i - 1; /* the token before says how likely this one is */
         failed = logits_of(m, hidden, some, which, logits);
         for (int64_t i = 0; !failed && i < some; i++) {
-            float most, *of_row = logits + i * m->head.outputs;
+            float most, *of_row = logits + i * m->projection.outputs;
             scores[first - start + i] = of_row[tokens[first + i]] - log_sum_exp(of_row, words, &most);
         }
     }
@@ -449,7 +449,7 @@ int text_decoder_score_text(
 
 /* Dynamic time warping: find the cheapest way through ``costs``, float32 (tokens, frames), from the first token and frame
  * to the last ones. ``starts``: (tokens), the first frame of each token on this way. */
-int text_decoder_warp(const float *costs, int64_t tokens, int64_t frames, int32_t *starts)
+int text_decoder_dtw(const float *costs, int64_t tokens, int64_t frames, int32_t *starts)
 {
     float *above = malloc((frames + 1) * sizeof(float)), *here = malloc((frames + 1) * sizeof(float));
     uint8_t *came = malloc(tokens * frames); /* 0: from both before, 1: from the token before, 2: from the frame before */

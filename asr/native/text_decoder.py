@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.model_files import MAX_LENGTH
-from asr.native.layers import HEAD, OUTPUTS, Layers, Linear, Norm, argument
+from asr.native.layers import HEAD_SIZE, OUTPUTS, Layers, Linear, Norm, argument
 from asr.native.weights import Weights
 
 Floats = npt.NDArray[np.float32]
@@ -38,12 +38,15 @@ class _Layer(ctypes.Structure):
 
 class _Model(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("layers", "heads", "width", "inner", "vocabulary", "aligned")),
+        *(
+            (name, ctypes.c_int64)
+            for name in ("layers", "heads", "width", "ffn_size", "vocabulary", "alignment_head_count")
+        ),
         ("layer", ctypes.POINTER(_Layer)),
         ("norm", Norm),
-        ("head", Linear),
+        ("projection", Linear),
         ("positions", ctypes.c_void_p),
-        ("aligned_heads", ctypes.c_void_p),
+        ("alignment_heads", ctypes.c_void_p),
     )
 
 
@@ -137,7 +140,7 @@ class TextDecoder:
     ``words``: number of tokens that are words. The next id is that of the end-of-text token, and then come other
     special tokens and the timestamps.
     ``first_stamp``: id of the timestamp 0.
-    ``aligned_heads``: pairs of a layer and a head, whose attention tells when a token was spoken.
+    ``alignment_heads``: pairs of a layer and a head, whose attention tells when a token was spoken.
     """
 
     def __init__(
@@ -146,7 +149,7 @@ class TextDecoder:
         *,
         words: int,
         first_stamp: int,
-        aligned_heads: Sequence[tuple[int, int]],
+        alignment_heads: Sequence[tuple[int, int]],
         library: Path,
     ) -> None:
         self.words = words
@@ -157,30 +160,30 @@ class TextDecoder:
         self.vocabulary, self.width = embeddings.shape
         self.layers = weights.layers("decoder")
         self.stamps = self.vocabulary - first_stamp
-        self._inner = len(weights.variables["decoder/layer_0/ffn/linear_0/bias"])
-        self.aligned = len(aligned_heads)
+        self._ffn_size = len(weights.variables["decoder/layer_0/ffn/linear_0/bias"])
+        self.alignment_head_count = len(alignment_heads)
         heads = weights.count("decoder/num_heads")
-        if self.width != HEAD * heads:
-            raise ValueError(f"its attention heads do not have {HEAD} numbers")
-        if self._inner % OUTPUTS or self._inner < self.width:
-            raise ValueError("the size of its decoder's inner layers does not suit the functions in C")
+        if self.width != HEAD_SIZE * heads:
+            raise ValueError(f"its attention heads do not have {HEAD_SIZE} numbers")
+        if self._ffn_size % OUTPUTS or self._ffn_size < self.width:
+            raise ValueError("the size of its decoder's feed-forward layers does not suit the functions in C")
         if not 0 < words < first_stamp < self.vocabulary:
             raise ValueError("its tokenizer has more tokens than its weights")
-        if not all(0 <= layer < self.layers and 0 <= head < heads for layer, head in aligned_heads):
+        if not all(0 <= layer < self.layers and 0 <= head < heads for layer, head in alignment_heads):
             raise ValueError("its alignment heads do not exist")
         layers = (_Layer * self.layers)(*(self._layer(f"decoder/layer_{i}") for i in range(self.layers)))
         self._model = _Model(
             layers=self.layers,
             heads=heads,
             width=self.width,
-            inner=self._inner,
+            ffn_size=self._ffn_size,
             vocabulary=self.vocabulary,
-            aligned=self.aligned,
+            alignment_head_count=self.alignment_head_count,
             layer=layers,
             norm=self._layers.norm("decoder/layer_norm", self.width),
-            head=self._layers.linear("decoder/projection", self.vocabulary, self.width),
+            projection=self._layers.linear("decoder/projection", self.vocabulary, self.width),
             positions=self._layers.positions("decoder", MAX_LENGTH, self.width),
-            aligned_heads=self._layers.pointer(np.ascontiguousarray(aligned_heads, np.int32)),
+            alignment_heads=self._layers.pointer(np.ascontiguousarray(alignment_heads, np.int32)),
         )
 
     def start(self, encoded: Floats) -> DecoderState:
@@ -215,7 +218,7 @@ class TextDecoder:
     def score_text(self, state: DecoderState, start: Sequence[int], text: Sequence[int]) -> tuple[Floats, Floats]:
         """Decode a known text of a unit.
 
-        Return the attention of the aligned heads, float32 (heads, tokens, frames), and the log probability of each
+        Return the attention of the alignment heads, float32 (heads, tokens, frames), and the log probability of each
         token of the text among all words, float32 (tokens of the text).
 
         ``start``: the tokens before the text; they count as tokens too.
@@ -223,7 +226,7 @@ class TextDecoder:
         tokens = np.array([*start, *text], np.int32)
         self._check(tokens, len(tokens) - 1)
         state.make_room(len(tokens))
-        attention = np.empty((self.aligned, len(tokens), state.frames), np.float32)
+        attention = np.empty((self.alignment_head_count, len(tokens), state.frames), np.float32)
         scores = np.empty(len(text), np.float32)
         unit = ctypes.c_void_p(state.address)
         self._call("score_text", unit, len(tokens), tokens, len(start), self.words, attention, scores)
@@ -233,7 +236,7 @@ class TextDecoder:
         """Return the first frame of each token, by dynamic time warping. ``costs``: float32 (tokens, frames)."""
         costs = np.ascontiguousarray(costs, np.float32)
         starts = np.empty(len(costs), np.int32)
-        if self._library.text_decoder_warp(*map(argument, (costs, *costs.shape, starts))):
+        if self._library.text_decoder_dtw(*map(argument, (costs, *costs.shape, starts))):
             raise MemoryError
         return starts.tolist()
 
@@ -248,7 +251,7 @@ class TextDecoder:
 
     def _layer(self, name: str) -> _Layer:
         norm, linear, width = self._layers.norm, self._layers.linear, self.width
-        scale = HEAD**-0.5
+        scale = HEAD_SIZE**-0.5
         return _Layer(
             self_norm=norm(f"{name}/self_attention/layer_norm", width),
             cross_norm=norm(f"{name}/attention/layer_norm", width),
@@ -258,6 +261,6 @@ class TextDecoder:
             query=linear(f"{name}/attention/linear_0", width, width, scaled=width, scale=scale),
             key_value=linear(f"{name}/attention/linear_1", 2 * width, width),
             cross_out=linear(f"{name}/attention/linear_2", width, width),
-            feed_in=linear(f"{name}/ffn/linear_0", self._inner, width),
-            feed_out=linear(f"{name}/ffn/linear_1", width, self._inner),
+            feed_in=linear(f"{name}/ffn/linear_0", self._ffn_size, width),
+            feed_out=linear(f"{name}/ffn/linear_1", width, self._ffn_size),
         )

@@ -13,7 +13,7 @@ from asr.native.weights import Weights, read
 from tests.asr import smallwhisper
 from tests.asr.native.reference import Reference
 
-ALIGNED_HEADS = [(0, 1), (1, 0)]
+ALIGNMENT_HEADS = [(0, 1), (1, 0)]
 
 #: A source that compiles fast, with the function from which a library's version is read.
 SMALL_SOURCE = "const char *text_decoder_source(void) { return SOURCE_ID; }\n"
@@ -71,7 +71,7 @@ def decoder(weights: Weights, native_library: Path) -> TextDecoder:
         weights,
         words=smallwhisper.END,
         first_stamp=smallwhisper.FIRST_STAMP,
-        aligned_heads=ALIGNED_HEADS,
+        alignment_heads=ALIGNMENT_HEADS,
         library=native_library,
     )
 

@@ -12,7 +12,7 @@ from asr.native.weights import Weights
 
 Floats = npt.NDArray[np.float32]
 
-HEAD = 64
+HEAD_SIZE = 64
 
 
 class Reference:
@@ -87,12 +87,12 @@ def log_softmax(logits: Floats) -> Floats:
 
 def _attention(queries: Floats, keys: Floats, values: Floats, is_causal: bool = False) -> tuple[Floats, Floats]:
     outs, shares = [], []
-    for at in range(0, queries.shape[1], HEAD):
-        scores = queries[:, at : at + HEAD] @ keys[:, at : at + HEAD].T / math.sqrt(HEAD)
+    for at in range(0, queries.shape[1], HEAD_SIZE):
+        scores = queries[:, at : at + HEAD_SIZE] @ keys[:, at : at + HEAD_SIZE].T / math.sqrt(HEAD_SIZE)
         if is_causal:
             scores += np.triu(np.full(scores.shape, -np.inf, np.float32), 1)
         shares.append(np.exp(log_softmax(scores)))
-        outs.append(shares[-1] @ values[:, at : at + HEAD])
+        outs.append(shares[-1] @ values[:, at : at + HEAD_SIZE])
     return np.concatenate(outs, axis=1), np.stack(shares)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from asr.native.text_decoder import Allowed, Candidates, DecoderState, Floats, Ints, Row, TextDecoder
-from tests.asr.native.conftest import ALIGNED_HEADS
+from tests.asr.native.conftest import ALIGNMENT_HEADS
 from tests.asr.native.reference import Reference, log_softmax
 from tests.asr.smallwhisper import END, FIRST_STAMP, NO_SPEECH, START, VOCABULARY
 
@@ -164,7 +164,7 @@ def test_a_known_text_has_the_attention_and_probabilities_of_numpy(
     state = decoder.start(audio)
     attention, scores = decoder.score_text(state, start, text)
     logits, expected = reference.decode(audio, [*start, *text])
-    for found, (layer, head) in zip(attention, ALIGNED_HEADS, strict=True):
+    for found, (layer, head) in zip(attention, ALIGNMENT_HEADS, strict=True):
         assert found == pytest.approx(expected[layer, head], abs=0.03)
         assert found.sum(1) == pytest.approx(1, abs=1e-3)
     words = log_softmax(logits[len(start) - 1 : -1, :END])
@@ -185,7 +185,7 @@ def test_more_room_for_tokens_keeps_those_before(decoder: TextDecoder, no_bias: 
     assert results[0] == results[1]
 
 
-def warped(costs: Floats) -> list[int]:
+def dtw(costs: Floats) -> list[int]:
     """Return the first frame of each token on the cheapest way, step by step in Python."""
     tokens, frames = costs.shape
     total = np.full((tokens + 1, frames + 1), np.inf)
@@ -204,6 +204,6 @@ def warped(costs: Floats) -> list[int]:
 
 
 @pytest.mark.parametrize(("tokens", "frames"), [(1, 1), (1, 9), (9, 1), (5, 40), (30, 100), (12, 8)])
-def test_time_warping_is_that_of_python(decoder: TextDecoder, tokens: int, frames: int) -> None:
+def test_dynamic_time_warping_is_that_of_python(decoder: TextDecoder, tokens: int, frames: int) -> None:
     costs = np.random.default_rng(tokens).normal(size=(tokens, frames)).astype(np.float32)
-    assert decoder.first_frames(costs) == warped(costs)
+    assert decoder.first_frames(costs) == dtw(costs)

@@ -18,7 +18,7 @@ from asr.native.text_decoder import TextDecoder
 from asr.native.weights import UnreadableWeights, Weights, read
 from inference.errors import EngineUnavailable
 from tests.asr import smallwhisper
-from tests.asr.native.conftest import ALIGNED_HEADS
+from tests.asr.native.conftest import ALIGNMENT_HEADS
 
 HEADER = struct.pack("<IH12sIB", 6, 12, b"WhisperSpec\0", 3, 0)
 
@@ -102,7 +102,7 @@ def test_weights_of_another_shape_are_refused(weights: Weights, native_library: 
         else:
             words, first_stamp = smallwhisper.END, smallwhisper.FIRST_STAMP
             TextDecoder(
-                changed, words=words, first_stamp=first_stamp, aligned_heads=ALIGNED_HEADS, library=native_library
+                changed, words=words, first_stamp=first_stamp, alignment_heads=ALIGNMENT_HEADS, library=native_library
             )
 
     tried = 0

@@ -15,7 +15,7 @@ import numpy as np
 from asr.checkpoint import Checkpoint
 from asr.encoding import Encoder, Prepared
 from asr.model_files import ModelFiles
-from asr.requests import BEST_OF, LATEST_FIRST_TIMESTAMP, Align, Dialogue, Generate, Generated, Request, Timing
+from asr.requests import BEST_OF, MAX_INITIAL_TIMESTAMP, Align, Dialogue, Generate, Generated, Request, Timing
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -95,7 +95,7 @@ class BatchedModel:
             return_no_speech_prob=True,
             suppress_blank=True,
             suppress_tokens=list(requests[0].suppressed),
-            max_initial_timestamp_index=LATEST_FIRST_TIMESTAMP,
+            max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP,
             **search,
         )
         return [Generated(each.sequences_ids[0], each.scores[0], each.no_speech_prob) for each in results]

@@ -133,11 +133,11 @@ class Recogniser:
         if not hints and not earlier:
             return ()
         tokenizer = self.tokenizer(options.language or "en", options.task)
-        most = self._checkpoint.prompt_tokens
+        max_prompt = self._checkpoint.prompt_tokens
         # Keywords come first, as in faster-whisper, so a long prompt loses its own beginning before any keyword.
-        named = tokenizer.encode(" " + hints)[:most] if hints else []
+        named = tokenizer.encode(" " + hints)[:max_prompt] if hints else []
         previous = tokenizer.encode(" " + earlier) if earlier else []
-        return (tokenizer.sot_prev, *named, *previous[max(0, len(previous) + len(named) - most) :])
+        return (tokenizer.sot_prev, *named, *previous[max(0, len(previous) + len(named) - max_prompt) :])
 
     def _as_written(self, text: str) -> str:
         """Return the text in the style of the model. A ``plain`` model writes lower-case words without punctuation."""

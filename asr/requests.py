@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 R = TypeVar("R")
 
 BEST_OF = 2  # number of texts that are sampled at a temperature above 0, of which the likeliest is kept
-LATEST_FIRST_TIMESTAMP = 50  # maximum of the first timestamp, in steps of 20 ms
+MAX_INITIAL_TIMESTAMP = 50  # maximum of the first timestamp, in steps of 20 ms
 
 
 @dataclass(frozen=True)

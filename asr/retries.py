@@ -105,8 +105,8 @@ class Draft:
         logprob = generated.score * len(tokens) / (len(tokens) + 1) if tokens else LOGPROB_OF_NOTHING
         ratio = get_compression_ratio(text) if text else 0.0
         is_cut_off = len(tokens) >= limit
-        first_stamp = tokenizer.timestamp_begin
-        is_broken_off = bool(tokens) and tokens[0] >= first_stamp > tokens[-1]
+        timestamp_begin = tokenizer.timestamp_begin
+        is_broken_off = bool(tokens) and tokens[0] >= timestamp_begin > tokens[-1]
         no_speech = generated.no_speech_prob
         return cls(tokens, text, logprob, ratio, no_speech, temperature, seconds, is_cut_off, is_broken_off)
 

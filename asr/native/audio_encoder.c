@@ -35,13 +35,13 @@ static inline __m512i pairs_of(const float *low, const float *high, __m512 scale
 }
 
 /* The largest absolute value of a head's numbers. ``from``: the first of ``frames`` rows of 64 numbers. */
-static float largest_of(const float *from, int64_t frames, int64_t stride)
+static float max_abs(const float *from, int64_t frames, int64_t stride)
 {
-    __m512 most = _mm512_set1_ps(1e-8f);
+    __m512 max = _mm512_set1_ps(1e-8f);
     for (int64_t t = 0; t < frames; t++)
         for (int i = 0; i < HEAD_SIZE; i += LANES)
-            most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(from + t * stride + i)));
-    return _mm512_reduce_max_ps(most);
+            max = _mm512_max_ps(max, _mm512_abs_ps(_mm512_loadu_ps(from + t * stride + i)));
+    return _mm512_reduce_max_ps(max);
 }
 
 /* Multiply ``rows`` rows of pairs (at most ``MAX_ROWS``, known when compiled) by 32 columns of ``first`` and ``second``,
@@ -77,11 +77,11 @@ static inline __attribute__((always_inline)) void attend(
     int32_t pairs[MAX_ROWS * PAIRS];
     float scales[MAX_ROWS];
     for (int r = 0; r < rows; r++) {
-        const float *query = queries + r * stride, largest = largest_of(query, 1, 0);
-        scales[r] = largest / KEY_STEPS * key_scale;
+        const float *query = queries + r * stride, query_max = max_abs(query, 1, 0);
+        scales[r] = query_max / KEY_STEPS * key_scale;
         for (int j = 0; j < PAIRS; j += LANES)
             _mm512_storeu_si512(
-                pairs + r * PAIRS + j, pairs_of(query + j, query + PAIRS + j, _mm512_set1_ps(KEY_STEPS / largest)));
+                pairs + r * PAIRS + j, pairs_of(query + j, query + PAIRS + j, _mm512_set1_ps(KEY_STEPS / query_max)));
     }
     for (int64_t t = 0; t < padded; t += 2 * LANES) {
         const int32_t *key = keys + t * PAIRS;
@@ -113,11 +113,11 @@ static void attend_to_audio(
         _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32(LANES));
     for (int64_t h = 0; h < e->heads; h++) {
         const float *query = z + h * HEAD_SIZE, *key = query + e->width, *value = key + e->width;
-        const float most_key = largest_of(key, frames, stride), most_value = largest_of(value, frames, stride);
+        const float max_key = max_abs(key, frames, stride), max_value = max_abs(value, frames, stride);
         for (int64_t t = 0; t < padded; t++)
             for (int j = 0; j < PAIRS; j += LANES) {
                 const float *from = key + t * stride + j;
-                const __m512i both = t < frames ? pairs_of(from, from + PAIRS, _mm512_set1_ps(KEY_STEPS / most_key))
+                const __m512i both = t < frames ? pairs_of(from, from + PAIRS, _mm512_set1_ps(KEY_STEPS / max_key))
                                                 : _mm512_setzero_si512();
                 _mm512_i32scatter_epi32(keys + t / LANES * LANES * PAIRS + j * LANES + t % LANES, columns, both, 4);
             }
@@ -128,12 +128,12 @@ static void attend_to_audio(
                     const float *low = t + i < frames ? value + (t + i) * stride + d : silence;
                     const float *high = t + i + LANES < frames ? value + (t + i + LANES) * stride + d : silence;
                     _mm512_storeu_si512(values + d / LANES * (padded / 2 * LANES) + (t / 2 + i) * LANES,
-                                        pairs_of(low, high, _mm512_set1_ps(VALUE_STEPS / most_value)));
+                                        pairs_of(low, high, _mm512_set1_ps(VALUE_STEPS / max_value)));
                 }
         for (int64_t t = 0; t < frames; t += MAX_ROWS) {
             const float *from = query + t * stride;
             float *to = out + t * e->width + h * HEAD_SIZE;
-#define CASE(n) case n: attend(from, n, stride, keys, most_key / KEY_STEPS, values, most_value / VALUE_STEPS, frames, padded, scores, shares, to, e->width); break;
+#define CASE(n) case n: attend(from, n, stride, keys, max_key / KEY_STEPS, values, max_value / VALUE_STEPS, frames, padded, scores, shares, to, e->width); break;
             switch (frames - t < MAX_ROWS ? frames - t : MAX_ROWS) {
                 CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
             }
@@ -145,10 +145,10 @@ static void attend_to_audio(
 /* Encode audio features, float32 (mels, 2 * frames). ``out``: float32 (frames, width). */
 int audio_encoder_run(const AudioEncoder *e, const float *features, int64_t frames, float *out)
 {
-    const int64_t width = e->width, padded = (frames + 31) / 32 * 32, widest = e->ffn_size > 3 * width ? e->ffn_size : 3 * width;
-    const int64_t rows = 2 * frames + 2, most_inputs = widest > 3 * e->mels ? widest : 3 * e->mels;
+    const int64_t width = e->width, padded = (frames + 31) / 32 * 32, max_size = e->ffn_size > 3 * width ? e->ffn_size : 3 * width;
+    const int64_t rows = 2 * frames + 2, max_inputs = max_size > 3 * e->mels ? max_size : 3 * e->mels;
     const int64_t bytes = 4 * (rows * width + 3 * frames * width + frames * width + TILE * e->ffn_size + rows * 3 * e->mels) +
-                          rows * (3 * e->mels + 12) + frames * (most_inputs + 12) + 4 * padded * (PAIRS + 2 * LANES + 2 * MAX_ROWS) + 8192;
+                          rows * (3 * e->mels + 12) + frames * (max_inputs + 12) + 4 * padded * (PAIRS + 2 * LANES + 2 * MAX_ROWS) + 8192;
     char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
     if (!memory)
         return -1;
@@ -157,7 +157,7 @@ int audio_encoder_run(const AudioEncoder *e, const float *features, int64_t fram
     int32_t *keys = allocate(&at, padded * PAIRS * 4), *values = allocate(&at, padded * 2 * LANES * 4);
     float *scores = allocate(&at, padded * MAX_ROWS * 4);
     int32_t *shares = allocate(&at, padded * MAX_ROWS * 2);
-    Quantised of_features = allocate_quantised(&at, 2 * frames, 3 * e->mels), q = allocate_quantised(&at, frames, most_inputs);
+    Quantised of_features = allocate_quantised(&at, 2 * frames, 3 * e->mels), q = allocate_quantised(&at, frames, max_inputs);
 
     for (int64_t t = 0; t < 2 * frames; t++)
         for (int64_t k = 0; k < 3; k++)

@@ -40,16 +40,13 @@ class AudioEncoder:
         count = weights.layers("encoder")
         self.width, self._mels, _ = weights.variables["encoder/conv1/weight"].shape
         self._ffn_size = len(weights.variables["encoder/layer_0/ffn/linear_0/bias"])
-        if (
-            self.width != HEAD_SIZE * weights.count("encoder/num_heads")
-            or self._ffn_size % OUTPUTS
-            or 3 * self._mels % LANES
-        ):
+        heads = weights.count("encoder/num_heads")
+        if self.width != HEAD_SIZE * heads or self._ffn_size % OUTPUTS or 3 * self._mels % LANES:
             raise ValueError("the sizes of its encoder's layers do not suit the functions in C")
         layers = (_Layer * count)(*(self._layer(f"encoder/layer_{number}") for number in range(count)))
         self._encoder = _Encoder(
             layers=count,
-            heads=self.width // HEAD_SIZE,
+            heads=heads,
             width=self.width,
             ffn_size=self._ffn_size,
             mels=self._mels,

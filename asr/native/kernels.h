@@ -100,12 +100,12 @@ static inline void quantise(const float *x, int64_t rows, int64_t width, Quantis
     for (int64_t row = 0; row < rows; row++) {
         const float *from = x + row * width;
         int8_t *to = q.numbers + row * width;
-        __m512 most = _mm512_loadu_ps(from), least = most;
+        __m512 max = _mm512_loadu_ps(from), min = max;
         for (int64_t i = LANES; i < width; i += LANES) {
-            most = _mm512_max_ps(most, _mm512_loadu_ps(from + i));
-            least = _mm512_min_ps(least, _mm512_loadu_ps(from + i));
+            max = _mm512_max_ps(max, _mm512_loadu_ps(from + i));
+            min = _mm512_min_ps(min, _mm512_loadu_ps(from + i));
         }
-        const float high = _mm512_reduce_max_ps(most), low = _mm512_reduce_min_ps(least);
+        const float high = _mm512_reduce_max_ps(max), low = _mm512_reduce_min_ps(min);
         const float reach = (high - low) / 2 > 1e-8f ? (high - low) / 2 : 1e-8f;
         /* Most numbers are near 0. If 0 were not one of the steps, all of these would be rounded in the same direction. */
         const float step = reach / 126.5f, middle = rintf((high + low) / 2 / step) * step;
@@ -179,12 +179,12 @@ static inline void softmax(float *scores, int64_t count)
     const int64_t padded = (count + LANES - 1) / LANES * LANES;
     for (int64_t i = count; i < padded; i++)
         scores[i] = -INFINITY;
-    __m512 most = _mm512_set1_ps(-INFINITY), total = _mm512_setzero_ps();
+    __m512 max = _mm512_set1_ps(-INFINITY), total = _mm512_setzero_ps();
     for (int64_t i = 0; i < padded; i += LANES)
-        most = _mm512_max_ps(most, _mm512_loadu_ps(scores + i));
-    most = _mm512_set1_ps(_mm512_reduce_max_ps(most));
+        max = _mm512_max_ps(max, _mm512_loadu_ps(scores + i));
+    max = _mm512_set1_ps(_mm512_reduce_max_ps(max));
     for (int64_t i = 0; i < padded; i += LANES) {
-        const __m512 e = exp16(_mm512_sub_ps(_mm512_loadu_ps(scores + i), most));
+        const __m512 e = exp16(_mm512_sub_ps(_mm512_loadu_ps(scores + i), max));
         _mm512_storeu_ps(scores + i, e);
         total = _mm512_add_ps(total, e);
     }

@@ -26,7 +26,7 @@ from asr.native.search import Query, Rules, Search, Steps
 from asr.native.session import DecodingSession, run_together
 from asr.native.text_decoder import DecoderState, Row, TextDecoder
 from asr.native.weights import Weights, read
-from asr.requests import BEST_OF, LATEST_FIRST_TIMESTAMP, Align, Dialogue, Generate, Request
+from asr.requests import BEST_OF, MAX_INITIAL_TIMESTAMP, Align, Dialogue, Generate, Request
 from inference.errors import EngineUnavailable
 
 R = TypeVar("R")
@@ -131,8 +131,8 @@ class NativeModel:
     def _load(self, weights: Weights) -> _Networks:
         decoder = TextDecoder(
             weights,
-            words=self._end,
-            first_stamp=self._no_timestamps + 1,
+            text_tokens=self._end,
+            timestamp_begin=self._no_timestamps + 1,
             alignment_heads=self._alignment_heads,
             library=self._library,
         )
@@ -148,7 +148,7 @@ class NativeModel:
 
     def _answer(self, decoder: TextDecoder, state: DecoderState, request: Request) -> Steps[Any]:
         if isinstance(request, Generate):
-            rules = self._rules(decoder.first_stamp, decoder.stamps, request.suppressed)
+            rules = self._rules(decoder.timestamp_begin, decoder.timestamp_count, request.suppressed)
             width = BEST_OF if request.temperature > 0 else request.beam_size
             search = Search(
                 state,
@@ -170,7 +170,7 @@ class NativeModel:
         state.make_room(1)
         history = np.zeros(1, np.int32)
         special = np.empty(decoder.vocabulary - self._end, np.float32)
-        rules = self._rules(decoder.first_stamp, decoder.stamps, ())  # must live as long as the query
+        rules = self._rules(decoder.timestamp_begin, decoder.timestamp_count, ())  # must live as long as the query
         any_token = rules.allowed([0], 0, timestamps=False)
         yield Query([Row(state, history.ctypes.data, 1, self._start, 0, any_token, special)], 1)
         shares = np.exp([special[token - self._end] for token, _ in self._languages])
@@ -178,14 +178,14 @@ class NativeModel:
         named = [(name, float(share)) for (_, name), share in zip(self._languages, shares, strict=True)]
         return sorted(named, key=lambda pair: -pair[1])
 
-    def _rules_for(self, first_stamp: int, stamps: int, suppressed: tuple[int, ...]) -> Rules:
+    def _rules_for(self, timestamp_begin: int, timestamp_count: int, suppressed: tuple[int, ...]) -> Rules:
         return Rules(
             end=self._end,
             start=self._start,
             no_speech=self._no_speech,
-            first_stamp=first_stamp,
-            stamps=stamps,
-            latest_first_stamp=LATEST_FIRST_TIMESTAMP,
+            timestamp_begin=timestamp_begin,
+            timestamp_count=timestamp_count,
+            max_initial_timestamp=MAX_INITIAL_TIMESTAMP,
             suppressed=suppressed,
             suppressed_first=self._suppressed_first,
         )

@@ -1,7 +1,8 @@
 """Find the likeliest text of a unit (speech segment) by beam search, under Whisper's rules.
 
 The rules for timestamps are those of OpenAI's ``ApplyTimestampRules``: they come in pairs, except before the end of the
-text; they never decrease; and if all timestamps together are likelier than every word, the next token is a timestamp.
+text; they never decrease; and if all timestamps together are likelier than every text token, the next token is a
+timestamp.
 
 A search is a generator. It yields the tokens that it wants decoded, and gets their best continuations. So the searches
 of many units can share each step of the decoder (``asr.native.session``).
@@ -20,7 +21,7 @@ from asr.requests import Generated
 
 R = TypeVar("R")
 
-NEVER = -1e9  # what to add to the logit of a word that the text must not contain
+SUPPRESSED = -1e9  # what to add to the logit of a token that the text must not contain
 SPARE_TOKENS = 64  # tokens of each hypothesis for which there is room at first
 SAMPLED_FROM = 48  # at a temperature above 0, each token is drawn from this many candidates
 
@@ -38,11 +39,11 @@ Steps = Generator[Query, list[Candidates], R]
 class Rules:
     """The rules for the tokens of a text.
 
-    ``end``: id of the end-of-text token. All words have lower ids.
+    ``end``: id of the end-of-text token. All text tokens have lower ids.
     ``start``: id of the start-of-transcript token.
     ``no_speech``: id of the token whose probability after ``start`` says how likely there is no speech.
-    ``first_stamp``: id of the timestamp 0. ``stamps``: number of timestamps.
-    ``latest_first_stamp``: a text begins at most this many steps of 20 ms after 0.
+    ``timestamp_begin``: id of the timestamp 0. ``timestamp_count``: number of timestamps.
+    ``max_initial_timestamp``: a text begins at most this many steps of 20 ms after 0.
     ``suppressed``: ids that a text must not contain.
     ``suppressed_first``: ids with which it must not begin.
     """
@@ -53,34 +54,35 @@ class Rules:
         end: int,
         start: int,
         no_speech: int,
-        first_stamp: int,
-        stamps: int,
-        latest_first_stamp: int,
+        timestamp_begin: int,
+        timestamp_count: int,
+        max_initial_timestamp: int,
         suppressed: Sequence[int],
         suppressed_first: Sequence[int],
     ) -> None:
         self.end = end
         self.start = start
         self.no_speech = no_speech
-        self.first_stamp = first_stamp
-        self.stamps = stamps
-        self._latest_first_stamp = min(latest_first_stamp, stamps - 1)
+        self.timestamp_begin = timestamp_begin
+        self.timestamp_count = timestamp_count
+        self._max_initial_timestamp = min(max_initial_timestamp, timestamp_count - 1)
         self._biases = np.zeros((2, end), np.float32)
-        self._biases[:, [token for token in suppressed if token < end]] = NEVER
-        self._biases[1, [token for token in suppressed_first if 0 <= token < end]] = NEVER
+        self._biases[:, [token for token in suppressed if token < end]] = SUPPRESSED
+        self._biases[1, [token for token in suppressed_first if 0 <= token < end]] = SUPPRESSED
         self._later, self._first = (row.ctypes.data for row in self._biases)
 
-    def allowed(self, text: list[int], last_stamp: int, *, timestamps: bool) -> Allowed:
-        """Return which tokens may follow a text. ``last_stamp``: id of its last timestamp; 0 if it has none."""
+    def allowed(self, text: list[int], last_timestamp: int, *, timestamps: bool) -> Allowed:
+        """Return which tokens may follow a text. ``last_timestamp``: id of its last timestamp; 0 if it has none."""
         if not timestamps:
             return Allowed(self._later) if text else Allowed(self._first, end=False)
         if not text:
-            return Allowed(self._first, words=False, end=False, end_stamp=self._latest_first_stamp + 1)
-        if text[-1] < self.first_stamp:  # the text between two timestamps takes time
-            return Allowed(self._later, first_stamp=last_stamp - self.first_stamp + 1, end_stamp=self.stamps)
-        if len(text) == 1 or text[-2] >= self.first_stamp:
+            return Allowed(self._first, text_tokens=False, end=False, end_timestamp=self._max_initial_timestamp + 1)
+        last = last_timestamp - self.timestamp_begin
+        if text[-1] < self.timestamp_begin:  # the text between two timestamps takes time
+            return Allowed(self._later, first_timestamp=last + 1, end_timestamp=self.timestamp_count)
+        if len(text) == 1 or text[-2] >= self.timestamp_begin:
             return Allowed(self._later)
-        return Allowed(self._later, words=False, first_stamp=last_stamp - self.first_stamp, end_stamp=self.stamps)
+        return Allowed(self._later, text_tokens=False, first_timestamp=last, end_timestamp=self.timestamp_count)
 
 
 @dataclass(slots=True)
@@ -89,10 +91,10 @@ class _Hypothesis:
 
     tokens: list[int]
     total: float
-    last_stamp: int = 0
+    last_timestamp: int = 0
 
-    def followed_by(self, token: int, total: float, first_stamp: int) -> _Hypothesis:
-        return _Hypothesis([*self.tokens, token], total, token if token >= first_stamp else self.last_stamp)
+    def followed_by(self, token: int, total: float, timestamp_begin: int) -> _Hypothesis:
+        return _Hypothesis([*self.tokens, token], total, token if token >= timestamp_begin else self.last_timestamp)
 
     @property
     def score(self) -> float:
@@ -119,18 +121,18 @@ class Search:
         self._timestamps = timestamps
         self._width = width
         self._temperature = temperature
-        self._chance = np.random.default_rng(0)
+        self._rng = np.random.default_rng(0)
         self._k = SAMPLED_FROM if temperature > 0 else 2 * width
-        self._going = [_Hypothesis([], 0.0)]
-        self._ended: list[_Hypothesis] = []
+        self._active = [_Hypothesis([], 0.0)]
+        self._finished: list[_Hypothesis] = []
 
     def run(self, prompt: Sequence[int]) -> Steps[Generated]:
         """Yield the tokens to decode, get their best continuations, and return the likeliest text.
 
         ``prompt``: the token ids before the text, with the start-of-transcript token among them.
         """
-        most = len(prompt) + self._limit + 1
-        histories = np.zeros((self._width, most), np.int32)
+        max_length = len(prompt) + self._limit + 1
+        histories = np.zeros((self._width, max_length), np.int32)
         histories[:, : len(prompt)] = np.arange(len(prompt))
         self._state.make_room(len(prompt) + self._width * min(self._limit, SPARE_TOKENS))
         rows, special = self._prompt_rows(prompt, histories)
@@ -143,13 +145,13 @@ class Search:
             length += 1
             self._state.make_room(used)
             candidates = yield Query(self._rows(histories, length), self._k)
-        best = max(self._ended, key=lambda hypothesis: hypothesis.score)
+        best = max(self._finished, key=lambda hypothesis: hypothesis.score)
         no_speech = float(np.exp(special[self._rules.no_speech - self._rules.end]))
         return Generated(best.tokens, best.score, no_speech)
 
     def _prompt_rows(self, prompt: Sequence[int], histories: Ints) -> tuple[list[Row], Floats]:
         """Return the rows of the prompt, and where the log probabilities after the start token will be."""
-        special = np.empty(self._rules.first_stamp + self._rules.stamps - self._rules.end, np.float32)
+        special = np.empty(self._rules.timestamp_begin + self._rules.timestamp_count - self._rules.end, np.float32)
         first = self._rules.allowed([], 0, timestamps=self._timestamps)
         start = list(prompt).index(self._rules.start)
         last = len(prompt) - 1
@@ -176,9 +178,9 @@ class Search:
                 length,
                 hypothesis.tokens[-1],
                 length - 1,
-                self._rules.allowed(hypothesis.tokens, hypothesis.last_stamp, timestamps=self._timestamps),
+                self._rules.allowed(hypothesis.tokens, hypothesis.last_timestamp, timestamps=self._timestamps),
             )
-            for number, hypothesis in enumerate(self._going)
+            for number, hypothesis in enumerate(self._active)
         ]
 
     def _extend(self, candidates: list[Candidates]) -> list[int] | None:
@@ -187,44 +189,44 @@ class Search:
         Return the numbers of the hypotheses that they continue, or None if the search has ended.
         """
         chosen = self._sampled(candidates) if self._temperature > 0 else self._best(candidates)
-        going: list[_Hypothesis] = []
+        active: list[_Hypothesis] = []
         parents: list[int] = []
         for place, (total, number, token) in enumerate(chosen):
             if token == self._rules.end:
                 if place >= self._width:  # likelier continuations fill the beam, as in CTranslate2
                     continue
-                self._ended.append(_Hypothesis(self._going[number].tokens, total))
-            elif len(going) < self._width:
-                going.append(self._going[number].followed_by(token, total, self._rules.first_stamp))
+                self._finished.append(_Hypothesis(self._active[number].tokens, total))
+            elif len(active) < self._width:
+                active.append(self._active[number].followed_by(token, total, self._rules.timestamp_begin))
                 parents.append(number)
-        is_done = not going or (self._temperature == 0 and len(self._ended) >= self._width)
-        if not is_done and len(going[0].tokens) >= self._limit:
-            self._ended += going
+        is_done = not active or (self._temperature == 0 and len(self._finished) >= self._width)
+        if not is_done and len(active[0].tokens) >= self._limit:
+            self._finished += active
             is_done = True
-        self._going = going
-        if is_done and not self._ended:  # no token was allowed
-            self._ended = [_Hypothesis([], 0.0)]
+        self._active = active
+        if is_done and not self._finished:  # no token was allowed
+            self._finished = [_Hypothesis([], 0.0)]
         return None if is_done else parents
 
     def _best(self, candidates: list[Candidates]) -> list[tuple[float, int, int]]:
         """Return the best continuations: total, number of the hypothesis, and token. At most half of them are ends."""
         continued = [
             (hypothesis.total + score, number, token)
-            for number, (hypothesis, found) in enumerate(zip(self._going, candidates, strict=True))
+            for number, (hypothesis, found) in enumerate(zip(self._active, candidates, strict=True))
             for token, score in zip(found.ids, found.scores, strict=True)
-            if score > NEVER / 2
+            if score > SUPPRESSED / 2
         ]
         continued.sort(key=lambda continuation: -continuation[0])
         return continued[: 2 * self._width]
 
     def _sampled(self, candidates: list[Candidates]) -> list[tuple[float, int, int]]:
         """Return one continuation of each hypothesis, drawn by the candidates' probabilities at the temperature."""
-        numbers = range(len(self._going)) if self._going[0].tokens else [0] * self._width
+        numbers = range(len(self._active)) if self._active[0].tokens else [0] * self._width
         drawn = []
         for number in numbers:
             found = candidates[number]
-            noise = self._chance.gumbel(size=len(found.scores))
+            noise = self._rng.gumbel(size=len(found.scores))
             place = int(np.argmax(np.array(found.scores) / self._temperature + noise))
             if found.ids[place] >= 0:
-                drawn.append((self._going[number].total + found.scores[place], number, found.ids[place]))
+                drawn.append((self._active[number].total + found.scores[place], number, found.ids[place]))
         return drawn

@@ -31,25 +31,25 @@ typedef struct {
     const int32_t *alignment_heads;
 } Model;
 
-/* A unit. ``cache``: float32 (layers, 2, columns, width), the keys and values of its tokens. ``keys``: float16 (layers,
+/* A unit. ``cache``: float32 (layers, 2, slots, width), the keys and values of its tokens. ``keys``: float16 (layers,
  * heads, blocks, 64, 64), that is, 64 numbers for each of 64 frames. ``values``: float16 (layers, heads, frames, 64). */
 typedef struct {
     float *cache;
-    int64_t columns;
+    int64_t slots;
     const uint16_t *keys, *values;
     int64_t frames;
 } Unit;
 
-/* Which tokens may come next. ``bias``: float32 (words), what to add to the words' logits. ``words``, ``end``: whether
- * words and the end of the text are allowed. ``from``, ``to``: the allowed timestamps, ``to`` excluded. */
+/* Which tokens may come next. ``bias``: float32 (text tokens), what to add to their logits. ``text_tokens``, ``end``: whether
+ * text tokens and the end of the text are allowed. ``from``, ``to``: the allowed timestamps, ``to`` excluded. */
 typedef struct {
     const float *bias;
-    int64_t words, end, from, to;
+    int64_t text_tokens, end, from, to;
 } Allowed;
 
-/* A token to decode. ``history``: the columns of the unit's cache with the tokens before it, and at last its own.
- * ``allowed``: NULL if the next token is not wanted. ``special``: NULL, or float32 (vocabulary - words), where to write
- * the log probabilities of all tokens that are not words. */
+/* A token to decode. ``history``: the slots of the unit's cache with the tokens before it, and at last its own.
+ * ``allowed``: NULL if the next token is not wanted. ``special``: NULL, or float32 (vocabulary - text_tokens), where to write
+ * the log probabilities of all tokens that are not text tokens. */
 typedef struct {
     const Unit *unit;
     const int32_t *history;
@@ -60,29 +60,29 @@ typedef struct {
 
 static int64_t blocks_of(int64_t frames) { return (frames + BLOCK - 1) / BLOCK; }
 
-/* Attention of a token to the tokens before it and to itself. ``scores``: room for heads * ``most`` floats. */
+/* Attention of a token to the tokens before it and to itself. ``scores``: room for heads * ``score_stride`` floats. */
 static void attend_to_tokens(
-    const Model *m, const Row *row, int64_t layer, const float *query, float *out, float *scores, int64_t most)
+    const Model *m, const Row *row, int64_t layer, const float *query, float *out, float *scores, int64_t score_stride)
 {
-    const float *keys = row->unit->cache + 2 * layer * row->unit->columns * m->width;
-    const float *values = keys + row->unit->columns * m->width;
+    const float *keys = row->unit->cache + 2 * layer * row->unit->slots * m->width;
+    const float *values = keys + row->unit->slots * m->width;
     for (int64_t j = 0; j < row->length; j++) {
         const float *key = keys + row->history[j] * m->width;
         for (int64_t h = 0; h < m->heads; h++) {
             __m512 sum = _mm512_setzero_ps();
             for (int64_t i = h * HEAD_SIZE; i < (h + 1) * HEAD_SIZE; i += LANES)
                 sum = _mm512_fmadd_ps(_mm512_loadu_ps(query + i), _mm512_loadu_ps(key + i), sum);
-            scores[h * most + j] = _mm512_reduce_add_ps(sum);
+            scores[h * score_stride + j] = _mm512_reduce_add_ps(sum);
         }
     }
     for (int64_t h = 0; h < m->heads; h++) {
-        softmax(scores + h * most, row->length);
+        softmax(scores + h * score_stride, row->length);
         __m512 sums[HEAD_SIZE / LANES];
         for (int i = 0; i < HEAD_SIZE / LANES; i++)
             sums[i] = _mm512_setzero_ps();
         for (int64_t j = 0; j < row->length; j++) {
             const float *value = values + row->history[j] * m->width + h * HEAD_SIZE;
-            const __m512 p = _mm512_set1_ps(scores[h * most + j]);
+            const __m512 p = _mm512_set1_ps(scores[h * score_stride + j]);
             for (int i = 0; i < HEAD_SIZE / LANES; i++)
                 sums[i] = _mm512_fmadd_ps(p, _mm512_loadu_ps(value + i * LANES), sums[i]);
         }
@@ -94,10 +94,10 @@ static void attend_to_tokens(
 static __m512 halves(const uint16_t *from) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from)); }
 
 /* Attention of ``count`` tokens (at most ``MAX_QUERIES``, known when compiled) of a unit to its frames, in one head.
- * ``width``: floats between two tokens. ``scores``: room for count * ``most`` floats; holds the probabilities afterwards. */
+ * ``width``: floats between two tokens. ``scores``: room for count * ``score_stride`` floats; holds the probabilities afterwards. */
 static inline __attribute__((always_inline)) void attend_to_frames(
     const uint16_t *keys, const uint16_t *values, int64_t frames, const int count, const float *queries, float *out,
-    int64_t width, float *scores, int64_t most)
+    int64_t width, float *scores, int64_t score_stride)
 {
     enum { PARTS = BLOCK / LANES };
     for (int64_t block = 0; block < blocks_of(frames); block++) {
@@ -118,10 +118,10 @@ static inline __attribute__((always_inline)) void attend_to_frames(
         }
         for (int r = 0; r < count; r++)
             for (int i = 0; i < PARTS; i++)
-                _mm512_storeu_ps(scores + r * most + block * BLOCK + i * LANES, sums[r][i]);
+                _mm512_storeu_ps(scores + r * score_stride + block * BLOCK + i * LANES, sums[r][i]);
     }
     for (int r = 0; r < count; r++)
-        softmax(scores + r * most, frames);
+        softmax(scores + r * score_stride, frames);
     __m512 sums[MAX_QUERIES][PARTS];
     for (int r = 0; r < count; r++)
         for (int i = 0; i < PARTS; i++)
@@ -131,7 +131,7 @@ static inline __attribute__((always_inline)) void attend_to_frames(
         for (int i = 0; i < PARTS; i++)
             v[i] = halves(values + f * HEAD_SIZE + i * LANES);
         for (int r = 0; r < count; r++) {
-            const __m512 p = _mm512_set1_ps(scores[r * most + f]);
+            const __m512 p = _mm512_set1_ps(scores[r * score_stride + f]);
             for (int i = 0; i < PARTS; i++)
                 sums[r][i] = _mm512_fmadd_ps(p, v[i], sums[r][i]);
         }
@@ -145,7 +145,7 @@ static inline __attribute__((always_inline)) void attend_to_frames(
  * layer's heads are filled in. */
 static void attend_to_unit(
     const Model *m, const Unit *unit, int64_t layer, int64_t rows, const float *queries, float *out, float *scores,
-    int64_t most, float *alignment)
+    int64_t score_stride, float *alignment)
 {
     for (int64_t h = 0; h < m->heads; h++) {
         const int64_t head = layer * m->heads + h;
@@ -155,7 +155,7 @@ static void attend_to_unit(
             const int64_t count = rows - r < MAX_QUERIES ? rows - r : MAX_QUERIES;
             const float *from = queries + r * m->width + h * HEAD_SIZE;
             float *to = out + r * m->width + h * HEAD_SIZE;
-#define CASE(n) case n: attend_to_frames(keys, values, unit->frames, n, from, to, m->width, scores, most); break;
+#define CASE(n) case n: attend_to_frames(keys, values, unit->frames, n, from, to, m->width, scores, score_stride); break;
             switch (count) {
                 CASE(1) CASE(2) CASE(3) CASE(4) CASE(5)
             }
@@ -163,7 +163,7 @@ static void attend_to_unit(
             for (int64_t a = 0; alignment && a < m->alignment_head_count; a++)
                 if (m->alignment_heads[2 * a] == layer && m->alignment_heads[2 * a + 1] == h)
                     for (int64_t i = 0; i < count; i++)
-                        memcpy(alignment + (a * rows + r + i) * unit->frames, scores + i * most, unit->frames * sizeof(float));
+                        memcpy(alignment + (a * rows + r + i) * unit->frames, scores + i * score_stride, unit->frames * sizeof(float));
         }
     }
 }
@@ -216,13 +216,13 @@ static void embed(const Model *m, const Row *row, float *out)
 static int step(const Model *m, int64_t rows, const Row *row, float *hidden, float *alignment)
 {
     const int64_t width = m->width;
-    int64_t longest = 0, most_frames = 0;
+    int64_t max_length = 0, max_frames = 0;
     for (int64_t r = 0; r < rows; r++) {
-        longest = row[r].length > longest ? row[r].length : longest;
-        most_frames = row[r].unit->frames > most_frames ? row[r].unit->frames : most_frames;
+        max_length = row[r].length > max_length ? row[r].length : max_length;
+        max_frames = row[r].unit->frames > max_frames ? row[r].unit->frames : max_frames;
     }
-    const int64_t most = (longest + LANES) / LANES * LANES, most_scores = blocks_of(most_frames) * BLOCK;
-    const int64_t scores_needed = most * m->heads > most_scores * MAX_QUERIES ? most * m->heads : most_scores * MAX_QUERIES;
+    const int64_t token_stride = (max_length + LANES) / LANES * LANES, frame_stride = blocks_of(max_frames) * BLOCK;
+    const int64_t scores_needed = token_stride * m->heads > frame_stride * MAX_QUERIES ? token_stride * m->heads : frame_stride * MAX_QUERIES;
     const int64_t bytes = rows * (width * 25 + m->ffn_size * 5 + 20) + scores_needed * 4 + 4096;
     char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
     if (!memory)
@@ -240,12 +240,12 @@ static int step(const Model *m, int64_t rows, const Row *row, float *hidden, flo
         linear(&l->qkv, q, rows, z, 3 * width, 0);
         for (int64_t r = 0; r < rows; r++) {
             const Unit *unit = row[r].unit;
-            float *key = unit->cache + (2 * i * unit->columns + row[r].history[row[r].length - 1]) * width;
+            float *key = unit->cache + (2 * i * unit->slots + row[r].history[row[r].length - 1]) * width;
             memcpy(key, z + (3 * r + 1) * width, width * sizeof(float));
-            memcpy(key + unit->columns * width, z + (3 * r + 2) * width, width * sizeof(float));
+            memcpy(key + unit->slots * width, z + (3 * r + 2) * width, width * sizeof(float));
         }
         for (int64_t r = 0; r < rows; r++)
-            attend_to_tokens(m, row + r, i, z + 3 * r * width, y + r * width, scores, most);
+            attend_to_tokens(m, row + r, i, z + 3 * r * width, y + r * width, scores, token_stride);
         quantise(y, rows, width, q);
         linear(&l->self_out, q, rows, x, width, 1);
 
@@ -255,7 +255,7 @@ static int step(const Model *m, int64_t rows, const Row *row, float *hidden, flo
         for (int64_t r = 0, next; r < rows; r = next) {
             for (next = r + 1; next < rows && row[next].unit == row[r].unit; next++)
                 ;
-            attend_to_unit(m, row[r].unit, i, next - r, z + r * width, y + r * width, scores, most_scores, alignment);
+            attend_to_unit(m, row[r].unit, i, next - r, z + r * width, y + r * width, scores, frame_stride, alignment);
         }
         quantise(y, rows, width, q);
         linear(&l->cross_out, q, rows, x, width, 1);
@@ -278,21 +278,21 @@ static __m512 part_of(const float *logits, int64_t i, int64_t count, __mmask16 *
     return _mm512_mask_loadu_ps(_mm512_set1_ps(-INFINITY), *inside, logits + i);
 }
 
-/* The logarithm of the sum of the exponentials of the logits. ``most``: receives the largest logit. */
-static float log_sum_exp(const float *logits, int64_t count, float *most)
+/* The logarithm of the sum of the exponentials of the logits. ``max``: receives the largest logit. */
+static float log_sum_exp(const float *logits, int64_t count, float *max)
 {
     __mmask16 inside;
     __m512 largest = _mm512_set1_ps(-INFINITY), sum = _mm512_setzero_ps();
     for (int64_t i = 0; i < count; i += LANES)
         largest = _mm512_max_ps(largest, part_of(logits, i, count, &inside));
-    *most = _mm512_reduce_max_ps(largest);
-    if (count <= 0 || *most == -INFINITY)
+    *max = _mm512_reduce_max_ps(largest);
+    if (count <= 0 || *max == -INFINITY)
         return -INFINITY;
     for (int64_t i = 0; i < count; i += LANES) {
         const __m512 part = part_of(logits, i, count, &inside);
-        sum = _mm512_mask_add_ps(sum, inside, sum, exp16(_mm512_sub_ps(part, _mm512_set1_ps(*most))));
+        sum = _mm512_mask_add_ps(sum, inside, sum, exp16(_mm512_sub_ps(part, _mm512_set1_ps(*max))));
     }
-    return *most + logf(_mm512_reduce_add_ps(sum));
+    return *max + logf(_mm512_reduce_add_ps(sum));
 }
 
 static float add_logs(float a, float b)
@@ -325,8 +325,8 @@ static void offer_all(Best *best, const float *logits, int64_t count, int64_t fi
 {
     for (int64_t i = 0; i < count; i += LANES) {
         __mmask16 inside;
-        const float least = best->count == best->capacity ? best->scores[best->capacity - 1] : -INFINITY;
-        __mmask16 larger = _mm512_cmp_ps_mask(part_of(logits, i, count, &inside), _mm512_set1_ps(least), _CMP_GT_OQ);
+        const float threshold = best->count == best->capacity ? best->scores[best->capacity - 1] : -INFINITY;
+        __mmask16 larger = _mm512_cmp_ps_mask(part_of(logits, i, count, &inside), _mm512_set1_ps(threshold), _CMP_GT_OQ);
         for (; larger; larger &= larger - 1) {
             const int64_t at = i + __builtin_ctz(larger);
             offer(best, logits[at], first_id + at);
@@ -335,22 +335,22 @@ static void offer_all(Best *best, const float *logits, int64_t count, int64_t fi
 }
 
 /* Find the best continuations among the allowed tokens, and replace their logits by log probabilities among the allowed
- * tokens. If all timestamps together are likelier than every word, the next token is a timestamp. ``words``: number of
- * words, whose ids come first; then comes the end of the text. ``stamps``: the id of the first timestamp. */
-static void choose(const Allowed *allowed, float *logits, int64_t words, int64_t stamps, Best *best)
+ * tokens. If all timestamps together are likelier than every text token, the next token is a timestamp. ``text_tokens``: number
+ * of text tokens, whose ids come first; then comes the end of the text. ``timestamp_begin``: the id of the first timestamp. */
+static void choose(const Allowed *allowed, float *logits, int64_t text_tokens, int64_t timestamp_begin, Best *best)
 {
-    float most_word = -INFINITY, most_stamp, of_words = -INFINITY, end = allowed->end ? logits[words] : -INFINITY;
-    const float of_stamps = log_sum_exp(logits + stamps + allowed->from, allowed->to - allowed->from, &most_stamp);
-    if (allowed->words)
-        of_words = log_sum_exp(logits, words, &most_word);
-    const int is_stamp = of_stamps > (most_word > end ? most_word : end);
-    if (is_stamp)
-        of_words = end = -INFINITY;
-    const float all = add_logs(add_logs(of_words, end), of_stamps);
-    if (allowed->words && !is_stamp)
-        offer_all(best, logits, words, 0);
-    offer(best, end, words);
-    offer_all(best, logits + stamps + allowed->from, allowed->to - allowed->from, stamps + allowed->from);
+    float max_text = -INFINITY, max_timestamp, of_text = -INFINITY, end = allowed->end ? logits[text_tokens] : -INFINITY;
+    const float of_timestamps = log_sum_exp(logits + timestamp_begin + allowed->from, allowed->to - allowed->from, &max_timestamp);
+    if (allowed->text_tokens)
+        of_text = log_sum_exp(logits, text_tokens, &max_text);
+    const int is_timestamp = of_timestamps > (max_text > end ? max_text : end);
+    if (is_timestamp)
+        of_text = end = -INFINITY;
+    const float all = add_logs(add_logs(of_text, end), of_timestamps);
+    if (allowed->text_tokens && !is_timestamp)
+        offer_all(best, logits, text_tokens, 0);
+    offer(best, end, text_tokens);
+    offer_all(best, logits + timestamp_begin + allowed->from, allowed->to - allowed->from, timestamp_begin + allowed->from);
     for (int64_t i = 0; i < best->count; i++)
         best->scores[i] -= all;
     for (int64_t i = best->count; i < best->capacity; i++) {
@@ -376,10 +376,10 @@ static int logits_of(const Model *m, const float *hidden, int64_t rows, const in
 }
 
 /* Decode one token of each row, and find the best continuations of each row with ``allowed``. Rows of the same unit are
- * neighbours, and a row may follow an earlier one. ``words``, ``stamps``: see ``choose``. ``ids``, ``scores``: the result
+ * neighbours, and a row may follow an earlier one. ``text_tokens``, ``timestamp_begin``: see ``choose``. ``ids``, ``scores``: the result
  * (rows with ``allowed``, k), in descending order; -1 and minus infinity where fewer tokens are allowed. */
 int text_decoder_next(
-    const Model *m, int64_t rows, const Row *row, int64_t words, int64_t stamps, int64_t k, int32_t *ids, float *scores)
+    const Model *m, int64_t rows, const Row *row, int64_t text_tokens, int64_t timestamp_begin, int64_t k, int32_t *ids, float *scores)
 {
     int64_t wanted = 0;
     int64_t *which = malloc(rows * sizeof(int64_t));
@@ -396,15 +396,15 @@ int text_decoder_next(
         const Row *one = row + which[w];
         float *of_row = logits + w * m->projection.outputs;
         if (one->special) {
-            float most;
-            const float all = log_sum_exp(of_row, m->vocabulary, &most);
-            for (int64_t i = words; i < m->vocabulary; i++)
-                one->special[i - words] = of_row[i] - all;
+            float max;
+            const float all = log_sum_exp(of_row, m->vocabulary, &max);
+            for (int64_t i = text_tokens; i < m->vocabulary; i++)
+                one->special[i - text_tokens] = of_row[i] - all;
         }
-        for (int64_t i = 0; i < words; i++)
+        for (int64_t i = 0; i < text_tokens; i++)
             of_row[i] += one->allowed->bias[i];
         Best best = {k, 0, scores + w * k, ids + w * k};
-        choose(one->allowed, of_row, words, stamps, &best);
+        choose(one->allowed, of_row, text_tokens, timestamp_begin, &best);
     }
     free(which);
     free(hidden);
@@ -414,20 +414,20 @@ int text_decoder_next(
 
 /* Decode a known text of a unit, after ``start`` tokens of a prompt. ``tokens``: (count), prompt and text.
  * ``attention``: float32 (alignment heads, count, frames), the result, with the attention of the alignment heads. ``scores``:
- * (count - start), the log probability of each token of the text among all words. */
+ * (count - start), the log probability of each token of the text among all text tokens. */
 int text_decoder_score_text(
-    const Model *m, const Unit *unit, int64_t count, const int32_t *tokens, int64_t start, int64_t words,
+    const Model *m, const Unit *unit, int64_t count, const int32_t *tokens, int64_t start, int64_t text_tokens,
     float *attention, float *scores)
 {
     enum { TOGETHER = 16 };
     Row *row = calloc(count, sizeof(Row));
-    int32_t *columns = malloc(count * sizeof(int32_t));
+    int32_t *slots = malloc(count * sizeof(int32_t));
     float *hidden = malloc(count * m->width * sizeof(float));
     float *logits = malloc(TOGETHER * m->projection.outputs * sizeof(float));
-    int failed = !row || !columns || !hidden || !logits;
+    int failed = !row || !slots || !hidden || !logits;
     for (int64_t i = 0; !failed && i < count; i++) {
-        columns[i] = (int32_t)i;
-        row[i] = (Row){unit, columns, i + 1, tokens[i], i, NULL, NULL};
+        slots[i] = (int32_t)i;
+        row[i] = (Row){unit, slots, i + 1, tokens[i], i, NULL, NULL};
     }
     failed = failed || step(m, count, row, hidden, attention);
     for (int64_t first = start; !failed && first < count; first += TOGETHER) {
@@ -436,12 +436,12 @@ int text_decoder_score_text(
             which[i] = first + i - 1; /* the token before says how likely this one is */
         failed = logits_of(m, hidden, some, which, logits);
         for (int64_t i = 0; !failed && i < some; i++) {
-            float most, *of_row = logits + i * m->projection.outputs;
-            scores[first - start + i] = of_row[tokens[first + i]] - log_sum_exp(of_row, words, &most);
+            float max, *of_row = logits + i * m->projection.outputs;
+            scores[first - start + i] = of_row[tokens[first + i]] - log_sum_exp(of_row, text_tokens, &max);
         }
     }
     free(row);
-    free(columns);
+    free(slots);
     free(hidden);
     free(logits);
     return failed ? -1 : 0;

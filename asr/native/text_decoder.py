@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int32]
 BLOCK = 64  # frames in a block of keys
 
 _ROW = np.dtype([(name, "i8") for name in ("unit", "history", "length", "token", "position", "allowed", "special")])
-_ALLOWED = np.dtype([(name, "i8") for name in ("bias", "words", "end", "from", "to")])
+_ALLOWED = np.dtype([(name, "i8") for name in ("bias", "text_tokens", "end", "from", "to")])
 
 
 class _Layer(ctypes.Structure):
@@ -53,7 +53,7 @@ class _Model(ctypes.Structure):
 class _Unit(ctypes.Structure):
     _fields_ = (
         ("cache", ctypes.c_void_p),
-        ("columns", ctypes.c_int64),
+        ("slots", ctypes.c_int64),
         ("keys", ctypes.c_void_p),
         ("values", ctypes.c_void_p),
         ("frames", ctypes.c_int64),
@@ -63,27 +63,27 @@ class _Unit(ctypes.Structure):
 class Allowed(NamedTuple):
     """Which tokens may come next.
 
-    ``bias``: address of float32 (words), what to add to the words' logits.
-    ``words``, ``end``: whether words, and the end of the text, are allowed.
-    ``first_stamp``, ``end_stamp``: the allowed timestamps, in steps of 20 ms; ``end_stamp`` is excluded.
+    ``bias``: address of float32 (text tokens), what to add to the text tokens' logits.
+    ``text_tokens``, ``end``: whether text tokens, and the end of the text, are allowed.
+    ``first_timestamp``, ``end_timestamp``: the allowed timestamps, in steps of 20 ms; ``end_timestamp`` is excluded.
     """
 
     bias: int
-    words: bool = True
+    text_tokens: bool = True
     end: bool = True
-    first_stamp: int = 0
-    end_stamp: int = 0
+    first_timestamp: int = 0
+    end_timestamp: int = 0
 
 
 class Row(NamedTuple):
     """A token to decode.
 
-    ``history``: address of the numbers (int32) of the columns in the state's cache that hold the tokens before this
-    one, and last the column for this one.
-    ``length``: number of columns in the history.
+    ``history``: address of the numbers (int32) of the slots in the state's cache that hold the tokens before this
+    one, and last the slot for this one.
+    ``length``: number of slots in the history.
     ``position``: place of the token in the text, prompt included.
     ``allowed``: which tokens may come next; None if nobody wants to know the next token.
-    ``special``: where to write the log probabilities of all tokens that are not words; None for nowhere.
+    ``special``: where to write the log probabilities of all tokens that are not text tokens; None for nowhere.
     """
 
     state: DecoderState
@@ -109,37 +109,37 @@ class DecoderState:
     """What the decoder keeps of one unit: the keys and values of its frames and of its tokens.
 
     ``frames``: number of frames of the encoder's output.
-    ``columns``: number of tokens for which there is room.
+    ``slots``: number of tokens for which there is room.
     """
 
     def __init__(self, frames: int, layers: int, width: int) -> None:
         self.frames = frames
-        self.columns = 0
+        self.slots = 0
         self.keys = np.zeros(layers * width * -(-frames // BLOCK) * BLOCK, np.uint16)
         self.values = np.empty(layers * width * frames, np.uint16)
         self._cache = np.empty((layers, 2, 0, width), np.float32)
         self._unit = _Unit(None, 0, self.keys.ctypes.data, self.values.ctypes.data, frames)
         self.address = ctypes.addressof(self._unit)
 
-    def make_room(self, columns: int) -> None:
-        """Make room for at least ``columns`` tokens. Those before stay where they are."""
-        if columns <= self.columns:
+    def make_room(self, slots: int) -> None:
+        """Make room for at least ``slots`` tokens. Those before stay where they are."""
+        if slots <= self.slots:
             return
         layers, pair, kept, width = self._cache.shape
-        larger = np.empty((layers, pair, max(columns, 2 * kept), width), np.float32)
+        larger = np.empty((layers, pair, max(slots, 2 * kept), width), np.float32)
         larger[:, :, :kept] = self._cache
         self._cache = larger
-        self.columns = larger.shape[2]
+        self.slots = larger.shape[2]
         self._unit.cache = larger.ctypes.data
-        self._unit.columns = self.columns
+        self._unit.slots = self.slots
 
 
 class TextDecoder:
     """The text decoder of one Whisper model.
 
-    ``words``: number of tokens that are words. The next id is that of the end-of-text token, and then come other
-    special tokens and the timestamps.
-    ``first_stamp``: id of the timestamp 0.
+    ``text_tokens``: number of text tokens, which have the lowest ids. The next id is that of the end-of-text token, and
+    then come other special tokens and the timestamps.
+    ``timestamp_begin``: id of the timestamp 0.
     ``alignment_heads``: pairs of a layer and a head, whose attention tells when a token was spoken.
     """
 
@@ -147,19 +147,19 @@ class TextDecoder:
         self,
         weights: Weights,
         *,
-        words: int,
-        first_stamp: int,
+        text_tokens: int,
+        timestamp_begin: int,
         alignment_heads: Sequence[tuple[int, int]],
         library: Path,
     ) -> None:
-        self.words = words
-        self.first_stamp = first_stamp
+        self.text_tokens = text_tokens
+        self.timestamp_begin = timestamp_begin
         self._layers = Layers(weights)
         self._library = ctypes.CDLL(str(library))
         embeddings = weights.variables["decoder/embeddings/weight"]
         self.vocabulary, self.width = embeddings.shape
         self.layers = weights.layers("decoder")
-        self.stamps = self.vocabulary - first_stamp
+        self.timestamp_count = self.vocabulary - timestamp_begin
         self._ffn_size = len(weights.variables["decoder/layer_0/ffn/linear_0/bias"])
         self.alignment_head_count = len(alignment_heads)
         heads = weights.count("decoder/num_heads")
@@ -167,7 +167,7 @@ class TextDecoder:
             raise ValueError(f"its attention heads do not have {HEAD_SIZE} numbers")
         if self._ffn_size % OUTPUTS or self._ffn_size < self.width:
             raise ValueError("the size of its decoder's feed-forward layers does not suit the functions in C")
-        if not 0 < words < first_stamp < self.vocabulary:
+        if not 0 < text_tokens < timestamp_begin < self.vocabulary:
             raise ValueError("its tokenizer has more tokens than its weights")
         if not all(0 <= layer < self.layers and 0 <= head < heads for layer, head in alignment_heads):
             raise ValueError("its alignment heads do not exist")
@@ -212,14 +212,14 @@ class TextDecoder:
         self._check(table["token"], int(table["position"].max()))
         ids = np.empty((len(wanted), k), np.int32)
         scores = np.empty((len(wanted), k), np.float32)
-        self._call("next", len(rows), table, self.words, self.first_stamp, k, ids, scores)
+        self._call("next", len(rows), table, self.text_tokens, self.timestamp_begin, k, ids, scores)
         return [Candidates(*both) for both in zip(ids.tolist(), scores.tolist(), strict=True)]
 
     def score_text(self, state: DecoderState, start: Sequence[int], text: Sequence[int]) -> tuple[Floats, Floats]:
         """Decode a known text of a unit.
 
         Return the attention of the alignment heads, float32 (heads, tokens, frames), and the log probability of each
-        token of the text among all words, float32 (tokens of the text).
+        token of the text among all text tokens, float32 (tokens of the text).
 
         ``start``: the tokens before the text; they count as tokens too.
         """
@@ -229,7 +229,7 @@ class TextDecoder:
         attention = np.empty((self.alignment_head_count, len(tokens), state.frames), np.float32)
         scores = np.empty(len(text), np.float32)
         unit = ctypes.c_void_p(state.address)
-        self._call("score_text", unit, len(tokens), tokens, len(start), self.words, attention, scores)
+        self._call("score_text", unit, len(tokens), tokens, len(start), self.text_tokens, attention, scores)
         return attention, scores
 
     def first_frames(self, costs: Floats) -> list[int]:

@@ -26,7 +26,7 @@ VOCABULARY = PIECES + SPECIAL
 END = VOCABULARY.index("<|endoftext|>")  # all words have lower ids
 START = VOCABULARY.index("<|startoftranscript|>")
 NO_SPEECH = VOCABULARY.index("<|nospeech|>")
-FIRST_STAMP = VOCABULARY.index("<|0.00|>")
+TIMESTAMP_BEGIN = VOCABULARY.index("<|0.00|>")
 
 
 def make(directory: Path, *, layers: int = 1, heads: int = 1, quantization: str | None = None) -> Path:

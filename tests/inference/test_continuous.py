@@ -146,8 +146,8 @@ async def test_two_workers_share_the_units() -> None:
             machine.go(1)
             await asyncio.sleep(0.005)
         assert await asyncio.gather(*tasks) == [28] * 6
-        most = [max(map(len, session.together), default=0) for session in machine.sessions]
-        assert most == [3, 3]
+        largest = [max(map(len, session.together), default=0) for session in machine.sessions]
+        assert largest == [3, 3]
 
 
 async def test_no_more_units_run_together_than_the_limit_allows() -> None:

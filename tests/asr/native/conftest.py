@@ -69,8 +69,8 @@ def reference(weights: Weights) -> Reference:
 def decoder(weights: Weights, native_library: Path) -> TextDecoder:
     return TextDecoder(
         weights,
-        words=smallwhisper.END,
-        first_stamp=smallwhisper.FIRST_STAMP,
+        text_tokens=smallwhisper.END,
+        timestamp_begin=smallwhisper.TIMESTAMP_BEGIN,
         alignment_heads=ALIGNMENT_HEADS,
         library=native_library,
     )

@@ -15,11 +15,11 @@ from asr.native.session import DecodingSession, run_together
 from asr.native.text_decoder import Allowed, Floats, Row, TextDecoder
 from asr.requests import Generated
 from tests.asr.native.reference import Reference, log_softmax
-from tests.asr.native.test_text_decoder import ROUNDING, STAMPS, encoded
-from tests.asr.smallwhisper import END, FIRST_STAMP, NO_SPEECH, START
+from tests.asr.native.test_text_decoder import ROUNDING, TIMESTAMPS, encoded
+from tests.asr.smallwhisper import END, NO_SPEECH, START, TIMESTAMP_BEGIN
 
 PROMPT = [START, 262, 268]
-LATEST_FIRST = 50
+MAX_INITIAL = 50
 
 
 def rules(words: Sequence[int] = range(END), not_first: Sequence[int] = (END,)) -> Rules:
@@ -28,9 +28,9 @@ def rules(words: Sequence[int] = range(END), not_first: Sequence[int] = (END,)) 
         end=END,
         start=START,
         no_speech=NO_SPEECH,
-        first_stamp=FIRST_STAMP,
-        stamps=STAMPS,
-        latest_first_stamp=LATEST_FIRST,
+        timestamp_begin=TIMESTAMP_BEGIN,
+        timestamp_count=TIMESTAMPS,
+        max_initial_timestamp=MAX_INITIAL,
         suppressed=[token for token in range(END) if token not in set(words)],
         suppressed_first=not_first,
     )
@@ -55,7 +55,7 @@ def audios(count: int = 8) -> Iterator[Floats]:
 
 def kinds(tokens: Sequence[int]) -> str:
     """Return one letter for each token: w for a word, s for a timestamp."""
-    return "".join("s" if token >= FIRST_STAMP else "w" for token in tokens)
+    return "".join("s" if token >= TIMESTAMP_BEGIN else "w" for token in tokens)
 
 
 @pytest.mark.parametrize("how", [{"width": 1}, {"width": 5}, {"width": 2, "temperature": 1.0}], ids=str)
@@ -65,16 +65,16 @@ def test_timestamps_follow_the_rules(decoder: TextDecoder, how: dict[str, Any], 
         decoder, [search(decoder, audio, rules(words), timestamps=True, limit=40, **how) for audio in audios()]
     )
     for text in found:
-        stamps = [token for token in text.tokens if token >= FIRST_STAMP]
-        assert FIRST_STAMP <= stamps[0] <= FIRST_STAMP + LATEST_FIRST
-        assert stamps == sorted(stamps)
+        timestamps = [token for token in text.tokens if token >= TIMESTAMP_BEGIN]
+        assert TIMESTAMP_BEGIN <= timestamps[0] <= TIMESTAMP_BEGIN + MAX_INITIAL
+        assert timestamps == sorted(timestamps)
         pattern = "s(w+ss)*(w+s?s?)?"  # a text that reaches the limit ends anywhere
         assert re.fullmatch(pattern, kinds(text.tokens)), kinds(text.tokens)
         spoken = re.split("ss|^s|s$", kinds(text.tokens))
         assert len(text.tokens) == 40 or (len(text.tokens) < 40 and text.tokens[-1] != END)
-        for before, after in itertools.pairwise(stamps[1::2] if len(spoken) > 2 else []):
+        for before, after in itertools.pairwise(timestamps[1::2] if len(spoken) > 2 else []):
             assert after > before  # the words between two timestamps take time
-        assert {token for token in text.tokens if token < FIRST_STAMP} <= set(words)
+        assert {token for token in text.tokens if token < TIMESTAMP_BEGIN} <= set(words)
         assert len(text.tokens) <= 40
 
 
@@ -114,10 +114,10 @@ def greedy(decoder: TextDecoder, audio: Floats, words: Sequence[int], limit: int
         state = decoder.start(audio)
         state.make_room(100)
         every = [*PROMPT, *tokens]
-        columns = np.arange(len(every), dtype=np.int32)
+        slots = np.arange(len(every), dtype=np.int32)
         allowed = Allowed(bias.ctypes.data, end=bool(tokens))
         rows = [
-            Row(state, columns.ctypes.data, place + 1, token, place, allowed if place + 1 == len(every) else None)
+            Row(state, slots.ctypes.data, place + 1, token, place, allowed if place + 1 == len(every) else None)
             for place, token in enumerate(every)
         ]
         (found,) = decoder.next(rows, 1)

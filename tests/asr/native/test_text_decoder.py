@@ -11,12 +11,12 @@ import pytest
 from asr.native.text_decoder import Allowed, Candidates, DecoderState, Floats, Ints, Row, TextDecoder
 from tests.asr.native.conftest import ALIGNMENT_HEADS
 from tests.asr.native.reference import Reference, log_softmax
-from tests.asr.smallwhisper import END, FIRST_STAMP, NO_SPEECH, START, VOCABULARY
+from tests.asr.smallwhisper import END, NO_SPEECH, START, TIMESTAMP_BEGIN, VOCABULARY
 
 #: The inputs of linear layers are rounded to int8, which changes log probabilities by 0.02 on average. The logits have
 #: a standard deviation of 1.1, so a mistake changes them much more.
 ROUNDING = 0.15
-STAMPS = len(VOCABULARY) - FIRST_STAMP
+TIMESTAMPS = len(VOCABULARY) - TIMESTAMP_BEGIN
 K = 5
 
 
@@ -26,21 +26,21 @@ def encoded(frames: int, seed: int = 1) -> Floats:
 
 @dataclass
 class Hypothesis:
-    """A text, and the columns of the state's cache for its tokens."""
+    """A text, and the slots of the state's cache for its tokens."""
 
     state: DecoderState
     tokens: list[int]
-    columns: Ints
+    slots: Ints
 
     def row(self, place: int, allowed: Allowed | None = None, special: Floats | None = None) -> Row:
-        history = self.columns.ctypes.data
+        history = self.slots.ctypes.data
         return Row(self.state, history, place + 1, self.tokens[place], place, allowed, special)
 
 
-def hypothesis(state: DecoderState, tokens: Sequence[int], columns: Sequence[int] | None = None) -> Hypothesis:
-    columns = range(len(tokens)) if columns is None else columns
-    state.make_room(max(columns) + 1)
-    return Hypothesis(state, list(tokens), np.array(columns, np.int32))
+def hypothesis(state: DecoderState, tokens: Sequence[int], slots: Sequence[int] | None = None) -> Hypothesis:
+    slots = range(len(tokens)) if slots is None else slots
+    state.make_room(max(slots) + 1)
+    return Hypothesis(state, list(tokens), np.array(slots, np.int32))
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_only_allowed_tokens_come_next(decoder: TextDecoder, reference: Referenc
     bias[50:] = -1e9
     logits, _ = reference.decode(audio, tokens)
     last = logits[-1]
-    stamps = range(FIRST_STAMP + 7, FIRST_STAMP + 10)
+    timestamps = range(TIMESTAMP_BEGIN + 7, TIMESTAMP_BEGIN + 10)
 
     def after(allowed: Allowed, k: int = K) -> Candidates:
         text = hypothesis(decoder.start(audio), tokens)
@@ -125,12 +125,11 @@ def test_only_allowed_tokens_come_next(decoder: TextDecoder, reference: Referenc
     words = [token for token, score in zip(some.ids, some.scores, strict=True) if score > -1e8]
     assert sorted(words) == list(range(50))
     assert_alike(Candidates(some.ids[:50], some.scores[:50]), log_softmax(last[:50]), range(50))
-    only_stamps = after(Allowed(bias.ctypes.data, words=False, end=False, first_stamp=7, end_stamp=10))
-    assert_alike(
-        Candidates(only_stamps.ids[:3], only_stamps.scores[:3]), log_softmax(last[stamps.start : stamps.stop]), stamps
-    )
-    assert (only_stamps.ids[3:], only_stamps.scores[3:]) == ([-1, -1], [-np.inf, -np.inf])
-    nothing = after(Allowed(bias.ctypes.data, words=False, end=False))
+    found = after(Allowed(bias.ctypes.data, text_tokens=False, end=False, first_timestamp=7, end_timestamp=10))
+    expected = log_softmax(last[timestamps.start : timestamps.stop])
+    assert_alike(Candidates(found.ids[:3], found.scores[:3]), expected, timestamps)
+    assert (found.ids[3:], found.scores[3:]) == ([-1, -1], [-np.inf, -np.inf])
+    nothing = after(Allowed(bias.ctypes.data, text_tokens=False, end=False))
     assert nothing.ids == [-1] * K
 
 
@@ -139,19 +138,19 @@ def test_a_timestamp_comes_next_if_all_of_them_together_are_likelier_than_every_
 ) -> None:
     audio = encoded(50)
     logits, _ = reference.decode(audio, [START])
-    stamps = logits[0, FIRST_STAMP:]
+    timestamps = logits[0, TIMESTAMP_BEGIN:]
     likeliest_word = logits[0, : END + 1].max()
-    needed = next(n for n in range(1, STAMPS) if np.logaddexp.reduce(stamps[:n]) > likeliest_word + 1)
-    few = next(n for n in range(needed, 0, -1) if np.logaddexp.reduce(stamps[:n]) < likeliest_word - 0.5)
+    needed = next(n for n in range(1, TIMESTAMPS) if np.logaddexp.reduce(timestamps[:n]) > likeliest_word + 1)
+    few = next(n for n in range(needed, 0, -1) if np.logaddexp.reduce(timestamps[:n]) < likeliest_word - 0.5)
     for count in (needed, few):
         text = hypothesis(decoder.start(audio), [START])
-        allowed = Allowed(no_bias.ctypes.data, end_stamp=count)
+        allowed = Allowed(no_bias.ctypes.data, end_timestamp=count)
         (found,) = decoder.next([text.row(0, allowed)], K)
         if count == needed:
-            ids = range(FIRST_STAMP, FIRST_STAMP + count)
-            assert_alike(Candidates(found.ids[:count], found.scores[:count]), log_softmax(stamps[:count]), ids)
+            ids = range(TIMESTAMP_BEGIN, TIMESTAMP_BEGIN + count)
+            assert_alike(Candidates(found.ids[:count], found.scores[:count]), log_softmax(timestamps[:count]), ids)
         else:
-            allowed_ids = [*range(END + 1), *range(FIRST_STAMP, FIRST_STAMP + count)]
+            allowed_ids = [*range(END + 1), *range(TIMESTAMP_BEGIN, TIMESTAMP_BEGIN + count)]
             assert_alike(found, log_softmax(logits[0, allowed_ids]), allowed_ids)
 
 
@@ -180,7 +179,7 @@ def test_more_room_for_tokens_keeps_those_before(decoder: TextDecoder, no_bias: 
         for place in range(len(tokens)):
             text = hypothesis(state, tokens[: place + 1])
             found = decoder.next([text.row(place, Allowed(no_bias.ctypes.data))], K)
-        assert (state.columns == 1000) is is_roomy
+        assert (state.slots == 1000) is is_roomy
         results.append(found)
     assert results[0] == results[1]
 

@@ -100,9 +100,12 @@ def test_weights_of_another_shape_are_refused(weights: Weights, native_library: 
         if part == "encoder":
             AudioEncoder(changed, native_library)
         else:
-            words, first_stamp = smallwhisper.END, smallwhisper.FIRST_STAMP
             TextDecoder(
-                changed, words=words, first_stamp=first_stamp, alignment_heads=ALIGNMENT_HEADS, library=native_library
+                changed,
+                text_tokens=smallwhisper.END,
+                timestamp_begin=smallwhisper.TIMESTAMP_BEGIN,
+                alignment_heads=ALIGNMENT_HEADS,
+                library=native_library,
             )
 
     tried = 0

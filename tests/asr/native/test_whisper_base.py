@@ -117,7 +117,7 @@ async def test_malay_is_understood_as_well_as_with_ctranslate2(native: WhisperEn
 
 
 @pytest.mark.parametrize(
-    ("options", "most"),
+    ("options", "max_wer"),
     [
         ({"greedy": True, "timestamps": False, "temperatures": (0.0,)}, 0.05),
         ({"timestamps": False}, 0.05),
@@ -127,11 +127,11 @@ async def test_malay_is_understood_as_well_as_with_ctranslate2(native: WhisperEn
     ids=["greedy", "no timestamps", "prompt", "temperature"],
 )
 async def test_the_options_have_the_effect_that_they_have_in_ctranslate2(
-    native: WhisperEngine, batched: WhisperEngine, options: dict[str, Any], most: float
+    native: WhisperEngine, batched: WhisperEngine, options: dict[str, Any], max_wer: float
 ) -> None:
     ours = await all_heard(native, IN_ENGLISH, language="en", **options)
     theirs = await all_heard(batched, IN_ENGLISH, language="en", **options)
-    assert jiwer.wer(texts(theirs), texts(ours)) <= most
+    assert jiwer.wer(texts(theirs), texts(ours)) <= max_wer
     assert {one.temperature for one in ours} == {options.get("temperatures", (0.0,))[0]}
     if not options.get("timestamps", True):
         assert all(len(one.phrases) == 1 for one in ours)

@@ -9,6 +9,9 @@
 
 #include "kernels.h"
 
+/* ``KEY_STEPS``: largest int16 of queries and keys. A score sums 64 products: 64 * 4095^2 ~ 1.07e9.
+ * ``VALUE_STEPS``: largest int16 of probabilities and values. A row of probabilities sums to at most
+ * 32767 + frames / 2, so a value stays below (32767 + 750) * 32767 ~ 1.1e9. Both fit in int32. */
 enum { TILE = 128, PAIRS = HEAD_SIZE / 2, KEY_STEPS = 4095, VALUE_STEPS = 32767 };
 
 typedef struct {
@@ -16,8 +19,8 @@ typedef struct {
     Linear qkv, self_out, feed_in, feed_out;
 } EncoderLayer;
 
-/* ``mels``: number of features of a frame. ``width``, ``heads``, ``ffn_size``: see ``text_decoder.c``. The convolutions are
- * linear layers whose inputs are three neighbouring frames. ``positions``: float32 (frames / 2, width). */
+/* ``mels``: number of features of a frame. ``width``, ``heads``, ``ffn_size``: see ``text_decoder.c``. The convolutions
+ * are linear layers whose inputs are three neighbouring frames. ``positions``: float32 (frames / 2, width). */
 typedef struct {
     int64_t layers, heads, width, ffn_size, mels;
     const EncoderLayer *layer;
@@ -44,8 +47,8 @@ static float max_abs(const float *from, int64_t frames, int64_t stride)
     return _mm512_reduce_max_ps(max);
 }
 
-/* Multiply ``rows`` rows of pairs (at most ``MAX_ROWS``, known when compiled) by 32 columns of ``first`` and ``second``,
- * int16 (pairs, 16, 2) each. ``scales``: what to multiply each row of the result by. */
+/* Multiply ``rows`` rows of pairs (at most ``MAX_ROWS``, known when compiled) by 32 columns of ``first`` and
+ * ``second``, int16 (pairs, 16, 2) each. ``scales``: what to multiply each row of the result by. */
 static inline __attribute__((always_inline)) void multiply_pairs(
     const int32_t *first, const int32_t *second, int64_t pairs, const int32_t *x, int64_t x_stride, const int rows,
     const float *scales, float *out, int64_t stride)
@@ -94,19 +97,21 @@ static inline __attribute__((always_inline)) void attend(
             row[t] = 0;
         /* The pairs of shares are those of frames 0 and 16, 1 and 17, and so on, in each 32 frames. */
         for (int64_t t = 0; t < padded; t += 2 * LANES)
-            _mm512_storeu_si512(shares + r * padded / 2 + t / 2, pairs_of(row + t, row + t + LANES, _mm512_set1_ps(VALUE_STEPS)));
+            _mm512_storeu_si512(
+                shares + r * padded / 2 + t / 2, pairs_of(row + t, row + t + LANES, _mm512_set1_ps(VALUE_STEPS)));
         scales[r] = value_scale / VALUE_STEPS;
     }
     for (int d = 0; d < HEAD_SIZE; d += 2 * LANES) {
         const int32_t *value = values + d / LANES * (padded / 2 * LANES);
-        multiply_pairs(value, value + padded / 2 * LANES, padded / 2, shares, padded / 2, rows, scales, out + d, out_stride);
+        multiply_pairs(
+            value, value + padded / 2 * LANES, padded / 2, shares, padded / 2, rows, scales, out + d, out_stride);
     }
 }
 
 /* Self-attention. ``z``: float32 (frames, 3 * width), queries, keys and values. ``out``: float32 (frames, width). */
 static void attend_to_audio(
-    const AudioEncoder *e, const float *z, int64_t frames, int32_t *keys, int32_t *values, float *scores, int32_t *shares,
-    float *out)
+    const AudioEncoder *e, const float *z, int64_t frames, int32_t *keys, int32_t *values, float *scores,
+    int32_t *shares, float *out)
 {
     const int64_t padded = (frames + 31) / 32 * 32, stride = 3 * e->width;
     const __m512i columns = _mm512_mullo_epi32(
@@ -133,7 +138,11 @@ static void attend_to_audio(
         for (int64_t t = 0; t < frames; t += MAX_ROWS) {
             const float *from = query + t * stride;
             float *to = out + t * e->width + h * HEAD_SIZE;
-#define CASE(n) case n: attend(from, n, stride, keys, max_key / KEY_STEPS, values, max_value / VALUE_STEPS, frames, padded, scores, shares, to, e->width); break;
+#define CASE(n) \
+    case n: \
+        attend(from, n, stride, keys, max_key / KEY_STEPS, values, max_value / VALUE_STEPS, frames, padded, scores, \
+               shares, to, e->width); \
+        break;
             switch (frames - t < MAX_ROWS ? frames - t : MAX_ROWS) {
                 CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
             }
@@ -145,19 +154,27 @@ static void attend_to_audio(
 /* Encode audio features, float32 (mels, 2 * frames). ``out``: float32 (frames, width). */
 int audio_encoder_run(const AudioEncoder *e, const float *features, int64_t frames, float *out)
 {
-    const int64_t width = e->width, padded = (frames + 31) / 32 * 32, max_size = e->ffn_size > 3 * width ? e->ffn_size : 3 * width;
-    const int64_t rows = 2 * frames + 2, max_inputs = max_size > 3 * e->mels ? max_size : 3 * e->mels;
-    const int64_t bytes = 4 * (rows * width + 3 * frames * width + frames * width + TILE * e->ffn_size + rows * 3 * e->mels) +
-                          rows * (3 * e->mels + 12) + frames * (max_inputs + 12) + 4 * padded * (PAIRS + 2 * LANES + 2 * MAX_ROWS) + 8192;
+    const int64_t width = e->width, padded = (frames + 31) / 32 * 32, rows = 2 * frames + 2;
+    const int64_t max_size = e->ffn_size > 3 * width ? e->ffn_size : 3 * width;
+    const int64_t max_inputs = max_size > 3 * e->mels ? max_size : 3 * e->mels;
+    const int64_t floats = (rows + 4 * frames) * width + TILE * e->ffn_size + rows * 3 * e->mels;
+    const int64_t for_attention = 4 * padded * (PAIRS + 2 * LANES + 2 * MAX_ROWS);
+    const int64_t for_numbers = rows * (3 * e->mels + 12) + frames * (max_inputs + 12);
+    const int64_t bytes = 4 * floats + for_attention + for_numbers + 8192; /* at last, what is lost by rounding to 64 */
     char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
     if (!memory)
         return -1;
-    float *sound = allocate(&at, rows * width * 4), *z = allocate(&at, 3 * frames * width * 4), *y = allocate(&at, frames * width * 4);
-    float *ffn = allocate(&at, TILE * e->ffn_size * 4), *three = allocate(&at, 2 * frames * 3 * e->mels * 4);
-    int32_t *keys = allocate(&at, padded * PAIRS * 4), *values = allocate(&at, padded * 2 * LANES * 4);
+    float *sound = allocate(&at, rows * width * 4);
+    float *z = allocate(&at, 3 * frames * width * 4);
+    float *y = allocate(&at, frames * width * 4);
+    float *ffn = allocate(&at, TILE * e->ffn_size * 4);
+    float *three = allocate(&at, 2 * frames * 3 * e->mels * 4);
+    int32_t *keys = allocate(&at, padded * PAIRS * 4);
+    int32_t *values = allocate(&at, padded * 2 * LANES * 4);
     float *scores = allocate(&at, padded * MAX_ROWS * 4);
     int32_t *shares = allocate(&at, padded * MAX_ROWS * 2);
-    Quantised of_features = allocate_quantised(&at, 2 * frames, 3 * e->mels), q = allocate_quantised(&at, frames, max_inputs);
+    Quantised of_features = allocate_quantised(&at, 2 * frames, 3 * e->mels);
+    Quantised q = allocate_quantised(&at, frames, max_inputs);
 
     for (int64_t t = 0; t < 2 * frames; t++)
         for (int64_t k = 0; k < 3; k++)

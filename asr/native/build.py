@@ -22,7 +22,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 LIBRARY = FOLDER / "libnative.so"  # not the name of a module, because Python imports modules from such files too
 COMPILERS = ("cc", "gcc", "clang")
-FLAGS = ("-O3", "-march=x86-64-v4", "-mavx512vnni", "-shared", "-fPIC")
+FLAGS = ("-O3", "-march=x86-64-v4", "-mavx512vnni", "-shared", "-fPIC", "-Wall", "-Wextra")
 COST = "speech recognition takes about twice the processor time"
 
 
@@ -36,9 +36,15 @@ def is_supported_platform() -> bool:
 
 
 def source_id(folder: Path) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of the folder's C files. The library contains them."""
-    files = sorted(folder.glob("*.[ch]"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    """Return the first 16 hexadecimal digits of a SHA-256. The library contains them.
+
+    It is that of ``FLAGS`` and of the names and contents of the folder's C files.
+    """
+    digest = hashlib.sha256(repr(FLAGS).encode())
+    for file in sorted(folder.glob("*.[ch]")):
+        content = file.read_bytes()
+        digest.update(f"{file.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]
 
 
 def build(folder: Path = FOLDER, library: Path = LIBRARY) -> None:

@@ -16,8 +16,9 @@
 enum { LANES = 16, HEAD_SIZE = 64, MAX_ROWS = 8 };
 
 /* A linear layer. ``weights``: uint8 (outputs / 16, inputs / 4, 16, 4), each weight plus 128. ``scales``, ``sums``,
- * ``bias``: float32 (outputs), the value of a weight of 1, the sum of the weights' values, and what to add; ``bias`` may be
- * NULL. ``outputs`` is a multiple of 32, ``inputs`` of 16. */
+ * ``bias``: float32 (outputs), the value of a weight of 1, the sum of the weights' values, and what to add; ``bias``
+ * may be NULL. ``outputs`` is a multiple of 32, ``inputs`` of 16. A sum of ``inputs`` products is at most
+ * inputs * 255 * 128, so int32 suffices up to 65,000 inputs. */
 typedef struct {
     const uint8_t *weights;
     const float *scales, *sums, *bias;
@@ -28,14 +29,17 @@ typedef struct {
     const float *gain, *shift;
 } Norm;
 
-/* Rows of int8 numbers. A value is its number times the row's scale, plus the row's centre. ``offsets``: 128 times the sum
- * of each row's numbers, because 128 was added to the weights. */
+/* Rows of int8 numbers. A value is its number times the row's scale, plus the row's centre. ``offsets``: 128 times the
+ * sum of each row's numbers, because 128 was added to the weights. */
 typedef struct {
     int8_t *numbers;
     float *scales, *centres;
     int32_t *offsets;
 } Quantised;
 
+/* The exponential function. ``x``: at most 88; below -87 the result is that of -87 (1.6e-38). x = n * ln(2) + r with a
+ * whole n, so |r| <= ln(2) / 2, where the Taylor polynomial of degree 6 has a relative error below 2e-7, before
+ * rounding. As in Cephes' expf, ln(2) is the sum of two constants, and n times the first one is exact. */
 static inline __m512 exp16(__m512 x)
 {
     const __m512 clamped = _mm512_max_ps(x, _mm512_set1_ps(-87.0f));
@@ -62,20 +66,24 @@ static inline __m512 erf16(__m512 x)
     p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(1.421413741f));
     p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(-0.284496736f));
     p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.254829592f));
-    const __m512 tail = _mm512_mul_ps(_mm512_mul_ps(p, t), exp16(_mm512_sub_ps(_mm512_setzero_ps(), _mm512_mul_ps(a, a))));
+    const __m512 minus_square = _mm512_sub_ps(_mm512_setzero_ps(), _mm512_mul_ps(a, a));
+    const __m512 tail = _mm512_mul_ps(_mm512_mul_ps(p, t), exp16(minus_square));
     const __m512i sign = _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32((int)0x80000000));
     return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(_mm512_sub_ps(one, tail)), sign));
 }
 
+/* Replace each x by x / 2 * (1 + erf(x / sqrt(2))). ``count``: a multiple of 16. */
 static inline void gelu(float *x, int64_t count)
 {
     for (int64_t i = 0; i < count; i += LANES) {
         const __m512 v = _mm512_loadu_ps(x + i);
         const __m512 e = erf16(_mm512_mul_ps(v, _mm512_set1_ps(0.70710678f)));
-        _mm512_storeu_ps(x + i, _mm512_mul_ps(_mm512_mul_ps(v, _mm512_set1_ps(0.5f)), _mm512_add_ps(e, _mm512_set1_ps(1.0f))));
+        const __m512 half = _mm512_mul_ps(v, _mm512_set1_ps(0.5f));
+        _mm512_storeu_ps(x + i, _mm512_mul_ps(half, _mm512_add_ps(e, _mm512_set1_ps(1.0f))));
     }
 }
 
+/* Layer normalisation: give each row the mean 0 and the variance 1, then apply gain and shift. ``out`` may be ``x``. */
 static inline void normalise(const Norm *norm, const float *x, int64_t rows, int64_t width, float *out)
 {
     for (int64_t row = 0; row < rows; row++, x += width, out += width) {
@@ -90,11 +98,13 @@ static inline void normalise(const Norm *norm, const float *x, int64_t rows, int
         const __m512 scale = _mm512_set1_ps(1.0f / sqrtf(_mm512_reduce_add_ps(squares) / width + 1e-5f));
         for (int64_t i = 0; i < width; i += LANES) {
             const __m512 d = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(x + i), mean), scale);
-            _mm512_storeu_ps(out + i, _mm512_fmadd_ps(d, _mm512_loadu_ps(norm->gain + i), _mm512_loadu_ps(norm->shift + i)));
+            const __m512 gain = _mm512_loadu_ps(norm->gain + i), shift = _mm512_loadu_ps(norm->shift + i);
+            _mm512_storeu_ps(out + i, _mm512_fmadd_ps(d, gain, shift));
         }
     }
 }
 
+/* Round each row to int8. Its smallest and largest values become about -127 and 127. ``width``: a multiple of 16. */
 static inline void quantise(const float *x, int64_t rows, int64_t width, Quantised q)
 {
     for (int64_t row = 0; row < rows; row++) {
@@ -107,12 +117,14 @@ static inline void quantise(const float *x, int64_t rows, int64_t width, Quantis
         }
         const float high = _mm512_reduce_max_ps(max), low = _mm512_reduce_min_ps(min);
         const float reach = (high - low) / 2 > 1e-8f ? (high - low) / 2 : 1e-8f;
-        /* Most numbers are near 0. If 0 were not one of the steps, all of these would be rounded in the same direction. */
+        /* Most numbers are near 0. If 0 were not one of the steps, all of these would be rounded in the same
+         * direction. */
         const float step = reach / 126.5f, middle = rintf((high + low) / 2 / step) * step;
         const __m512 scale = _mm512_set1_ps(1.0f / step), centre = _mm512_set1_ps(middle);
         __m512i sum = _mm512_setzero_si512();
         for (int64_t i = 0; i < width; i += LANES) {
-            const __m512i n = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(from + i), centre), scale));
+            const __m512 distance = _mm512_sub_ps(_mm512_loadu_ps(from + i), centre);
+            const __m512i n = _mm512_cvtps_epi32(_mm512_mul_ps(distance, scale));
             sum = _mm512_add_epi32(sum, n);
             _mm_storeu_si128((__m128i *)(to + i), _mm512_cvtsepi32_epi8(n));
         }
@@ -173,26 +185,29 @@ static inline void linear(const Linear *l, Quantised q, int64_t rows, float *out
         }
 }
 
-/* Turn scores into probabilities, in place. Clear the scores after them, up to a multiple of 16. */
+/* The lanes of a vector that hold the first ``count`` numbers; all lanes for more than 16. */
+static inline __mmask16 lanes_of(int64_t count) { return count < LANES ? (1u << count) - 1 : 0xFFFF; }
+
+/* Turn ``count`` scores (at least one) into probabilities, in place. The scores after them become 0, up to a multiple
+ * of 16. The largest score is subtracted first, so that no exponential overflows. */
 static inline void softmax(float *scores, int64_t count)
 {
-    const int64_t padded = (count + LANES - 1) / LANES * LANES;
-    for (int64_t i = count; i < padded; i++)
-        scores[i] = -INFINITY;
     __m512 max = _mm512_set1_ps(-INFINITY), total = _mm512_setzero_ps();
-    for (int64_t i = 0; i < padded; i += LANES)
-        max = _mm512_max_ps(max, _mm512_loadu_ps(scores + i));
+    for (int64_t i = 0; i < count; i += LANES)
+        max = _mm512_mask_max_ps(max, lanes_of(count - i), max, _mm512_loadu_ps(scores + i));
     max = _mm512_set1_ps(_mm512_reduce_max_ps(max));
-    for (int64_t i = 0; i < padded; i += LANES) {
-        const __m512 e = exp16(_mm512_sub_ps(_mm512_loadu_ps(scores + i), max));
+    for (int64_t i = 0; i < count; i += LANES) {
+        const __m512 distance = _mm512_sub_ps(_mm512_loadu_ps(scores + i), max);
+        const __m512 e = _mm512_maskz_mov_ps(lanes_of(count - i), exp16(distance));
         _mm512_storeu_ps(scores + i, e);
         total = _mm512_add_ps(total, e);
     }
     const __m512 scale = _mm512_set1_ps(1.0f / _mm512_reduce_add_ps(total));
-    for (int64_t i = 0; i < padded; i += LANES)
+    for (int64_t i = 0; i < count; i += LANES)
         _mm512_storeu_ps(scores + i, _mm512_mul_ps(_mm512_loadu_ps(scores + i), scale));
 }
 
+/* Take ``bytes`` of the memory at ``at``, from an address that is a multiple of 64. */
 static inline void *allocate(char **at, int64_t bytes)
 {
     void *here = *at;

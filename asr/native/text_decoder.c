@@ -19,9 +19,9 @@ typedef struct {
     Linear qkv, self_out, query, key_value, cross_out, feed_in, feed_out;
 } Layer;
 
-/* ``width``: size of a hidden state, ``heads`` * 64. ``ffn_size``: size of the feed-forward layer. ``projection``: the output
- * layer, whose weights are also the tokens' embeddings. ``positions``: float32 (positions, width). ``alignment_heads``: pairs of
- * a layer and a head, whose attention tells when a token was spoken. */
+/* ``width``: size of a hidden state, ``heads`` * 64. ``ffn_size``: size of the feed-forward layer. ``projection``: the
+ * output layer, whose weights are also the tokens' embeddings. ``positions``: float32 (positions, width).
+ * ``alignment_heads``: pairs of a layer and a head, whose attention tells when a token was spoken. */
 typedef struct {
     int64_t layers, heads, width, ffn_size, vocabulary, alignment_head_count;
     const Layer *layer;
@@ -32,7 +32,8 @@ typedef struct {
 } Model;
 
 /* A unit. ``cache``: float32 (layers, 2, slots, width), the keys and values of its tokens. ``keys``: float16 (layers,
- * heads, blocks, 64, 64), that is, 64 numbers for each of 64 frames. ``values``: float16 (layers, heads, frames, 64). */
+ * heads, blocks, 64, 64), that is, 64 numbers for each of 64 frames. ``values``: float16 (layers, heads, frames,
+ * 64). */
 typedef struct {
     float *cache;
     int64_t slots;
@@ -40,16 +41,17 @@ typedef struct {
     int64_t frames;
 } Unit;
 
-/* Which tokens may come next. ``bias``: float32 (text tokens), what to add to their logits. ``text_tokens``, ``end``: whether
- * text tokens and the end of the text are allowed. ``from``, ``to``: the allowed timestamps, ``to`` excluded. */
+/* Which tokens may come next. ``bias``: float32 (text tokens), what to add to their logits. ``text_tokens``, ``end``:
+ * whether text tokens and the end of the text are allowed. ``from``, ``to``: the allowed timestamps, ``to``
+ * excluded. */
 typedef struct {
     const float *bias;
     int64_t text_tokens, end, from, to;
 } Allowed;
 
 /* A token to decode. ``history``: the slots of the unit's cache with the tokens before it, and at last its own.
- * ``allowed``: NULL if the next token is not wanted. ``special``: NULL, or float32 (vocabulary - text_tokens), where to write
- * the log probabilities of all tokens that are not text tokens. */
+ * ``allowed``: NULL if the next token is not wanted. ``special``: NULL, or float32 (vocabulary - text_tokens), where to
+ * write the log probabilities of all tokens that are not text tokens. */
 typedef struct {
     const Unit *unit;
     const int32_t *history;
@@ -94,7 +96,8 @@ static void attend_to_tokens(
 static __m512 halves(const uint16_t *from) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from)); }
 
 /* Attention of ``count`` tokens (at most ``MAX_QUERIES``, known when compiled) of a unit to its frames, in one head.
- * ``width``: floats between two tokens. ``scores``: room for count * ``score_stride`` floats; holds the probabilities afterwards. */
+ * ``width``: floats between two tokens. ``scores``: room for count * ``score_stride`` floats; holds the probabilities
+ * afterwards. */
 static inline __attribute__((always_inline)) void attend_to_frames(
     const uint16_t *keys, const uint16_t *values, int64_t frames, const int count, const float *queries, float *out,
     int64_t width, float *scores, int64_t score_stride)
@@ -141,8 +144,8 @@ static inline __attribute__((always_inline)) void attend_to_frames(
             _mm512_storeu_ps(out + r * width + i * LANES, sums[r][i]);
 }
 
-/* The same for all heads and any number of tokens. ``alignment``: NULL, or float32 (alignment heads, rows, frames), of which the
- * layer's heads are filled in. */
+/* The same for all heads and any number of tokens. ``alignment``: NULL, or float32 (alignment heads, rows, frames), of
+ * which the layer's heads are filled in. */
 static void attend_to_unit(
     const Model *m, const Unit *unit, int64_t layer, int64_t rows, const float *queries, float *out, float *scores,
     int64_t score_stride, float *alignment)
@@ -155,17 +158,30 @@ static void attend_to_unit(
             const int64_t count = rows - r < MAX_QUERIES ? rows - r : MAX_QUERIES;
             const float *from = queries + r * m->width + h * HEAD_SIZE;
             float *to = out + r * m->width + h * HEAD_SIZE;
-#define CASE(n) case n: attend_to_frames(keys, values, unit->frames, n, from, to, m->width, scores, score_stride); break;
+#define CASE(n) \
+    case n: \
+        attend_to_frames(keys, values, unit->frames, n, from, to, m->width, scores, score_stride); \
+        break;
             switch (count) {
                 CASE(1) CASE(2) CASE(3) CASE(4) CASE(5)
             }
 #undef CASE
             for (int64_t a = 0; alignment && a < m->alignment_head_count; a++)
                 if (m->alignment_heads[2 * a] == layer && m->alignment_heads[2 * a + 1] == h)
-                    for (int64_t i = 0; i < count; i++)
-                        memcpy(alignment + (a * rows + r + i) * unit->frames, scores + i * score_stride, unit->frames * sizeof(float));
+                    for (int64_t i = 0; i < count; i++) {
+                        float *row = alignment + (a * rows + r + i) * unit->frames;
+                        memcpy(row, scores + i * score_stride, unit->frames * sizeof(float));
+                    }
         }
     }
+}
+
+/* Convert 16 floats to float16. Numbers that are too large for it become the largest that it has. As infinity, they
+ * would make the attention NaN. */
+static __m256i to_halves(const float *from)
+{
+    const __m512 limit = _mm512_set1_ps(65504.0f), below = _mm512_min_ps(_mm512_loadu_ps(from), limit);
+    return _mm512_cvtps_ph(_mm512_max_ps(below, _mm512_set1_ps(-65504.0f)), _MM_FROUND_TO_NEAREST_INT);
 }
 
 /* Compute a unit's keys and values for the attention to its frames. ``encoded``: float32 (frames, width). */
@@ -187,8 +203,8 @@ int text_decoder_start(const Model *m, const float *encoded, int64_t frames, uin
                 const float *from = both + f * 2 * m->width + h * HEAD_SIZE;
                 uint16_t halved[HEAD_SIZE];
                 for (int i = 0; i < HEAD_SIZE; i += LANES) {
-                    _mm256_storeu_si256((__m256i *)(halved + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + i), 0));
-                    _mm256_storeu_si256((__m256i *)(v + f * HEAD_SIZE + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + m->width + i), 0));
+                    _mm256_storeu_si256((__m256i *)(halved + i), to_halves(from + i));
+                    _mm256_storeu_si256((__m256i *)(v + f * HEAD_SIZE + i), to_halves(from + m->width + i));
                 }
                 uint16_t *column = k + f / BLOCK * HEAD_SIZE * BLOCK + f % BLOCK;
                 for (int d = 0; d < HEAD_SIZE; d++)
@@ -222,14 +238,19 @@ static int step(const Model *m, int64_t rows, const Row *row, float *hidden, flo
         max_frames = row[r].unit->frames > max_frames ? row[r].unit->frames : max_frames;
     }
     const int64_t token_stride = (max_length + LANES) / LANES * LANES, frame_stride = blocks_of(max_frames) * BLOCK;
-    const int64_t scores_needed = token_stride * m->heads > frame_stride * MAX_QUERIES ? token_stride * m->heads : frame_stride * MAX_QUERIES;
-    const int64_t bytes = rows * (width * 25 + m->ffn_size * 5 + 20) + scores_needed * 4 + 4096;
+    const int64_t token_scores = token_stride * m->heads, frame_scores = frame_stride * MAX_QUERIES;
+    const int64_t max_scores = token_scores > frame_scores ? token_scores : frame_scores;
+    const int64_t max_size = m->ffn_size > width ? m->ffn_size : width;
+    const int64_t bytes = rows * (width * 20 + m->ffn_size * 4 + max_size + 12) + max_scores * 4 + 4096;
     char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64), *at = memory;
     if (!memory)
         return -1;
-    float *x = allocate(&at, rows * width * 4), *y = allocate(&at, rows * width * 4), *z = allocate(&at, rows * 3 * width * 4);
-    float *ffn = allocate(&at, rows * m->ffn_size * 4), *scores = allocate(&at, scores_needed * 4);
-    Quantised q = allocate_quantised(&at, rows, m->ffn_size);
+    float *x = allocate(&at, rows * width * 4);
+    float *y = allocate(&at, rows * width * 4);
+    float *z = allocate(&at, rows * 3 * width * 4);
+    float *ffn = allocate(&at, rows * m->ffn_size * 4);
+    float *scores = allocate(&at, max_scores * 4);
+    Quantised q = allocate_quantised(&at, rows, max_size);
 
     for (int64_t r = 0; r < rows; r++)
         embed(m, row + r, x + r * width);
@@ -274,7 +295,7 @@ static int step(const Model *m, int64_t rows, const Row *row, float *hidden, flo
 
 static __m512 part_of(const float *logits, int64_t i, int64_t count, __mmask16 *inside)
 {
-    *inside = count - i < LANES ? (1u << (count - i)) - 1 : 0xFFFF;
+    *inside = lanes_of(count - i);
     return _mm512_mask_loadu_ps(_mm512_set1_ps(-INFINITY), *inside, logits + i);
 }
 
@@ -326,7 +347,8 @@ static void offer_all(Best *best, const float *logits, int64_t count, int64_t fi
     for (int64_t i = 0; i < count; i += LANES) {
         __mmask16 inside;
         const float threshold = best->count == best->capacity ? best->scores[best->capacity - 1] : -INFINITY;
-        __mmask16 larger = _mm512_cmp_ps_mask(part_of(logits, i, count, &inside), _mm512_set1_ps(threshold), _CMP_GT_OQ);
+        const __m512 part = part_of(logits, i, count, &inside);
+        __mmask16 larger = _mm512_cmp_ps_mask(part, _mm512_set1_ps(threshold), _CMP_GT_OQ);
         for (; larger; larger &= larger - 1) {
             const int64_t at = i + __builtin_ctz(larger);
             offer(best, logits[at], first_id + at);
@@ -335,12 +357,15 @@ static void offer_all(Best *best, const float *logits, int64_t count, int64_t fi
 }
 
 /* Find the best continuations among the allowed tokens, and replace their logits by log probabilities among the allowed
- * tokens. If all timestamps together are likelier than every text token, the next token is a timestamp. ``text_tokens``: number
- * of text tokens, whose ids come first; then comes the end of the text. ``timestamp_begin``: the id of the first timestamp. */
+ * tokens. If all timestamps together are likelier than every text token, the next token is a timestamp.
+ * ``text_tokens``: number of text tokens, whose ids come first; then comes the end of the text. ``timestamp_begin``:
+ * the id of the first timestamp. */
 static void choose(const Allowed *allowed, float *logits, int64_t text_tokens, int64_t timestamp_begin, Best *best)
 {
-    float max_text = -INFINITY, max_timestamp, of_text = -INFINITY, end = allowed->end ? logits[text_tokens] : -INFINITY;
-    const float of_timestamps = log_sum_exp(logits + timestamp_begin + allowed->from, allowed->to - allowed->from, &max_timestamp);
+    const int64_t first = timestamp_begin + allowed->from, timestamps = allowed->to - allowed->from;
+    float max_text = -INFINITY, max_timestamp, of_text = -INFINITY;
+    float end = allowed->end ? logits[text_tokens] : -INFINITY;
+    const float of_timestamps = log_sum_exp(logits + first, timestamps, &max_timestamp);
     if (allowed->text_tokens)
         of_text = log_sum_exp(logits, text_tokens, &max_text);
     const int is_timestamp = of_timestamps > (max_text > end ? max_text : end);
@@ -350,7 +375,7 @@ static void choose(const Allowed *allowed, float *logits, int64_t text_tokens, i
     if (allowed->text_tokens && !is_timestamp)
         offer_all(best, logits, text_tokens, 0);
     offer(best, end, text_tokens);
-    offer_all(best, logits + timestamp_begin + allowed->from, allowed->to - allowed->from, timestamp_begin + allowed->from);
+    offer_all(best, logits + first, timestamps, first);
     for (int64_t i = 0; i < best->count; i++)
         best->scores[i] -= all;
     for (int64_t i = best->count; i < best->capacity; i++) {
@@ -359,7 +384,8 @@ static void choose(const Allowed *allowed, float *logits, int64_t text_tokens, i
     }
 }
 
-/* Compute the logits of the next token for some hidden states, float32 (rows, projection.outputs). ``which``: the rows. */
+/* Compute the logits of the next token for some hidden states, float32 (rows, projection.outputs). ``which``: the
+ * rows. */
 static int logits_of(const Model *m, const float *hidden, int64_t rows, const int64_t *which, float *logits)
 {
     char *memory = aligned_alloc(64, (rows * (m->width * 5 + 12) + 1023) / 64 * 64), *at = memory;
@@ -376,10 +402,12 @@ static int logits_of(const Model *m, const float *hidden, int64_t rows, const in
 }
 
 /* Decode one token of each row, and find the best continuations of each row with ``allowed``. Rows of the same unit are
- * neighbours, and a row may follow an earlier one. ``text_tokens``, ``timestamp_begin``: see ``choose``. ``ids``, ``scores``: the result
- * (rows with ``allowed``, k), in descending order; -1 and minus infinity where fewer tokens are allowed. */
+ * neighbours, and a row may follow an earlier one. ``text_tokens``, ``timestamp_begin``: see ``choose``. ``ids``,
+ * ``scores``: the result (rows with ``allowed``, k), in descending order; -1 and minus infinity where fewer tokens are
+ * allowed. */
 int text_decoder_next(
-    const Model *m, int64_t rows, const Row *row, int64_t text_tokens, int64_t timestamp_begin, int64_t k, int32_t *ids, float *scores)
+    const Model *m, int64_t rows, const Row *row, int64_t text_tokens, int64_t timestamp_begin, int64_t k, int32_t *ids,
+    float *scores)
 {
     int64_t wanted = 0;
     int64_t *which = malloc(rows * sizeof(int64_t));
@@ -413,8 +441,8 @@ int text_decoder_next(
 }
 
 /* Decode a known text of a unit, after ``start`` tokens of a prompt. ``tokens``: (count), prompt and text.
- * ``attention``: float32 (alignment heads, count, frames), the result, with the attention of the alignment heads. ``scores``:
- * (count - start), the log probability of each token of the text among all text tokens. */
+ * ``attention``: float32 (alignment heads, count, frames), the result, with the attention of the alignment heads.
+ * ``scores``: (count - start), the log probability of each token of the text among all text tokens. */
 int text_decoder_score_text(
     const Model *m, const Unit *unit, int64_t count, const int32_t *tokens, int64_t start, int64_t text_tokens,
     float *attention, float *scores)
@@ -436,7 +464,8 @@ int text_decoder_score_text(
             which[i] = first + i - 1; /* the token before says how likely this one is */
         failed = logits_of(m, hidden, some, which, logits);
         for (int64_t i = 0; !failed && i < some; i++) {
-            float max, *of_row = logits + i * m->projection.outputs;
+            const float *of_row = logits + i * m->projection.outputs;
+            float max;
             scores[first - start + i] = of_row[tokens[first + i]] - log_sum_exp(of_row, text_tokens, &max);
         }
     }
@@ -447,12 +476,14 @@ int text_decoder_score_text(
     return failed ? -1 : 0;
 }
 
-/* Dynamic time warping: find the cheapest way through ``costs``, float32 (tokens, frames), from the first token and frame
- * to the last ones. ``starts``: (tokens), the first frame of each token on this way. */
+/* Dynamic time warping: find the cheapest way through ``costs``, float32 (tokens, frames), from the first token and
+ * frame to the last ones. ``starts``: (tokens), the first frame of each token on this way. */
 int text_decoder_dtw(const float *costs, int64_t tokens, int64_t frames, int32_t *starts)
 {
-    float *above = malloc((frames + 1) * sizeof(float)), *here = malloc((frames + 1) * sizeof(float));
-    uint8_t *came = malloc(tokens * frames); /* 0: from both before, 1: from the token before, 2: from the frame before */
+    float *above = malloc((frames + 1) * sizeof(float));
+    float *here = malloc((frames + 1) * sizeof(float));
+    /* 0: from both before, 1: from the token before, 2: from the frame before */
+    uint8_t *came = malloc(tokens * frames);
     const int failed = !above || !here || !came;
     for (int64_t f = 0; !failed && f <= frames; f++)
         above[f] = f ? INFINITY : 0.0f;
@@ -480,7 +511,8 @@ int text_decoder_dtw(const float *costs, int64_t tokens, int64_t frames, int32_t
     return failed ? -1 : 0;
 }
 
-/* Name the version of this file from which the library was built. ``asr/native/build.py`` defines it. */
+/* The ID of the C files and the compiler's options from which the library was built. ``asr/native/build.py`` defines
+ * it. */
 #ifndef SOURCE_ID
 #define SOURCE_ID ""
 #endif

@@ -47,6 +47,14 @@ def test_several_files_and_headers_make_one_library(tmp_path: Path, library: Pat
     assert build.source_id(tmp_path) != source_of(tmp_path / "two.so")
 
 
+def test_the_id_depends_on_the_flags_and_the_names_of_files(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = build.source_id(source.parent)
+    source.rename(source.with_name("renamed.c"))
+    renamed = build.source_id(source.parent)
+    monkeypatch.setattr(build, "FLAGS", (*build.FLAGS, "-g"))
+    assert len({before, renamed, build.source_id(source.parent)}) == 3
+
+
 def test_without_a_compiler_a_sentence_says_what_to_do(tmp_path: Path, source: Path) -> None:
     done = run(tmp_path, PATH=str(tmp_path))
     assert (done.returncode, done.stderr) == (

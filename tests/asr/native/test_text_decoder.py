@@ -170,6 +170,13 @@ def test_a_known_text_has_the_attention_and_probabilities_of_numpy(
     assert scores == pytest.approx(words[range(len(text)), text], abs=ROUNDING)
 
 
+def test_keys_and_values_that_are_too_large_for_float16_give_numbers(decoder: TextDecoder, no_bias: Floats) -> None:
+    text = hypothesis(decoder.start(encoded(30) * 1e6), [START])
+    (found,) = decoder.next([text.row(0, Allowed(no_bias.ctypes.data))], K)
+    assert np.isfinite(found.scores).all()
+    assert min(found.ids) >= 0
+
+
 def test_more_room_for_tokens_keeps_those_before(decoder: TextDecoder, no_bias: Floats) -> None:
     tokens = [START, *range(80)]
     results = []

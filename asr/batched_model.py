@@ -26,7 +26,8 @@ R = TypeVar("R")
 class BatchedModel:
     """A Whisper model in CTranslate2. Several threads may call it at the same time.
 
-    ``whisper``: the loaded checkpoint.
+    ``model``: the checkpoint as faster-whisper has loaded it; also the attribute ``whisper``.
+    ``checkpoint``: how to use it, such as the contexts in which it may encode units.
     """
 
     def __init__(self, model: WhisperModel, checkpoint: Checkpoint) -> None:
@@ -94,7 +95,7 @@ class BatchedModel:
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
-            suppress_tokens=list(requests[0].suppressed),
+            suppress_tokens=list(requests[0].suppressed),  # the same in all: it depends on the tokenizer's file only
             max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP,
             **search,
         )

@@ -1,11 +1,12 @@
 """Recognise a unit (speech segment), by Whisper's own rules.
 
 The recognition of a unit is a dialogue with the model: a generator that yields requests and gets the model's answers
-(``asr.requests``). So one model can answer a whole batch at once, and another each unit on its own.
+(``asr.requests``). So one model can answer a whole batch at once, and another each unit separately.
 
 The rules (suppressed tokens, first timestamp, scores) are those of faster-whisper's ``WhisperModel.transcribe``, and a
-test checks that the words are the same. But implausible text is handled differently, because each unit is decoded
-together with other units:
+test checks that the words are the same. Where a text may have timestamps is decided by what generates it: CTranslate2,
+or ``Rules.allowed`` in ``asr.native.search`` and ``choose`` in ``text_decoder.c``. Implausible text is handled
+differently from faster-whisper, because each unit is decoded together with other units:
 
 - Each unit is encoded once per context, that is, per length of audio that the encoder processes. A second try at a
   higher temperature uses the same encoder output.
@@ -19,8 +20,8 @@ together with other units:
 - A model that is told the wrong language may also repeat itself. So if a text is doubtful even in the full context, the
   second language is tried in the same way, before the higher temperature.
 
-Threads: several threads may call a ``Recogniser``. It keeps no state between calls except caches, which the GIL
-protects.
+Threads: several threads may call a ``Recogniser``. It keeps no state between calls except in ``lru_cache``, which is
+thread-safe.
 """
 
 from __future__ import annotations

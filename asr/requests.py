@@ -1,7 +1,8 @@
 """What the recognition of a unit (speech segment) asks of a Whisper model, and the model's answers.
 
 ``asr.decoding`` recognises a unit step by step: it yields requests, and gets the answers. Two kinds of model answer
-them: ``asr.batched_model`` with CTranslate2, for whole batches; and ``asr.native.model``, for each unit on its own.
+them. ``asr.batched_model`` uses CTranslate2, and answers the requests of a whole batch together. ``asr.native.model``
+answers each unit's requests separately, so units can be at different requests.
 """
 
 from __future__ import annotations

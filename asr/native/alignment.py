@@ -1,7 +1,9 @@
 """Find when each token of a text was spoken, from the attention of the decoder's alignment heads.
 
-The steps are those of OpenAI's ``find_alignment``: normalise the attention over the tokens, smooth it over time,
-average the heads, and find the likeliest times by dynamic time warping.
+The steps are those of CTranslate2's ``Whisper.align``, which has them from OpenAI's ``find_alignment``: normalise the
+attention over the tokens, smooth it over time, average the heads, and find the likeliest times by dynamic time warping.
+One thing differs: they normalise over all tokens, and leave out the start tokens and the end-of-text token afterwards.
+Here the end-of-text token is not decoded, and the start tokens except the last one are left out before.
 """
 
 from __future__ import annotations

@@ -2,6 +2,13 @@
 
 Each unit keeps its own length and goes its own way, so units with different contexts, prompts and options are decoded
 together without padding.
+
+Threads:
+
+- Several threads may call a ``NativeModel``. Each needs a session of its own.
+- ``_loading`` guards ``_networks``, so only one thread loads the weights.
+- ``unload`` may be called while units are decoded. Their next step loads the weights again. The memory of the earlier
+  weights is freed when these units have ended.
 """
 
 from __future__ import annotations
@@ -87,7 +94,8 @@ class NativeModel:
 
     def unload(self) -> None:
         """Free the memory of the weights. They are loaded again when they are needed."""
-        self._networks = None
+        with self._loading:
+            self._networks = None
 
     def open_session(self, recognise: Callable[[Prepared], Dialogue[R]]) -> DecodingSession[Prepared, R]:
         """Return a session for one thread. ``recognise``: starts the dialogue about a unit."""

@@ -209,7 +209,10 @@ class Search:
         return None if is_done else parents
 
     def _best(self, candidates: list[Candidates]) -> list[tuple[float, int, int]]:
-        """Return the best continuations: total, number of the hypothesis, and token. At most half of them are ends."""
+        """Return the best continuations: total, number of the hypothesis, and token.
+
+        Each hypothesis can end once, so among 2 * width continuations at least width go on.
+        """
         continued = [
             (hypothesis.total + score, number, token)
             for number, (hypothesis, found) in enumerate(zip(self._active, candidates, strict=True))

@@ -63,6 +63,8 @@ class _Unit(ctypes.Structure):
 class Allowed(NamedTuple):
     """Which tokens may come next.
 
+    The array behind the address must live as long as the query.
+
     ``bias``: address of float32 (text tokens), what to add to the text tokens' logits.
     ``text_tokens``, ``end``: whether text tokens, and the end of the text, are allowed.
     ``first_timestamp``, ``end_timestamp``: the allowed timestamps, in steps of 20 ms; ``end_timestamp`` is excluded.
@@ -77,6 +79,8 @@ class Allowed(NamedTuple):
 
 class Row(NamedTuple):
     """A token to decode.
+
+    The array behind the address must live as long as the query.
 
     ``history``: address of the numbers (int32) of the slots in the state's cache that hold the tokens before this
     one, and last the slot for this one.
@@ -107,6 +111,9 @@ class Candidates(NamedTuple):
 
 class DecoderState:
     """What the decoder keeps of one unit: the keys and values of its frames and of its tokens.
+
+    It takes layers * width * 4 bytes for each frame, and layers * width * 8 bytes for each slot. With Whisper base (6
+    layers, width 512) these are 12 KB and 24 KB.
 
     ``frames``: number of frames of the encoder's output.
     ``slots``: number of tokens for which there is room.
@@ -197,6 +204,9 @@ class TextDecoder:
         """Decode one token of each row. Return the ``k`` best continuations of each row with ``allowed``.
 
         The rows of a unit must be neighbours. A row may follow an earlier row of the same unit.
+
+        Raise ``ValueError`` if the model does not know a token or a position, and ``MemoryError`` if there is not
+        enough memory.
         """
         wanted = [row.allowed for row in rows if row.allowed is not None]
         allowed = np.array(wanted, _ALLOWED)

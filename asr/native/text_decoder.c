@@ -411,7 +411,8 @@ int text_decoder_next(
 {
     int64_t wanted = 0;
     int64_t *which = malloc(rows * sizeof(int64_t));
-    float *hidden = malloc(rows * m->width * sizeof(float)), *logits = NULL;
+    float *hidden = malloc(rows * m->width * sizeof(float));
+    float *logits = NULL;
     int failed = !which || !hidden;
     for (int64_t r = 0; !failed && r < rows; r++)
         if (row[r].allowed)

@@ -134,16 +134,24 @@ static inline void quantise(const float *x, int64_t rows, int64_t width, Quantis
     }
 }
 
-/* Multiply ``rows`` rows (at most ``MAX_ROWS``, known when compiled) by the weights of 32 outputs from ``n`` on. */
+/* Multiply ``rows`` rows (at most ``MAX_ROWS``) by the weights of 32 outputs from ``n`` on. ``fetches``: whether to
+ * fetch the weights of the next 32 outputs into the cache meanwhile. Without that, a step with few rows mostly waits for
+ * its weights, because the processor itself only fetches the next few lines. Both must be known when compiled. */
 static inline __attribute__((always_inline)) void multiply(
-    const Linear *l, int64_t n, Quantised q, const int rows, float *out, int64_t stride, int adds)
+    const Linear *l, int64_t n, Quantised q, const int rows, float *out, int64_t stride, int adds,
+    const int fetches)
 {
     __m512i sums[MAX_ROWS][2];
     for (int r = 0; r < rows; r++)
         sums[r][0] = sums[r][1] = _mm512_setzero_si512();
     const uint8_t *first = l->weights + n * l->inputs, *second = first + LANES * l->inputs;
+    const int64_t next = 2 * LANES * l->inputs;
     for (int64_t k = 0; k < l->inputs; k += 4) {
         const __m512i a = _mm512_loadu_si512(first + k * LANES), b = _mm512_loadu_si512(second + k * LANES);
+        if (fetches) { /* beyond the last output, this does nothing */
+            _mm_prefetch((const char *)(first + k * LANES + next), _MM_HINT_T1);
+            _mm_prefetch((const char *)(second + k * LANES + next), _MM_HINT_T1);
+        }
         for (int r = 0; r < rows; r++) {
             int32_t four;
             memcpy(&four, q.numbers + r * l->inputs + k, 4);
@@ -177,7 +185,10 @@ static inline void linear(const Linear *l, Quantised q, int64_t rows, float *out
         for (int64_t r = 0; r < rows; r += MAX_ROWS) {
             const Quantised part = {q.numbers + r * l->inputs, q.scales + r, q.centres + r, q.offsets + r};
             float *to = out + r * stride;
-#define CASE(count) case count: multiply(l, n, part, count, to, stride, adds); break;
+#define CASE(count) \
+    case count: \
+        r ? multiply(l, n, part, count, to, stride, adds, 0) : multiply(l, n, part, count, to, stride, adds, 1); \
+        break;
             switch (rows - r < MAX_ROWS ? rows - r : MAX_ROWS) {
                 CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
             }

@@ -14,6 +14,7 @@ import logging
 import math
 import threading
 import time
+from asyncio import CancelledError
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -33,6 +34,9 @@ class Session(Protocol[UnitT, R]):
     def join(self, key: int, unit: UnitT) -> None:
         """Add a unit. ``key``: returned with its result."""
 
+    def leave(self, key: int) -> None:
+        """Remove a unit that has not ended."""
+
     def step(self) -> list[tuple[int, R | BaseException]]:
         """Do a step of work for each unit. Return the results of the units that have ended, or their errors."""
         ...
@@ -46,7 +50,7 @@ class ContinuousBatcher(Scheduler[U, R]):
     unless a further call succeeds.
     ``capacity``: maximum total cost of the units that a worker runs together. A unit that costs more runs alone.
 
-    The other parameters are those of ``Scheduler``. A unit whose caller has gone runs to its end.
+    The other parameters are those of ``Scheduler``. A unit whose caller has gone ends before the next step.
     """
 
     def __init__(
@@ -75,7 +79,10 @@ class ContinuousBatcher(Scheduler[U, R]):
                     session = self._open_session()
                 if item is not None:
                     session.join(item.number, item.unit)
-                ended = session.step()
+                gone = [key for key, other in running.items() if other.future.cancelled()]
+                for key in gone:
+                    session.leave(key)
+                ended = [(key, CancelledError()) for key in gone] + session.step()
             except BaseException as error:  # noqa: BLE001 callers get whatever the model raises; the worker goes on
                 ended = [(key, error) for key in running]
                 session = self._opened()

@@ -41,6 +41,10 @@ class DecodingSession(Generic[U, R]):
         else:
             self._go_on(key, steps, None)
 
+    def leave(self, key: int) -> None:
+        self._members = [member for member in self._members if member.key != key]
+        self._ended = [(other, result) for other, result in self._ended if other != key]
+
     def step(self) -> list[tuple[int, R | BaseException]]:
         members, self._members = self._members, []
         if members:

@@ -46,6 +46,9 @@ class Adder:
     def join(self, key: int, unit: Sum) -> None:
         self.running[key] = (unit.steps, 0)
 
+    def leave(self, key: int) -> None:
+        del self.running[key]
+
     def step(self) -> list[tuple[int, int | BaseException]]:
         assert self.may_step.acquire(timeout=10)
         self.together.append([steps for steps, _ in self.running.values()])
@@ -228,11 +231,26 @@ async def test_a_cancelled_unit_leaves_the_queue() -> None:
 
 async def test_a_running_unit_that_is_cancelled_does_not_disturb_the_others() -> None:
     async with started() as machine:
-        cancelled, kept = await machine.submit(Sum(steps=3), Sum(steps=5))
+        cancelled, kept = await machine.submit(Sum(steps=30), Sum(steps=5))
+        await machine.steps(3)
+        cancelled.cancel()
+        await asyncio.sleep(0.01)
+        machine.go()
+        assert await asyncio.wait_for(kept, 5) == 15
+        assert await machine.batcher.submit(Sum(steps=1)) == 1
+        # A step may have begun before the unit was cancelled.
+        assert sum(30 in together for together in machine.sessions[0].together) <= 4
+        assert machine.batcher.stats().running == 0
+
+
+async def test_a_cancelled_unit_that_runs_alone_ends_too() -> None:
+    async with started() as machine:
+        (cancelled,) = await machine.submit(Sum(steps=1000))
         await machine.steps(2)
         cancelled.cancel()
         machine.go()
-        assert await asyncio.wait_for(kept, 5) == 15
+        await until(lambda: machine.batcher.stats().running == 0)
+        assert len(machine.sessions[0].together) <= 4
         assert await machine.batcher.submit(Sum(steps=1)) == 1
 
 

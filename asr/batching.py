@@ -8,20 +8,23 @@ The *context* of a unit is the length of audio, in seconds, that Whisper's encod
 
 ``inference.batcher`` fills the batches by these rules.
 
-Threads: the event loop counts ``callers``. Workers read the number without a lock. If ``is_busy`` changes while a
+Threads: the event loop counts ``callers``. Workers read their number without a lock. If ``is_busy`` changes while a
 worker takes a batch, the only effect is that the batch may be smaller. If ``is_busy`` changes before the batch runs,
 the batch runs with the beam width for the new value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 
 from django.conf import settings
 
 from asr.checkpoint import Checkpoint
 from asr.encoding import Prepared
 from asr.tuning import Tuning
+from asr.units import SpeechUnit
 from inference.engine import EngineStats
 
 #: The engine counts as busy if it has at least ``BUSY_CALLERS`` callers, and at least ``BUSY_CALLERS_OF_A_WORKER`` for
@@ -39,15 +42,33 @@ class Batching:
     """The batching rules of one loaded model.
 
     ``workers``: number of batches that the engine runs in parallel.
-    ``callers``: number of units that wait for a result, not counting units with ``admitted``. The engine sets this
-    number.
+    ``callers``: for each caller that waits for words, the number of its units. See ``counted``.
     """
 
     def __init__(self, checkpoint: Checkpoint, table: Tuning, workers: int) -> None:
-        self.callers = 0
+        self.callers: Counter[Hashable] = Counter()
         self._busy_callers = _busy_callers(workers)
         self._checkpoint = checkpoint
         self._table = table
+
+    @contextmanager
+    def counted(self, unit: SpeechUnit) -> Iterator[None]:
+        """Count the unit's caller while the unit waits for its result.
+
+        All units of a live stream have the same caller. A recording's caller counts until the words of the first
+        segment are ready. The other segments are ``admitted``.
+        """
+        if unit.admitted and not unit.stream:
+            yield
+            return
+        caller = unit.stream or object()
+        self.callers[caller] += 1
+        try:
+            yield
+        finally:
+            self.callers[caller] -= 1
+            if not self.callers[caller]:
+                del self.callers[caller]
 
     def key(self, item: Prepared) -> Hashable:
         """Return the unit's key at the present load. Units with equal keys may share a batch."""
@@ -65,7 +86,7 @@ class Batching:
     @property
     def is_busy(self) -> bool:
         """Whether the engine is so busy that throughput matters more than getting the same words at any load."""
-        return self.callers >= self._busy_callers and self._adapts_to_load
+        return len(self.callers) >= self._busy_callers and self._adapts_to_load
 
     @property
     def mixes_contexts(self) -> bool:
@@ -101,6 +122,14 @@ def should_spare(stats: EngineStats) -> bool:
     GPU it hardly does, so there the result is always False.
     """
     return stats.cores > 0 and stats.running + stats.queue_length >= _busy_callers(stats.workers)
+
+
+def competes(stats: EngineStats) -> bool:
+    """Return True if a unit that starts now will share a worker with other units, and so delay them.
+
+    A GPU runs several units in nearly the time of one, so there the result is always False.
+    """
+    return stats.cores > 0 and 0 < stats.workers <= stats.running + stats.queue_length
 
 
 def _busy_callers(workers: int) -> int:

@@ -21,7 +21,8 @@ MAX_LENGTH = 448  # tokens in a text and its prompt, the same in all Whisper mod
 class ModelFiles:
     """The small parts of a checkpoint.
 
-    ``tokenizer``: its vocabulary.
+    ``tokenizer``: its vocabulary. It reads the names of special tokens as words. Otherwise, a client could write
+    ``<|startoftranscript|><|en|>`` into a prompt to give the model other instructions than the service.
     ``is_multilingual``: whether it knows other languages than English.
     ``mel_filters``: the mel filter bank, float32 (mels, frequencies).
     """
@@ -33,6 +34,7 @@ class ModelFiles:
     @classmethod
     def of(cls, model: WhisperModel) -> ModelFiles:
         """Take them from a model that is loaded."""
+        model.hf_tokenizer.encode_special_tokens = True
         return cls(model.hf_tokenizer, model.model.is_multilingual, model.feature_extractor.mel_filters)
 
     @classmethod
@@ -46,5 +48,6 @@ class ModelFiles:
             tokenizer = tokenizers.Tokenizer.from_str(vocabulary)
         except Exception as error:  # the library raises nothing more specific
             raise ValueError(f"tokenizer.json: {error}") from error
+        tokenizer.encode_special_tokens = True
         is_multilingual = tokenizer.token_to_id("<|zh|>") is not None
         return cls(tokenizer, is_multilingual, FeatureExtractor(feature_size=mels).mel_filters)

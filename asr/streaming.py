@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import secrets
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
@@ -90,6 +91,7 @@ class StreamingSession:
         self.queued_ms = 0.0  # total time that the segments waited for their batches
         self.language = options.language or ""
         self.state = State.LISTENING
+        self._number = 1 + secrets.randbelow(2**62)  # unique among the streams of all processes
         self._engine = engine
         self._checkpoint = checkpoint
         self._emit = emit
@@ -313,6 +315,7 @@ class StreamingSession:
             self.options,
             self._emit_partial,
             threshold=threshold,
+            stream=self._number,
             not_before=self._free_from,
         )
         if start == self._sound_from:  # the padding before the utterance is digital silence

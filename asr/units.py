@@ -66,10 +66,12 @@ class SpeechUnit(Unit):
     """One speech segment to recognise.
 
     ``audio``: float32 mono at ``SAMPLE_RATE`` within [-1, 1], shape (n,), at most ``MAX_SEGMENT_S`` long.
+    ``stream``: number of the live stream to which the unit belongs; 0 for a recording.
     """
 
     audio: Samples
     options: Options = field(default_factory=Options)
+    stream: int = 0
 
     @property
     def duration_s(self) -> float:

@@ -100,14 +100,8 @@ class WhisperEngine:
 
     async def submit(self, unit: SpeechUnit) -> Hypothesis:
         await self.load()
-        if unit.admitted:
+        with self.batching.counted(unit):
             return await self._submit(unit)
-        batching = self.batching
-        batching.callers += 1
-        try:
-            return await self._submit(unit)
-        finally:
-            batching.callers -= 1
 
     async def _submit(self, unit: SpeechUnit) -> Hypothesis:
         prepared = await (in_live_pool if unit.live else in_pool)(self._prepare, unit)
@@ -167,14 +161,14 @@ class WhisperEngine:
         if device_here() == "cpu":
             memory.keep_buffers()
             self._cores = workers * threads
+        self.batching = Batching(self.checkpoint, table, workers)
         try:
             self._model = self._native_model(threads) or self._batched_model(workers, threads)
-        except Exception as error:
+            self._features = LogMel(self._model.files.mel_filters)
+            self._recogniser = Recogniser(self._model.files, self.checkpoint, languages=settings.VOICE_ASR_LANGUAGES)
+            self._warm_up(workers)
+        except Exception as error:  # a broken checkpoint may also fail on the first unit
             raise EngineUnavailable(f"cannot load the ASR model {self.checkpoint.source!r}: {error}") from error
-        self.batching = Batching(self.checkpoint, table, workers)
-        self._features = LogMel(self._model.files.mel_filters)
-        self._recogniser = Recogniser(self._model.files, self.checkpoint, languages=settings.VOICE_ASR_LANGUAGES)
-        self._warm_up(workers)
         memory.give_back()
         return self._scheduler(workers)
 

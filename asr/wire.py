@@ -21,13 +21,17 @@ class SpeechCodec:
 
     def pack_unit(self, unit: SpeechUnit) -> tuple[Fields, bytes]:
         samples, payload = pack_samples(unit.audio)
-        return {"samples": samples, "options": asdict(unit.options)}, payload
+        return {"samples": samples, "options": asdict(unit.options), "stream": unit.stream}, payload
 
     def unpack_unit(self, fields: Fields, payload: bytes) -> SpeechUnit:
         options = fields["options"]
         tuples = {name: tuple(options[name]) for name in ("keywords", "temperatures", "candidates")}
         tuples["language_priors"] = _pairs(options["language_priors"])
-        unit = SpeechUnit(audio=unpack_samples(fields["samples"], payload), options=Options(**{**options, **tuples}))
+        unit = SpeechUnit(
+            audio=unpack_samples(fields["samples"], payload),
+            options=Options(**{**options, **tuples}),
+            stream=fields.get("stream", 0),  # earlier versions do not send this field
+        )
         if not 0 < len(unit.audio) <= (MAX_SEGMENT_S + _ROUNDING_S) * SAMPLE_RATE:
             raise WireError(f"{unit.duration_s:.1f} s are no segment")
         return unit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from pytest_django import Settings
 
-from asr.batching import BUSY_CALLERS, Batching, mixed_key, own_key, should_spare
+from asr.batching import BUSY_CALLERS, Batching, competes, mixed_key, own_key, should_spare
 from asr.checkpoint import CONTEXTS_S, MARGIN_S, Checkpoint
 from asr.encoding import Prepared
 from asr.tuning import Tuning, by_rule
@@ -69,7 +70,7 @@ async def test_under_load_a_batch_is_as_large_as_the_table_allows_for_each_of_it
     table: Tuning, waiting: list[int], batches: list[list[int]]
 ) -> None:
     batching = Batching(STOCK, table, workers=1)
-    batching.callers = 2 * BUSY_CALLERS
+    batching.callers = Counter(range(2 * BUSY_CALLERS))
     taken: list[list[int]] = []
     everything_waits = threading.Event()
 
@@ -95,11 +96,30 @@ async def test_under_load_a_batch_is_as_large_as_the_table_allows_for_each_of_it
 @pytest.mark.parametrize(("workers", "callers"), [(1, 4), (2, 4), (3, 6), (16, 32)])
 def test_more_workers_are_busy_with_more_callers(settings: Settings, workers: int, callers: int) -> None:
     batching = Batching(STOCK, GAPS, workers)
-    for batching.callers, beam_size in (
+    for number, beam_size in (
         (callers - 1, settings.VOICE_ASR_BEAM),
         (callers, settings.VOICE_ASR_BUSY_BEAM),
     ):
+        batching.callers = Counter(range(number))
         assert batching.beam_size == beam_size
-        assert (batching.key(prepared(7)) == batching.key(prepared(12))) is (batching.callers == callers)
-        stats = EngineStats(True, 1, batching.callers - 1, 0, 0, 0, 0.0, 0.0, cores=workers, workers=workers)
-        assert should_spare(stats) is (batching.callers == callers)
+        assert (batching.key(prepared(7)) == batching.key(prepared(12))) is (number == callers)
+        stats = EngineStats(True, 1, number - 1, 0, 0, 0, 0.0, 0.0, cores=workers, workers=workers)
+        assert should_spare(stats) is (number == callers)
+
+
+@pytest.mark.parametrize(
+    ("running", "waiting", "cores", "workers", "expected"),
+    [
+        (1, 0, 2, 2, False),
+        (2, 0, 2, 2, True),
+        (1, 1, 2, 2, True),
+        (0, 0, 2, 2, False),
+        (8, 8, 0, 1, False),  # a GPU
+        (0, 0, 2, 0, False),  # an engine that does not report its workers
+    ],
+)
+def test_a_unit_competes_if_all_workers_are_busy(
+    running: int, waiting: int, cores: int, workers: int, expected: bool
+) -> None:
+    stats = EngineStats(True, waiting, running, 0, 0, 0, 0.0, 0.0, cores=cores, workers=workers)
+    assert competes(stats) is expected

@@ -183,6 +183,30 @@ async def test_a_checkpoint_that_cannot_be_loaded_is_reported(tmp_path: Path) ->
         await engine.load()
 
 
+async def test_a_checkpoint_that_fails_on_the_first_unit_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: WhisperEngine, batch: object) -> None:
+        raise IndexError("index 99999 is out of bounds")
+
+    monkeypatch.setattr(WhisperEngine, "_run", fail)
+    engine = WhisperEngine(Checkpoint(str(smallwhisper.make(tmp_path / "whisper")), "small"))
+    with pytest.raises(EngineUnavailable, match="cannot load the ASR model"):
+        await engine.load()
+
+
+async def test_special_tokens_in_a_prompt_are_read_as_words(engine: WhisperEngine) -> None:
+    """A client must not give the model other instructions than the service does."""
+    recogniser = engine._recogniser
+    assert recogniser is not None
+    tokenizer = recogniser.tokenizer("ms", "transcribe")
+    names = "<|startoftranscript|><|en|><|translate|><|notimestamps|><|endoftext|>"
+    for options in (Options(prompt=names), Options(keywords=(names,))):
+        first, *tokens = recogniser.prompt(SpeechUnit(audio=sound.silence(1), options=options))
+        assert first == tokenizer.sot_prev
+        assert tokens and max(tokens) < tokenizer.eot
+
+
 async def test_an_idle_model_is_unloaded_and_reloaded(settings: Settings) -> None:
     settings.VOICE_ASR_IDLE_UNLOAD_S = 0.1
     engine = WhisperEngine(configured())
@@ -237,4 +261,11 @@ async def test_a_busy_engine_uses_a_smaller_beam(callers: int, beam: int, monkey
     parts = [SpeechUnit(audio=clip, options=Options(language="ms"), admitted=True) for _ in range(6)]
     await asyncio.gather(*map(engine.submit, parts))  # all parts of one long recording
     assert beams == {5}
+    beams.clear()
+    await asyncio.gather(*(engine.submit(replace(part, stream=1)) for part in parts))  # all parts of one live stream
+    assert beams == {5}
+    streams = [replace(part, stream=1 + number) for number, part in enumerate(parts)]
+    await asyncio.gather(*map(engine.submit, streams))
+    assert 2 in beams
+    assert not engine.batching.callers
     await engine.close()

@@ -28,15 +28,16 @@ from tests import sound
 
 Recognise = Callable[[Prepared], Dialogue[Decoded]]
 
-MALAY = Options(language="ms")
-PLAIN = replace(MALAY, temperatures=(0.0,))  # so that noise is not decoded again
+ENGLISH = Options(language="en")
+PLAIN = replace(ENGLISH, temperatures=(0.0,))  # so that noise is not decoded again
 PARTIAL: dict[str, Any] = {"greedy": True, "timestamps": False, "temperatures": (0.0,)}
-#: Sentences that take between 2 and 8 seconds, so that their contexts differ.
+#: Sentences that take between 2 and 8 seconds, so that their contexts differ. In English, Whisper base understands
+#: eSpeak NG so well that the words hardly depend on the processor.
 SENTENCES = (
-    "selamat pagi semua",
-    "berapa harga nasi lemak ini",
-    "saya mahu pergi ke kuala lumpur esok pagi dengan kereta api",
-    "bayaran bulan ini dua ratus lima puluh ringgit dan mesti dibayar sebelum hari jumaat",
+    "good morning everyone",
+    "please help me to change my password today",
+    "I want to go to the market tomorrow morning to buy fish and vegetables",
+    "we have to pay the electricity bill before next friday or they will cut the power in the whole house again",
 )
 
 
@@ -116,7 +117,7 @@ def contexts(batch: list[Prepared]) -> set[int]:
 
 async def test_under_load_all_short_units_share_batches(base: WhisperEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [noise(length_s) for length_s in BUSY_CALLERS * (2.0, 8.0, 13.0, 20.0)]
-    partials = [replace(noise(length_s), options=replace(MALAY, **PARTIAL)) for length_s in (3.0, 9.5)]
+    partials = [replace(noise(length_s), options=replace(ENGLISH, **PARTIAL)) for length_s in (3.0, 9.5)]
     finals = [replace(noise(length_s), live=True, admitted=True) for length_s in (6.0, 19.0)]
     batches = await batches_of(base, monkeypatch, [*files, *partials, *finals])
     mixed = [batch for batch in batches if len(contexts(batch)) > 1]
@@ -143,15 +144,15 @@ async def test_otherwise_a_batch_has_one_context(
 
 
 async def test_partial_and_final_results_of_one_batch_have_their_own_words(base: WhisperEngine) -> None:
-    short, longer = (sound.said(sentence, rate=140) for sentence in (SENTENCES[2], SENTENCES[3]))
-    partial = base._prepare(SpeechUnit(audio=short, options=replace(MALAY, **PARTIAL)))
-    final = base._prepare(SpeechUnit(audio=longer, options=replace(MALAY, words=True, logprobs=True)))
+    short, longer = (sound.said(sentence, "en", rate=140) for sentence in (SENTENCES[2], SENTENCES[3]))
+    partial = base._prepare(SpeechUnit(audio=short, options=replace(ENGLISH, **PARTIAL)))
+    final = base._prepare(SpeechUnit(audio=longer, options=replace(ENGLISH, words=True, logprobs=True)))
     # In a shared batch, a partial result is decoded as a final one, so it is compared with a final one.
-    alone = [base._run([item])[0].hypothesis for item in (base._prepare(replace(partial.unit, options=MALAY)), final)]
+    alone = [base._run([item])[0].hypothesis for item in (base._prepare(replace(partial.unit, options=ENGLISH)), final)]
     together = [decoded.hypothesis for decoded in base._run([partial, final])]
     for one, other, sentence in zip(alone, together, (SENTENCES[2], SENTENCES[3]), strict=True):
-        assert jiwer.cer(one.text, other.text) < 0.4
-        assert jiwer.cer(sentence, other.text.lower()) < 0.6
+        assert jiwer.cer(one.text, other.text) < 0.2
+        assert jiwer.cer(sentence.lower(), other.text.lower()) < 0.2
     assert (together[0].words, together[0].tokens) == ((), ())
     assert " ".join(word.text for word in together[1].words) == together[1].text
     assert together[1].tokens
@@ -175,8 +176,8 @@ async def test_a_second_try_under_load_does_not_share_a_batch_with_short_units(
         return [replace(one, is_doubtful=True) for one in decoded]
 
     monkeypatch.setattr(BatchedModel, "run", doubting)
-    clip = sound.said(SENTENCES[0], rate=140)
-    crowd = [SpeechUnit(audio=clip, options=MALAY) for _ in range(2 * BUSY_CALLERS)]
+    clip = sound.said(SENTENCES[0], "en", rate=140)
+    crowd = [SpeechUnit(audio=clip, options=ENGLISH) for _ in range(2 * BUSY_CALLERS)]
     await asyncio.gather(*map(base.submit, crowd))
     again = [batch for batch in batches if any(item.is_second_try for item in batch)]
     assert sum(map(len, again)) == len(crowd)
@@ -184,15 +185,15 @@ async def test_a_second_try_under_load_does_not_share_a_batch_with_short_units(
 
 
 async def test_a_batch_of_different_contexts_has_the_words_of_each_unit_alone(base: WhisperEngine) -> None:
-    clips = [sound.said(sentence, rate=140) for sentence in SENTENCES]
+    clips = [sound.said(sentence, "en", rate=140) for sentence in SENTENCES]
     assert base.table is not None
     assert len({base.table.context_s(len(clip) / sound.RATE) for clip in clips}) > 1
-    alone = [(await base.submit(SpeechUnit(audio=clip, options=MALAY))).text for clip in clips]
+    alone = [(await base.submit(SpeechUnit(audio=clip, options=ENGLISH))).text for clip in clips]
     before = base.stats()
-    crowd = [SpeechUnit(audio=clip, options=MALAY) for clip in clips * BUSY_CALLERS]
+    crowd = [SpeechUnit(audio=clip, options=ENGLISH) for clip in clips * BUSY_CALLERS]
     together = [result.text for result in await asyncio.gather(*map(base.submit, crowd))]
     batches = base.stats().batches - before.batches
     assert batches < len(crowd) / 2
-    # The other units of a batch may change some letters of eSpeak NG's unclear speech, but no text is lost.
-    assert jiwer.cer(alone * BUSY_CALLERS, together) < 0.4
+    # The other units of a batch may change some letters, but no text is lost.
+    assert jiwer.cer(alone * BUSY_CALLERS, together) < 0.2
     assert all(together)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from asr import hallucinations
-from asr.batching import should_spare
+from asr.batching import competes, should_spare
 from asr.checkpoint import Checkpoint
 from asr.language_choice import FOLLOWING, Evidence, choose
 from asr.recognition import Recogniser, recognise, recognise_without_echo
@@ -37,10 +37,12 @@ OVERDUE_S = 2.0
 # work of a busy recogniser, while files were refused. With eight, a user who speaks for long usually still sees words.
 BUSY_OVERDUE_S = 8.0
 PARTIAL_BACKOFF = 1.0  # pause after a partial result on an idle engine, as a multiple of the time that it took
-BUSY_PARTIAL_BACKOFF = 4.0  # the same for a partial result that had to wait, to leave the engine to other work
+BUSY_PARTIAL_BACKOFF = 8.0  # the same for a partial result that competed with other work, to leave the engine to it
 MAX_PARTIAL_BACKOFF_S = 1.5
 MAX_BUSY_PARTIAL_BACKOFF_S = 4.0  # under load, partial results would otherwise be two fifths of the recogniser's work
-WAITED_MS = 30.0  # a partial result that waited longer for its batch competed with other work
+# A partial result that waited longer for its batch competed with other work. With continuous batching, it hardly waits,
+# but all workers run other units when it starts (``asr.batching.competes``).
+WAITED_MS = 30.0
 PARTIAL_DEADLINE_S = 2.0  # a partial result that would come later is of no use
 FINAL_DEADLINE_S = 30.0
 _UNSPACED = ("zh", "yue", "ja")
@@ -93,6 +95,7 @@ class Utterance:
     ``on_partial``: called as ``on_partial(utterance, text, stable)`` with each partial result. ``stable`` is the
     beginning of ``text`` that later partial results do not change.
     ``threshold``: minimum probability with which a frame counts as speech.
+    ``stream``: number of the stream (``SpeechUnit.stream``).
     ``not_before``: first sample that may belong to the utterance.
     """
 
@@ -106,9 +109,11 @@ class Utterance:
         on_partial: Callable[[Utterance, str, str], None],
         *,
         threshold: float,
+        stream: int,
         not_before: int = 0,
     ) -> None:
         self.number = number
+        self._stream = stream
         self.start = max(start, not_before)
         self.segmenter = Segmenter(
             start,
@@ -258,7 +263,9 @@ class Utterance:
             return
         self._partial_position = self.segmenter.position
         self._partial = asyncio.create_task(
-            self._recognise_partial(audio, self.segmenter.open_speech_s, has_priority=must_wait)
+            self._recognise_partial(
+                audio, self.segmenter.open_speech_s, has_priority=must_wait, competed=competes(stats)
+            )
         )
 
     def _is_overdue(self, now: float, *, is_busy: bool) -> bool:
@@ -266,7 +273,7 @@ class Utterance:
             return now - self._last_partial_at > BUSY_OVERDUE_S
         return now - max(self._last_partial_at, self._rest_until) > OVERDUE_S  # without the pause
 
-    async def _recognise_partial(self, audio: Samples, speech_s: float, *, has_priority: bool) -> None:
+    async def _recognise_partial(self, audio: Samples, speech_s: float, *, has_priority: bool, competed: bool) -> None:
         closed = list(self._closed)
         began = time.monotonic()
         waited_ms = 0.0
@@ -280,7 +287,14 @@ class Utterance:
             timestamps=False,
         )
         deadline = began + PARTIAL_DEADLINE_S
-        unit = SpeechUnit(audio=audio, options=options, deadline=deadline, live=has_priority, admitted=has_priority)
+        unit = SpeechUnit(
+            audio=audio,
+            options=options,
+            stream=self._stream,
+            deadline=deadline,
+            live=has_priority,
+            admitted=has_priority,
+        )
         try:
             found = await self._engine.submit(unit)
             waited_ms = found.queued_ms
@@ -299,7 +313,7 @@ class Utterance:
             if self._partial is asyncio.current_task():  # else it was cancelled, and a later one may have started
                 self._partial = None
             now = time.monotonic()
-            if waited_ms > WAITED_MS:
+            if competed or waited_ms > WAITED_MS:
                 took_s = max(now - began, waited_ms / 1000)  # a refusal takes no time
                 self._rest_until = now + min(MAX_BUSY_PARTIAL_BACKOFF_S, BUSY_PARTIAL_BACKOFF * took_s)
             elif not self._awaits_first_word:
@@ -355,7 +369,9 @@ class Utterance:
     def _unit(self, audio: Samples, options: Options) -> SpeechUnit:
         deadline = time.monotonic() + FINAL_DEADLINE_S
         # The unit was admitted with its stream, so it waits instead of being refused.
-        return SpeechUnit(audio=audio, options=options, deadline=deadline, live=True, admitted=True)
+        return SpeechUnit(
+            audio=audio, options=options, stream=self._stream, deadline=deadline, live=True, admitted=True
+        )
 
     def _known(self) -> Options:
         """Return the options. If they name no language, add the language of the latest recognised segment."""

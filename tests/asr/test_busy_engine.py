@@ -237,21 +237,23 @@ async def test_partial_results_are_rarer_under_load(engine: WhisperEngine, monke
     monkeypatch.setattr("asr.utterance.MAX_BUSY_PARTIAL_BACKOFF_S", 60.0)
     monkeypatch.setattr("asr.utterance.BUSY_PARTIAL_BACKOFF", 1e6)
     submitted = engine.submit
-    guesses = dict.fromkeys((0.0, 2 * WAITED_MS), 0)
     speech = sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok")
-    for queued_ms in guesses:
+    guesses: list[int] = []
+    for queued_ms, running in ((0.0, CORES - 1), (2 * WAITED_MS, CORES - 1), (0.0, CORES)):
+        busy = BusyEngine(engine, stats=replace(LOADED, running=running))
+        guesses.append(0)
 
         async def noting(unit, queued_ms=queued_ms):
-            guesses[queued_ms] += unit.options.greedy
+            guesses[-1] += unit.options.greedy
             return replace(await submitted(unit), queued_ms=queued_ms)
 
-        monkeypatch.setattr(engine, "submit", noting)
-        stream = session(engine, Listener(), None)
+        monkeypatch.setattr(busy, "submit", noting)
+        stream = session(busy, Listener(), None)
         await speak(stream, speech, pause_s=0.03)
         await stream.commit()
         await stream.finish()
-    idle, busy = guesses.values()
-    assert idle > 2 and busy == 1
+    idle, waited, competed = guesses
+    assert idle > 2 and waited == competed == 1
 
 
 async def test_a_failure_affects_only_its_utterance(engine: WhisperEngine) -> None:

@@ -203,7 +203,8 @@ async def test_a_text_that_ends_long_before_the_speech_is_retried(
     engine: WhisperEngine, seconds: float, tries: int
 ) -> None:
     """A text without a closing timestamp, and with few words for the length of the audio, is recognised again."""
-    script = Script(["<|0.00|> selamat", "<|0.00|> selamat pagi semua<|3.00|>"])
+    drafts = (["<|0.00|>", " selamat"], ["<|0.00|>", " selamat pagi semua", "<|3.00|>"])
+    script = Script([_tokens(engine, draft) for draft in drafts])
     real = whisper_of(engine).model
     whisper_of(engine).model = ScriptedModel(real, whisper_of(engine).hf_tokenizer, script)
     try:
